@@ -1,0 +1,328 @@
+"""The default store: one SQLite file, one transaction a document, nothing kept twice.
+
+Passages, mentions and triples are spans of a document's text, so the text stands once; everything a document
+brought hangs on its row and goes with it. Entities are not rows: an entity is whatever the remaining documents
+name, so forgetting a document leaves exactly the store that never knew it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgrag.errors import StoreError
+from kgrag.protocols import Matrix
+from kgrag.types import Document, Entity, Extraction, Mention, Passage, Triple
+
+VERSION = 1
+APPLICATION = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents(
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL,
+    lang TEXT NOT NULL, sha256 TEXT NOT NULL, entity_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX documents_source ON documents(source);
+CREATE TABLE passages(
+    id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, embedding BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX passages_document ON passages(document_id);
+CREATE TABLE names(
+    document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    entity_id TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
+    PRIMARY KEY(document_id, entity_id, name)) WITHOUT ROWID;
+CREATE TABLE mentions(
+    passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, entity_id TEXT NOT NULL, type TEXT NOT NULL, surface TEXT NOT NULL,
+    PRIMARY KEY(passage_id, start, end, entity_id)) WITHOUT ROWID;
+CREATE TABLE triples(
+    passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL,
+    subject TEXT NOT NULL, predicate TEXT NOT NULL, object TEXT NOT NULL, confidence REAL NOT NULL,
+    PRIMARY KEY(passage_id, start, end, subject, predicate, object)) WITHOUT ROWID;
+CREATE TABLE sources(id TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE problems(source TEXT NOT NULL, line INTEGER, message TEXT NOT NULL);
+INSERT INTO meta VALUES('generation', '0');
+"""
+
+
+class SQLiteGraph:
+    """A `Graph` in the file ``path``; see `kgrag.protocols.Graph` for what each method promises.
+
+    Raises:
+        StoreError: the file is no store, is damaged, or was written by another version; on a write, the disk is
+            full or another process holds the store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists() or path.stat().st_size == 0
+        try:
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # FULL: what was acknowledged survives the machine's death too, not only the process's
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA cache_size = -65536")
+            if fresh:
+                self._create()
+            self._check()
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _create(self) -> None:
+        with self._transaction(bump=False):
+            if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return  # another process was first
+            for statement in SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _check(self) -> None:
+        kind = self._db.execute("PRAGMA application_id").fetchone()[0]
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if kind != APPLICATION:
+            raise StoreError(f"{self.path} is a database, but not a kgrag store: name another folder with --store.")
+        if version != VERSION:
+            raise StoreError(
+                f"{self.path.parent} is a store of version {version} and this program reads version {VERSION}: "
+                "ingest your files again into a new folder."
+            )
+
+    def _explain(self, error: sqlite3.Error) -> StoreError:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            return StoreError(f"{self.path.parent} is in use by another process: wait for it to end, then try again.")
+        if "full" in text:
+            return StoreError(
+                f"The disk that holds {self.path.parent} is full ({text}): free some space and run the command again; "
+                "what was acknowledged is kept."
+            )
+        if "readonly" in text or "unable to open" in text:
+            return StoreError(f"{self.path.parent} cannot be written ({text}): check the folder and its permissions.")
+        if "not a database" in text or "malformed" in text:
+            return StoreError(f"{self.path} is damaged or no database ({text}): remove it and ingest again.")
+        return StoreError(f"{self.path} could not be used ({text}).")
+
+    @contextmanager
+    def _transaction(self, *, bump: bool = True) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                if bump:
+                    self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside belongs to one generation, whatever others write meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            self._db.execute("SELECT 1 FROM meta").fetchone()
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._db.execute(query, values)
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def close(self) -> None:
+        """Close the file; the object cannot be used afterwards."""
+        self._db.close()
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def put(self, extraction: Extraction, embeddings: Matrix) -> None:
+        """Add a document, or replace the one of the same id, in one transaction."""
+        document = extraction.document
+        entity = extraction.names[0][0] if extraction.names else ""
+        with self._transaction() as db:
+            db.execute("DELETE FROM documents WHERE id = ?", (document.id,))
+            db.execute(
+                "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?)",
+                (*(getattr(document, f) for f in ("id", "title", "text", "source", "lang", "sha256")), entity),
+            )
+            db.executemany(
+                "INSERT INTO passages VALUES(?, ?, ?, ?, ?)",
+                [
+                    (p.id, document.id, p.start, p.end, np.asarray(vector, "<f4").tobytes())
+                    for p, vector in zip(extraction.passages, embeddings, strict=True)
+                ],
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO names VALUES(?, ?, ?, ?)", [(document.id, *n) for n in extraction.names]
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO mentions VALUES(?, ?, ?, ?, ?, ?)",
+                [(m.passage_id, m.start, m.end, m.entity_id, m.type, m.surface) for m in extraction.mentions],
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO triples VALUES(?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object, t.confidence)
+                    for t in extraction.triples
+                ],
+            )
+
+    def forget(self, document_id: str) -> bool:
+        """Remove a document with its passages, vectors, names, mentions and triples, in one transaction."""
+        if self.document(document_id) is None:
+            return False
+        with self._transaction() as db:
+            row = db.execute("SELECT source FROM documents WHERE id = ?", (document_id,)).fetchone()
+            db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+            # its file is no longer wholly in the store, so the next ingest must not take it for unchanged
+            db.execute("DELETE FROM sources WHERE id = ?", row)
+        return True
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a fact about the store itself (such as its embedder)."""
+        with self._transaction(bump=False) as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
+
+    def finish_source(self, source: str, sha256: str, problems: Iterable[tuple[int | None, str]]) -> None:
+        """Note that a file was read to its end, with what could not be read in it."""
+        with self._transaction(bump=False) as db:
+            db.execute("INSERT OR REPLACE INTO sources VALUES(?, ?)", (source, sha256))
+            db.execute("DELETE FROM problems WHERE source = ?", (source,))
+            db.executemany("INSERT INTO problems VALUES(?, ?, ?)", [(source, *p) for p in problems])
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """How many transactions have changed the content."""
+        return int(self.meta("generation") or 0)
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the store itself, or None."""
+        row = next(self._rows("SELECT value FROM meta WHERE key = ?", key), None)
+        return None if row is None else str(row[0])
+
+    def sources(self) -> Mapping[str, str]:
+        """Files that were read to their end: id -> sha256 of the bytes."""
+        return dict(self._rows("SELECT id, sha256 FROM sources"))  # type: ignore[arg-type]
+
+    def documents_of(self, source: str) -> list[str]:
+        """Ids of the documents that came from one file."""
+        return [row[0] for row in self._rows("SELECT id FROM documents WHERE source = ? ORDER BY id", source)]
+
+    def problems(self) -> list[tuple[str, int | None, str]]:
+        """What could not be read: (source, line or None, why)."""
+        return [(s, n, m) for s, n, m in self._rows("SELECT * FROM problems ORDER BY source, line")]
+
+    def counts(self) -> dict[str, int]:
+        """How many rows of each kind there are; ``entities`` counts distinct ones."""
+        tables = {t: next(self._rows(f"SELECT count(*) FROM {t}"))[0] for t in ("documents", "passages", "mentions")}
+        entities = "SELECT count(*) FROM (SELECT entity_id FROM mentions UNION SELECT entity_id FROM names)"
+        triples = "SELECT count(*), coalesce(sum(predicate != 'mentions'), 0) FROM triples"
+        total, typed = next(self._rows(triples))
+        return {**tables, "entities": next(self._rows(entities))[0], "triples": total, "typed triples": typed}
+
+    def documents(self) -> Iterator[Document]:
+        """All documents, ordered by id."""
+        for row in self._rows("SELECT id, title, text, source, lang, sha256 FROM documents ORDER BY id"):
+            yield Document(*row)
+
+    def document(self, document_id: str) -> Document | None:
+        """One document, or None."""
+        query = "SELECT id, title, text, source, lang, sha256 FROM documents WHERE id = ?"
+        row = next(self._rows(query, document_id), None)
+        return None if row is None else Document(*row)
+
+    def fingerprints(self) -> Mapping[str, str]:
+        """document id -> sha256 of title and text."""
+        return dict(self._rows("SELECT id, sha256 FROM documents"))  # type: ignore[arg-type]
+
+    def titles(self) -> Mapping[str, tuple[str, str]]:
+        """document id -> (entity id of its title, title)."""
+        return {i: (e, t) for i, e, t in self._rows("SELECT id, entity_id, title FROM documents")}
+
+    def sources_by_document(self) -> Mapping[str, str]:
+        """document id -> the file it came from."""
+        return dict(self._rows("SELECT id, source FROM documents"))  # type: ignore[arg-type]
+
+    def passages(self) -> Iterator[Passage]:
+        """All passages, ordered by id."""
+        texts: dict[str, str] = {}
+        for passage_id, document_id, start, end in self._rows(
+            "SELECT id, document_id, start, end FROM passages ORDER BY id"
+        ):
+            if document_id not in texts:
+                row = next(self._rows("SELECT text FROM documents WHERE id = ?", document_id))
+                texts = {document_id: row[0]}
+            yield Passage(passage_id, document_id, texts[document_id][start:end], start, end)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(passage id, document id) of every passage, in the order of `passages`."""
+        return [(p, d) for p, d in self._rows("SELECT id, document_id FROM passages ORDER BY id")]
+
+    def passage(self, passage_id: str) -> Passage | None:
+        """One passage, or None."""
+        query = "SELECT document_id, start, end FROM passages WHERE id = ?"
+        row = next(self._rows(query, passage_id), None)
+        if row is None:
+            return None
+        text = next(self._rows("SELECT text FROM documents WHERE id = ?", row[0]))[0]
+        return Passage(passage_id, row[0], text[row[1] : row[2]], row[1], row[2])
+
+    def triples_in(self, passage_id: str) -> list[Triple]:
+        """The triples that one passage states."""
+        query = "SELECT subject, predicate, object, passage_id, start, end, confidence FROM triples"
+        return [Triple(*row) for row in self._rows(query + " WHERE passage_id = ? ORDER BY start", passage_id)]
+
+    def embeddings(self) -> Matrix:
+        """(passages, dimensions) float32, in the order of `passages`."""
+        blobs = [row[0] for row in self._rows("SELECT embedding FROM passages ORDER BY id")]
+        if not blobs:
+            return np.zeros((0, 0), np.float32)
+        return np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), -1).astype(np.float32)
+
+    def mentions(self) -> Iterator[Mention]:
+        """All mentions, ordered by passage and offset."""
+        query = "SELECT entity_id, passage_id, start, end, type, surface FROM mentions ORDER BY passage_id, start, end"
+        for row in self._rows(query):
+            yield Mention(*row)
+
+    def triples(self) -> Iterator[Triple]:
+        """All triples, ordered by passage and offset."""
+        query = "SELECT subject, predicate, object, passage_id, start, end, confidence FROM triples"
+        for row in self._rows(query + " ORDER BY passage_id, start, end, subject, predicate, object"):
+            yield Triple(*row)
+
+    def names(self) -> Iterator[tuple[str, str, str, str]]:
+        """All declared names, as (document id, entity id, name, type)."""
+        yield from self._rows("SELECT document_id, entity_id, name, type FROM names ORDER BY 1, 2, 3")  # type: ignore[misc]
+
+    def entities(self) -> Iterator[Entity]:
+        """All entities, ordered by id: a declared name wins, then the commonest spelling, then the alphabet."""
+        spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        types: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for entity_id, name, kind in self._rows("SELECT entity_id, name, type FROM names"):
+            spellings[entity_id][name] += 1_000_000
+            types[entity_id][kind] += 0 if kind == "MISC" else 1_000
+        query = "SELECT entity_id, surface, type, count(*) FROM mentions GROUP BY 1, 2, 3"
+        for entity_id, surface, kind, count in self._rows(query):
+            spellings[entity_id][surface] += count
+            types[entity_id][kind] += 0 if kind == "MISC" else count
+        for entity_id in sorted(spellings):
+            ranked = sorted(spellings[entity_id], key=lambda s: (-spellings[entity_id][s], s))
+            kind = min(types[entity_id], key=lambda t: (-types[entity_id][t], t))
+            yield Entity(entity_id, ranked[0], kind, tuple(sorted(ranked[1:])))

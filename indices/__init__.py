@@ -1,0 +1,1 @@
+"""Indices derived from a store: they can always be built again from it."""

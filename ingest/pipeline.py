@@ -1,0 +1,212 @@
+"""Files into a store: read, extract in worker processes, embed, commit one document at a time.
+
+It can be stopped at any moment and run again: what was committed is unchanged the second time and costs nothing.
+A file is noted as read only after its last document is in.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from graphs.sqlite import SQLiteGraph
+from ingest.read import Problem, Source, file_digest, read
+from ingest.workers import Workers
+from kgrag.protocols import Embedder
+from kgrag.types import Document, Extraction
+
+BATCH = 32
+"""Documents extracted and embedded together."""
+STREAMS = (".jsonl", ".csv", ".tsv")
+
+
+class Progress(Protocol):
+    """Told how far the work is; a terminal bar, or nothing."""
+
+    def __call__(self, done: int, total: int, passages: int) -> None:
+        """``done`` of about ``total`` documents looked at; ``passages`` embedded so far."""
+
+
+@dataclass
+class Report:
+    """What an ingest did. ``vanished``: documents in the store whose file is gone. ``skipped``: files, by reason."""
+
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    passages: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Ending:
+    """A source that has been read to its end, once the documents before it are committed."""
+
+    source: Source
+    digest: str
+    seen: set[str]
+    problems: list[Problem]
+
+
+class Ingest:
+    """One run over some sources.
+
+    Args:
+        graph: the store, held for writing.
+        embedder: the one the store was made with.
+        size: longest passage, in characters.
+        workers: processes that extract; 0 chooses by the machine and the amount.
+    """
+
+    def __init__(self, graph: SQLiteGraph, embedder: Embedder, *, size: int, workers: int, progress: Progress) -> None:
+        self._graph, self._embedder, self._progress = graph, embedder, progress
+        self._size, self._workers = size, workers
+        self._known = dict(graph.fingerprints())
+        self._owner: dict[str, str] = {}
+        self.report = Report()
+        self._done = self._total = 0
+
+    def run(self, sources: Sequence[Source]) -> Report:
+        """Bring the store in step with ``sources``.
+
+        Raises:
+            StoreError: a commit failed; what was committed before it is kept.
+        """
+        read_before = self._graph.sources()
+        due: list[tuple[Source, str]] = []
+        for source in sources:
+            digest = _digest(source)
+            if digest and read_before.get(source.id) == digest:
+                self.report.unchanged += len(self._graph.documents_of(source.id))
+            else:
+                due.append((source, digest))
+        self._total = sum(_count(source) for source, _ in due)
+        if due:
+            workers = self._workers or (min(4, os.cpu_count() or 1) if self._total >= 200 else 0)
+            with Workers(workers, self._size) as pool:
+                self._overlapped(pool, self._batches(due))
+        return self.report
+
+    def _overlapped(self, pool: Workers, batches: Iterable[list[Document | _Ending]]) -> None:
+        """Keep the workers busy while this process embeds and commits; batches end in the order they began."""
+        waiting: deque[tuple[list[Document | _Ending], Future[list[Extraction]]]] = deque()
+        for batch in batches:
+            waiting.append((batch, pool.submit([item for item in batch if isinstance(item, Document)])))
+            if len(waiting) > 2 * max(1, pool.count):
+                self._commit(*waiting.popleft())
+        while waiting:
+            self._commit(*waiting.popleft())
+
+    def _batches(self, due: Sequence[tuple[Source, str]]) -> Iterator[list[Document | _Ending]]:
+        batch: list[Document | _Ending] = []
+        documents = 0
+        for source, digest in due:
+            for item in self._changed(source, digest):
+                batch.append(item)
+                documents += isinstance(item, Document)
+                if documents >= BATCH:
+                    yield batch
+                    batch, documents = [], 0
+        if batch:
+            yield batch
+
+    def _changed(self, source: Source, digest: str) -> Iterator[Document | _Ending]:
+        """The documents of a source that the store does not have as they are, then its ending."""
+        ending = _Ending(source, digest, set(), [])
+        before = set(self._graph.documents_of(source.id))
+        for item in read(source, self.report.notes.append):
+            if isinstance(item, Problem):
+                ending.problems.append(item)
+                self.report.problems.append(item)
+                continue
+            other = self._owner.setdefault(item.id, source.id)
+            if other != source.id:
+                problem = Problem(source.id, None, f"expected an id of its own, found {item.id!r} as in {other}; skipped")
+                ending.problems.append(problem)
+                self.report.problems.append(problem)
+                continue
+            ending.seen.add(item.id)
+            if self._known.get(item.id) == item.sha256 and item.id in before:
+                self.report.unchanged += 1
+                self._advance(1)
+            else:
+                yield item
+        yield ending
+
+    def _commit(self, batch: Sequence[Document | _Ending], extracted: Future[list[Extraction]]) -> None:
+        extractions = extracted.result()
+        texts = [f"{e.document.title}. {p.text}" for e in extractions for p in e.passages]
+        vectors = self._embedder.embed(texts)
+        start = 0
+        ready = iter(extractions)
+        for item in batch:
+            if isinstance(item, _Ending):
+                self._finish(item)
+                continue
+            extraction = next(ready)
+            stop = start + len(extraction.passages)
+            self._graph.put(extraction, vectors[start:stop])
+            self.report.passages += stop - start
+            start = stop
+            if item.id in self._known:
+                self.report.replaced += 1
+            else:
+                self.report.added += 1
+            self._known[item.id] = item.sha256
+            self._advance(1)
+
+    def _finish(self, ending: _Ending) -> None:
+        """Forget what the source no longer has, then note that it was read."""
+        for document_id in self._graph.documents_of(ending.source.id):
+            if document_id not in ending.seen:
+                self._graph.forget(document_id)
+                self.report.removed += 1
+        self._graph.finish_source(ending.source.id, ending.digest, [(p.line, p.message) for p in ending.problems])
+
+    def _advance(self, documents: int) -> None:
+        self._done += documents
+        self._total = max(self._total, self._done)
+        self._progress(self._done, self._total, self.report.passages)
+
+
+def vanished(graph: SQLiteGraph, folders: Sequence[Path], base: Path) -> list[str]:
+    """Sources in the store that lie in one of ``folders`` and are no longer there."""
+    gone = []
+    roots = [folder.resolve() for folder in folders if folder.is_dir()]
+    for source in graph.sources():
+        path = (base / source).resolve()
+        if source != "-" and not path.exists() and any(root in path.parents for root in roots):
+            gone.append(source)
+    return gone
+
+
+def _digest(source: Source) -> str:
+    try:
+        return "" if source.id == "-" else file_digest(source.path)
+    except OSError:
+        return ""  # reading it will say why
+
+
+def _count(source: Source) -> int:
+    """About how many documents a source holds: the lines of a table, else 1."""
+    name = source.path.name.lower()
+    try:
+        if name.endswith(STREAMS):
+            with source.path.open("rb") as file:
+                return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) or 1
+        if name.endswith(".jsonl.gz"):
+            with gzip.open(source.path) as stream:
+                return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b"")) or 1
+    except (OSError, EOFError):
+        pass
+    return 1

@@ -1,0 +1,67 @@
+"""Processes that extract, and that end when the process that started them ends, however it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+
+from kgrag.errors import KgragError
+from kgrag.types import Document, Extraction
+
+
+class Workers:
+    """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self.count, self._size = count, size
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        if self.count:
+            self._pool = ProcessPoolExecutor(
+                self.count, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+            )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        if isinstance(value, BrokenProcessPool):
+            raise KgragError(
+                "A process that finds names was ended from outside (often for want of memory): run the command again, "
+                "it goes on where it stopped; `workers = 1` in kgrag.toml needs the least."
+            ) from value
+
+    def submit(self, documents: Sequence[Document]) -> Future[list[Extraction]]:
+        """The extractions of ``documents``, in their order, when they are done."""
+        if self._pool:
+            return self._pool.submit(_extract, documents, self._size)
+        done: Future[list[Extraction]] = Future()
+        done.set_result(_extract(documents, self._size))
+        return done
+
+
+def _extract(documents: Sequence[Document], size: int) -> list[Extraction]:
+    from ingest.extract import extract
+
+    return extract(documents, size)
+
+
+def _begin(parent: int) -> None:
+    """Ctrl-C is the parent's to handle; a parent killed outright must not leave its workers behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,201 @@
+"""The wiring: the only module that opens stores and loads models. Everything is loaded when first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from kgrag.config import Config, load_config
+from kgrag.errors import StoreError, UsageError
+from kgrag.protocols import LLM, Embedder
+from kgrag.types import Answer, Passage
+
+if TYPE_CHECKING:
+    from graphs.sqlite import SQLiteGraph
+    from ingest.pipeline import Progress, Report
+    from kgrag.graph_reader import GraphReader
+    from kgrag.retrieve.hybrid import HybridRetriever
+
+
+class App:
+    """One store and the models that serve it.
+
+    Args:
+        store: the folder; created if ``create``, else it must hold a store.
+        notice: told in a sentence what takes long or is worth knowing.
+        create: whether an empty or missing folder becomes a new store.
+        model: a language model's name, before what the configuration says.
+
+    Raises:
+        UsageError: there is no store in ``store`` (and not ``create``), or its configuration is wrong.
+        StoreError: the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        notice: Callable[[str], None] = lambda _: None,
+        *,
+        create: bool = False,
+        model: str | None = None,
+    ) -> None:
+        self.store, self.notice = store, notice
+        if not create and not (store / "graph.db").is_file():
+            raise UsageError(
+                f"Expected a store in {store} and found none: make one with `kgrag ingest PATH --store {store}`, "
+                "or name the right folder with --store."
+            )
+        if store.exists() and not store.is_dir():
+            raise UsageError(f"Expected a folder for the store at {store}, found a file: name another with --store.")
+        try:
+            store.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The store {store} cannot be made ({error.strerror}): name another folder.") from error
+        self.config: Config = load_config(store)
+        self._model = model or self.config.model
+
+    @cached_property
+    def graph(self) -> SQLiteGraph:
+        """The store itself."""
+        from graphs.sqlite import SQLiteGraph
+
+        return SQLiteGraph(self.store / "graph.db")
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The sentence embedder of this store."""
+        from kgrag.embed import load_embedder
+
+        made_with = self.graph.meta("embedder")
+        if made_with and made_with != self.config.embedder:
+            raise StoreError(
+                f"{self.store} was made with the embedder {made_with}, and kgrag.toml names {self.config.embedder}: "
+                "set it back, or ingest into a new folder."
+            )
+        return load_embedder(self.config.embedder, self._progress)
+
+    @cached_property
+    def llm(self) -> LLM:
+        """The language model."""
+        from kgrag.llm.choose import load_llm
+
+        return load_llm(self._model, self._progress)
+
+    def _progress(self, message: str, fraction: float) -> None:
+        if fraction <= 0:
+            self.notice(message)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the store for writing.
+
+        Raises:
+            StoreError: another process holds it.
+        """
+        lock = FileLock(self.store / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreError(
+                f"{self.store} is being written by another process: wait for it to end, then run this again."
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{self.store} cannot be written ({error.strerror}): check its permissions.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def base(self) -> Path:
+        """What the names of files are relative to: the folder that holds the store."""
+        return self.store.resolve().parent
+
+    def ingest(self, arguments: Sequence[str], progress: Progress) -> Report:
+        """Bring the store in step with files and folders; see `ingest.pipeline`."""
+        from collections import Counter
+
+        from ingest.pipeline import Ingest, vanished
+        from ingest.read import find_sources
+
+        skipped: Counter[str] = Counter()
+        sources = find_sources(arguments, self.base, skipped)
+        with self.writing():
+            embedder = self.embedder
+            if self.graph.meta("embedder") is None:
+                self.graph.set_meta("embedder", self.config.embedder)
+            run = Ingest(
+                self.graph, embedder, size=self.config.passage_size, workers=self.config.workers, progress=progress
+            )
+            report = run.run(sources)
+            report.skipped = skipped
+            report.vanished = vanished(self.graph, [Path(a) for a in arguments if a != "-"], self.base)
+            self._refresh()
+            self._indices(keep=True)
+        return report
+
+    def forget(self, name: str) -> list[str]:
+        """Forget a document by its id, or every document of a file; gives the ids that are gone.
+
+        Raises:
+            UsageError: nothing is called that.
+        """
+        import difflib
+
+        relative = Path(name).resolve()
+        names = [name]
+        if relative.is_relative_to(self.base):
+            names.append(relative.relative_to(self.base).as_posix())
+        names.append(relative.as_posix())
+        with self.writing():
+            known = self.graph.fingerprints()
+            for candidate in names:
+                ids = [candidate] if candidate in known else self.graph.documents_of(candidate)
+                if ids:
+                    for document_id in ids:
+                        self.graph.forget(document_id)
+                    self._refresh()
+                    self._indices(keep=True)
+                    return ids
+            close = difflib.get_close_matches(name, known, 1, 0.5)
+            hint = f"; did you mean {close[0]}?" if close else "; `kgrag status --documents` lists them."
+            raise UsageError(f"Expected a document of {self.store}, found none called {name!r}{hint}")
+
+    def _refresh(self) -> None:
+        for cached in ("retriever", "graph_reader"):
+            self.__dict__.pop(cached, None)
+
+    def _indices(self, *, keep: bool):  # type: ignore[no-untyped-def]
+        from kgrag.retrieve.derived import open_indices
+
+        return open_indices(self.graph, self.store / "indices", self.notice, keep=keep)
+
+    @cached_property
+    def retriever(self) -> HybridRetriever:
+        """The hybrid retriever over the store's present generation."""
+        from kgrag.retrieve.hybrid import HybridRetriever, Row
+        from kgrag.retrieve.paths import Explainer
+        from kgrag.retrieve.ranker import Ranker
+
+        try:
+            with self.writing():
+                indices = self._indices(keep=True)
+        except StoreError:
+            # someone is writing: read what is there now, and leave the files to them
+            indices = self._indices(keep=False)
+        rows = [Row(*row) for row in self.graph.rows()]
+        titles = self.graph.titles()
+
+        def passages(numbers: Iterable[int]) -> list[Passage]:
+            found = [self.graph.passage(rows[number].passage_id) for number in numbers]
+            return [passage for passage in found if passage is not None]
+
+        files = self.graph.sources_by_document()
+        sources = {document: (title, files[document]) for document, (_, title) in titles.items()}
+        explainer = Explainer(indices.graph, passages, titles, self.graph.triples_in)
+        return HybridRetriever(rows, sources, passages, indices, self.embedder, Ranker.load(), explainer)

@@ -1,0 +1,159 @@
+"""Citations are checked, not trusted: a citation stands only if its passage has a sentence that says it.
+
+What a statement claims is what it adds to the question: its names, numbers and other words. The cited passage
+(or, where a statement rests on several, all of them together) must have sentences with those. A statement whose
+own citations fail, or that has none, is tried against every passage that was shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from indices.bm25 import search_tokens
+from kgrag.evidence import Shown
+from kgrag.text import is_cjk, key, sentences, tokens
+from kgrag.types import Citation
+
+_MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
+ENOUGH = 0.6
+"""The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
+_YES_NO = {"yes", "no", "true", "false"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``citations`` that stand; ``unsupported`` statements; ``dropped``: in words, what was refused and why."""
+
+    citations: tuple[Citation, ...]
+    unsupported: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    shown: Shown
+    start: int
+    end: int
+    words: frozenset[str]
+    names: str
+
+
+def check(question: str, answer: str, shown: Sequence[Shown]) -> Checked:
+    """Hold every statement of ``answer`` against the passages that were shown."""
+    pool = [s for passage in shown for s in _sentences(passage)]
+    numbers = {passage.number for passage in shown}
+    citations: list[Citation] = []
+    unsupported: list[str] = []
+    dropped: list[str] = []
+    for statement in statements(answer):
+        cited = [int(n) for mark in _MARK.findall(statement) for n in re.findall(r"\d+", mark)]
+        text = _MARK.sub("", statement).strip()
+        dropped += [f"[{n}] refused: no such passage was shown" for n in cited if n not in numbers]
+        claim = _Claim(question, text)
+        own = [s for s in pool if s.shown.number in cited]
+        support = claim.support(own)
+        standing = {s.shown.number for s in support}
+        if not support:
+            support = claim.support(pool)
+        dropped += [
+            f"[{n}] refused: no sentence of {_title(shown, n)!r} says {text!r}"
+            for n in dict.fromkeys(cited)
+            if n in numbers and n not in standing
+        ]
+        if not support:
+            unsupported.append(text)
+        for sentence in support:
+            quote = sentence.shown.hit.passage
+            citation = Citation(
+                quote.id, sentence.start, sentence.end, quote.text[sentence.start - quote.start : sentence.end - quote.start]
+            )
+            if citation not in citations:
+                citations.append(citation)
+    return Checked(tuple(citations), tuple(unsupported), tuple(dict.fromkeys(dropped)))
+
+
+def statements(answer: str) -> list[str]:
+    """The sentences of an answer, each with the citation marks that follow it."""
+    parts: list[str] = []
+    for start, end in sentences(answer):
+        part = answer[start:end]
+        if parts and not _MARK.sub("", part).strip(" .。"):
+            parts[-1] += " " + part
+        else:
+            parts.append(part)
+    return parts
+
+
+class _Claim:
+    """What a statement adds to the question."""
+
+    def __init__(self, question: str, text: str) -> None:
+        asked = set(search_tokens(question))
+        said = set(search_tokens(text))
+        self.new = frozenset(w for w in said - asked if w not in _YES_NO and w not in {"是", "否", "不", "对"})
+        self.said = frozenset(said)
+        asked_words = {t.text for t in tokens(question)}
+        # names and numbers may not be paraphrased: each must stand in the source as it is
+        self.exact = frozenset(
+            t.text
+            for t in tokens(text)
+            if t.text not in asked_words
+            and not is_cjk(t.text)
+            and (any(c.isdigit() for c in t.text) or text[t.start].isupper())
+            and t.text not in _YES_NO
+            and not _begins(text, t.start)
+        ) | frozenset(t.text for t in tokens(text) if t.text.isdigit() and t.text not in asked_words)
+
+    def support(self, pool: Sequence[_Sentence]) -> list[_Sentence]:
+        """The fewest sentences that together have what is claimed, best first; none if they do not have it."""
+        chosen: list[_Sentence] = []
+        new, exact = set(self.new), set(self.exact)
+        goal = (1 - ENOUGH) * len(self.new)
+        if not self.new:
+            # "Yes." claims what was asked: its names must be where it points
+            best = max(pool, key=lambda s: len(s.words & self.said), default=None)
+            enough = best is not None and len(best.words & self.said) >= ENOUGH * len(self.said)
+            return [best] if best is not None and enough and self.said else []
+        while exact or len(new) > goal:
+            best = max(
+                pool,
+                key=lambda s: (
+                    sum(f" {word} " in s.names for word in exact),
+                    len(s.words & new),
+                    len(s.words & self.said),
+                    -s.shown.number,
+                ),
+                default=None,
+            )
+            if best is None:
+                return []
+            gained = {word for word in exact if f" {word} " in best.names}, new & best.words
+            if not any(gained) or len(chosen) == 3:
+                return []
+            exact -= gained[0]
+            new -= gained[1]
+            chosen.append(best)
+        return chosen
+
+
+def _begins(text: str, place: int) -> bool:
+    """Whether a capital at ``place`` may be there only because a sentence begins."""
+    word = re.match(r"\w+", text[place:])
+    return place == 0 and word is not None and word.group().lower() in {"the", "it", "he", "she", "they", "in", "both", "neither", "according"}
+
+
+def _sentences(passage: Shown) -> list[_Sentence]:
+    title = passage.hit.title
+    found = []
+    for start, end in sentences(passage.hit.passage.text):
+        text = passage.hit.passage.text[start:end]
+        words = frozenset(search_tokens(f"{title}. {text}"))
+        offset = passage.hit.passage.start
+        found.append(_Sentence(passage, start + offset, end + offset, words, f" {key(title)} {key(text)} "))
+    return found
+
+
+def _title(shown: Sequence[Shown], number: int) -> str:
+    return next(s.hit.title for s in shown if s.number == number)

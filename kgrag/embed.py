@@ -1,0 +1,175 @@
+"""Sentence embedders: text to unit vectors, the same text always to the same bits."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgrag.errors import ModelError
+from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
+from kgrag.models.fetch import Progress, silent
+from kgrag.models.registry import Model, find
+from kgrag.protocols import Embedder, Matrix
+
+BUCKET = 16
+"""Lengths are padded up to a multiple of this many tokens."""
+BATCH_TOKENS = 2048
+"""A batch is at most this many tokens, padding included: more is no faster and takes memory."""
+TOKENS = 256
+"""Texts are cut after this many tokens, unless the model was made for fewer."""
+
+
+def load_embedder(name: str = "all-MiniLM-L6-v2", progress: Progress = silent) -> Embedder:
+    """An embedder of the registry, or one in a folder; it is pulled first if it is not here yet.
+
+    Raises:
+        ModelError: there is none of that name, it is no embedder, or it cannot be had.
+    """
+    model = find(name)
+    if model.kind != "embedder":
+        raise ModelError(f"{model.name} is a language model, expected an embedder: name one such as all-MiniLM-L6-v2.")
+    folder = ready(model) or pull(name, progress)
+    if _has_cuda():
+        return SentenceTransformersEmbedder(model, transformers_folder(model, folder))
+    return OpenVINOEmbedder(model, openvino_folder(model, folder))
+
+
+def _has_cuda() -> bool:
+    # Importing torch takes seconds, so it is asked only where a driver is.
+    if not Path("/proc/driver/nvidia/version").exists() and os.name != "nt":
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+class OpenVINOEmbedder:
+    """Mean-pooled sentence vectors by OpenVINO on a processor.
+
+    A vector depends on the text alone, bit for bit, whatever else is in the call: every text is padded to its own
+    bucket of lengths, never to its neighbours', and a row of a batch is computed apart from the others.
+    """
+
+    def __init__(self, model: Model, folder: Path) -> None:
+        """Load the IR and the tokenizer in ``folder``.
+
+        Raises:
+            ModelError: the folder's files cannot be read.
+        """
+        import openvino  # type: ignore[import-untyped, unused-ignore]
+        from tokenizers import Tokenizer  # type: ignore[import-untyped, unused-ignore]
+
+        self.name = Path(model.name).name
+        self.languages = model.languages
+        self._limit = min(model.context or TOKENS, TOKENS)
+        core = openvino.Core()
+        # Half the time, and a cosine of .9999 to single precision; emulated, and slow, where the processor lacks it.
+        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._compiled = core.compile_model(core.read_model(folder / "openvino_model.xml"), "CPU", settings)
+        except Exception as error:  # both libraries raise plain Exception and RuntimeError
+            reason = str(error).strip().splitlines()[-1]
+            raise ModelError(
+                f"The embedder in {folder} cannot be loaded ({reason}): remove the folder and pull {model.name} again."
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self._limit)
+        self._inputs = {port.get_any_name() for port in self._compiled.inputs}
+        self._queue = openvino.AsyncInferQueue(self._compiled)
+        self._request = self._compiled.create_infer_request()
+        self._lock = threading.Lock()  # a queue and a request each serve one call at a time
+        self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """(texts, dimensions), float32, rows of length 1, in the order given."""
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+
+        def collect(request: Any, rows: list[int], mask: Matrix) -> None:
+            vectors[rows] = _pooled(request.get_output_tensor(0).data, mask)
+
+        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        with self._lock:
+            self._queue.set_callback(lambda request, data: collect(request, *data))
+            for rows, width in _batches([len(ids) for ids in token_ids]):
+                feed, mask = self._feed([token_ids[row] for row in rows], width)
+                self._queue.start_async(feed, (rows, mask))
+            self._queue.wait_all()
+        return vectors
+
+    def embed_query(self, text: str) -> Matrix:
+        """(dimensions,), float32, of length 1."""
+        ids = self._tokenizer.encode(text).ids
+        feed, mask = self._feed([ids], _padded(len(ids)))
+        with self._lock:
+            self._request.infer(feed)
+            vector: Matrix = _pooled(self._request.get_output_tensor(0).data, mask)[0]
+        return vector
+
+    def _feed(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, Any], Matrix]:
+        """The model's inputs for texts of one bucket, and their mask (texts, width)."""
+        padded = np.zeros((len(token_ids), width), np.int64)
+        mask = np.zeros((len(token_ids), width), np.int64)
+        for row, ids in enumerate(token_ids):
+            padded[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        feed = {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
+        return {name: value for name, value in feed.items() if name in self._inputs}, mask.astype(np.float32)
+
+
+class SentenceTransformersEmbedder:
+    """Sentence vectors by sentence-transformers on a CUDA device."""
+
+    def __init__(self, model: Model, folder: Path, device: str = "cuda") -> None:
+        """Load the transformers folder ``folder`` on ``device``."""
+        from sentence_transformers import SentenceTransformer
+
+        self.name = Path(model.name).name
+        self.languages = model.languages
+        self._model = SentenceTransformer(str(folder), device=device)
+        self._model.max_seq_length = min(self._model.max_seq_length or TOKENS, TOKENS)
+        self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """(texts, dimensions), float32, rows of length 1, in the order given."""
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        encoded = self._model.encode(
+            list(texts), batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(encoded, dtype=np.float32)
+
+    def embed_query(self, text: str) -> Matrix:
+        """(dimensions,), float32, of length 1."""
+        vector: Matrix = self.embed([text])[0]
+        return vector
+
+
+def _padded(length: int) -> int:
+    return max(1, -(-length // BUCKET)) * BUCKET
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
+    """(rows, padded length) of batches, shortest first; the rows of a batch are all of one bucket."""
+    buckets: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        buckets.setdefault(_padded(length), []).append(row)
+    for width in sorted(buckets):
+        size = max(1, BATCH_TOKENS // width)
+        rows = buckets[width]
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size], width
+
+
+def _pooled(hidden: Matrix, mask: Matrix) -> Matrix:
+    """Mean over the tokens of ``hidden`` (texts, tokens, dimensions) that ``mask`` keeps, scaled to length 1."""
+    weights = mask[..., None]
+    mean = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
+    scaled: Matrix = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return scaled

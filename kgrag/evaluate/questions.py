@@ -1,0 +1,56 @@
+"""Test questions from a file of JSON lines."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from kgrag.errors import ReadError, UsageError
+from kgrag.text import language
+from kgrag.types import Question
+
+
+def load_questions(path: Path, limit: int | None = None) -> list[Question]:
+    """Questions from rows ``{"_id", "text", "answers", "gold", "lang"?, "type"? | "hops"?}`` (jsonl or jsonl.gz).
+
+    Raises:
+        UsageError: there is no such file.
+        ReadError: a line is no such row; the message has its number.
+    """
+    if not path.is_file():
+        raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
+    questions = []
+    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    try:
+        with opened as lines:
+            for number, line in enumerate(lines, 1):
+                if limit is not None and len(questions) >= limit:
+                    break
+                if line.strip():
+                    questions.append(_question(path, number, line))
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ReadError(f"{path} could not be read to its end ({error}).") from error
+    if not questions:
+        raise ReadError(f"{path} holds no questions: expected JSON lines with _id, text, answers and gold.")
+    return questions
+
+
+def _question(path: Path, number: int, line: str) -> Question:
+    try:
+        row = json.loads(line)
+        text = str(row["text"])
+        kind = row.get("type") or (f"{row['hops']} hops" if "hops" in row else "")
+        return Question(
+            id=str(row.get("_id", number)),
+            text=text,
+            answers=tuple(map(str, row.get("answers", ()))),
+            gold=tuple(map(str, row.get("gold", ()))),
+            lang=str(row.get("lang") or language(text)),
+            type=str(kind),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReadError(
+            f'{path}, line {number}: expected a JSON object with "_id", "text", "answers" and "gold" '
+            f"({type(error).__name__}: {error}); mend that line."
+        ) from error

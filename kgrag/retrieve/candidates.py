@@ -1,0 +1,98 @@
+"""Who might be evidence: the best of words, of vectors and of several walks, with what each of them gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphs.adjacency import Adjacency
+from graphs.walk import Seeds, Walker
+from indices.bm25 import WordIndex, best
+from indices.vectors import VectorIndex
+from kgrag.protocols import Matrix
+
+Rows = NDArray[np.int64]
+FUSION = 60
+"""The constant of reciprocal rank fusion (Cormack et al. 2009)."""
+WALKS = ("names", "names+1", "names+3", "far")
+NARROW, WIDE = 20, 30
+
+
+@dataclass(frozen=True)
+class Indices:
+    """All that is derived from one store, row for row."""
+
+    words: WordIndex
+    vectors: VectorIndex
+    graph: Adjacency
+    walker: Walker
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows worth ordering and the scores they came with.
+
+    ``linked``: names found in the question, column -> idf. ``walks``: (rows, len(WALKS)). ``fused`` is reciprocal
+    rank fusion of words and vectors over the whole store's best; ``cosine`` is NaN where vectors were not asked.
+    """
+
+    rows: Rows
+    linked: Mapping[int, float]
+    bm25: NDArray[np.float32]
+    cosine: NDArray[np.float32]
+    fused: NDArray[np.float32]
+    walks: NDArray[np.float32]
+    seeds: Rows
+
+
+def gather(question: str, vector: Matrix | None, indices: Indices) -> Candidates:
+    """The union of the best of every retriever.
+
+    Args:
+        question: not empty.
+        vector: its embedding, or None where the embedder does not know the question's language.
+        indices: of one store.
+    """
+    graph = indices.graph
+    word_scores = indices.words.scores(question)
+    word_rows, _ = best(word_scores, NARROW * 5)
+    near_rows = np.zeros(0, np.int64)
+    if vector is not None:
+        near_rows, _ = indices.vectors.search(vector, NARROW * 5)
+    fusion = reciprocal_rank_fusion([word_rows, near_rows])
+    fused_rows = np.array(sorted(fusion, key=lambda row: (-fusion[row], row)), np.int64)
+    found = graph.gazetteer.find(question, any_case=question.islower())
+    linked = {f.name: float(graph.idf[f.name]) for f in found if graph.idf[f.name] > 0}
+    walks = indices.walker.pagerank(_seedings(linked, fused_rows))
+    union = [word_rows[:NARROW], near_rows[:NARROW], fused_rows[:NARROW]]
+    union += [best(walks[:, walk], WIDE)[0] for walk in range(len(WALKS))]
+    rows = np.unique(np.concatenate(union))
+    return Candidates(
+        rows=rows,
+        linked=linked,
+        bm25=word_scores[rows],
+        cosine=indices.vectors.scores(vector, rows) if vector is not None else np.full(len(rows), np.nan, np.float32),
+        fused=np.array([fusion.get(int(row), 0.0) for row in rows], np.float32),
+        walks=walks[rows],
+        seeds=fused_rows[:3],
+    )
+
+
+def reciprocal_rank_fusion(rankings: list[Rows]) -> dict[int, float]:
+    """row -> sum over rankings of 1 / (FUSION + rank)."""
+    fusion: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, row in enumerate(ranking.tolist(), 1):
+            fusion[row] = fusion.get(row, 0.0) + 1.0 / (FUSION + rank)
+    return fusion
+
+
+def _seedings(linked: Mapping[int, float], fused: Rows) -> list[Seeds]:
+    """One for each of `WALKS`. A passage at rank 1 weighs as much as one middling name."""
+    scale = float(np.mean(list(linked.values()))) if linked else 1.0
+    top = {int(row): scale / rank for rank, row in enumerate(fused[:3], 1)}
+    first = dict(list(top.items())[:1])
+    return [Seeds({}, linked), Seeds(first, linked), Seeds(top, linked), Seeds(top, linked, damping=0.8)]

@@ -1,0 +1,124 @@
+"""The retriever: gather candidates, describe them, order them, and say for each what brought it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kgrag.errors import UsageError
+from kgrag.protocols import Embedder, Matrix
+from kgrag.retrieve.candidates import WALKS, Candidates, Indices, gather
+from kgrag.retrieve.features import features, inverse_rank
+from kgrag.retrieve.paths import Explainer
+from kgrag.retrieve.ranker import Ranker
+from kgrag.text import language
+from kgrag.types import Hit, Passage
+
+LONGEST_QUESTION = 4000
+"""Characters of a question that are searched for; what follows cannot change the ordering, and is not silently cut."""
+
+
+class Row(NamedTuple):
+    """What every index row stands for."""
+
+    passage_id: str
+    document_id: str
+
+
+class HybridRetriever:
+    """A `Retriever` over one store.
+
+    Args:
+        rows: index row -> passage and document, in the order of the indices.
+        titles: document id -> (title, source).
+        passages: gives the passages of index rows, in their order.
+        indices: built from the same rows.
+        embedder: for questions in a language it knows; others are found by words and names alone.
+        ranker: orders the candidates.
+        explainer: finds the paths that lead to a hit.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        titles: Mapping[str, tuple[str, str]],
+        passages: Callable[[Iterable[int]], list[Passage]],
+        indices: Indices,
+        embedder: Embedder,
+        ranker: Ranker,
+        explainer: Explainer,
+    ) -> None:
+        self.indices = indices
+        self._rows, self._titles, self._passages = rows, titles, passages
+        self._embedder, self._ranker, self._explainer = embedder, ranker, explainer
+
+    def document_of(self, row: int) -> str:
+        """The document that an index row belongs to."""
+        return self._rows[int(row)].document_id
+
+    def vector(self, question: str) -> Matrix | None:
+        """The question's embedding, or None if the embedder does not know its language."""
+        return self._embedder.embed_query(question) if language(question) in self._embedder.languages else None
+
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        """The best ``k`` passages, best first; fewer if the store has fewer that share anything with the question.
+
+        Raises:
+            UsageError: the question is empty or longer than `LONGEST_QUESTION`, or ``k`` is below 1.
+        """
+        check(question, k)
+        if not self._rows:
+            return []
+        found = gather(question, self.vector(question), self.indices)
+        names, rows = features(question, found, self.indices)
+        scores = self._ranker.score(names, rows) if len(rows) else np.zeros(0)
+        # equal scores fall to the walk, then to the row, so that the same input has one ranking
+        order = np.lexsort((found.rows, -found.fused, -found.walks.sum(axis=1), -scores))
+        best = order[:k]
+        passages = self._passages(found.rows[best].tolist())
+        paths = self._explainer.paths(question, found.rows[order[: max(k, 20)]], found.rows[best])
+        parts = _parts(found, scores)
+        return [
+            Hit(
+                passage=passage,
+                title=self._titles[passage.document_id][0],
+                source=self._titles[passage.document_id][1],
+                score=1.0 / (1.0 + math.exp(-float(scores[i]))),
+                rank=rank,
+                paths=path,
+                parts=parts[i],
+            )
+            for rank, (i, passage, path) in enumerate(zip(best, passages, paths, strict=True), 1)
+        ]
+
+
+def check(question: str, k: int) -> None:
+    """Raises UsageError, in a sentence, for a question that cannot be asked."""
+    if not question.strip():
+        raise UsageError("Expected a question, found only white space: write what you want to know.")
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(
+            f"Expected a question of at most {LONGEST_QUESTION:,} characters, found {len(question):,}: "
+            "ask about it in a sentence or two, and ingest the long text as a document."
+        )
+    if k < 1:
+        raise UsageError(f"Expected at least 1 passage, found -k {k}: give a positive number.")
+
+
+def _parts(found: Candidates, scores: np.ndarray) -> list[dict[str, float]]:  # type: ignore[type-arg]
+    """For each candidate the raw score and the rank that each retriever gave it, where it gave any."""
+    given = {"bm25": found.bm25, "rrf": found.fused}
+    if not np.isnan(found.cosine).any():
+        given["vector"] = found.cosine
+    given |= {f"graph:{walk}": found.walks[:, number] for number, walk in enumerate(WALKS)}
+    parts: list[dict[str, float]] = [{"ranker": round(float(s), 4)} for s in scores]
+    for name, values in given.items():
+        ranks = inverse_rank(values)
+        for place, (value, inverse) in enumerate(zip(values, ranks, strict=True)):
+            if inverse > 0:
+                parts[place][name] = round(float(value), 6)
+                parts[place][f"{name} rank"] = round(1 / float(inverse))
+    return parts

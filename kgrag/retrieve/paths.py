@@ -1,0 +1,151 @@
+"""Why a passage was found: the shortest walk from a name in the question to it, with the sentence of each step."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphs.adjacency import Adjacency
+from graphs.gazetteer import without_bracket
+from kgrag.text import key, sentences
+from kgrag.types import Passage, Path, Triple
+
+Rows = NDArray[np.int64]
+LONGEST = 3
+"""Passages on a path, at most."""
+
+
+class Explainer:
+    """Finds paths among the passages that were ranked best.
+
+    Args:
+        graph: passages and names.
+        passages: gives passages by index row.
+        titles: document id -> (entity id, title).
+        triples: gives the triples stated in a passage, by its id.
+    """
+
+    def __init__(
+        self,
+        graph: Adjacency,
+        passages: Callable[[Iterable[int]], list[Passage]],
+        titles: Mapping[str, tuple[str, str]],
+        triples: Callable[[str], list[Triple]],
+    ) -> None:
+        self._graph, self._passages, self._titles, self._triples = graph, passages, titles, triples
+
+    def paths(self, question: str, pool: Rows, hits: Rows) -> list[tuple[Path, ...]]:
+        """For each of ``hits`` the best path through ``pool`` (rows, best first), or none if no name leads there."""
+        graph = self._graph
+        found = graph.gazetteer.find(question, any_case=question.islower())
+        spoken = {f.name: question[f.start : f.end] for f in found if graph.idf[f.name] > 0}
+        if not spoken or not len(pool):
+            return [() for _ in hits]
+        routes = self._routes(spoken, pool)
+        needed = sorted({row for hit in hits for row, _ in routes.get(int(hit), ())})
+        texts = dict(zip(needed, self._passages(needed), strict=True))
+        out: list[tuple[Path, ...]] = []
+        for hit in hits:
+            route = routes.get(int(hit))
+            out.append((self._path(route, spoken, texts),) if route else ())
+        return out
+
+    def _routes(self, spoken: Mapping[int, str], pool: Rows) -> dict[int, list[tuple[int, int]]]:
+        """row -> its cheapest route: pairs (passage, the name by which it was entered), first to last.
+
+        A step costs 1, more by way of a common name, less by way of a passage's own title.
+        """
+        graph = self._graph
+        ties = graph.ties[pool]
+        titles = graph.titles[pool]
+        shared = np.flatnonzero(np.diff(ties.tocsc().indptr) > 1)
+        usable = np.union1d(shared, np.array(sorted(spoken), np.int64))
+        top = float(graph.idf.max()) or 1.0
+        entered: dict[int, tuple[float, list[tuple[int, int]]]] = {}
+        queue: list[tuple[float, int, int, list[tuple[int, int]]]] = []
+        members = {int(name): ties[:, [name]].tocoo().row for name in usable}
+        own = [set(titles.indices[titles.indptr[i] : titles.indptr[i + 1]].tolist()) for i in range(len(pool))]
+        has = [
+            [int(n) for n in ties.indices[ties.indptr[i] : ties.indptr[i + 1]] if int(n) in members]
+            for i in range(len(pool))
+        ]
+
+        def step(cost: float, name: int, route: list[tuple[int, int]]) -> None:
+            rare = 1 - float(graph.idf[name]) / top
+            for place in members.get(name, ()):
+                price = cost + 1 + rare - (0.6 if name in own[place] else 0.0)
+                heapq.heappush(queue, (price, int(place), name, route))
+
+        for name in sorted(spoken):
+            step(0.0, name, [])
+        while queue:
+            cost, place, name, route = heapq.heappop(queue)
+            row = int(pool[place])
+            if row in entered:
+                continue
+            here = [*route, (row, name)]
+            entered[row] = (cost, here)
+            if len(here) < LONGEST:
+                for onward in has[place]:
+                    if onward != name and onward not in spoken:
+                        step(cost, onward, here)
+        return {row: route for row, (_, route) in entered.items()}
+
+    def _path(self, route: list[tuple[int, int]], spoken: Mapping[int, str], texts: Mapping[int, Passage]) -> Path:
+        """Names and triples along a route; a step inside a passage goes by way of its title's entity."""
+        first = route[0][1]
+        nodes = [self._entity(first, texts[route[0][0]])]
+        names = [spoken[first]]
+        triples: list[Triple] = []
+        for step, (row, _) in enumerate(route):
+            passage = texts[row]
+            title_id, title = self._titles[passage.document_id]
+            onward = route[step + 1][1] if step + 1 < len(route) else None
+            stops = [(title_id, without_bracket(title))]
+            if onward is not None:
+                name = self._graph.names[onward]
+                stops.append((self._entity(onward, texts[route[step + 1][0]]), _spelling(passage, self._graph, onward) or name))
+            for node, name in stops:
+                if node != nodes[-1] and key(name) != key(names[-1]):
+                    triples.append(self._triple(passage, title_id, nodes[-1], node, names[-1], name))
+                    nodes.append(node)
+                    names.append(name)
+        return Path(tuple(nodes), tuple(names), tuple(triples))
+
+    def _entity(self, name: int, passage: Passage) -> str:
+        """The entity that a name means in a passage: its document's own, if that goes by it."""
+        title_id, title = self._titles[passage.document_id]
+        text = self._graph.names[name]
+        return title_id if text in (title_id, key(without_bracket(title)), key(title)) else text
+
+    def _triple(self, passage: Passage, title_id: str, left: str, right: str, *spelt: str) -> Triple:
+        """The typed triple between two entities that the passage states, or that its document mentions one."""
+        ends = {left, key(spelt[0])}, {right, key(spelt[1])}
+        fitting = [
+            t
+            for t in self._triples(passage.id)
+            if (t.subject in ends[0] and t.object in ends[1]) or (t.subject in ends[1] and t.object in ends[0])
+        ]
+        if fitting:
+            return max(fitting, key=lambda t: (t.confidence, t.predicate))
+        other, name = (right, spelt[1]) if left == title_id else (left, spelt[0])
+        start, end = _sentence_with(passage, key(name))
+        return Triple(title_id, "mentions", other, passage.id, start, end, 1.0)
+
+
+def _spelling(passage: Passage, graph: Adjacency, name: int) -> str:
+    for found in graph.gazetteer.find(passage.text):
+        if found.name == name:
+            return passage.text[found.start : found.end]
+    return ""
+
+
+def _sentence_with(passage: Passage, name: str) -> tuple[int, int]:
+    """The span, in the document, of the first sentence with a name; the whole passage if only its title has it."""
+    for start, end in sentences(passage.text):
+        if f" {name} " in f" {key(passage.text[start:end])} ":
+            return passage.start + start, passage.start + end
+    return passage.start, passage.end
