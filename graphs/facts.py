@@ -18,10 +18,56 @@ from kgrag.text import is_cjk, key, tokens
 from kgrag.types import Triple
 
 _HONORIFICS = frozenset(
-    "king queen prince princess emperor empress sir dame lord lady duke duchess count countess baron baroness earl sultan "
-    "caliph tsar pope saint dr professor president general captain colonel major admiral archduke archduchess infante "
-    "infanta grand elector margrave st mr mrs crown former actor actress director the".split()
+    [
+        "king",
+        "queen",
+        "prince",
+        "princess",
+        "emperor",
+        "empress",
+        "sir",
+        "dame",
+        "lord",
+        "lady",
+        "duke",
+        "duchess",
+        "count",
+        "countess",
+        "baron",
+        "baroness",
+        "earl",
+        "sultan",
+        "caliph",
+        "tsar",
+        "pope",
+        "saint",
+        "dr",
+        "professor",
+        "president",
+        "general",
+        "captain",
+        "colonel",
+        "major",
+        "admiral",
+        "archduke",
+        "archduchess",
+        "infante",
+        "infanta",
+        "grand",
+        "elector",
+        "margrave",
+        "st",
+        "mr",
+        "mrs",
+        "crown",
+        "former",
+        "actor",
+        "actress",
+        "director",
+        "the",
+    ]
 )
+_RANKS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
 LIKELY = 0.9
 """How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
 
@@ -167,9 +213,9 @@ class Facts:
                 return [(entity, LIKELY) for entity in forms]
             for size in range(len(bare) - 1, 1, -1):
                 short = " ".join(bare[:size])
-                if bare[size] in ("of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"):
-                    if forms := self._bare_titles.get(short, []):
-                        return [(entity, 0.7) for entity in forms[:2]]
+                forms = self._bare_titles.get(short, []) if bare[size] in _RANKS else []
+                if forms:
+                    return [(entity, 0.7) for entity in forms[:2]]
         # "Heraclius II": one document alone is about a name that goes on with "of ..."
         longer = self._longer.get(" ".join(bare), []) if len(bare) > 1 else []
         return [(longer[0], 0.7)] if len(longer) == 1 else []

@@ -283,6 +283,11 @@ class SQLiteGraph:
         text = next(self._rows("SELECT text FROM documents WHERE id = ?", row[0]))[0]
         return Passage(passage_id, row[0], text[row[1] : row[2]], row[1], row[2])
 
+    def passages_of(self, document_id: str) -> list[Passage]:
+        """The passages of one document, in order."""
+        ids = [row[0] for row in self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY id", document_id)]
+        return [passage for passage in map(self.passage, ids) if passage is not None]
+
     def triples_in(self, passage_id: str) -> list[Triple]:
         """The triples that one passage states."""
         query = "SELECT subject, predicate, object, passage_id, start, end, confidence FROM triples"

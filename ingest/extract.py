@@ -14,7 +14,7 @@ from ingest.names import Name, find_names
 from ingest.relations import find_triples
 from ingest.split import split
 from kgrag.text import key
-from kgrag.types import Document, Extraction, Mention, Triple
+from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
 _ALIAS = re.compile(r"^\s*[（(]\s*(?:(?:also\s+)?(?:known|called)\s+as\s+|简称|又称|又名|亦称|英文?[名:：]*\s*)?[“\"「]?([^（()）,，;；:：“”\"「」]{2,40})")
 _LETTERED = re.compile(r"[^\W\d_]")
@@ -31,7 +31,7 @@ def extract(documents: Sequence[Document], size: int) -> list[Extraction]:
     return [_read(document, passages, found) for document, passages in zip(documents, cut, strict=True)]
 
 
-def _read(document: Document, passages: Sequence, found: dict[str, list[Name]]) -> Extraction:  # type: ignore[type-arg]
+def _read(document: Document, passages: Sequence[Passage], found: dict[str, list[Name]]) -> Extraction:
     title_id = key(document.title) or key(document.id)
     own = {key(form): title_id for form in spoken_forms(document.title)}
     names = [(title_id, document.title, "MISC")]
@@ -47,7 +47,9 @@ def _read(document: Document, passages: Sequence, found: dict[str, list[Name]]) 
             if entity_id:
                 place = passage.start + name.start
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
-        triples += find_triples(passage, here, ids, title_id, document.title, document.lang)
+        triples += find_triples(
+            passage, here, ids, title=document.title, title_id=title_id, lang=document.lang
+        )
     return Extraction(document, tuple(passages), tuple(dict.fromkeys(names)), tuple(mentions), tuple(triples))
 
 

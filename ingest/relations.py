@@ -24,6 +24,7 @@ from kgrag.types import Passage, Triple
 SUBJECT, POSSESSIVE = "\uf8fe", "\uf8ff"
 _DATES, _GROUPS, _NAMES, _ROOM = 0xE000, 0xE400, 0xE800, 0x400
 _D, _G, _N = "[\ue000-\ue3ff]", "[\ue400-\ue7ff]", "[\ue800-\uebff]"
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
 _MARK = re.compile("[\ue000-\uebff]")
 _MACROS = {
     "{D}": _D,
@@ -38,46 +39,40 @@ _MACROS = {
     "{skip}": "[^.;:()\ue400-\uf8ff]",
     "{job}": "(?:家|员|人|者|师|手|授|长|生|士|将|演)",
 }
-_FEMALE = re.compile(
-    r"\b(?:queen|princess|empress|lady|countess|duchess|baroness|marchioness|actress|mrs|ms|miss|dame|infanta"
-    r"|archduchess|tsarina|wife|mother|margravine|electress|heiress|landgravine|concubine|singer-actress)\b",
-    re.IGNORECASE,
+
+
+def _words(name: str) -> str:
+    return "".join(_data()["words"][name])
+
+
+def _any(name: str) -> re.Pattern[str]:
+    return re.compile(_words(name), re.IGNORECASE)
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "relations.toml").read_text("utf-8"))
+
+
+_FEMALE, _MALE = (re.compile(rf"\b(?:{_words(w)})\b", re.IGNORECASE) for w in ("female", "male"))
+_AWARD, _BODY, _BODY_ZH, _PERSON_NOUN, _SCHOOL = (_any(w) for w in ("award", "body", "body_zh", "person", "school"))
+_NOT_PERSONS, _NEVER_COUNTRIES, _LINKS = (
+    frozenset(" ".join(_data()["words"][w]).split()) for w in ("not_person", "never_countries", "links")
 )
-_MALE = re.compile(
-    r"\b(?:king|prince|emperor|lord|count|duke|baron|marquess|actor|mr|sir|sultan|archduke|tsar|father|margrave|husband"
-    r"|elector|earl|landgrave|caliph|emir|infante|baronet|general|reverend|shah)\b",
-    re.IGNORECASE,
-)
-_RANK = (
-    "King|Queen|Duke|Duchess|Count|Countess|Prince|Princess|Earl|Baron|Baroness|Lord|Lady|Elector|Electress|Margrave"
-    "|Margravine|Landgrave|Marquess|Marquis|Viscount|Emperor|Empress|Sultan|Archduke|Grand Duke|Bishop|Heiress|Caliph"
-    r"|(?:the )?(?:Younger|Elder|Great)|\d+(?:st|nd|rd|th) (?:Earl|Duke|Baron|Baronet|Marquess|Viscount|Count|Lord)|Jr|Sr"
-)
+_KIN = frozenset(["father", "mother", "spouse", "child", "sibling"])
+_PRIZE = re.compile(r"\b(?:prize|award|medal)\b", re.IGNORECASE)
+_RANK, _THING = _words("rank"), _words("thing")
 _TITLED = re.compile(rf"\s*,\s*(?:{_RANK})\b")
-_JOINS = re.compile(r"\s*(?:,\s*)?(?:of|de|von|van)(?:\s+the)?\s*|\s*-\s*")
-_PLACE = re.compile(
-    rf"{SUBJECT}(?:,? \([^()]*\))*(?:,[^.;]{{0,60}}?,)? (?:is|was|are|were|lies) (?:an?|the|one of the)\b[^.;]{{0,60}}?\b"
-    r"(?:village|town|city|municipality|district|river|lake|mountain|suburb|neighbou?rhood|island|museum|airport|school|castle"
-    r"|university|college|church|station|park|locality|hospital|settlement|hamlet|place|commune|stadium|site|peak|building"
-    r"|county|region|valley|cape|bay|creek|township|community|parish|ghost town|province|department|subdistrict|aerodrome|mosque"
-    r"|temple|monastery|abbey|prison|bridge|dam|reserve|volcano|glacier|plain|ridge|strait|capital)\b"
-)
-_ALSO_ZH = re.compile("(?:简称|又称|原名|本名|英文名|译作|又名|（|即|，字|，号)[为作是]?$")
-_OBLIQUE = re.compile(r"\b(?:of|in|at|from|to|by|with|and|for|on|as|than)(?: the)? ?$", re.IGNORECASE)
-_ORDINAL = re.compile(r"\s*,\s*(?:the )?(?:\d+(?:st|nd|rd|th) )?")
 _TAIL = re.compile(rf"\s*,\s*(?:{_RANK})\s+(?:Palatine\s+)?of\s+")
+_ORDINAL = re.compile(r"\s*,\s*(?:the )?(?:\d+(?:st|nd|rd|th) )?")
+_JOINS = re.compile(r"\s*(?:,\s*)?(?:of|de|von|van)(?:\s+the)?\s*")
 _OWN_DATE = re.compile(r"(?<![\w.,-])\d{3,4}(?![\w%]|,\d|\.\d)")
-_THING = (
-    "film|movie|picture|song|album|single|record|book|novel|poem|village|town|city|company|firm|band|group|series|show"
-    "|game|play|opera|musical|machine|computer|project|system|school|university|college|museum|airport|station|river"
-    "|magazine|newspaper|journal|party|club|team|organi[sz]ation|institute|institution|language|building|church|castle"
-    "|documentary|award|prize|laboratory"
-)
-_LINKS = frozenset(
-    "de von van der den di da du la le el al bin ibn e y und et zu af av dos das del della sur ter ten".split()
-)
 _GENERIC = re.compile(rf"(?:The|This)(?: [a-z-]+)? (?:{_THING})\b(?!s)")
 _KIND = re.compile(rf"\b(?:{_THING})\b", re.IGNORECASE)
+_PLACE = re.compile(
+    rf"{SUBJECT}(?:,? \([^()]*\))*(?:,[^.;]{{0,60}}?,)? (?:is|was|are|were|lies) (?:an?|the|one of the)\b"
+    rf"[^.;]{{0,60}}?\b(?:{_words('place')})\b"
+)
 _MAKING = re.compile(
     r"The (?=lyrics|music|screenplay|script|score|soundtrack|director|author|founder|designer|composer)\b"
 )
@@ -90,37 +85,42 @@ _OWNING = re.compile(r"\b(?:his|her(?=\s+\w))\b|^(?:its|their)\b", re.IGNORECASE
 _CLAUSE = re.compile(
     r"(?:Born|Educated|Married|Having|After|As|In|On|At|By|During|From|The|A|An|While|Before|Upon|When)\b"
 )
+_OBLIQUE = re.compile(r"\b(?:of|in|at|from|to|by|with|and|for|on|as|than)(?: the)? ?$", re.IGNORECASE)
+_ALSO_ZH = re.compile("(?:简称|又称|原名|本名|英文名|译作|又名|（|即|，字|，号)[为作是]?$")
 _HEAD = re.compile(
     r"(?:[ /-]*[\ue400-\ue7ff])*(?:[ -]+(?!of\b|in\b|from\b|for\b|who\b|that\b|which\b|directed\b|written\b|by\b|and\b|with\b|at\b|on\b|known\b"
     r"|starring\b|based\b|produced\b|released\b|set\b|to\b|as\b|best\b|whose\b|is\b|was\b|recorded\b|currently\b|featuring\b|made\b)"
     r"(?:[\ue000-\uebff]|([\w'/-]+)))+"
 )
-_PERSON_NOUN = re.compile(
-    r".*(?:er|or|ist|ian|man|woman|ess|eer|ant|ent|ive|ary|eur|yst|ete|crat|logue|one|ain|ero|oine)|poet|king|queen|prince|nobility|noble|"
-    r"judge|attorney|coach|star|dj|spy|priest|bishop|saint|royal|pilot|host|chef|cleric|monk|nun|diplomat|duke|count|general|"
-    r"admiral|figure|advocate|rabbi|baron|model|lady|lord|personality|hero|bass|monarch|infanta|infante|novice|slave|thief|critic|"
-    r"mystic|academic|mechanic|sheriff|scholar|jurist|scribe|child|girl|boy|sheikh|emir|knight|medic|youth|professional|native|vj"
+_RUN_ON = re.compile("[是在的]")  # a "name" joined by a dot to the words around it
+_BEFORE_DOTTED = re.compile(".*(?:是|为|与|和|由|叫|对|向|的|跟|了|师|家|子|给)(?=[^·・]{1,6}[·・])")
+_NEVER_COUNTRIES = frozenset(
+    [
+        "director",
+        "author",
+        "composer",
+        "performer",
+        "producer",
+        "creator",
+        "developer",
+        "founder",
+        "father",
+        "mother",
+        "spouse",
+        "child",
+        "sibling",
+        "educated_at",
+        "student_of",
+        "student",
+        "employer",
+        "also_known_as",
+        "named_after",
+        "award",
+        "publisher",
+        "member_of",
+    ]
 )
-_THING_NOUNS = frozenset(
-    "thriller paper river newspaper theater theatre number chapter letter order trailer series manufacturer "
-    "quarter retailer publisher western movement government settlement department establishment center computer character".split()
-)
-_AWARD = re.compile(
-    r"[奖章勋]|award|prize|medal|order|oscar|emmy|grammy|bear|lion|palm|honou?r|cross|fellowship|knight|trophy|cup|champion|title|best|scholarship",
-    re.IGNORECASE,
-)
-_BODY = re.compile(
-    r"universi|college|institut|school|compan|corporation|\binc|laborator|\blabs?\b|studio|academy|bank|hospital|museum|times|post|"
-    r"agency|department|ministry|press|news|journal|magazine|centre|center|bbc|cbs|nbc|abc|ibm|society|group|theatre|theater",
-    re.IGNORECASE,
-)
-_NOT_COUNTRIES = frozenset(
-    "director author composer performer producer creator developer founder father mother spouse child sibling educated_at "
-    "student_of student employer also_known_as named_after award publisher member_of".split()
-)
-_BODY_ZH = re.compile(
-    "(?:大学|公司|研究所|研究院|学院|计算所|科学院|集团|局|厂|部|中心|实验室|社|会|组|队|所|校|院|工作室)$"
-)
+_BEFORE_DOTTED = re.compile(".*(?:是|为|与|和|由|叫|对|向|的|跟|了|师|家|子|给)(?=[^·・]{1,6}[·・])")
 _ZH_SELF = re.compile(
     "他们?|她|它|其(?![中他它实余次])|(?:该|本|此)(?:[片剧书机校作所馆社镇县村市曲歌]|公司|大学|学院|小说|专辑|电影|游戏|奖项?)"
     "|这(?:部|首|本|台|座|所|款|家|张)(?:电影|影片|作品|歌曲?|书|小说|计算机|机器|大学|学校|公司|游戏|专辑|[剧片城])"
@@ -147,11 +147,6 @@ class _Mark(NamedTuple):
     char: str
     entity: str
     kind: str = ""
-
-
-@lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    return tomllib.loads((Path(__file__).parent / "relations.toml").read_text("utf-8"))
 
 
 @lru_cache(maxsize=1)
@@ -271,9 +266,12 @@ def _facts(
             if said in kinds and said != SUBJECT:
                 if _ALSO_ZH.search(line[: match.start("s")]):
                     said = None
-                elif kinds[said] == "PLACE" or _OBLIQUE.search(line[: match.start("s")]):
-                    continue
-                elif lang == "zh" and kinds[said] not in ("PERSON", "MISC", "WORK"):
+                elif (
+                    kinds[said] == "PLACE"
+                    or _OBLIQUE.search(line[: match.start("s")])
+                    or lang == "zh"
+                    and kinds[said] not in ("PERSON", "MISC", "WORK")
+                ):
                     continue
             subject = title_id if said is None or said == SUBJECT else entity[said]
             for name, held in groups.items():
@@ -300,13 +298,17 @@ def _sharpened(predicate: str, before: str, surface: str, kind: str, after: str)
     known = surface.lower() in vocabulary().countries
     if predicate in ("nationality", "country") and kind == "GROUP":
         head = _HEAD.match(after)
-        word = head.group(1).lower() if head else ""
-        return "nationality" if _PERSON_NOUN.fullmatch(word) and word not in _THING_NOUNS else "country"
-    if known and predicate in _NOT_COUNTRIES:
+        word = (head.group(1) or "").lower() if head else ""
+        return "nationality" if _PERSON_NOUN.fullmatch(word) and word not in _NOT_PERSONS else "country"
+    if known and predicate.removesuffix("_of") in _NEVER_COUNTRIES | {"student"}:
         return ""
     if predicate == "award" and not _AWARD.search(surface) and not (is_cjk(surface) and after[:1] in tuple("奖章")):
         return ""
-    if predicate in ("member_of", "employer", "educated_at") and kind == "PERSON" and not _BODY.search(surface):
+    if predicate == "educated_at" and not _SCHOOL.search(surface):
+        return ""
+    if predicate in _KIN and (kind == "EVENT" or _PRIZE.search(surface)):
+        return ""
+    if predicate in ("member_of", "employer") and kind == "PERSON" and not _BODY.search(surface):
         return ""
     if predicate == "employer" and not is_cjk(surface) and kind != "ORGANISATION" and not _BODY.search(surface):
         return ""
@@ -328,41 +330,48 @@ def _marks(
     sentence: str, names: list[tuple[Name, str]], own: list[tuple[int, int, str]], lang: str, opening: bool
 ) -> list[_Mark]:
     """Markers for everything in a sentence that can be the end of a fact, ordered, not overlapping."""
-    marks = [_Mark(start, end, char, "") for start, end, char in own]
     peoples = vocabulary().peoples
-    merged: list[tuple[int, int, str, str]] = []
+    ends: list[_Mark] = []
     for name, entity in sorted(names, key=lambda pair: pair[0].start):
-        if any(name.start < end and start < name.end for start, end, _ in own):
+        if any(name.start < end and name.end > start for start, end, _ in own):
             continue
-        start, end, kind = name.start, name.end, name.type
-        first = name.text.split()[0].split("-")[0] if lang == "en" and name.text.split() else ""
-        if first != name.text and first.lower() in peoples and kind != "ORGANISATION" and opening:
-            start, end, entity, kind = start, start + len(first), first.lower(), "GROUP"
+        mark = _Mark(name.start, name.end, "", entity, name.type)
+        first = re.split(r"[\s-]", name.text)[0]
+        if lang == "zh" and name.type == "MISC" and (cut := _BEFORE_DOTTED.match(name.text)):
+            mark = mark._replace(start=name.start + cut.end(), entity=key(name.text[cut.end() :]))
+        elif first != name.text and first.lower() in peoples and name.type != "ORGANISATION" and opening:
+            mark = _Mark(name.start, name.start + len(first), "", key(first), "GROUP")
         elif name.text.lower() in peoples:
-            kind = "GROUP"
-        if merged and kind not in ("DATE", "GROUP") and merged[-1][3] not in ("DATE", "GROUP"):
-            last_start, last_end, _, last_kind = merged[-1]
-            between = sentence[last_end:start]
-            placed = sentence[:last_start].endswith((" in ", " at ", "In ", " from "))
-            whole = (lang == "en" and not placed and _belongs(between, sentence[last_end:end], last_kind)) or (
-                lang == "zh" and not between and kind == last_kind == "PLACE"
-            )
-            if whole:
-                merged[-1] = (last_start, end, key(sentence[last_start:end]), last_kind)
-                continue
-        merged.append((start, end, entity, kind))
-    taken = {i for start, end, *_ in [*merged, *own] for i in range(start, end)}
+            mark = mark._replace(kind="GROUP")
+        if ends and _one(sentence, ends[-1], mark, lang):
+            whole = sentence[ends[-1].start : mark.end]
+            ends[-1] = ends[-1]._replace(end=mark.end, entity=key(whole))
+        else:
+            ends.append(mark)
     if lang == "en":
-        for match in _OWN_DATE.finditer(sentence):
-            if match.start() not in taken:
-                merged.append((match.start(), match.end(), key(match.group()), "DATE"))
-        for match in re.finditer(r"[A-Z]\w+(?=[ -])", sentence):
-            if match.start() not in taken and match.group().lower() in peoples:
-                merged.append((match.start(), match.end(), match.group().lower(), "GROUP"))
-    for number, (start, end, entity, kind) in enumerate(sorted(merged)[:_ROOM]):
-        base = _DATES if kind == "DATE" else _GROUPS if kind == "GROUP" else _NAMES
-        marks.append(_Mark(start, end, chr(base + number), entity, kind))
+        taken = {i for m in ends for i in range(m.start, m.end)} | {
+            i for start, end, _ in own for i in range(start, end)
+        }
+        more = [(m, "DATE") for m in _OWN_DATE.finditer(sentence)]
+        more += [(m, "GROUP") for m in re.finditer(r"[A-Z]\w+(?=[ -])", sentence) if m.group().lower() in peoples]
+        ends += [_Mark(*m.span(), "", key(m.group()), kind) for m, kind in more if m.start() not in taken]
+    bases = {"DATE": _DATES, "GROUP": _GROUPS}
+    marks = [_Mark(start, end, char, "") for start, end, char in own]
+    for number, mark in enumerate(sorted(ends)[:_ROOM]):
+        marks.append(mark._replace(char=chr(bases.get(mark.kind, _NAMES) + number)))
     return sorted(marks)
+
+
+def _one(sentence: str, left: _Mark, right: _Mark, lang: str) -> bool:
+    """Whether two names that follow each other are one."""
+    if {left.kind, right.kind} & {"DATE", "GROUP"}:
+        return False
+    between = sentence[left.end : right.start]
+    if lang == "zh":
+        return not between and left.kind == right.kind == "PLACE"
+    if sentence[: left.start].endswith((" in ", " at ", "In ", " from ")):
+        return False
+    return _belongs(between, sentence[left.end : right.end], left.kind)
 
 
 def _belongs(between: str, tail: str, kind: str) -> bool:
@@ -371,11 +380,13 @@ def _belongs(between: str, tail: str, kind: str) -> bool:
         return False
     if _TITLED.match(tail) and (_ORDINAL.fullmatch(between) or _TAIL.fullmatch(between)):
         return True
-    return _JOINS.fullmatch(between) is not None and "-" not in between
+    return _JOINS.fullmatch(between) is not None
 
 
 def _line(sentence: str, marks: list[_Mark], lang: str) -> str:
     """The sentence with marks for names, and with even spacing, quotes and brackets."""
+    # a document's own private-use characters must not be taken for marks
+    sentence = _PRIVATE.sub(" ", sentence)
     pieces, place = [], 0
     for mark in marks:
         pieces += [sentence[place : mark.start], mark.char]
@@ -458,7 +469,8 @@ def _own_chinese(sentence: str, names: list[tuple[Name, str]], title: str) -> li
         else []
     )
     # a longer name that only begins with the title is something else
-    longer = [n for n, _ in names for s, e, _c in own if n.start <= s and e <= n.end and n.end - n.start > e - s + 2]
+    longer = [n for n, _ in names if not _RUN_ON.search(n.text)]
+    longer = [n for n in longer for s, e, _c in own if n.start <= s and e <= n.end and n.end - n.start > e - s + 2]
     own = [o for o in own if not any(n.start <= o[0] and o[1] <= n.end for n in longer)]
     stranger = any(n.start < 2 and n.type in ("PERSON", "WORK", "ORGANISATION") for n, _ in names) and not own
     if not stranger:

@@ -13,12 +13,14 @@ from filelock import FileLock, Timeout
 from kgrag.config import Config, load_config
 from kgrag.errors import StoreError, UsageError
 from kgrag.protocols import LLM, Embedder
-from kgrag.types import Answer, Passage
+from kgrag.types import Hit, Passage, Question
 
 if TYPE_CHECKING:
+    from kgrag.answer import Answerer
     from graphs.sqlite import SQLiteGraph
     from ingest.pipeline import Progress, Report
     from kgrag.graph_reader import GraphReader
+    from kgrag.retrieve.candidates import Indices
     from kgrag.retrieve.hybrid import HybridRetriever
 
 
@@ -28,6 +30,7 @@ class App:
     Args:
         store: the folder; created if ``create``, else it must hold a store.
         notice: told in a sentence what takes long or is worth knowing.
+        progress: told how far the fetching of a model is: a message and a share in 0..1.
         create: whether an empty or missing folder becomes a new store.
         model: a language model's name, before what the configuration says.
 
@@ -40,11 +43,12 @@ class App:
         self,
         store: Path,
         notice: Callable[[str], None] = lambda _: None,
+        progress: Callable[[str, float], None] = lambda _, __: None,
         *,
         create: bool = False,
         model: str | None = None,
     ) -> None:
-        self.store, self.notice = store, notice
+        self.store, self.notice, self.progress = store, notice, progress
         if not create and not (store / "graph.db").is_file():
             raise UsageError(
                 f"Expected a store in {store} and found none: make one with `kgrag ingest PATH --store {store}`, "
@@ -57,7 +61,7 @@ class App:
         except OSError as error:
             raise StoreError(f"The store {store} cannot be made ({error.strerror}): name another folder.") from error
         self.config: Config = load_config(store)
-        self._model = model or self.config.model
+        self.model = model or self.config.model
 
     @cached_property
     def graph(self) -> SQLiteGraph:
@@ -77,18 +81,14 @@ class App:
                 f"{self.store} was made with the embedder {made_with}, and kgrag.toml names {self.config.embedder}: "
                 "set it back, or ingest into a new folder."
             )
-        return load_embedder(self.config.embedder, self._progress)
+        return load_embedder(self.config.embedder, self.progress)
 
     @cached_property
     def llm(self) -> LLM:
         """The language model."""
         from kgrag.llm.choose import load_llm
 
-        return load_llm(self._model, self._progress)
-
-    def _progress(self, message: str, fraction: float) -> None:
-        if fraction <= 0:
-            self.notice(message)
+        return load_llm(self.model, self.progress)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -170,7 +170,7 @@ class App:
         for cached in ("retriever", "graph_reader"):
             self.__dict__.pop(cached, None)
 
-    def _indices(self, *, keep: bool):  # type: ignore[no-untyped-def]
+    def _indices(self, *, keep: bool) -> Indices:
         from kgrag.retrieve.derived import open_indices
 
         return open_indices(self.graph, self.store / "indices", self.notice, keep=keep)
@@ -199,3 +199,36 @@ class App:
         sources = {document: (title, files[document]) for document, (_, title) in titles.items()}
         explainer = Explainer(indices.graph, passages, titles, self.graph.triples_in)
         return HybridRetriever(rows, sources, passages, indices, self.embedder, Ranker.load(), explainer)
+
+    @cached_property
+    def graph_reader(self) -> GraphReader:
+        """Answers from typed facts alone."""
+        from graphs.facts import Facts
+        from ingest.relations import vocabulary
+        from kgrag.graph_reader import GraphReader
+
+        with self.graph.snapshot():
+            return GraphReader(Facts.of(self.graph), vocabulary())
+
+    @property
+    def answerer(self) -> Answerer:
+        """Answers questions over this store; the language model loads when it is first needed."""
+        from kgrag.answer import Answerer
+
+        return Answerer(
+            self.retriever,
+            self.graph_reader,
+            lambda: self.llm,
+            evidence_tokens=self.config.evidence_tokens,
+            answer_tokens=self.config.answer_tokens,
+        )
+
+    def gold(self, question: Question) -> list[Hit]:
+        """The passages of a question's gold documents, as if they had been retrieved."""
+        hits = []
+        for document_id in question.gold:
+            document = self.graph.document(document_id)
+            for passage in self.graph.passages_of(document_id) if document else ():
+                assert document is not None
+                hits.append(Hit(passage, document.title, document.source, 1.0, len(hits) + 1))
+        return hits

@@ -25,8 +25,8 @@ class Config(BaseModel):
     embedder: str = Field("all-MiniLM-L6-v2", description="sentence embedder")
     passage_size: int = Field(1800, ge=200, le=20000, description="longest passage in English characters; Chinese: half")
     k: int = Field(8, ge=1, le=1000, description="passages shown to the reader")
-    evidence_tokens: int = Field(600, ge=100, le=100_000, description="tokens of evidence in a prompt")
-    answer_tokens: int = Field(160, ge=8, le=4096, description="tokens of an answer, at most")
+    evidence_tokens: int = Field(400, ge=100, le=100_000, description="tokens of evidence in a prompt")
+    answer_tokens: int = Field(96, ge=8, le=4096, description="tokens of an answer, at most")
     workers: int = Field(0, ge=0, le=64, description="processes that find names while ingesting; 0: by the machine")
 
 

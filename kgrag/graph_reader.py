@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from graphs.facts import Facts, Predicate, Vocabulary
@@ -85,7 +86,21 @@ _OTHER_SAME = {
 _MONTHS = {
     m: i
     for i, m in enumerate(
-        "january february march april may june july august september october november december".split(), 1
+        [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ],
+        1,
     )
 }
 
@@ -271,7 +286,7 @@ class GraphReader:
             # the two names that "or" or "and" joins; what lies about them is not part of a name
             pairs = [
                 (a, b)
-                for a, b in zip(found, found[1:], strict=False)
+                for a, b in pairwise(found)
                 if re.fullmatch(
                     r"\W*(?:\([^()]*\)\W*)?(?:or|and|和|与|还是|跟)\W*(?:the )?", text[a.end : b.start], re.IGNORECASE
                 )

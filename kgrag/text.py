@@ -79,12 +79,12 @@ def content_words(text: str) -> list[str]:
 
 
 _CLOSERS = "\"'”’」』）)\\]*"
-_BOUNDARY = re.compile(
-    f"[。！？；]+[.…]*[{_CLOSERS}]*"
-    f"|[.!?…]+[{_CLOSERS}]*(?:\\[\\d{{1,3}}\\])*(?=\\s+[\"'“‘(\\[*]*[^\\Wa-z]|\\s*[{CJK}])"
+_BOUNDARY = re.compile(  # possessive and anchored, so that a run of a million dots takes no longer than it must
+    f"[。！？；]++[.…]*+[{_CLOSERS}]*+"
+    f"|(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?:\\[\\d{{1,3}}\\])*+(?=\\s++[\"'“‘(\\[*]*+[^\\Wa-z]|\\s*+[{CJK}])"
     "|(?<=[a-z]{3})[.!?](?=[A-Z][a-z]+ )"
-    f"|(?<=[{CJK}])[.!?]+[{_CLOSERS}]*(?=\\s|[A-Z])"
-    "|[^\\S\\n]*\\n\\s*"
+    f"|(?<=[{CJK}])[.!?]++[{_CLOSERS}]*+(?=\\s|[A-Z])"
+    "|\\n\\s*+"
 )
 # Before a name, and so never the end of a sentence.
 _TITLE = re.compile(
@@ -98,8 +98,7 @@ _SHORTENED = re.compile(
 )
 _STARTERS = STOPWORDS | {"according", "after", "although", "before", "both", "despite", "during", "however", "since"}
 _NEXT_WORD = re.compile(r"[\s\"'“‘(\[*]*([A-Z][^\W\d_]*)(?![.\w])")
-_NUMBERED = re.compile(r"(?:^|[\s:：;；,，(（])\d{1,2}$")
-_OPENED = re.compile("《[^《》\n]*$")
+_NUMBERED = re.compile(r"[\s:：;；,，(（]\d{1,2}$")
 _MARKER = re.compile(
     r"[#>|•·▪◦]|[-*+–]\s|```|~~~|[(（]?\d{1,3}(?:[)、．）]|\.\s)|[(（]?[A-Ha-h][)、．）]|[一二三四五六七八九十]{1,3}、"
 )
@@ -139,25 +138,28 @@ def _stop(text: str, begin: int, match: re.Match[str]) -> int | None:
     for quote in ('"', "**"):  # these look the same at both ends: an even number before means that this one opens
         if quote in marks and before.count(quote) % 2 == 0:
             end = min(end, start + marks.index(quote))
-    if text[begin : begin + 80].lstrip()[:1] == "|" or (_OPENED.search(before) and "》" in text[end : end + 40]):
-        return None  # in a row of a table, or in a title
+    titled = before.rfind("《") > before.rfind("》") and "》" in text[end : end + 40]
+    if titled or text[begin : begin + 80].lstrip()[:1] == "|":
+        return None  # in a title, or in a row of a table
+    following = text[end : end + 1]
     if marks[0] in "。！？；":
-        return None if text[end : end + 1] in tuple("，、；：,）)》〉】") else end
+        return None if following in tuple("，、；：,）)》〉】") else end
+    if marks[0] == "…" and not following.isspace():
+        return None
     if is_cjk(before[-1:]):
         return end
     next_word = _NEXT_WORD.match(text, end)
     starter = next_word is not None and next_word.group(1).lower() in _STARTERS
-    if not text[end : end + 1].isspace() and text[end : end + 1].isascii():
+    if following.isascii() and not following.isspace():
         return end if starter else None
     if not _LETTER.search(before) or (start - begin < 4 and len(before.strip("(（ \t\n")) < 2):
         return None  # the number or letter of a list item
     if marks == ".":
-        if _TITLE.search(before) or (_SHORTENED.search(before) and not starter):
+        tail = before[-12:]
+        if _TITLE.search(tail) or (_SHORTENED.search(tail) and not starter):
             return None
-        if is_cjk(text[end : end + 3]) and _NUMBERED.search(before):
+        if is_cjk(text[end : end + 3]) and _NUMBERED.search(before[-4:]):
             return None
-    if marks[0] == "…" and not text[end : end + 1].isspace():
-        return None
     return end
 
 

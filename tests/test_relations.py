@@ -50,3 +50,52 @@ def test_every_predicate_of_a_pattern_is_declared() -> None:
     for pattern in patterns():
         for group in set(pattern.find.groupindex) - {"s"}:
             assert group in known or (group.endswith("_of") and group[:-3] in known), group
+
+
+def test_a_fact_opens_at_its_sentence() -> None:
+    before = "Ada Lovelace (10 December 1815 – 1852) was a writer. "
+    text, found = triples("Ada Lovelace", "Her father was the poet [Lord Byron]. It rained.", "en", before=before)
+    fact = next(t for t in found if t.predicate == "father")
+    assert (fact.subject, fact.object, fact.passage_id) == ("ada lovelace", "lord byron", "p")
+    assert text[fact.start : fact.end] == "Her father was the poet Lord Byron."
+    assert 0 < fact.confidence <= 1
+
+
+def test_offsets_are_in_the_document() -> None:
+    passage = Passage("p2", "d", "他师从陈省身。", 100, 107)
+    found = find_triples(
+        passage, [Name("陈省身", 3, 6, "PERSON")], ["陈 省 身"], title="丘成桐", title_id="丘 成 桐", lang="zh"
+    )
+    assert [(t.predicate, t.start, t.end) for t in found] == [("student_of", 100, 107)]
+
+
+def test_a_sentence_about_someone_else_gives_the_title_nothing() -> None:
+    _, found = triples("Ada Lovelace", "[Mary Somerville] was born in [Jedburgh].", "en", before="Ada was a writer. ")
+    assert not [t for t in found if t.subject == "ada lovelace"]
+    assert [(t.subject, t.object) for t in found if t.predicate == "place_of_birth"] == [
+        ("mary somerville", "jedburgh")
+    ]
+    _, found = triples("杨振宁", "[吴大猷]出生于[广州]。", "zh")
+    assert not [t for t in found if t.subject == key("杨振宁")]
+
+
+def test_names_of_one_person_are_one_object() -> None:
+    _, found = triples("Karl", "Karl (1900–1950) was the son of [Henry], 3rd [Earl of Lancaster].", "en")
+    assert ("father", "henry 3rd earl of lancaster") in facts("Karl", found)
+
+
+def test_no_names_no_facts() -> None:
+    assert triples("Ada Lovelace", "She was born there.", "en")[1] == []
+    assert triples("Ada Lovelace", "", "en")[1] == []
+
+
+def test_private_use_characters_of_a_document_are_not_marks() -> None:
+    _, found = triples("Ada Lovelace", "Ada Lovelace \ue800 was born in \ue000 [London].", "en")
+    assert all(t.subject == "ada lovelace" for t in found)
+
+
+def test_a_people_at_the_end_of_a_sentence() -> None:
+    assert facts("Farsi", triples("Farsi", "Farsi is a [Persian|GROUP] [Iranian|GROUP]", "en")[1]) <= {
+        ("country", "persian"),
+        ("country", "iranian"),
+    }

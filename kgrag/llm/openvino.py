@@ -30,6 +30,8 @@ class OpenVINOLLM:
         self.context = context or _context(folder)
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True
+        # Left at 0 it holds one conversation, and a second question over the same passages starts from nothing.
+        scheduler.cache_size = 1
         settings = {"CACHE_DIR": str(cache or home() / "compiled"), "scheduler_config": scheduler}
         try:
             self._pipeline = openvino_genai.LLMPipeline(folder, "CPU", settings)

@@ -145,6 +145,9 @@ def _prepare(model: Model, folder: Path, progress: Progress) -> None:
 def _run(command: list[str], log: Path, model: Model) -> None:
     """Run a step in a process of its own, offline and quiet; what it says goes to ``log``."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    # The child must find this package wherever this process found it.
+    here = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    offline["PYTHONPATH"] = os.pathsep.join(path for path in here if path)
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **offline}

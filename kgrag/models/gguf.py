@@ -1,31 +1,253 @@
-"""A GGUF file to a bf16 transformers folder: ``python -m kgrag.models.gguf FILE FOLDER``, in a process of its own."""
+"""A GGUF file to a bf16 transformers folder: ``python -m kgrag.models.gguf FILE FOLDER``, in a process of its own.
+
+transformers reads such files too, but parses them five times over and holds every weight in float32 (91 s and 11 GB
+for a 1.5B model); here a tensor is read, dequantised and written before the next. Qwen2 and Llama architectures.
+"""
 
 from __future__ import annotations
 
+import json
+import mmap
+import re
+import struct
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+_CONTROL = 3
+_ROWS = 4096
+
+_NAMES = {
+    "token_embd": "model.embed_tokens",
+    "output_norm": "model.norm",
+    "output": "lm_head",
+    "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+_CONFIG = {
+    "context_length": "max_position_embeddings",
+    "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
+    "embedding_length": "hidden_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+}
+
+
+class Packed(NamedTuple):
+    """A tensor as it lies in the file: ``data`` (rows, bytes of a row), ``kind`` is GGML's number for the packing."""
+
+    shape: tuple[int, ...]
+    kind: int
+    data: NDArray[np.uint8]
+
+
+class Gguf:
+    """The metadata (``fields``) and the tensors (by GGUF's names) of a file, which stays mapped."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the head of ``path``.
+
+        Raises:
+            ValueError: it is no GGUF file of version 2 or 3.
+        """
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._at = 0
+        magic, version, tensors, fields = self._take("4sIQQ")
+        if magic != b"GGUF" or version not in (2, 3):
+            raise ValueError(f"expected GGUF version 2 or 3, found {magic!r} version {version}: get another file")
+        self.fields: dict[str, Any] = {}
+        for _ in range(fields):
+            name = self._string()
+            self.fields[name] = self._value(self._take("I")[0])
+        heads = [self._head() for _ in range(tensors)]
+        step = int(self.fields.get("general.alignment", 32))
+        base = -(-self._at // step) * step
+        self.tensors = {name: self._packed(shape, kind, base + offset) for name, shape, kind, offset in heads}
+
+    def _take(self, layout: str) -> tuple[Any, ...]:
+        found = struct.unpack_from("<" + layout, self._map, self._at)
+        self._at += struct.calcsize("<" + layout)
+        return found
+
+    def _string(self) -> str:
+        (length,) = self._take("Q")
+        self._at += length
+        return self._map[self._at - length : self._at].decode("utf-8", "replace")
+
+    def _value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self._string()
+        if kind != _ARRAY:
+            return self._take(_SCALARS[kind])[0]
+        inner, length = self._take("IQ")
+        if inner in (_STRING, _ARRAY):
+            return [self._value(inner) for _ in range(length)]
+        return list(self._take(f"{length}{_SCALARS[inner]}"))
+
+    def _head(self) -> tuple[str, tuple[int, ...], int, int]:
+        name = self._string()
+        (dimensions,) = self._take("I")
+        shape = self._take(f"{dimensions}Q")[::-1]
+        kind, offset = self._take("IQ")
+        return name, shape, kind, offset
+
+    def _packed(self, shape: tuple[int, ...], kind: int, start: int) -> Packed:
+        from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+        block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
+        rows = int(np.prod(shape[:-1], dtype=np.int64))
+        width = shape[-1] // block * size
+        flat = np.frombuffer(self._map, np.uint8, rows * width, start)
+        return Packed(shape, kind, flat.reshape(rows, width))
+
+
+def rows_of(tensor: Packed, start: int, end: int) -> NDArray[np.float32]:
+    """Rows ``start`` to ``end`` of a tensor as float32, (rows, columns)."""
+    from gguf import GGMLQuantizationType, dequantize
+
+    packed = tensor.data[start:end]
+    kind = GGMLQuantizationType(tensor.kind)
+    if kind in (GGMLQuantizationType.F32, GGMLQuantizationType.F16):
+        return packed.view(np.float32 if kind == GGMLQuantizationType.F32 else np.float16).astype(np.float32)
+    values: NDArray[np.float32] = dequantize(packed, kind)
+    return values
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Dequantise ``file`` and save it, with its tokenizer and chat template, as bf16 safetensors in ``folder``.
+    """Save ``file`` with its tokenizer and chat template in ``folder``: config.json, model.safetensors and the rest.
 
     Raises:
-        Exception: whatever transformers raises for a file it cannot read; the caller shows its last lines.
+        ValueError: it is no GGUF file, or of an architecture that is not known here.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    gguf = Gguf(file)
+    architecture = str(gguf.fields["general.architecture"])
+    if architecture not in ("qwen2", "llama"):
+        raise ValueError(f"expected architecture qwen2 or llama, found {architecture}: convert it with another tool")
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = dict(gguf.tensors)
+    tensors.pop("rope_freqs.weight", None)
+    tied = _tie(tensors)
+    _save_config(gguf, architecture, tied, folder)
+    _save_tokenizer(gguf, architecture, folder)
+    heads = int(gguf.fields[f"{architecture}.attention.head_count"])
+    pairs = {"attn_q": heads, "attn_k": int(gguf.fields[f"{architecture}.attention.head_count_kv"])}
+    _save_weights(tensors, pairs if architecture == "llama" else {}, folder / "model.safetensors")
 
-    tokenizer = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
-    model = AutoModelForCausalLM.from_pretrained(str(file.parent), gguf_file=file.name, dtype=torch.bfloat16)
-    head: Any = model.lm_head
-    embedding: Any = model.get_input_embeddings()
-    if torch.equal(head.weight, embedding.weight):
-        # transformers unties what the file stores once; left so, it would be kept, trained and run twice.
-        model.config.tie_word_embeddings = True
-        model.tie_weights()
-    model.save_pretrained(str(folder))
+
+def _tie(tensors: dict[str, Packed]) -> bool:
+    """Keep one copy of a matrix that is both the first and the last; whether there is one.
+
+    Models that share it are often packed with two copies of different precision, which then differ a little.
+    """
+    last, first = tensors.get("output.weight"), tensors["token_embd.weight"]
+    if last is None:
+        return True
+    a, b = rows_of(first, 0, 256), rows_of(last, 0, 256)
+    if a.shape != b.shape or float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())) < 0.98:
+        return False
+    finer = last if last.data.shape[1] > first.data.shape[1] else first
+    tensors["token_embd.weight"] = finer
+    del tensors["output.weight"]
+    return True
+
+
+def _save_config(gguf: Gguf, architecture: str, tied: bool, folder: Path) -> None:
+    from transformers import AutoConfig, GenerationConfig
+
+    fields = gguf.fields
+    known = {name: fields[f"{architecture}.{key}"] for key, name in _CONFIG.items() if f"{architecture}.{key}" in fields}
+    ends = fields.get("tokenizer.ggml.eos_token_id")
+    config: Any = AutoConfig.for_model(
+        architecture,
+        **known,
+        vocab_size=gguf.tensors["token_embd.weight"].shape[0],
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": float(fields.get(f"{architecture}.rope.freq_base", 10000.0)),
+        },
+        tie_word_embeddings=tied,
+        bos_token_id=fields.get("tokenizer.ggml.bos_token_id"),
+        eos_token_id=ends,
+        pad_token_id=fields.get("tokenizer.ggml.padding_token_id"),
+        architectures=["Qwen2ForCausalLM" if architecture == "qwen2" else "LlamaForCausalLM"],
+        dtype="bfloat16",
+    )
+    config.save_pretrained(str(folder))
+    GenerationConfig.from_model_config(config).save_pretrained(str(folder))
+
+
+def _save_tokenizer(gguf: Gguf, architecture: str, folder: Path) -> None:
+    from transformers import PreTrainedTokenizerFast
+    from transformers.integrations.ggml import convert_gguf_tokenizer
+
+    prefix = "tokenizer.ggml."
+    fields = {name[len(prefix) :]: value for name, value in gguf.fields.items() if name.startswith(prefix)}
+    words = fields["tokens"]
+    # Byte-pair tokenizers of Llama-type models are GPT-2's here, whatever the architecture.
+    kind = architecture if architecture == "qwen2" else "gpt2" if fields.get("model") == "gpt2" else "llama"
+    core, _ = convert_gguf_tokenizer(kind, {"tokens": words, "merges": fields["merges"]})
+    control = [word for word, type_ in zip(words, fields.get("token_type", []), strict=False) if type_ == _CONTROL]
+    core.add_special_tokens(control)
+    special = {"eos_token": "eos_token_id", "bos_token": "bos_token_id", "pad_token": "padding_token_id"}
+    tokenizer: Any = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        model_max_length=int(gguf.fields[f"{architecture}.context_length"]),
+        clean_up_tokenization_spaces=False,
+        chat_template=gguf.fields.get("tokenizer.chat_template"),
+        **{name: words[fields[key]] for name, key in special.items() if key in fields},
+    )
     tokenizer.save_pretrained(str(folder))
+
+
+def _save_weights(tensors: dict[str, Packed], pairs: dict[str, int], path: Path) -> None:
+    """Write safetensors by hand, a piece at a time. ``pairs``: tensors whose rotary halves are interleaved -> heads."""
+    import torch
+
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, tensor in tensors.items():
+        size = 2 * int(np.prod(tensor.shape, dtype=np.int64))
+        header[_renamed(name)] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    with path.open("wb") as out:
+        out.write(struct.pack("<Q", len(head)) + head)
+        for name, tensor in tensors.items():
+            count = tensor.data.shape[0]
+            part = name.split(".")[-2]
+            step = count if part in pairs else _ROWS
+            for start in range(0, count, step):
+                values = rows_of(tensor, start, min(count, start + step))
+                if part in pairs:
+                    split = values.reshape(pairs[part], -1, 2, values.shape[-1])
+                    values = np.ascontiguousarray(split.swapaxes(1, 2)).reshape(values.shape)
+                half = torch.from_numpy(np.ascontiguousarray(values)).to(torch.bfloat16)
+                out.write(half.view(torch.int16).numpy().tobytes())
+
+
+def _renamed(name: str) -> str:
+    """transformers' name of a tensor."""
+    match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
+    if match is None or match[2] not in _NAMES:
+        raise ValueError(f"found the unknown tensor {name}: convert the file with another tool")
+    layer = "" if match[1] is None else f"model.layers.{match[1]}."
+    return f"{layer}{_NAMES[match[2]]}.{match[3]}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,131 @@
+"""From a question to an answer whose every statement points at a sentence: the whole way, on one screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from kgrag import prompts
+from kgrag.cite import check, statements
+from kgrag.evidence import Shown, select
+from kgrag.graph_reader import Candidate, GraphReader
+from kgrag.protocols import LLM, Retriever
+from kgrag.text import language
+from kgrag.types import Answer, Citation, Hit, Path
+
+Reader = Literal["auto", "llm", "graph"]
+SURE = 0.75
+"""A graph answer this sure is given as it is by `auto`; a less sure one is a hint in the model's prompt."""
+OnText = Callable[[str], bool | None]
+
+
+@dataclass
+class Answerer:
+    """Answers questions over one store. ``llm`` is a function, so that the model loads only when it is needed."""
+
+    retriever: Retriever
+    graph: GraphReader
+    llm: Callable[[], LLM]
+    evidence_tokens: int = 400
+    answer_tokens: int = 96
+
+    def ask(self, question: str, k: int = 8, *, reader: Reader = "auto", on_text: OnText | None = None) -> Answer:
+        """Answer from the store: retrieve, read, check every citation, and abstain where nothing holds.
+
+        Args:
+            question: in English or Chinese.
+            k: passages to retrieve.
+            reader: typed facts alone, the language model alone, or whichever suits the question.
+            on_text: given the language model's text as it comes; returns True to stop it.
+
+        Raises:
+            UsageError: the question is empty or too long.
+            ModelError: the language model is needed and cannot be used.
+        """
+        start = time.perf_counter()
+        hits = self.retriever.retrieve(question, k)
+        candidates = self.graph.read(question) if reader != "llm" else []
+        if reader == "graph" or (candidates and candidates[0].confidence >= SURE):
+            answer = self._from_graph(question, hits, candidates)
+        elif hits:
+            answer = self._from_llm(question, hits, candidates, on_text)
+        else:
+            answer = _silence(question, hits, ())
+        return replace(answer, seconds=time.perf_counter() - start)
+
+    def from_memory(self, question: str, on_text: OnText | None = None) -> Answer:
+        """Answer closed-book: the model's memory, no evidence, nothing to cite."""
+        start = time.perf_counter()
+        llm = self.llm()
+        text = llm.generate(prompts.closed_book(question), max_tokens=self.answer_tokens, on_text=on_text)
+        return Answer(
+            question,
+            text.strip(),
+            grounded=False,
+            abstained=prompts.abstains(text),
+            model=llm.name,
+            seconds=time.perf_counter() - start,
+        )
+
+    def from_passages(self, question: str, hits: Sequence[Hit], on_text: OnText | None = None) -> Answer:
+        """Answer from passages that were chosen elsewhere (the gold ones, say)."""
+        start = time.perf_counter()
+        answer = self._from_llm(question, hits, [], on_text) if hits else _silence(question, hits, ())
+        return replace(answer, seconds=time.perf_counter() - start)
+
+    def _from_graph(self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate]) -> Answer:
+        if not candidates:
+            return replace(_silence(question, hits, ()), reader="graph")
+        best = candidates[0]
+        paths = (best.path, *best.also)
+        triples = [triple for path in paths for triple in path.triples]
+        citations = dict.fromkeys(Citation(t.passage_id, t.start, t.end) for t in triples)
+        return Answer(question, best.text, tuple(hits), tuple(citations), paths, reader="graph")
+
+    def _from_llm(
+        self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
+    ) -> Answer:
+        llm = self.llm()
+        shown, dropped = select(question, hits, self.evidence_tokens, llm.count)
+        messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], _facts(candidates, shown))
+        text = llm.generate(messages, max_tokens=self.answer_tokens, on_text=on_text).strip()
+        evidence = tuple(hits)
+        if prompts.abstains(text):
+            return replace(_silence(question, evidence, tuple(dropped)), model=llm.name)
+        checked = check(question, text, shown)
+        dropped += checked.dropped
+        dropped += [f"no passage shown supports: {statement!r}" for statement in checked.unsupported]
+        if not checked.citations:
+            # what no sentence bears out is withdrawn, however sure it sounded
+            return replace(_silence(question, evidence, tuple(dropped)), model=llm.name)
+        kept = [s for s in statements(text) if not any(u and u in s for u in checked.unsupported)]
+        cited = {citation.passage_id for citation in checked.citations}
+        paths = tuple(path for hit in hits if hit.passage.id in cited for path in hit.paths)
+        return Answer(
+            question, " ".join(kept) or text, evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
+        )
+
+
+def _facts(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:
+    """The walks of the graph's unsure answers, as lines for the prompt."""
+    number = {s.hit.passage.id: s.number for s in shown}
+    lines = []
+    for candidate in candidates[:3]:
+        for path in (candidate.path, *candidate.also):
+            for triple, left, right in zip(path.triples, path.names, path.names[1:], strict=False):
+                forward = triple.subject == path.nodes[path.names.index(left)]
+                ends = (left, right) if forward else (right, left)
+                mark = f" [{number[triple.passage_id]}]" if triple.passage_id in number else ""
+                lines.append(f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}{mark}")
+    return list(dict.fromkeys(lines))
+
+
+def _silence(question: str, hits: Sequence[Hit], dropped: tuple[str, ...]) -> Answer:
+    return Answer(question, prompts.ABSTAIN[language(question)], tuple(hits), dropped=dropped, abstained=True)
+
+
+def shown_paths(answer: Answer) -> tuple[Path, ...]:
+    """The distinct paths of an answer that have at least one step."""
+    return tuple(dict.fromkeys(path for path in answer.paths if path.triples))

@@ -1,0 +1,330 @@
+"""The front door: every command of `kgrag`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from kgrag import console
+from kgrag.app import App
+from kgrag.errors import KgragError, UsageError
+
+app = typer.Typer(
+    name="kgrag",
+    help="Ask your own documents. Every answer points at its sentence and at the path that led there.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+bench = typer.Typer(help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True)
+models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
+app.add_typer(bench, name="bench")
+app.add_typer(models, name="models")
+
+Store = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.", envvar="KGRAG_STORE")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Model = Annotated[str | None, typer.Option("--model", help="Language model: a name of `kgrag models`, or a folder.")]
+STORE = Path(".kgrag")
+
+
+class ReaderName(StrEnum):
+    """Who answers."""
+
+    auto = "auto"
+    llm = "llm"
+    graph = "graph"
+
+
+class Arm(StrEnum):
+    """With which evidence."""
+
+    grounded = "grounded"
+    closed_book = "closed-book"
+    gold = "gold"
+
+
+def _open(store: Path, *, create: bool = False, model: str | None = None) -> App:
+    return App(store, console.notice, console.model_progress, create=create, model=model)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=True) + "\n")
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[str], typer.Argument(help="Files, folders or globs; - reads standard input.")],
+    store: Store = STORE,
+    json_: Json = False,
+) -> None:
+    """Read files into a store: txt, md, html, pdf, docx, csv, json, jsonl. Run it again to take in changes."""
+    opened = _open(store, create=True)
+    with console.ingest_progress() as progress:
+        report = opened.ingest(paths, progress)
+    counts = opened.graph.counts()
+    if json_:
+        problems = [{"source": p.source_id, "line": p.line, "message": p.message} for p in report.problems]
+        keys = ("added", "replaced", "unchanged", "removed", "passages", "notes", "vanished", "skipped")
+        _print_json({**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts})
+    else:
+        console.ingest_report(report, counts, store)
+    if not counts["documents"]:
+        raise KgragError("Nothing was ingested: no document could be read from what was named.")
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know, in English or Chinese.")],
+    store: Store = STORE,
+    k: Annotated[int, typer.Option("-k", help="Passages to retrieve.")] = 0,
+    closed_book: Annotated[bool, typer.Option("--closed-book", help="From the model's memory, no documents.")] = False,
+    reader: Annotated[ReaderName, typer.Option(help="Who answers: typed facts, the model, or what suits.")] = ReaderName.auto,
+    model: Model = None,
+    json_: Json = False,
+) -> None:
+    """Answer a question from the store, with the sentences and the path it rests on."""
+    from kgrag.render import answer_json, answer_lines
+    from kgrag.retrieve.hybrid import check
+
+    check(question, k or 1)
+    opened = _open(store, model=model)
+    stream = None if json_ or not console.interactive() else console.stream
+    if closed_book:
+        answer = opened.answerer.from_memory(question, stream)
+    else:
+        answer = opened.answerer.ask(question, k or opened.config.k, reader=reader.value, on_text=stream)
+    if json_:
+        _print_json(answer_json(answer))
+        return
+    console.end_stream()
+    console.lines(answer_lines(answer))
+
+
+@app.command()
+def retrieve(
+    question: Annotated[str, typer.Argument(help="What to look for.")],
+    store: Store = STORE,
+    k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 5,
+    json_: Json = False,
+) -> None:
+    """Show the passages that a question finds, and what brought each of them."""
+    from kgrag.render import hit_json, hit_lines
+    from kgrag.retrieve.hybrid import check
+
+    check(question, k)
+    hits = _open(store).retriever.retrieve(question, k)
+    if json_:
+        _print_json([hit_json(hit) for hit in hits])
+        return
+    for hit in hits:
+        console.lines(hit_lines(hit))
+    if not hits:
+        console.notice("Nothing in the store shares a word or a name with that.")
+
+
+@app.command()
+def chat(store: Store = STORE, model: Model = None) -> None:
+    """Ask in a conversation. /help lists what else it understands."""
+    from kgrag.chat import Chat
+
+    Chat(_open(store, model=model)).run()
+
+
+@app.command()
+def forget(
+    document: Annotated[str, typer.Argument(help="A document's id, or a file: then all its documents.")],
+    store: Store = STORE,
+    json_: Json = False,
+) -> None:
+    """Forget a document everywhere: its passages, vectors, names and facts."""
+    gone = _open(store).forget(document)
+    if json_:
+        _print_json({"forgotten": gone})
+    else:
+        console.say(f"Forgot {len(gone)} document{'s' * (len(gone) > 1)}: {escape(', '.join(gone[:5]))}{' …' * (len(gone) > 5)}")
+
+
+@app.command()
+def status(
+    store: Store = STORE,
+    documents: Annotated[bool, typer.Option("--documents", help="List every document.")] = False,
+    json_: Json = False,
+) -> None:
+    """What the store holds, what could not be read, and how large it is."""
+    opened = _open(store)
+    size = sum(f.stat().st_size for f in store.rglob("*") if f.is_file())
+    graph = opened.graph
+    problems = [{"source": s, "line": n, "message": m} for s, n, m in graph.problems()]
+    value = {
+        "store": str(store),
+        "generation": graph.generation,
+        "embedder": graph.meta("embedder"),
+        "bytes": size,
+        **graph.counts(),
+        "problems": problems,
+    }
+    if documents:
+        value["ids"] = [{"id": d.id, "title": d.title, "source": d.source, "lang": d.lang} for d in graph.documents()]
+    if json_:
+        _print_json(value)
+    else:
+        console.status_table(value)
+
+
+@models.callback()
+def models_list(context: typer.Context, json_: Json = False) -> None:
+    """List the models: what each is for, its licence, and whether it is here."""
+    if context.invoked_subcommand:
+        return
+    from dataclasses import asdict
+
+    from kgrag.models.convert import ready
+    from kgrag.models.registry import all_models
+
+    known = [(model, ready(model) is not None) for model in all_models()]
+    if json_:
+        keys = ("name", "kind", "licence", "languages", "context", "parameters", "size_bytes", "sha256")
+        rows = [{**{k: asdict(m)[k] for k in keys}, "ready": here} for m, here in known]
+        for row in rows:
+            row["languages"] = sorted(row["languages"])
+        _print_json(rows)
+    else:
+        console.models_table(known)
+
+
+@models.command("pull")
+def models_pull(name: Annotated[str, typer.Argument(help="A name of `kgrag models`, or auto: what fits here.")]) -> None:
+    """Fetch a model, verify it and make it ready for this machine."""
+    from kgrag.llm.choose import choose_model, machine
+    from kgrag.models.convert import pull
+
+    if name == "auto":
+        name, why = choose_model(*machine())
+        console.notice(f"Chose {name}: {why}.")
+    pull(name, console.model_progress)
+    console.end_progress()
+    console.say(f"{name} is ready.")
+
+
+@bench.command("retrieval")
+def bench_retrieval(
+    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, gold.")],
+    store: Store = STORE,
+    corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
+    json_: Json = False,
+) -> None:
+    """Recall, mean reciprocal rank and latency of `retrieve`."""
+    from kgrag.evaluate.bench import retrieval
+    from kgrag.evaluate.questions import load_questions
+
+    asked = load_questions(questions, limit)
+    opened = _with_corpus(store, corpus)
+    with console.counter("questions", len(asked)) as tick:
+        report = retrieval(opened.retriever, asked, tick)
+    _report(report, json_)
+
+
+@bench.command("answers")
+def bench_answers(
+    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, answers, gold.")],
+    store: Store = STORE,
+    corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
+    reader: Annotated[ReaderName, typer.Option(help="Who answers.")] = ReaderName.auto,
+    arm: Annotated[Arm, typer.Option(help="With which evidence.")] = Arm.grounded,
+    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write every answer to this jsonl file.")] = None,
+    model: Model = None,
+    json_: Json = False,
+) -> None:
+    """Token F1, exact match, abstention and seconds a question."""
+    from kgrag.evaluate.bench import answers
+    from kgrag.evaluate.questions import load_questions
+    from kgrag.render import answer_json
+
+    asked = load_questions(questions, limit)
+    opened = _with_corpus(store, corpus, model)
+    with console.counter("questions", len(asked)) as tick:
+        report, given = answers(
+            opened.answerer, asked, reader=reader.value, arm=arm.value, k=opened.config.k, gold=opened.gold, tick=tick
+        )
+    if out:
+        rows = [{**answer_json(a), "id": q.id, "answers": q.answers} for q, a in zip(asked, given, strict=True)]
+        out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    _report(report, json_)
+
+
+def _with_corpus(store: Path, corpus: Path | None, model: str | None = None) -> App:
+    opened = _open(store, create=corpus is not None, model=model)
+    if corpus:
+        with console.ingest_progress() as progress:
+            opened.ingest([str(corpus)], progress)
+    return opened
+
+
+def _report(report: dict[str, Any], json_: bool) -> None:
+    if json_:
+        _print_json(report)
+    else:
+        console.bench_table(report)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from kgrag import __version__
+
+        typer.echo(f"kgrag {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Ask your own documents. Every answer points at its sentence and at the path that led there."""
+
+
+def main() -> None:
+    """Run the command line; the user's mistakes are a sentence and an exit code, bugs keep their traceback."""
+    code = run(app)
+    # a model's threads may still be winding down, and have nothing to save
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code) if "openvino_genai" in sys.modules else sys.exit(code)
+
+
+def run(command: Callable[[], Any]) -> int:
+    """The exit code of a command: 0 done, 1 failed, 2 misused, 130 stopped."""
+    try:
+        command()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except KgragError as error:
+        console.end_progress()
+        console.error(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.end_progress()
+        console.error("Stopped. What was done is kept; run the same command to go on.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OSError, MemoryError) as error:
+        console.end_progress()
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        console.error(f"The system refused{place}: {reason}. Free what is short, or mend the path, and run it again.")
+        return 1
+    return 0
+
+
+__all__ = ["UsageError", "app", "main", "run"]

@@ -1,0 +1,102 @@
+"""Answers, hits and reports for people: lines of text with rich's markup kept away from the user's own words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.markup import escape
+
+from kgrag.answer import shown_paths
+from kgrag.text import shorten
+from kgrag.types import Answer, Hit, Path
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """A hit as the JSON of `kgrag retrieve`."""
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 6),
+        "passage_id": hit.passage.id,
+        "document_id": hit.passage.document_id,
+        "source": hit.source,
+        "title": hit.title,
+        "text": hit.passage.text,
+        "start": hit.passage.start,
+        "end": hit.passage.end,
+        "paths": [path_json(path) for path in hit.paths],
+        "parts": dict(hit.parts),
+    }
+
+
+def path_json(path: Path) -> dict[str, Any]:
+    """A path as JSON: its names, and each step's triple by entity ids with the span that states it."""
+    return {"names": list(path.names), "nodes": list(path.nodes), "triples": [asdict(t) for t in path.triples]}
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """An answer as the JSON of `kgrag ask`."""
+    return {
+        "question": answer.question,
+        "text": answer.text,
+        "grounded": answer.grounded,
+        "abstained": answer.abstained,
+        "evidence": [hit_json(hit) for hit in answer.evidence],
+        "citations": [asdict(citation) for citation in answer.citations],
+        "paths": [path_json(path) for path in shown_paths(answer)],
+        "dropped": list(answer.dropped),
+        "model": answer.model,
+        "reader": answer.reader,
+        "seconds": round(answer.seconds, 3),
+    }
+
+
+def path_line(path: Path) -> str:
+    """``Ada Lovelace —father→ Lord Byron —place of death→ Missolonghi``, arrows as the triples point."""
+    line = escape(path.names[0])
+    for number, triple in enumerate(path.triples):
+        label = triple.predicate.replace("_", " ")
+        forward = triple.subject == path.nodes[number] or triple.object == path.nodes[number + 1]
+        arrow = f"—{label}→" if forward else f"←{label}—"
+        line += f" [dim]{escape(arrow)}[/dim] {escape(path.names[number + 1])}"
+    return line
+
+
+def citation_lines(answer: Answer) -> list[str]:
+    """Each citation: its document and the sentence."""
+    titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
+    lines = []
+    for citation in answer.citations:
+        title, source = titles.get(citation.passage_id, (citation.passage_id, ""))
+        where = f" [dim]({escape(source)})[/dim]" if source and source != title else ""
+        lines.append(f"  [cyan]•[/cyan] [bold]{escape(title)}[/bold]{where}: “{escape(shorten(citation.quote, 240))}”")
+    return lines
+
+
+def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
+    """An answer with its citations, its paths and what was refused."""
+    lines = [f"[bold]{escape(answer.text)}[/bold]"] if with_text else []
+    lines += citation_lines(answer)
+    lines += [f"  [green]↳[/green] {path_line(path)}" for path in shown_paths(answer)[:4]]
+    refused = [d for d in answer.dropped if "left out of the prompt" not in d]
+    lines += [f"  [yellow]![/yellow] [dim]{escape(shorten(d, 200))}[/dim]" for d in refused]
+    how = "typed facts alone" if answer.reader == "graph" else answer.model
+    if how and not (answer.abstained and not answer.model):
+        lines.append(f"  [dim]{escape(how)}, {answer.seconds:.1f} s[/dim]")
+    return lines
+
+
+def hit_lines(hit: Hit) -> list[str]:
+    """A hit on two or three lines: rank, title, the beginning of its text, and its path."""
+    brought = [n for n in ("bm25", "vector", "graph:names+3") if n in hit.parts]
+    ranks = ", ".join(f"{n.split(':')[0]} #{hit.parts[f'{n} rank']:.0f}" for n in brought)
+    lines = [f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(hit.source)}[/dim]"]
+    lines.append(f"   {escape(shorten(hit.passage.text, 160))}")
+    lines += [f"   [green]↳[/green] {path_line(path)}" for path in hit.paths if path.triples]
+    return lines
+
+
+def figure(measure: dict[str, float], *, percent: bool = True) -> str:
+    """``93.5 [91.2, 95.6]``."""
+    scale = 100 if percent else 1
+    return f"{scale * measure['value']:.1f} [{scale * measure['low']:.1f}, {scale * measure['high']:.1f}]"

@@ -1,0 +1,200 @@
+"""Answers from typed facts alone, on a graph small enough to check by hand; silence where it does not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphs.facts import Facts, surface
+from graphs.sqlite import SQLiteGraph
+from ingest.relations import vocabulary
+from kgrag.graph_reader import GraphReader, when
+from kgrag.text import key
+from kgrag.types import Document, Extraction, Passage, Triple
+
+TITLES = (
+    "Labyrinth (1984 video game)|Labyrinth (film)|The Jerk|Carl Reiner|Estelle Reiner|Ada Lovelace|Lord Byron"
+    "|John Byron|Lothair II of Lotharingia|Teutberga|Emperor Lothair I|Oslo Museum|Anno Museum|Alan Turing|Alonzo Church"
+    "|Shane Black|The Nice Guys|丘成桐|陈省身|银河一号|慈云桂|华罗庚|杨振宁|杨武之|夏培肃|107计算机"
+)
+FACTS = """
+The Jerk;director;Carl Reiner
+The Jerk;publication_date;1979
+The Jerk;country;American
+Labyrinth (film);director;Jim Henson
+Labyrinth (film);publication_date;27 June 1986
+The Nice Guys;director;Shane Black
+The Nice Guys;publication_date;2016
+Carl Reiner;date_of_birth;March 20, 1922
+Carl Reiner;date_of_death;June 29, 2020
+Carl Reiner;spouse;Estelle Reiner
+Carl Reiner;nationality;American
+Shane Black;date_of_birth;16 December 1961
+Shane Black;nationality;American
+Estelle Reiner;place_of_birth;The Bronx
+Ada Lovelace;father;Lord Byron
+Ada Lovelace;nationality;English
+Lord Byron;father;John Byron
+Lord Byron;place_of_death;Missolonghi
+Lord Byron;date_of_death;19 April 1824
+Ada Lovelace;date_of_death;27 November 1852
+John Byron;place_of_birth;Plymouth
+Teutberga;spouse;Lothair II
+Lothair II of Lotharingia;father;Lothair I
+Emperor Lothair I;place_of_death;Prüm
+Oslo Museum;country;Norway
+Anno Museum;country;Norwegian
+Alan Turing;student_of;Alonzo Church
+Alonzo Church;student_of;Oswald Veblen
+Alan Turing;educated_at;King's College
+丘成桐;student_of;陈省身
+陈省身;place_of_birth;浙江嘉兴
+陈省身;date_of_birth;1911年10月28日
+丘成桐;date_of_birth;1949年4月4日
+银河一号;creator;慈云桂
+慈云桂;place_of_birth;安徽桐城
+慈云桂;employer;国防科技大学
+杨振宁;father;杨武之
+杨武之;student_of;迪克森
+107计算机;creator;夏培肃
+夏培肃;educated_at;英国爱丁堡大学
+"""
+
+
+@pytest.fixture(scope="module")
+def reader() -> GraphReader:
+    names, triples = {}, []
+    for number, line in enumerate(FACTS.split("\n")[1:-1]):
+        subject, predicate, value = line.split(";")
+        names[key(value)] = value
+        triples.append(Triple(key(subject), predicate, key(value), f"p{number}", 0, 10, 0.9))
+    return GraphReader(Facts(triples, {key(t): t for t in TITLES.split("|")}, names), vocabulary())
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "hops"),
+    [
+        ("Who directed The Jerk?", "Carl Reiner", 1),
+        ("Where did Lord Byron die?", "Missolonghi", 1),
+        ("When did Ada Lovelace's father die?", "19 April 1824", 2),
+        ("Where did Ada Lovelace's father die?", "Missolonghi", 2),
+        ("Who is the paternal grandfather of Ada Lovelace?", "John Byron", 2),
+        ("Where was the paternal grandfather of Ada Lovelace born?", "Plymouth", 3),
+        ("What is the place of birth of the spouse of the director of film The Jerk?", "The Bronx", 3),
+        ("Who is Teutberga's father-in-law?", "Lothair I", 2),
+        ("Where did Teutberga's father-in-law die?", "Prüm", 3),
+        ("Who was the doctoral advisor of Alan Turing's doctoral advisor?", "Oswald Veblen", 2),
+        ("Where did Alan Turing study?", "King's College", 1),
+        ("Which country is the director of The Jerk from?", "United States", 2),
+        ("What nationality is the director of film The Jerk?", "American", 2),
+        ("丘成桐的博士导师出生于哪里？", "浙江嘉兴", 2),
+        ("丘成桐的导师的出生地是哪里？", "浙江嘉兴", 2),
+        ("谁是杨振宁的父亲的导师？", "迪克森", 2),
+        ("银河一号的总设计师出生在什么地方？", "安徽桐城", 2),
+        ("银河一号是由谁设计的？", "慈云桂", 1),
+        ("107计算机的设计者毕业于哪所大学？", "英国爱丁堡大学", 2),
+        ("陈省身是哪一年出生的？", "1911年10月28日", 1),
+    ],
+)
+def test_chains(reader: GraphReader, question: str, answer: str, hops: int) -> None:
+    best = reader.read(question)[0]
+    assert best.text == answer
+    assert len(best.path.triples) == hops
+    assert len(best.path.nodes) == len(best.path.names) == hops + 1
+    assert 0 < best.confidence <= 1
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who is the child of Lord Byron?", "Ada Lovelace"),
+        ("Who is Lord Byron's daughter?", "Ada Lovelace"),
+        ("Who is the spouse of Estelle Reiner?", "Carl Reiner"),
+        ("Who was a student of Alonzo Church?", "Alan Turing"),
+        ("陈省身的学生是谁？", "丘成桐"),
+        ("杨武之的儿子是谁？", "杨振宁"),
+    ],
+)
+def test_facts_read_the_other_way(reader: GraphReader, question: str, answer: str) -> None:
+    assert reader.read(question)[0].text == answer
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Which film was released first, The Jerk or Labyrinth (Film)?", "The Jerk"),
+        ("Which film came out more recently, The Jerk or The Nice Guys?", "The Nice Guys"),
+        ("Which film has the director who was born first, The Nice Guys or The Jerk?", "The Jerk"),
+        ("Who is older, Shane Black or Carl Reiner?", "Carl Reiner"),
+        ("Who died earlier, Ada Lovelace or Lord Byron?", "Lord Byron"),
+        ("Are Oslo Museum and Anno Museum located in the same country?", "yes"),
+        ("Are Ada Lovelace and Carl Reiner of the same nationality?", "no"),
+        ("Do both films The Jerk and The Nice Guys have the directors from the same country?", "yes"),
+        ("丘成桐和陈省身谁更年长？", "陈省身"),
+        ("丘成桐和陈省身谁出生更晚？", "丘成桐"),
+    ],
+)
+def test_comparisons_rest_on_two_walks(reader: GraphReader, question: str, answer: str) -> None:
+    best = reader.read(question)[0]
+    assert best.text == answer
+    assert len(best.also) == 1
+    assert best.path.triples and best.also[0].triples
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Who composed the music of The Jerk?",
+        "Where was Shane Black's mother born?",
+        "What is the capital of Carl Reiner?",
+        "Why did Lord Byron leave England?",
+        "How many films did Carl Reiner direct?",
+        "Who is older, Ada Lovelace or Carl Reiner?",
+        "Which film was released first, The Jerk or Some Unknown Film?",
+        "What colour is the sky?",
+        "",
+        "陈省身的母亲是谁？",
+        "丘成桐证明了什么猜想？",
+        "慈云桂什么时候去世的？",
+    ],
+)
+def test_silence(reader: GraphReader, question: str) -> None:
+    assert reader.read(question) == []
+
+
+def test_names_resolve_to_the_documents_about_them(reader: GraphReader) -> None:
+    facts = reader._facts
+    assert set(facts.resolve("Labyrinth")) == {"labyrinth 1984 video game", "labyrinth film"}
+    assert facts.resolve("Labyrinth (film)")[0] == "labyrinth film"
+    assert "lothair ii of lotharingia" in facts.resolve("Lothair II")
+    assert facts.resolve("nobody of that name") == []
+
+
+def test_dates() -> None:
+    assert when("March 20, 1922") == (1922, 3, 20)
+    assert when("12 May 896") == (896, 5, 12)
+    assert when("June 1986") == (1986, 6)
+    assert when("1949年4月4日") == (1949, 4, 4)
+    assert when("in spring") == ()
+
+
+def test_a_name_is_read_off_its_sentence() -> None:
+    assert surface("She was a daughter of Henry, Duke of  Saxony.", "henry duke of saxony") == "Henry, Duke of Saxony"
+    assert surface("Nothing here.", "henry") == ""
+
+
+def test_facts_of_a_store(tmp_path: Path) -> None:
+    text = "She was a daughter of Henry, Duke of Saxony."
+    document = Document("d", "Matilda", text, "d.txt", "en", "0")
+    fact = Triple("matilda", "father", "henry duke of saxony", "d#0", 0, len(text), 0.9)
+    told = Triple("matilda", "mentions", "henry", "d#0", 0, len(text), 1.0)
+    passage = Passage("d#0", "d", text, 0, len(text))
+    store = SQLiteGraph(tmp_path / "graph.sqlite")
+    read = Extraction(document, (passage,), (("matilda", "Matilda", "PERSON"),), (), (fact, told))
+    store.put(read, np.zeros((1, 4), np.float32))
+    facts = Facts.of(store)
+    assert facts.about("matilda") == [fact]
+    assert facts.name("henry duke of saxony") == "Henry, Duke of Saxony"
+    assert GraphReader(facts, vocabulary()).read("Who was Matilda's father?")[0].text == "Henry, Duke of Saxony"
