@@ -46,19 +46,19 @@ class Gazetteer:
         words = tokens(text)
         if not words or not len(self._automaton):
             return []
-        line, starts = " ", {}
-        pieces = []
+        starts, ends = {}, {}
         position = 1
         for number, word in enumerate(words):
             starts[position] = number
-            pieces.append(word.text)
             position += len(word.text) + 1
-        line = " " + " ".join(pieces) + " "
+            ends[position - 1] = number
+        line = " " + " ".join(word.text for word in words) + " "
         candidates = []
         for end, number in self._automaton.iter(line):
             name = self.names[number]
-            first = starts[end - len(name)]
-            last = first + name.count(" ")
+            first, last = starts.get(end - len(name)), ends.get(end)
+            if first is None or last is None:
+                continue  # within a character that stands for several words (\ufdfa)
             if not any_case and first == last and not is_cjk(name):
                 original = text[words[first].start]
                 if original.islower():

@@ -7,6 +7,7 @@ name, so forgetting a document leaves exactly the store that never knew it.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,27 +62,47 @@ class SQLiteGraph:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not path.exists() or path.stat().st_size == 0
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            # FULL: what was acknowledged survives the machine's death too, not only the process's
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA cache_size = -65536")
-            if fresh:
-                self._create()
-            self._check()
+        except OSError as error:
+            raise StoreError(f"{path.parent} cannot be made ({error.strerror}): name another folder.") from error
         except sqlite3.Error as error:
             raise self._explain(error) from error
+        try:
+            self._open()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._explain(error) from error
+            raise
+
+    def _open(self) -> None:
+        """Nothing is changed in a file with tables before it is known to be a store of ours."""
+        self._db.execute("PRAGMA foreign_keys = ON")
+        # not by the file's size: one whose making was cut short has a header and no tables
+        empty = self._is_empty()
+        if not empty:
+            self._check()
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # FULL: what was acknowledged survives the machine's death too, not only the process's
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA cache_size = -65536")
+        if empty:
+            self._create()
+            self._check()
+
+    def _is_empty(self) -> bool:
+        return not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
     def _create(self) -> None:
         with self._transaction(bump=False):
-            if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if not self._is_empty():
                 return  # another process was first
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
+            # so that indices made from another store are never taken for this one's
+            self._db.execute("INSERT INTO meta VALUES('made', ?)", (secrets.token_hex(8),))
             self._db.execute(f"PRAGMA application_id = {APPLICATION}")
             self._db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -109,7 +130,7 @@ class SQLiteGraph:
             return StoreError(f"{self.path.parent} cannot be written ({text}): check the folder and its permissions.")
         if "not a database" in text or "malformed" in text:
             return StoreError(f"{self.path} is damaged or no database ({text}): remove it and ingest again.")
-        return StoreError(f"{self.path} could not be used ({text}).")
+        return StoreError(f"{self.path} could not be used ({text}): see that its disk is well, then try again.")
 
     @contextmanager
     def _transaction(self, *, bump: bool = True) -> Iterator[sqlite3.Connection]:
@@ -130,12 +151,15 @@ class SQLiteGraph:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """What is read inside belongs to one generation, whatever others write meanwhile."""
-        self._db.execute("BEGIN")
         try:
-            self._db.execute("SELECT 1 FROM meta").fetchone()
+            self._db.execute("BEGIN")
+            next(self._rows("SELECT 1 FROM meta"), None)  # the first read chooses the generation
             yield
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
         finally:
-            self._db.execute("COMMIT")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
@@ -154,6 +178,9 @@ class SQLiteGraph:
         document = extraction.document
         entity = extraction.names[0][0] if extraction.names else ""
         with self._transaction() as db:
+            # a file that loses a document to another is no longer wholly in the store: it must be read again
+            lost = "DELETE FROM sources WHERE id = (SELECT source FROM documents WHERE id = ? AND source != ?)"
+            db.execute(lost, (document.id, document.source))
             db.execute("DELETE FROM documents WHERE id = ?", (document.id,))
             db.execute(
                 "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?)",
@@ -186,10 +213,12 @@ class SQLiteGraph:
         if self.document(document_id) is None:
             return False
         with self._transaction() as db:
-            row = db.execute("SELECT source FROM documents WHERE id = ?", (document_id,)).fetchone()
-            db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
             # its file is no longer wholly in the store, so the next ingest must not take it for unchanged
-            db.execute("DELETE FROM sources WHERE id = ?", row)
+            here = "(SELECT source FROM documents WHERE id = ?)"
+            db.execute(f"DELETE FROM sources WHERE id = {here}", (document_id,))
+            alone = f"(SELECT count(*) FROM documents WHERE source = {here}) = 1"
+            db.execute(f"DELETE FROM problems WHERE source = {here} AND {alone}", (document_id, document_id))
+            db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
         return True
 
     def set_meta(self, key: str, value: str) -> None:
@@ -203,6 +232,12 @@ class SQLiteGraph:
             db.execute("INSERT OR REPLACE INTO sources VALUES(?, ?)", (source, sha256))
             db.execute("DELETE FROM problems WHERE source = ?", (source,))
             db.executemany("INSERT INTO problems VALUES(?, ?, ?)", [(source, *p) for p in problems])
+
+    def drop_source(self, source: str) -> None:
+        """Unlearn that a file was read, and what could not be read in it."""
+        with self._transaction(bump=False) as db:
+            db.execute("DELETE FROM sources WHERE id = ?", (source,))
+            db.execute("DELETE FROM problems WHERE source = ?", (source,))
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -291,7 +326,8 @@ class SQLiteGraph:
     def triples_in(self, passage_id: str) -> list[Triple]:
         """The triples that one passage states."""
         query = "SELECT subject, predicate, object, passage_id, start, end, confidence FROM triples"
-        return [Triple(*row) for row in self._rows(query + " WHERE passage_id = ? ORDER BY start", passage_id)]
+        order = " WHERE passage_id = ? ORDER BY start, end, subject, predicate, object"
+        return [Triple(*row) for row in self._rows(query + order, passage_id)]
 
     def embeddings(self) -> Matrix:
         """(passages, dimensions) float32, in the order of `passages`."""
@@ -302,8 +338,8 @@ class SQLiteGraph:
 
     def mentions(self) -> Iterator[Mention]:
         """All mentions, ordered by passage and offset."""
-        query = "SELECT entity_id, passage_id, start, end, type, surface FROM mentions ORDER BY passage_id, start, end"
-        for row in self._rows(query):
+        query = "SELECT entity_id, passage_id, start, end, type, surface FROM mentions"
+        for row in self._rows(query + " ORDER BY passage_id, start, end, entity_id"):
             yield Mention(*row)
 
     def triples(self) -> Iterator[Triple]:

@@ -36,9 +36,13 @@ class VectorIndex:
         k = min(k, len(self))
         if k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        scores, rows = self._index.search(np.ascontiguousarray(query[None], np.float32), k)
-        order = np.lexsort((rows[0], -scores[0]))
-        return rows[0][order].astype(np.int64), scores[0][order].astype(np.float32)
+        asked = np.ascontiguousarray(query[None], np.float32)
+        scores, rows = (found[0] for found in self._index.search(asked, min(k + 1, len(self))))
+        if len(scores) > k and scores[k - 1] == scores[k]:
+            # of equal ones at the cut the library keeps any: take all of them, then the first rows
+            _, scores, rows = self._index.range_search(asked, float(np.nextafter(scores[k], np.float32(-2))))
+        order = np.lexsort((rows, -scores))[:k]
+        return rows[order].astype(np.int64), scores[order].astype(np.float32)
 
     def scores(self, query: Matrix, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Cosines of ``query`` with the given rows."""

@@ -12,9 +12,9 @@ import logging
 import re
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from kgrag.errors import ReadError
@@ -43,6 +43,7 @@ _BOMS = (
 _CANDIDATES = ["gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "cp1251", "koi8_r"]
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_EVERYDAY = re.compile("[\t\n\r -~\u00a0-\u024f\u2010-\u2027\u3000-\u303f\u4e00-\u9fff\uff00-\uff5e]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NEWLINE = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SAMPLE = 65536
@@ -90,17 +91,15 @@ def decode(data: bytes, hint: str | None = None) -> tuple[str, str]:
 
 
 def _unmarked_utf16(data: bytes) -> str | None:
-    """UTF-16 without a mark, told by NULs that are nearly all on one side of the pairs, and many."""
-    head = data[:_SAMPLE]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    name = "utf-16-le" if odd > even else "utf-16-be"
-    if max(even, odd) * 8 < len(head) or min(even, odd) * 10 > max(even, odd):
-        return None
-    try:
-        text = data[: len(data) & ~1].decode(name)
-    except UnicodeDecodeError:
-        return None
-    return name if len(_CONTROL.findall(text)) * 50 < len(text) else None
+    """UTF-16 without a mark: nine in ten of its characters are then Latin or Chinese, which no other reading gives."""
+    for name in ("utf-16-le", "utf-16-be"):
+        try:
+            text = data[:_SAMPLE].decode(name)
+        except UnicodeDecodeError:
+            continue
+        if len(_EVERYDAY.findall(text)) * 10 >= len(text) * 9:
+            return name
+    return None
 
 
 def _sample(data: bytes) -> bytes:
@@ -151,6 +150,16 @@ def clean(text: str) -> tuple[str, int]:
     return text, removed + replaced
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what libraries warn of from stderr: what matters of it becomes a Problem."""
+    for name in ("pdfminer", "bs4"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def html_text(data: bytes) -> tuple[str, str, str]:
     """Markdown without links and pictures, the ``<title>`` (may be empty) and the encoding.
 
@@ -166,8 +175,7 @@ def html_text(data: bytes) -> tuple[str, str, str]:
 
 def _markdown(data: bytes, kind: str) -> tuple[str, str]:
     """Markdown and title of utf-8 html, or of a docx; whatever a library raises, the user gets a sentence."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         from markitdown import StreamInfo
         from markitdown.converters import DocxConverter, HtmlConverter
 
@@ -206,9 +214,7 @@ def pdf_text(data: bytes) -> str:
     Raises:
         ReadError: it is damaged or protected by a password, or has no text layer.
     """
-    logging.getLogger("pdfminer").setLevel(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         from pdfminer.high_level import extract_text
         from pdfminer.pdfdocument import PDFEncryptionError, PDFPasswordIncorrect
 
@@ -224,14 +230,15 @@ def pdf_text(data: bytes) -> str:
 
 
 def _unwrapped(block: str) -> str:
-    """The lines of a paragraph joined; a line that ends well before the margin keeps its end."""
+    """The lines of a paragraph joined; a line that ends well before the margin, or is short, keeps its end."""
     lines = [line.strip() for line in block.splitlines() if line.strip()]
-    margin = max(map(len, lines)) * 2 // 3
+    widths = [sum(2 if ord(c) > 0x2E7F else 1 for c in line) for line in lines]
+    margin = max(30, max(widths) * 2 // 3)
     joined = lines[0]
-    for before, line in pairwise(lines):
-        if len(before) < margin:
+    for width, line in zip(widths, lines[1:], strict=False):
+        if width < margin:
             joined += "\n" + line
-        elif re.search(r"[a-z]-$", joined) and line[0].islower():
+        elif joined[-1] == "-" and joined[-2:-1].islower() and line[0].islower():
             joined = joined[:-1] + line
         else:
             joined += ("" if ord(joined[-1]) > 0x2E7F and ord(line[0]) > 0x2E7F else " ") + line

@@ -64,7 +64,8 @@ class Name(NamedTuple):
 
 def find_names(texts: Sequence[str], lang: str) -> Iterator[list[Name]]:
     """The names of each text, ordered by place, not overlapping; ``lang`` is ``"en"`` or ``"zh"``."""
-    yield from (_chinese(text) for text in texts) if lang == "zh" else _english(texts)
+    if texts:  # or a store in Chinese alone would load what English needs
+        yield from (_chinese(text) for text in texts) if lang == "zh" else _english(texts)
 
 
 def _english(texts: Sequence[str]) -> Iterator[list[Name]]:

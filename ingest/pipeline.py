@@ -87,7 +87,9 @@ class Ingest:
         for source in sources:
             digest = _digest(source)
             if digest and read_before.get(source.id) == digest:
-                self.report.unchanged += len(self._graph.documents_of(source.id))
+                held = self._graph.documents_of(source.id)
+                self._owner.update(dict.fromkeys(held, source.id))
+                self.report.unchanged += len(held)
             else:
                 due.append((source, digest))
         self._total = sum(_count(source) for source, _ in due)
@@ -102,7 +104,7 @@ class Ingest:
         waiting: deque[tuple[list[Document | _Ending], Future[list[Extraction]]]] = deque()
         for batch in batches:
             waiting.append((batch, pool.submit([item for item in batch if isinstance(item, Document)])))
-            if len(waiting) > 2 * max(1, pool.count):
+            if len(waiting) > 2 * pool.count:
                 self._commit(*waiting.popleft())
         while waiting:
             self._commit(*waiting.popleft())
@@ -166,11 +168,15 @@ class Ingest:
             self._advance(1)
 
     def _finish(self, ending: _Ending) -> None:
-        """Forget what the source no longer has, then note that it was read."""
-        for document_id in self._graph.documents_of(ending.source.id):
-            if document_id not in ending.seen:
-                self._graph.forget(document_id)
-                self.report.removed += 1
+        """Forget what the source no longer has, then note that it was read.
+
+        A file that could not be opened says nothing about what it has: like one that is gone, it is only reported.
+        """
+        if ending.digest or ending.source.id == "-":
+            for document_id in self._graph.documents_of(ending.source.id):
+                if document_id not in ending.seen:
+                    self._graph.forget(document_id)
+                    self.report.removed += 1
         self._graph.finish_source(ending.source.id, ending.digest, [(p.line, p.message) for p in ending.problems])
 
     def _advance(self, documents: int) -> None:
@@ -180,13 +186,22 @@ class Ingest:
 
 
 def vanished(graph: SQLiteGraph, folders: Sequence[Path], base: Path) -> list[str]:
-    """Sources in the store that lie in one of ``folders`` and are no longer there."""
+    """Files of documents in the store that lie in one of ``folders`` and are no longer there.
+
+    Of a file that is gone and gave no document nothing is kept, so it is not named.
+    """
     gone = []
-    roots = [folder.resolve() for folder in folders if folder.is_dir()]
-    for source in graph.sources():
-        path = (base / source).resolve()
-        if source != "-" and not path.exists() and any(root in path.parents for root in roots):
+    roots = {Path(os.path.abspath(f)) for f in folders if f.is_dir()} | {f.resolve() for f in folders if f.is_dir()}
+    held = set(graph.sources_by_document().values())
+    for source in sorted(held.union(graph.sources())):
+        path = Path(os.path.abspath(base / source))
+        # a name that is not UTF-8 was written with backslashes and cannot be looked for
+        if source == "-" or "\\" in source or os.path.lexists(path) or roots.isdisjoint(path.parents):
+            continue
+        if source in held:
             gone.append(source)
+        else:
+            graph.drop_source(source)
     return gone
 
 

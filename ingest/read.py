@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from ingest.convert import Problem, clean, docx_text, html_text, pdf_text
 from ingest.rows import Log, Stream, make_document, read_json, read_jsonl, read_table
@@ -163,7 +163,7 @@ def file_digest(path: Path) -> str:
 
 
 def read(
-    source: Source, note: Callable[[str], None] | None = None, stdin: io.BufferedReader | None = None
+    source: Source, note: Callable[[str], None] | None = None, stdin: BinaryIO | None = None
 ) -> Iterator[Document | Problem]:
     """The documents of a source, and what could not be read of it.
 
@@ -173,7 +173,7 @@ def read(
     log = Log()
     try:
         if source.id == "-":
-            yield from _read_stream(stdin or _standard_input(), source, log)
+            yield from _read_stream(_peekable(stdin or sys.stdin.buffer), source, log)
         else:
             yield from _read_file(source, log)
     except ReadError as error:
@@ -193,9 +193,8 @@ def _kind(path: Path) -> str:
     return next((kind for kind in sorted(KINDS, key=len, reverse=True) if name.endswith(kind)), "")
 
 
-def _standard_input() -> io.BufferedReader:
-    buffer = sys.stdin.buffer
-    return buffer if isinstance(buffer, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, buffer))
+def _peekable(stream: BinaryIO) -> io.BufferedReader:
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream))
 
 
 def _read_stream(stream: io.BufferedReader, source: Source, log: Log) -> Iterator[Document | Problem]:

@@ -238,7 +238,8 @@ def _lines(stream: Stream, source: str, log: Log) -> Iterator[tuple[int, str | P
             text = _utf8(line)
             if text is None:
                 try:
-                    fallback = fallback or decode(line + stream.peek(8192)[:8192])[1]
+                    more = stream.peek(8192)[:8192]
+                    fallback = fallback or decode(line + more[: more.rfind(b"\n") + 1])[1]
                 except ReadError as error:
                     yield number, Problem(source, number, str(error))
                     if number == 1:  # not a damaged line: not this kind of file at all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from kgrag.text import sentences
 from kgrag.types import Document, Passage
@@ -12,11 +13,12 @@ _BLOCK = re.compile(
     r"^[ \t]*(?P<fence>```|~~~)[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[^\n]*$|(?:^[ \t]*\|[^\n]*(?:\n|\Z))+",
     re.MULTILINE | re.DOTALL,
 )
-_HEADING = re.compile(r"#{1,6}[ \t]|[^\n]+\n[=\-^]{3,}\Z")
+_HEADING = re.compile(r"#{1,6}[ \t]|[^\n]+\n[=\-^]{3,}\Z|\*\*[^*\n]+\*\*[:：]?\Z")
 _SEPARATORS = (re.compile(r"\n"), re.compile(r"[;；:：,，、。.!?！？](?=\s|[^\x00-\x7f])"), re.compile(r"\s"))
 
 # What it costs to cut in a place; a passage more costs 1, and a passage as short as can be another 1.
-_AT_HEADING, _AT_PARAGRAPH, _AT_LINE, _AT_SENTENCE, _IN_SENTENCE, _AFTER_HEADING = -0.3, 0.0, 0.1, 0.3, 0.6, 5.0
+_AT_HEADING, _AT_ITEM, _AT_PARAGRAPH, _AT_LINE, _AT_SENTENCE = -0.3, -0.1, 0.0, 0.1, 0.3
+_IN_SENTENCE, _BEFORE_PART, _AFTER_HEADING = 0.6, 1.0, 5.0
 
 Span = tuple[int, int]
 
@@ -56,21 +58,22 @@ def _atoms(text: str, limit: int) -> list[Span]:
     at = 0
     for block in [*kept, (len(text), len(text))]:
         for start, end in sentences(text[at : block[0]]):
-            for span in _cut(text, at + start, at + end, limit):
-                joins = (
-                    atoms
-                    and (atoms[-1][1] - atoms[-1][0] < limit // 40)
-                    and span[1] - atoms[-1][0] <= limit
-                    and "\n" not in text[atoms[-1][1] : span[0]]
-                )  # so that a text of very many very short sentences takes no longer than another
-                if joins:
-                    atoms[-1] = (atoms[-1][0], span[1])
-                else:
-                    atoms.append(span)
+            atoms += _cut(text, at + start, at + end, limit)
         if block[0] < block[1]:
             atoms.append(block)
         at = block[1]
-    return atoms
+    crowded = len(atoms) * limit > 60 * len(text)  # a text of tiny pieces must not take longer than another
+    return _joined(atoms, limit // 30) if crowded else atoms
+
+
+def _joined(atoms: list[Span], enough: int) -> list[Span]:
+    joined = atoms[:1]
+    for start, end in atoms[1:]:
+        if end - joined[-1][0] <= enough:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _cut(text: str, start: int, end: int, limit: int) -> list[Span]:
@@ -106,7 +109,7 @@ def _between_characters(text: str, start: int, at: int) -> int:
 
 def _pack(text: str, atoms: list[Span], limit: int) -> list[Span]:
     """The cheapest way to make passages of ``atoms``: few, even, and cut in good places (dynamic programming)."""
-    cost = [_cost_of_cut(text, before, after) for before, after in zip(atoms, atoms[1:], strict=False)]
+    cost = [_cost_of_cut(text, before, after) for before, after in pairwise(atoms)]
     best = [0.0] + [float("inf")] * len(atoms)
     origin = [0] * (len(atoms) + 1)
     for last in range(1, len(atoms) + 1):
@@ -132,8 +135,16 @@ def _cost_of_cut(text: str, before: Span, after: Span) -> float:
     if _HEADING.match(text, *after):
         return _AT_HEADING
     gap = text[before[1] : after[0]]
-    if gap.count("\n") > 1:
-        return _AT_PARAGRAPH
-    if "\n" in gap:
-        return _AT_LINE
-    return _AT_SENTENCE if text[before[1] - 1] in ".!?。！？；…\"'”’」』）)]" else _IN_SENTENCE
+    if "\n" not in gap:
+        return _AT_SENTENCE if text[before[1] - 1] in ".!?。！？；…\"'”’」』）)]" else _IN_SENTENCE
+    indent, deeper = _indent(text, before[0]), _indent(text, after[0])
+    if deeper > indent or text[before[1] - 1] in ":：":  # an item and what it consists of
+        return _BEFORE_PART
+    if deeper < indent:
+        return _AT_ITEM if deeper == 0 else _AT_PARAGRAPH
+    return _AT_PARAGRAPH if gap.count("\n") > 1 else _AT_LINE
+
+
+def _indent(text: str, at: int) -> int:
+    line = text[text.rfind("\n", max(0, at - 2000), at) + 1 : at + 1].expandtabs(4)
+    return len(line) - len(line.lstrip())

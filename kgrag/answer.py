@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kgrag import prompts
-from kgrag.cite import check, statements
+from kgrag.cite import check, cited
 from kgrag.evidence import Shown, select
 from kgrag.graph_reader import Candidate, GraphReader
 from kgrag.protocols import LLM, Retriever
 from kgrag.text import language
-from kgrag.types import Answer, Citation, Hit, Path
+from kgrag.types import Answer, Hit, Path, Triple
 
 Reader = Literal["auto", "llm", "graph"]
 SURE = 0.75
@@ -23,11 +23,16 @@ OnText = Callable[[str], bool | None]
 
 @dataclass
 class Answerer:
-    """Answers questions over one store. ``llm`` is a function, so that the model loads only when it is needed."""
+    """Answers questions over one store.
+
+    ``llm`` is a function, so that the model loads only when it is needed; ``stating`` gives the passages that state
+    triples, as hits.
+    """
 
     retriever: Retriever
     graph: GraphReader
     llm: Callable[[], LLM]
+    stating: Callable[[Sequence[Triple]], list[Hit]] = lambda _: []
     evidence_tokens: int = 400
     answer_tokens: int = 96
 
@@ -81,8 +86,13 @@ class Answerer:
         best = candidates[0]
         paths = (best.path, *best.also)
         triples = [triple for path in paths for triple in path.triples]
-        citations = dict.fromkeys(Citation(t.passage_id, t.start, t.end) for t in triples)
-        return Answer(question, best.text, tuple(hits), tuple(citations), paths, reader="graph")
+        stating = self.stating(triples)
+        known = {hit.passage.id for hit in stating}
+        evidence = [*stating, *(hit for hit in hits if hit.passage.id not in known)]
+        evidence = [replace(hit, rank=rank) for rank, hit in enumerate(evidence, 1)]
+        texts = {hit.passage.id: hit.passage for hit in evidence}
+        citations = dict.fromkeys(cited(texts[t.passage_id], t.start, t.end) for t in triples if t.passage_id in texts)
+        return Answer(question, best.text, tuple(evidence), tuple(citations), paths, reader="graph")
 
     def _from_llm(
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
@@ -100,11 +110,10 @@ class Answerer:
         if not checked.citations:
             # what no sentence bears out is withdrawn, however sure it sounded
             return replace(_silence(question, evidence, tuple(dropped)), model=llm.name)
-        kept = [s for s in statements(text) if not any(u and u in s for u in checked.unsupported)]
-        cited = {citation.passage_id for citation in checked.citations}
-        paths = tuple(path for hit in hits if hit.passage.id in cited for path in hit.paths)
+        sources = {citation.passage_id for citation in checked.citations}
+        paths = tuple(path for hit in hits if hit.passage.id in sources for path in hit.paths)
         return Answer(
-            question, " ".join(kept) or text, evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
+            question, " ".join(checked.kept), evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
         )
 
 

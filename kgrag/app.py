@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from kgrag.config import Config, load_config
 from kgrag.errors import StoreError, UsageError
 from kgrag.protocols import LLM, Embedder
-from kgrag.types import Hit, Passage, Question
+from kgrag.types import Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
     from kgrag.answer import Answerer
@@ -219,9 +219,20 @@ class App:
             self.retriever,
             self.graph_reader,
             lambda: self.llm,
+            self.stating,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
         )
+
+    def stating(self, triples: Iterable[Triple]) -> list[Hit]:
+        """The passages that state triples, each once, as hits."""
+        hits: list[Hit] = []
+        for passage_id in dict.fromkeys(triple.passage_id for triple in triples):
+            passage = self.graph.passage(passage_id)
+            document = self.graph.document(passage.document_id) if passage else None
+            if passage and document:
+                hits.append(Hit(passage, document.title, document.source, 1.0, len(hits) + 1, parts={"facts": 1.0}))
+        return hits
 
     def gold(self, question: Question) -> list[Hit]:
         """The passages of a question's gold documents, as if they had been retrieved."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from indices.bm25 import search_tokens
 from kgrag.evidence import Shown
 from kgrag.text import is_cjk, key, sentences, tokens
-from kgrag.types import Citation
+from kgrag.types import Citation, Passage
 
 _MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
+_AFTER_STOP = re.compile(r"([.!?。！？]+)((?:\s*[\[［【]\d+(?:\s*[,，、]\s*\d+)*[\]］】])+)")
 ENOUGH = 0.6
 """The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
 _YES_NO = {"yes", "no", "true", "false"}
@@ -24,8 +25,10 @@ _YES_NO = {"yes", "no", "true", "false"}
 
 @dataclass(frozen=True)
 class Checked:
-    """``citations`` that stand; ``unsupported`` statements; ``dropped``: in words, what was refused and why."""
+    """``kept``: the statements that stand, with their marks, and their ``citations``; ``unsupported`` statements;
+    ``dropped``: in words, what was refused and why."""
 
+    kept: tuple[str, ...]
     citations: tuple[Citation, ...]
     unsupported: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -45,45 +48,47 @@ def check(question: str, answer: str, shown: Sequence[Shown]) -> Checked:
     pool = [s for passage in shown for s in _sentences(passage)]
     numbers = {passage.number for passage in shown}
     citations: list[Citation] = []
+    kept: list[str] = []
     unsupported: list[str] = []
     dropped: list[str] = []
     for statement in statements(answer):
-        cited = [int(n) for mark in _MARK.findall(statement) for n in re.findall(r"\d+", mark)]
-        text = _MARK.sub("", statement).strip()
-        dropped += [f"[{n}] refused: no such passage was shown" for n in cited if n not in numbers]
+        marked = [int(n) for mark in _MARK.findall(statement) for n in re.findall(r"\d+", mark)]
+        text = re.sub(r"\s+(?=[.!?。！？]*$)", "", _MARK.sub("", statement)).strip()
+        dropped += [f"[{n}] refused: no such passage was shown" for n in marked if n not in numbers]
         claim = _Claim(question, text)
-        own = [s for s in pool if s.shown.number in cited]
+        own = [s for s in pool if s.shown.number in marked]
         support = claim.support(own)
         standing = {s.shown.number for s in support}
         if not support:
             support = claim.support(pool)
         dropped += [
             f"[{n}] refused: no sentence of {_title(shown, n)!r} says {text!r}"
-            for n in dict.fromkeys(cited)
+            for n in dict.fromkeys(marked)
             if n in numbers and n not in standing
         ]
-        if not support:
+        if support:
+            kept.append(statement)
+        else:
             unsupported.append(text)
         for sentence in support:
-            quote = sentence.shown.hit.passage
-            citation = Citation(
-                quote.id, sentence.start, sentence.end, quote.text[sentence.start - quote.start : sentence.end - quote.start]
-            )
+            citation = cited(sentence.shown.hit.passage, sentence.start, sentence.end)
             if citation not in citations:
                 citations.append(citation)
-    return Checked(tuple(citations), tuple(unsupported), tuple(dict.fromkeys(dropped)))
+    return Checked(tuple(kept), tuple(citations), tuple(unsupported), tuple(dict.fromkeys(dropped)))
+
+
+def cited(passage: Passage, start: int, end: int) -> Citation:
+    """A citation of a span (offsets into the document) of a passage, with its text."""
+    return Citation(passage.id, start, end, passage.text[start - passage.start : end - passage.start])
 
 
 def statements(answer: str) -> list[str]:
     """The sentences of an answer, each with the citation marks that follow it."""
-    parts: list[str] = []
-    for start, end in sentences(answer):
-        part = answer[start:end]
-        if parts and not _MARK.sub("", part).strip(" .。"):
-            parts[-1] += " " + part
-        else:
-            parts.append(part)
-    return parts
+    # marks before the full stop, where a sentence cannot be taken to begin with them
+    text = _AFTER_STOP.sub(lambda m: f" {m.group(2).strip()}{m.group(1)}", answer.strip())
+    # the splitter does not see marks as the end of a sentence, so it is shown words instead
+    masked = _MARK.sub(lambda m: "x" * len(m.group()), text)
+    return [text[start:end] for start, end in sentences(masked)]
 
 
 class _Claim:

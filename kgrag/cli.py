@@ -262,6 +262,38 @@ def bench_answers(
     _report(report, json_)
 
 
+@bench.command("ranker")
+def bench_ranker(
+    data: Annotated[Path, typer.Option(help="A folder for each set, with corpus.jsonl.gz and questions.dev.jsonl.")],
+    stores: Annotated[Path, typer.Option(help="Where the sets' stores are, or are made.")] = Path("build/stores"),
+    out: Annotated[Path | None, typer.Option(help="Train on all of it and write the ranker here.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train the ordering of `retrieve`, and say what it is worth on questions and on sets that it never saw."""
+    from kgrag.evaluate.questions import load_questions
+    from kgrag.evaluate.ranking import compare, examples, write
+
+    folders = sorted(f for f in data.iterdir() if (f / "questions.dev.jsonl").is_file()) if data.is_dir() else []
+    if len(folders) < 2:
+        raise UsageError(
+            f"Expected two or more folders with corpus.jsonl.gz and questions.dev.jsonl in {data}, found {len(folders)}: "
+            "see docs/experiments.md for the sets."
+        )
+    sets, names = {}, []
+    for folder in folders:
+        opened = _with_corpus(stores / folder.name, folder / "corpus.jsonl.gz")
+        names, sets[folder.name] = examples(opened.retriever, load_questions(folder / "questions.dev.jsonl"))
+    report = compare(sets)
+    if out:
+        write(out, names, sets)
+    if json_:
+        _print_json(report)
+        return
+    for name, rows in report.items():
+        console.say(f"[bold]{name}[/bold] ({len(sets[name])} questions)")
+        console.bench_table(rows)
+
+
 def _with_corpus(store: Path, corpus: Path | None, model: str | None = None) -> App:
     opened = _open(store, create=corpus is not None, model=model)
     if corpus:

