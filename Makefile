@@ -5,6 +5,7 @@
 PYTHON  ?= python3
 STORE   ?= .kgrag
 DATA    ?= ../data
+DEMO    := .kgrag-demo
 # A package index for another build of torch, such as the one for machines without a GPU.
 TORCH_INDEX ?=
 
@@ -50,12 +51,12 @@ endif
 
 demo: install
 	@$(KGRAG) models pull auto
-	@$(KGRAG) ingest examples --store build/demo
+	@$(KGRAG) ingest examples --store $(DEMO)
 	@for question in "Who designed the Harvard Mark I?" "Where did Ada Lovelace's father die?" "丘成桐的博士导师出生于哪里？" "How much did it cost to build the Harvard Mark I?"; do \
 	    printf '\n\033[1m$$ kgrag ask "%s"\033[0m\n' "$$question"; \
-	    $(KGRAG) ask "$$question" --store build/demo || exit 1; \
+	    $(KGRAG) ask "$$question" --store $(DEMO) || exit 1; \
 	done
-	@echo "Go on:  make chat STORE=build/demo             ask your own questions of the examples"
+	@echo "Go on:  make chat STORE=$(DEMO)             ask your own questions of the examples"
 	@echo "        make ingest CORPUS=~/my-documents      read your own files into $(STORE)"
 	@echo "        make chat                              and ask them"
 
@@ -99,4 +100,4 @@ lock:
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file requirements.lock
 
 clean:
-	@rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@rm -rf build $(DEMO) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

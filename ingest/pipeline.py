@@ -196,7 +196,7 @@ def vanished(graph: SQLiteGraph, folders: Sequence[Path], base: Path) -> list[st
     for source in sorted(held.union(graph.sources())):
         path = Path(os.path.abspath(base / source))
         # a name that is not UTF-8 was written with backslashes and cannot be looked for
-        if source == "-" or "\\" in source or os.path.lexists(path) or roots.isdisjoint(path.parents):
+        if source == "-" or "\\" in source or os.path.exists(path) or roots.isdisjoint(path.parents):
             continue
         if source in held:
             gone.append(source)

@@ -259,7 +259,8 @@ def _whole(data: bytes, kind: str, source: Source, log: Log) -> Document:
         text = log.clean(log.decode(data))
     if not text.strip():
         raise ReadError("expected text, found only white space: write something in it, or leave it out")
-    title = _heading(text) or given or (_first_line(text) if kind in (".pdf", ".docx") else "")
+    title = (_heading(text) if kind != ".pdf" else "") or given  # a pdf has no marks for headings
+    title = title or (_first_line(text) if kind in (".pdf", ".docx") else "")
     stem = source.path.name[: -len(kind)] if kind and kind == _kind(source.path) else source.path.stem
     named = "standard input" if source.id == "-" else re.sub(r"[-_\s]+", " ", stem).strip() or source.path.name
     return make_document(source.id, title or clean(named)[0], text, source.id)

@@ -16,7 +16,7 @@ from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
 
 Reader = Literal["auto", "llm", "graph"]
-SURE = 0.75
+SURE = 0.5
 """A graph answer this sure is given as it is by `auto`; a less sure one is a hint in the model's prompt."""
 OnText = Callable[[str], bool | None]
 

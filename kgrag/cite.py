@@ -17,6 +17,7 @@ from kgrag.text import is_cjk, key, sentences, tokens
 from kgrag.types import Citation, Passage
 
 _MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
+_LETTER = re.compile(r"\w")
 _AFTER_STOP = re.compile(r"([.!?。！？]+)((?:\s*[\[［【]\d+(?:\s*[,，、]\s*\d+)*[\]］】])+)")
 ENOUGH = 0.6
 """The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
@@ -88,7 +89,7 @@ def statements(answer: str) -> list[str]:
     text = _AFTER_STOP.sub(lambda m: f" {m.group(2).strip()}{m.group(1)}", answer.strip())
     # the splitter does not see marks as the end of a sentence, so it is shown words instead
     masked = _MARK.sub(lambda m: "x" * len(m.group()), text)
-    return [text[start:end] for start, end in sentences(masked)]
+    return [text[start:end] for start, end in sentences(masked) if _LETTER.search(_MARK.sub("", text[start:end]))]
 
 
 class _Claim:

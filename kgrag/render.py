@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -62,13 +63,19 @@ def path_line(path: Path) -> str:
     return line
 
 
+def place(source: str) -> str:
+    """A source as people see it: relative to where they are, if it is below."""
+    here = os.getcwd() + os.sep
+    return source[len(here) :] if source.startswith(here) else source
+
+
 def citation_lines(answer: Answer) -> list[str]:
     """Each citation: its document and the sentence."""
     titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
     lines = []
     for citation in answer.citations:
         title, source = titles.get(citation.passage_id, (citation.passage_id, ""))
-        where = f" [dim]({escape(source)})[/dim]" if source and source != title else ""
+        where = f" [dim]({escape(place(source))})[/dim]" if source and source != title else ""
         lines.append(f"  [cyan]•[/cyan] [bold]{escape(title)}[/bold]{where}: “{escape(shorten(citation.quote, 240))}”")
     return lines
 
@@ -90,7 +97,7 @@ def hit_lines(hit: Hit) -> list[str]:
     """A hit on two or three lines: rank, title, the beginning of its text, and its path."""
     brought = [n for n in ("bm25", "vector", "graph:names+3") if n in hit.parts]
     ranks = ", ".join(f"{n.split(':')[0]} #{hit.parts[f'{n} rank']:.0f}" for n in brought)
-    lines = [f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(hit.source)}[/dim]"]
+    lines = [f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(place(hit.source))}[/dim]"]
     lines.append(f"   {escape(shorten(hit.passage.text, 160))}")
     lines += [f"   [green]↳[/green] {path_line(path)}" for path in hit.paths if path.triples]
     return lines

@@ -31,8 +31,12 @@ STOPCHARS = frozenset("的了是在和与及或有被把之其吗呢吧啊这那
 """Chinese characters that carry little content of their own."""
 
 
+LONG = 64
+"""Characters; longer runs are data, not words."""
+
+
 class Token(NamedTuple):
-    """A normalised token and the span it came from (end exclusive)."""
+    """A normalised token and the span it came from (end exclusive, a possessive ending left out)."""
 
     text: str
     start: int
@@ -50,9 +54,11 @@ def tokens(text: str) -> list[Token]:
     """Words (folded, without a possessive ending) and single Chinese characters, with their spans in ``text``."""
     found = []
     for match in _TOKEN.finditer(text):
-        folded = _POSSESSIVE.sub("", fold(match.group()))
+        word = _POSSESSIVE.sub("", match.group())
+        # the cache is for words; what is longer is no word, and would stay in memory
+        folded = _POSSESSIVE.sub("", fold(word) if len(word) <= LONG else fold.__wrapped__(word))
         if folded:
-            found.append(Token(folded, match.start(), match.end()))
+            found.append(Token(folded, match.start(), match.start() + len(word)))
     return found
 
 

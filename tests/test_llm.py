@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from threading import current_thread
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def ask(text: str) -> Sequence[dict[str, str]]:
 def build(folder: Path) -> None:
     """A Qwen2 of some 400,000 random weights, and a tokenizer over single bytes and a few words."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-untyped, unused-ignore]
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
     core = Tokenizer(models.BPE())
@@ -47,12 +48,13 @@ def build(folder: Path) -> None:
         show_progress=False,
     )
     core.train_from_iterator(["user assistant system what is the capital of France? Paris. " * 3], trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, eos_token="<|end|>", pad_token="<|end|>", chat_template=TEMPLATE
-    )
+    make_tokenizer: Any = PreTrainedTokenizerFast  # these classes come without types
+    tokenizer = make_tokenizer(tokenizer_object=core, eos_token="<|end|>", pad_token="<|end|>", chat_template=TEMPLATE)
     tokenizer.save_pretrained(str(folder))
     torch.manual_seed(1)
-    config = Qwen2Config(
+    make_config: Any = Qwen2Config
+    make_model: Any = Qwen2ForCausalLM
+    config = make_config(
         vocab_size=len(tokenizer),
         hidden_size=128,
         intermediate_size=256,
@@ -64,7 +66,7 @@ def build(folder: Path) -> None:
         pad_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=True,
     )
-    Qwen2ForCausalLM(config).save_pretrained(str(folder))
+    make_model(config).save_pretrained(str(folder))
 
 
 @pytest.fixture(scope="session")
@@ -163,7 +165,7 @@ def test_schema_is_followed_or_refused(llm: LLM) -> None:
     answer = json.loads(llm.generate(ask("is Paris the capital of France?"), max_tokens=60, schema=SCHEMA))
     assert isinstance(answer["ok"], bool)
     with pytest.raises(ModelError, match="Expected a JSON schema, found 'nonsense'"):
-        llm.generate(ask("yes?"), schema="nonsense")
+        llm.generate(ask("yes?"), max_tokens=8, schema="nonsense")
 
 
 def test_both_backends_count_alike(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:

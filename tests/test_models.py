@@ -116,7 +116,7 @@ def test_parts_are_joined_checked_and_cleared(index: Path, own_home: Path, tmp_p
 def test_a_finished_part_is_not_downloaded_again(index: Path, own_home: Path, tmp_path: Path) -> None:
     second = next(index.glob("*part2*"))
     aside = second.rename(tmp_path / second.name)
-    with pytest.raises(ModelError, match="fakemodel-part2==1.0.*No matching distribution.*check the network"):
+    with pytest.raises(ModelError, match=r"fakemodel-part2==1.0.*No matching distribution.*check the network"):
         fetch.fetch(entry(), tmp_path / "into")
     assert kept_parts(own_home) == ["fakemodel-part1==1.0.whl"]
     aside.rename(second)
@@ -134,8 +134,8 @@ def test_full_disk_is_said(index: Path, tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch.shutil, "copyfileobj", full)
-    with pytest.raises(ModelError, match="disk is full.*KGRAG_HOME"):
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(ModelError, match=r"disk is full.*KGRAG_HOME"):
         fetch.fetch(entry(), tmp_path / "into")
     assert list((tmp_path / "into").iterdir()) == []
 
@@ -174,7 +174,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return str(local_dir / file)
 
     client = types.SimpleNamespace(hf_hub_download=download)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", client)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
     return asked
 
 
@@ -187,7 +187,7 @@ def test_hub_comes_first_only_when_asked_for(
     assert fetch.fetch(model, tmp_path / "b").name == "m.gguf" and hub == ["someone/fake"]
     broken = replace(model, sources=(Hub("no/one", "m.gguf"), *entry().sources))
     assert fetch.fetch(broken, tmp_path / "c").name == "model.gguf"
-    with pytest.raises(ModelError, match="no/one.*Cannot reach the hub.*folder"):
+    with pytest.raises(ModelError, match=r"no/one.*Cannot reach the hub.*folder"):
         fetch.fetch(replace(model, sources=(Hub("no/one", "m.gguf"),)), tmp_path / "d")
 
 

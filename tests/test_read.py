@@ -211,7 +211,11 @@ def test_html_that_declares_its_encoding(tmp_path: Path) -> None:
 
 def test_pdf(tmp_path: Path) -> None:
     found = one(
-        read_bytes(tmp_path, "a.pdf", make_pdf("A Short Title", "Ada Lovelace wrote the first program in 1843."))
+        read_bytes(
+            tmp_path,
+            "a.pdf",
+            make_pdf("A Short Title", "# no heading", "Ada Lovelace wrote the first program in 1843."),
+        )
     )
     assert found.title == "A Short Title"
     assert "Ada Lovelace wrote the first program in 1843." in found.text
@@ -325,9 +329,9 @@ def test_gzip_whole_truncated_and_false(tmp_path: Path) -> None:
     assert all(isinstance(one, Document) for one in found[:-1])
     assert isinstance(found[-1], Problem) and found[-1].line == len(found) and "ends early" in found[-1].message
     assert "damage" in problem(read_bytes(tmp_path, "c.jsonl.gz", b"no gzip at all")).message
-    for wrong in (b"\xff" * 40, data[-40:]):
-        half = len(data) // 2
-        last = read_bytes(tmp_path, "d.jsonl.gz", data[:half] + wrong + data[half + 40 :])[-1]
+    half = len(data) // 2
+    for wrong in (data[:half] + b"\0" * 40 + data[half + 40 :], data[:10] + b"\xff" * 40):
+        last = read_bytes(tmp_path, "d.jsonl.gz", wrong)[-1]
         assert isinstance(last, Problem) and "damage" in last.message
 
 

@@ -209,7 +209,8 @@ def _save_tokenizer(gguf: Gguf, architecture: str, folder: Path) -> None:
     control = [word for word, type_ in zip(words, fields.get("token_type", []), strict=False) if type_ == _CONTROL]
     core.add_special_tokens(control)
     special = {"eos_token": "eos_token_id", "bos_token": "bos_token_id", "pad_token": "padding_token_id"}
-    tokenizer: Any = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast  # it comes without types
+    tokenizer = make(
         tokenizer_object=core,
         model_max_length=int(gguf.fields[f"{architecture}.context_length"]),
         clean_up_tokenization_spaces=False,

@@ -15,6 +15,8 @@ from typing import Any
 from kgrag.errors import ModelError
 
 KINDS = ("embedder", "llm")
+SMALL_WEIGHTS = 2 * 10**9
+"""Up to this many bytes of bf16 or fp16 weights, 8 bits answer better than 4 and read a prompt faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,6 @@ def _from_folder(path: Path) -> Model:
         size_bytes=size,
         sha256="",
         sources=(Local(path),),
-        precision="int4" if llm else "fp32",
+        precision=("int4" if size > SMALL_WEIGHTS else "int8") if llm else "fp32",
         dimensions=0 if llm else int(config.get("hidden_size") or 0),
     )

@@ -1,0 +1,233 @@
+"""Killed outright, at any moment: nothing that was acknowledged is lost, nothing is half there, and it goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakeEmbedder, damage, document, extraction, light_names, rows, vectors
+
+import ingest.extract
+from graphs.sqlite import SQLiteGraph
+from ingest.pipeline import Ingest
+from ingest.read import find_sources
+from kgrag.retrieve.candidates import Indices
+from kgrag.retrieve.derived import open_indices
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
+
+TESTS = Path(__file__).resolve().parent
+PEOPLE = ("Ada Lovelace", "Lord Byron", "Charles Babbage", "Mary Somerville", "Percy Shelley")
+
+
+def start(call: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process that calls a function of ``fakes`` or of this module."""
+    path = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
+    code = f"import sys; from pathlib import Path; from {call.replace('.', ' import ')} as f; f(*sys.argv[1:])"
+    code = code.replace("f(*sys.argv[1:])", "f(*(int(a) if a.isdigit() else Path(a) for a in sys.argv[1:]))")
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+
+
+def write_files(folder: Path, *, chinese: bool) -> None:
+    """150 documents: 100 rows of a table, 50 files."""
+    folder.mkdir(parents=True)
+
+    def text(number: int) -> str:
+        if chinese:
+            return f"吴文俊在上海教过{number}个学生。陈省身知道这件事。"
+        one, other = PEOPLE[number % 5], PEOPLE[number // 5 % 5]
+        return f"{one} met {other} on day {number}. {other} wrote to {one} from London. " * (1 + number % 3)
+
+    lines = (json.dumps({"_id": f"row-{n:03}", "title": f"Row {n}", "text": text(n)}) for n in range(100))
+    (folder / "rows.jsonl").write_text("\n".join(lines), "utf-8")
+    for number in range(100, 150):
+        (folder / f"{number}.txt").write_text(text(number), "utf-8")
+
+
+def ingest_here(files: Path, path: Path) -> None:
+    """To the end, in this process."""
+    graph = SQLiteGraph(path)
+    run = Ingest(graph, FakeEmbedder(), size=200, workers=0, progress=lambda *_: None)
+    run.run(find_sources([str(files)], files.parent))
+    graph.close()
+
+
+def killed_after(process: subprocess.Popen[str], lines: int, seconds: float) -> list[str]:
+    """All that a process said that was killed ``seconds`` after its line number ``lines`` (0: its first)."""
+    assert process.stdout
+    said = [process.stdout.readline() for _ in range(lines + 1)]
+    time.sleep(seconds)
+    process.kill()
+    said += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    return [line.removesuffix("\n") for line in said if line.endswith("\n")]
+
+
+def assert_whole(path: Path, acknowledged: set[str], reference: dict[str, list[tuple[object, ...]]]) -> None:
+    """What the store has of a document is all of it, it has all that was acknowledged, and no more than one other."""
+    assert damage(path) == []
+    found = rows(path)
+    here = {str(row[0]) for row in found["documents"]}
+    assert acknowledged <= here
+    assert len(here - acknowledged) <= 1  # committed, and killed before it could say so
+    for table, column in (("documents", 0), ("passages", 1), ("names", 0)):
+        assert found[table] == [row for row in reference[table] if row[column] in here]
+    for table in ("mentions", "triples"):
+        assert found[table] == [row for row in reference[table] if str(row[0]).rpartition("#")[0] in here]
+
+
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest.extract, "find_names", light_names)
+
+
+def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:
+    files = tmp_path / "files"
+    write_files(files, chinese=False)
+    ingest_here(files, tmp_path / "whole" / "graph.db")
+    reference = rows(tmp_path / "whole" / "graph.db")
+    chance = random.Random(7)
+    places = [0, 0, 1, *(chance.randrange(2, 150) for _ in range(7))]
+    cut_short = 0
+    for number, lines in enumerate(places):
+        path = tmp_path / str(number) / "graph.db"
+        said = killed_after(start("fakes.ingest_aloud", files, path, 0), lines, chance.random() * 0.008)
+        acknowledged = {line for line in said if line not in ("begin", "end")}
+        assert len(acknowledged) >= lines
+        cut_short += "end" not in said
+        SQLiteGraph(path).close()  # it can be opened, even if it was killed while it was made
+        assert_whole(path, acknowledged, reference)
+        ingest_here(files, path)
+        assert rows(path) == reference
+    assert cut_short >= 8
+
+
+def test_killed_again_and_again_it_comes_to_its_end(tmp_path: Path, light: None) -> None:
+    files, path = tmp_path / "files", tmp_path / "store" / "graph.db"
+    write_files(files, chinese=False)
+    ingest_here(files, tmp_path / "whole" / "graph.db")
+    acknowledged: set[str] = set()
+    for _ in range(3):
+        said = killed_after(start("fakes.ingest_aloud", files, path, 0), 30, 0)
+        new = {line for line in said if line not in ("begin", "end")}
+        assert acknowledged.isdisjoint(new)  # what was acknowledged is not done again
+        acknowledged |= new
+        assert_whole(path, acknowledged, rows(tmp_path / "whole" / "graph.db")) if len(acknowledged) < 40 else None
+    ingest_here(files, path)
+    assert rows(path) == rows(tmp_path / "whole" / "graph.db")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be noticed does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return not Path("/proc/self").exists()
+
+
+def test_killed_with_workers_it_takes_them_with_it(tmp_path: Path) -> None:
+    files, path = tmp_path / "files", tmp_path / "store" / "graph.db"
+    write_files(files, chinese=True)
+    ingest_here(files, tmp_path / "whole" / "graph.db")
+    reference = rows(tmp_path / "whole" / "graph.db")
+    said = killed_after(start("fakes.ingest_aloud", files, path, 2), 20, 0)
+    deadline = time.monotonic() + 3
+    acknowledged = [line.split() for line in said if line not in ("begin", "end")]
+    workers = {int(pid) for _, *pids in acknowledged for pid in pids}
+    assert len(workers) == 2
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+    assert len(acknowledged) >= 20
+    assert_whole(path, {id for id, *_ in acknowledged}, reference)
+    ingest_here(files, path)
+    assert rows(path) == reference
+
+
+# --- indices -----------------------------------------------------------------------------------------------------
+
+
+def die_at_each_step(base: Path, folder: Path) -> None:
+    """For number 0, 1, ...: copy the store ``base`` to ``folder/number``, and bring its indices up to date in a
+    process that kills itself before it opens, makes, renames or removes a file of the indices for that many times."""
+    import faiss  # noqa: F401  (before the forks, or each of them takes its time)
+
+    for number in range(500):
+        store = folder / str(number)
+        shutil.copytree(base, store)
+        child = os.fork()
+        if not child:
+            steps = iter(range(number, -1, -1))
+
+            def hook(event: str, arguments: tuple[object, ...], store: Path = store, steps: Iterator[int] = steps) -> None:
+                changes = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir") or (
+                    event == "open" and arguments[1] not in ("r", "rb", None)
+                )
+                if changes and str(store / "indices") in str(arguments[0]) and next(steps) == 0:
+                    os.kill(os.getpid(), 9)
+
+            sys.addaudithook(hook)
+            graph = SQLiteGraph(store / "graph.db")
+            open_indices(graph, store / "indices", lambda _: None, keep=True)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            return
+
+
+def answers(indices: Indices) -> list[bytes]:
+    """What a retriever would be told, to the last bit."""
+    question = "Whom did Ada Lovelace meet in 上海?"
+    near, cosines = indices.vectors.search(FakeEmbedder().embed_query(question), 10)
+    ties = indices.graph.ties
+    arrays = [indices.words.scores(question), near, cosines, ties.indptr, ties.indices, ties.data, indices.graph.idf]
+    return [np.asarray(array).tobytes() for array in arrays] + [" ".join(indices.graph.names).encode()]
+
+
+def test_killed_while_it_writes_the_indices(tmp_path: Path) -> None:
+    graph = SQLiteGraph(tmp_path / "base" / "graph.db")
+    names = dict.fromkeys([*PEOPLE, "上海"], "MISC")
+    for number in range(12):
+        text = f"{PEOPLE[number % 5]} met {PEOPLE[number % 3]}. {PEOPLE[number % 4]} was in 上海. Day {number} ended."
+        one = extraction(document(str(number), text), names)
+        graph.put(one, vectors(one))
+    old = open_indices(graph, tmp_path / "base" / "indices", lambda _: None, keep=True)
+    one = extraction(document("last", "Ada Lovelace left 上海. She met nobody."), names)
+    graph.put(one, vectors(one))
+    expected = answers(open_indices(graph, tmp_path / "nowhere", lambda _: None, keep=False))
+    graph.close()
+    assert answers(old) != expected
+
+    process = start("test_crash.die_at_each_step", tmp_path / "base", tmp_path / "killed")
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    killed = list((tmp_path / "killed").iterdir())
+    assert len(killed) > 15
+    half_written = 0
+    for store in killed:
+        graph = SQLiteGraph(store / "graph.db")
+        half_written += any(path.name.startswith(".") for path in (store / "indices").iterdir())
+        for keep in (False, True, True):
+            assert answers(open_indices(graph, store / "indices", lambda _: None, keep=keep)) == expected
+        graph.close()
+        assert sorted(path.name for path in (store / "indices").iterdir()) == [
+            "adjacency.npz",
+            "bm25",
+            "generation.json",
+            "vectors.faiss",
+        ]
+    assert half_written > 5
