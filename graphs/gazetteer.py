@@ -9,7 +9,8 @@ import ahocorasick
 
 from kgrag.text import STOPWORDS, fold, is_cjk, tokens
 
-COMMON = STOPWORDS | frozenset("film song album book play band show series city country company war king queen day one two first".split())
+_BARE = "film song album book play band show series city country company war king queen day one two first"
+COMMON = STOPWORDS | frozenset(_BARE.split())
 
 
 class Found(NamedTuple):

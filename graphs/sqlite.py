@@ -253,7 +253,7 @@ class SQLiteGraph:
 
     def sources(self) -> Mapping[str, str]:
         """Files that were read to their end: id -> sha256 of the bytes."""
-        return dict(self._rows("SELECT id, sha256 FROM sources"))  # type: ignore[arg-type]
+        return dict(self._rows("SELECT id, sha256 FROM sources"))
 
     def documents_of(self, source: str) -> list[str]:
         """Ids of the documents that came from one file."""
@@ -284,7 +284,7 @@ class SQLiteGraph:
 
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256 of title and text."""
-        return dict(self._rows("SELECT id, sha256 FROM documents"))  # type: ignore[arg-type]
+        return dict(self._rows("SELECT id, sha256 FROM documents"))
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
         """document id -> (entity id of its title, title)."""
@@ -292,7 +292,7 @@ class SQLiteGraph:
 
     def sources_by_document(self) -> Mapping[str, str]:
         """document id -> the file it came from."""
-        return dict(self._rows("SELECT id, source FROM documents"))  # type: ignore[arg-type]
+        return dict(self._rows("SELECT id, source FROM documents"))
 
     def passages(self) -> Iterator[Passage]:
         """All passages, ordered by id."""
@@ -350,7 +350,7 @@ class SQLiteGraph:
 
     def names(self) -> Iterator[tuple[str, str, str, str]]:
         """All declared names, as (document id, entity id, name, type)."""
-        yield from self._rows("SELECT document_id, entity_id, name, type FROM names ORDER BY 1, 2, 3")  # type: ignore[misc]
+        yield from self._rows("SELECT document_id, entity_id, name, type FROM names ORDER BY 1, 2, 3")
 
     def entities(self) -> Iterator[Entity]:
         """All entities, ordered by id: a declared name wins, then the commonest spelling, then the alphabet."""

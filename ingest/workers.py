@@ -30,7 +30,9 @@ class Workers:
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._pool:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
         if isinstance(value, BrokenProcessPool):

@@ -18,6 +18,10 @@ from kgrag.types import Answer, Hit, Path, Triple
 Reader = Literal["auto", "llm", "graph"]
 SURE = 0.5
 """A graph answer this sure is given as it is by `auto`; a less sure one is a hint in the model's prompt."""
+LIKELY = 0.3
+"""If no passage is this likely to be evidence (the ranker's probability), the documents are taken not to say."""
+RELEVANT = 0.2
+"""A citation of a passage less likely than this is refused: the words are there, but about something else."""
 OnText = Callable[[str], bool | None]
 
 
@@ -54,10 +58,10 @@ class Answerer:
         candidates = self.graph.read(question) if reader != "llm" else []
         if reader == "graph" or (candidates and candidates[0].confidence >= SURE):
             answer = self._from_graph(question, hits, candidates)
-        elif hits:
+        elif any(hit.score >= LIKELY for hit in hits):
             answer = self._from_llm(question, hits, candidates, on_text)
         else:
-            answer = _silence(question, hits, ())
+            answer = _silence(question, hits, (f"no passage found is at least {LIKELY:.0%} likely to say it",))
         return replace(answer, seconds=time.perf_counter() - start)
 
     def from_memory(self, question: str, on_text: OnText | None = None) -> Answer:
@@ -104,7 +108,7 @@ class Answerer:
         evidence = tuple(hits)
         if prompts.abstains(text):
             return replace(_silence(question, evidence, tuple(dropped)), model=llm.name)
-        checked = check(question, text, shown)
+        checked = check(question, text, shown, floor=RELEVANT)
         dropped += checked.dropped
         dropped += [f"no passage shown supports: {statement!r}" for statement in checked.unsupported]
         if not checked.citations:

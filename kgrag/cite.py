@@ -21,7 +21,7 @@ _LETTER = re.compile(r"\w")
 _AFTER_STOP = re.compile(r"([.!?。！？]+)((?:\s*[\[［【]\d+(?:\s*[,，、]\s*\d+)*[\]］】])+)")
 ENOUGH = 0.6
 """The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
-_YES_NO = {"yes", "no", "true", "false"}
+_YES_NO = {"yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"}
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class _Sentence:
     names: str
 
 
-def check(question: str, answer: str, shown: Sequence[Shown]) -> Checked:
-    """Hold every statement of ``answer`` against the passages that were shown."""
-    pool = [s for passage in shown for s in _sentences(passage)]
+def check(question: str, answer: str, shown: Sequence[Shown], floor: float = 0.0) -> Checked:
+    """Hold every statement of ``answer`` against the passages that were shown, those that scored ``floor`` or more."""
+    pool = [s for passage in shown if passage.hit.score >= floor for s in _sentences(passage)]
     numbers = {passage.number for passage in shown}
     citations: list[Citation] = []
     kept: list[str] = []
@@ -98,7 +98,10 @@ class _Claim:
     def __init__(self, question: str, text: str) -> None:
         asked = set(search_tokens(question))
         said = set(search_tokens(text))
-        self.new = frozenset(w for w in said - asked if w not in _YES_NO and w not in {"是", "否", "不", "对"})
+        if key(text) in _YES_NO:
+            # "yes" claims what was asked: the passages must speak of it
+            said, asked = asked, set()
+        self.new = frozenset(w for w in said - asked if w not in _YES_NO)
         self.said = frozenset(said)
         asked_words = {t.text for t in tokens(question)}
         # names and numbers may not be paraphrased: each must stand in the source as it is
@@ -118,7 +121,7 @@ class _Claim:
         new, exact = set(self.new), set(self.exact)
         goal = (1 - ENOUGH) * len(self.new)
         if not self.new:
-            # "Yes." claims what was asked: its names must be where it points
+            # it only repeats the question: what it repeats must be in one sentence
             best = max(pool, key=lambda s: len(s.words & self.said), default=None)
             enough = best is not None and len(best.words & self.said) >= ENOUGH * len(self.said)
             return [best] if best is not None and enough and self.said else []

@@ -37,7 +37,9 @@ VERSIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "陈": (("陈省身", "陈省身出生于浙江嘉兴，后来在清华大学学习。他的学生有吴文俊和丘成桐。"),),
     "mixed": (("清华大学", "清华大学（Tsinghua University）在北京。Ada Lovelace 没有来过北京。"),),
-    "shanghai": (("Shanghai", "Shanghai (上海) lies in the east. Chen Xingshen was never called Lord Byron in Shanghai."),),
+    "shanghai": (
+        ("Shanghai", "Shanghai (上海) lies in the east. Chen Xingshen was never called Lord Byron in Shanghai."),
+    ),
 }
 CHOICES = [(id, version) for id, versions in VERSIONS.items() for version in range(len(versions))]
 

@@ -1,6 +1,7 @@
 """Answers: citations are checked, nothing is answered without evidence, what was cut is said."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -120,6 +121,13 @@ def test_chinese_statements_are_checked_too() -> None:
     assert not bad.citations and bad.unsupported
 
 
+def test_yes_and_no_rest_on_what_was_asked() -> None:
+    pool = shown(hit("Ada Lovelace", ADA), hit("Lord Byron", BYRON))
+    checked = check("Did Lord Byron die in Missolonghi?", "Yes", pool)
+    assert [c.quote for c in checked.citations] == ["He died in Missolonghi on 19 April 1824."]
+    assert not check("Did Kurt Gödel study with Hans Hahn in Vienna?", "Yes", pool).citations
+
+
 def test_statements_keep_the_marks_that_follow_them() -> None:
     assert statements("He died in 1824. [1] He was a poet [2].") == ["He died in 1824 [1].", "He was a poet [2]."]
 
@@ -162,6 +170,17 @@ def test_what_no_sentence_bears_out_is_withdrawn_and_reported() -> None:
     answer = made.ask("Where did Lord Byron die?")
     assert answer.abstained and answer.text == prompts.ABSTAIN["en"] and not answer.citations
     assert any("Venice" in line for line in answer.dropped)
+
+
+def test_an_unlikely_passage_is_not_even_read() -> None:
+    made, llm = answerer("Missolonghi [1].", replace(hit("Lord Byron", BYRON), score=0.1))
+    answer = made.ask("Where did Lord Byron die?")
+    assert answer.abstained and not llm.asked and answer.dropped
+
+
+def test_a_word_in_an_unlikely_passage_is_no_support() -> None:
+    made, _ = answerer("Missolonghi.", hit("Ada Lovelace", ADA), replace(hit("Lord Byron", BYRON, 2), score=0.1))
+    assert made.ask("Where was Konrad Zuse born?").abstained
 
 
 def test_a_chinese_abstention_is_in_chinese() -> None:

@@ -155,7 +155,13 @@ def test_a_refused_document_changes_nothing(graph: SQLiteGraph) -> None:
 
 
 def test_everything_comes_in_one_order_whatever_the_order_it_came_in(tmp_path: Path) -> None:
-    texts = {"b": "Byron met Ada. Ada met Byron.", "a": "Ada wrote.", "a#": "Ada left.", "乙": "上海在东。", "Z": "Zed."}
+    texts = {
+        "b": "Byron met Ada. Ada met Byron.",
+        "a": "Ada wrote.",
+        "a#": "Ada left.",
+        "乙": "上海在东。",
+        "Z": "Zed.",
+    }
     stores = []
     for number, order in enumerate(itertools.islice(itertools.permutations(texts), 0, 120, 23)):
         graph = SQLiteGraph(tmp_path / str(number) / "graph.db")
@@ -240,7 +246,7 @@ def test_an_iterator_left_halfway_holds_nobody_up(open_store: OpenStore) -> None
     put(writer, ada(), wu())
     next(reader.passages())
     put(writer, ada("Ada Lovelace wrote."))
-    assert [p.text for p in reader.passages()][0] == "Ada Lovelace wrote."
+    assert next(reader.passages()).text == "Ada Lovelace wrote."
 
 
 # --- files that were read ----------------------------------------------------------------------------------------
