@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from kgrag.types import Document, Entity, Extraction, Mention, Passage, Triple
 
 VERSION = 1
 APPLICATION = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
+WAIT = 30.0
+"""Seconds that another process may hold what is needed."""
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents(
@@ -64,7 +67,7 @@ class SQLiteGraph:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be made ({error.strerror}): name another folder.") from error
         except sqlite3.Error as error:
@@ -84,13 +87,25 @@ class SQLiteGraph:
         empty = self._is_empty()
         if not empty:
             self._check()
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._log_ahead()
         # FULL: what was acknowledged survives the machine's death too, not only the process's
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -65536")
         if empty:
             self._create()
             self._check()
+
+    def _log_ahead(self) -> None:
+        """Readers and a writer side by side. Two that turn this on at once refuse each other, and do not wait."""
+        deadline = time.monotonic() + WAIT
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.02)
 
     def _is_empty(self) -> bool:
         return not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

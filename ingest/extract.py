@@ -16,7 +16,9 @@ from ingest.split import split
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
-_ALIAS = re.compile(r"^\s*[（(]\s*(?:(?:also\s+)?(?:known|called)\s+as\s+|简称|又称|又名|亦称|英文?[名:：]*\s*)?[“\"「]?([^（()）,，;；:：“”\"「」]{2,40})")
+_ALIAS = re.compile(
+    r"^\s*[（(]\s*(?:(?:also\s+)?(?:known|called)\s+as\s+|简称|又称|又名|亦称|英文?[名:：]*\s*)?[“\"「]?([^（()）,，;；:：“”\"「」]{2,40})"
+)
 _LETTERED = re.compile(r"[^\W\d_]")
 
 
@@ -47,9 +49,7 @@ def _read(document: Document, passages: Sequence[Passage], found: dict[str, list
             if entity_id:
                 place = passage.start + name.start
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
-        triples += find_triples(
-            passage, here, ids, title=document.title, title_id=title_id, lang=document.lang
-        )
+        triples += find_triples(passage, here, ids, title=document.title, title_id=title_id, lang=document.lang)
     return Extraction(document, tuple(passages), tuple(dict.fromkeys(names)), tuple(mentions), tuple(triples))
 
 

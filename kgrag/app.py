@@ -16,9 +16,9 @@ from kgrag.protocols import LLM, Embedder
 from kgrag.types import Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
-    from kgrag.answer import Answerer
     from graphs.sqlite import SQLiteGraph
     from ingest.pipeline import Progress, Report
+    from kgrag.answer import Answerer
     from kgrag.graph_reader import GraphReader
     from kgrag.retrieve.candidates import Indices
     from kgrag.retrieve.hybrid import HybridRetriever
@@ -236,7 +236,7 @@ class App:
 
     def gold(self, question: Question) -> list[Hit]:
         """The passages of a question's gold documents, as if they had been retrieved."""
-        hits = []
+        hits: list[Hit] = []
         for document_id in question.gold:
             document = self.graph.document(document_id)
             for passage in self.graph.passages_of(document_id) if document else ():

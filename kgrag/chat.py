@@ -49,7 +49,9 @@ class Chat:
         """Talk until /quit or the end of input. Errors are a sentence, and the conversation goes on."""
         read = self._typed() if sys.stdin.isatty() else self._piped()
         counts = self.app.graph.counts()
-        console.say(f"[bold]{escape(str(self.app.store))}[/bold]: {console.counted(counts)}. [dim]/help lists commands.[/dim]")
+        console.say(
+            f"[bold]{escape(str(self.app.store))}[/bold]: {console.counted(counts)}. [dim]/help lists commands.[/dim]"
+        )
         while True:
             try:
                 line = read()
@@ -110,7 +112,9 @@ class Chat:
         rewritten = self.app.llm.generate(prompts.rewrite(self.history, line), max_tokens=64)
         rewritten = rewritten.strip().splitlines()[0].removeprefix("Q:").strip() if rewritten.strip() else line
         said = {t.text for text in (line, *(t for turn in self.history[-3:] for t in turn)) for t in tokens(text)}
-        brought = [t for t in tokens(rewritten) if t.text not in said and (rewritten[t.start].isupper() or is_cjk(t.text))]
+        brought = [
+            t for t in tokens(rewritten) if t.text not in said and (rewritten[t.start].isupper() or is_cjk(t.text))
+        ]
         faithful = len(rewritten) < 400 and len([t for t in brought if not is_cjk(t.text) and t.start > 0]) == 0
         if faithful and self._names(rewritten):
             return rewritten
@@ -120,7 +124,9 @@ class Chat:
     def _names(self, text: str) -> list[str]:
         """The names of the store that a text has."""
         graph = self.app.retriever.indices.graph
-        return [text[f.start : f.end] for f in graph.gazetteer.find(text, any_case=text.islower()) if graph.idf[f.name] > 0]
+        return [
+            text[f.start : f.end] for f in graph.gazetteer.find(text, any_case=text.islower()) if graph.idf[f.name] > 0
+        ]
 
     # --- commands --------------------------------------------------------------------------------------------------
 

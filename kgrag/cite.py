@@ -150,7 +150,11 @@ class _Claim:
 def _begins(text: str, place: int) -> bool:
     """Whether a capital at ``place`` may be there only because a sentence begins."""
     word = re.match(r"\w+", text[place:])
-    return place == 0 and word is not None and word.group().lower() in {"the", "it", "he", "she", "they", "in", "both", "neither", "according"}
+    return (
+        place == 0
+        and word is not None
+        and word.group().lower() in {"the", "it", "he", "she", "they", "in", "both", "neither", "according"}
+    )
 
 
 def _sentences(passage: Shown) -> list[_Sentence]:

@@ -86,7 +86,9 @@ def ask(
     store: Store = STORE,
     k: Annotated[int, typer.Option("-k", help="Passages to retrieve.")] = 0,
     closed_book: Annotated[bool, typer.Option("--closed-book", help="From the model's memory, no documents.")] = False,
-    reader: Annotated[ReaderName, typer.Option(help="Who answers: typed facts, the model, or what suits.")] = ReaderName.auto,
+    reader: Annotated[
+        ReaderName, typer.Option(help="Who answers: typed facts, the model, or what suits.")
+    ] = ReaderName.auto,
     model: Model = None,
     json_: Json = False,
 ) -> None:
@@ -149,7 +151,9 @@ def forget(
     if json_:
         _print_json({"forgotten": gone})
     else:
-        console.say(f"Forgot {len(gone)} document{'s' * (len(gone) > 1)}: {escape(', '.join(gone[:5]))}{' …' * (len(gone) > 5)}")
+        console.say(
+            f"Forgot {len(gone)} document{'s' * (len(gone) > 1)}: {escape(', '.join(gone[:5]))}{' …' * (len(gone) > 5)}"
+        )
 
 
 @app.command()
@@ -201,7 +205,9 @@ def models_list(context: typer.Context, json_: Json = False) -> None:
 
 
 @models.command("pull")
-def models_pull(name: Annotated[str, typer.Argument(help="A name of `kgrag models`, or auto: what fits here.")]) -> None:
+def models_pull(
+    name: Annotated[str, typer.Argument(help="A name of `kgrag models`, or auto: what fits here.")],
+) -> None:
     """Fetch a model, verify it and make it ready for this machine."""
     from kgrag.llm.choose import choose_model, machine
     from kgrag.models.convert import pull
@@ -271,7 +277,7 @@ def bench_ranker(
 ) -> None:
     """Train the ordering of `retrieve`, and say what it is worth on questions and on sets that it never saw."""
     from kgrag.evaluate.questions import load_questions
-    from kgrag.evaluate.ranking import compare, examples, write
+    from kgrag.evaluate.ranking import Example, compare, examples, write
 
     folders = sorted(f for f in data.iterdir() if (f / "questions.dev.jsonl").is_file()) if data.is_dir() else []
     if len(folders) < 2:
@@ -279,7 +285,8 @@ def bench_ranker(
             f"Expected two or more folders with corpus.jsonl.gz and questions.dev.jsonl in {data}, found {len(folders)}: "
             "see docs/experiments.md for the sets."
         )
-    sets, names = {}, []
+    sets: dict[str, list[Example]] = {}
+    names: list[str] = []
     for folder in folders:
         opened = _with_corpus(stores / folder.name, folder / "corpus.jsonl.gz")
         names, sets[folder.name] = examples(opened.retriever, load_questions(folder / "questions.dev.jsonl"))
@@ -319,7 +326,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Ask your own documents. Every answer points at its sentence and at the path that led there."""
 

@@ -23,7 +23,9 @@ class Config(BaseModel):
 
     model: str = Field("auto", description="language model: a name of `kgrag models`, a folder, or auto")
     embedder: str = Field("all-MiniLM-L6-v2", description="sentence embedder")
-    passage_size: int = Field(1800, ge=200, le=20000, description="longest passage in English characters; Chinese: half")
+    passage_size: int = Field(
+        1800, ge=200, le=20000, description="longest passage in English characters; Chinese: half"
+    )
     k: int = Field(8, ge=1, le=1000, description="passages shown to the reader")
     evidence_tokens: int = Field(400, ge=100, le=100_000, description="tokens of evidence in a prompt")
     answer_tokens: int = Field(96, ge=8, le=4096, description="tokens of an answer, at most")

@@ -80,7 +80,14 @@ def model_progress(message: str, fraction: float) -> None:
             _said = message
         return
     if _bar is None:
-        _bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), console=err, transient=True)
+        _bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        )
         _bar.add_task(message, total=1.0)
         _bar.start()
     _bar.update(_bar.task_ids[0], description=escape(message), completed=fraction)
@@ -149,7 +156,9 @@ def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
 def ingest_report(report: Report, counts: dict[str, int], store: Path) -> None:
     """What an ingest did, what it could not read, and what is gone."""
     done = [f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)]
-    out.print(f"Documents: {', '.join(done) or 'none'}. [bold]{escape(str(store))}[/bold] now holds " + counted(counts) + ".")
+    out.print(
+        f"Documents: {', '.join(done) or 'none'}. [bold]{escape(str(store))}[/bold] now holds " + counted(counts) + "."
+    )
     for problem in report.problems[:20]:
         err.print(f"[yellow]not read:[/yellow] {escape(str(problem))}")
     if len(report.problems) > 20:

@@ -97,7 +97,9 @@ def hit_lines(hit: Hit) -> list[str]:
     """A hit on two or three lines: rank, title, the beginning of its text, and its path."""
     brought = [n for n in ("bm25", "vector", "graph:names+3") if n in hit.parts]
     ranks = ", ".join(f"{n.split(':')[0]} #{hit.parts[f'{n} rank']:.0f}" for n in brought)
-    lines = [f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(place(hit.source))}[/dim]"]
+    lines = [
+        f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(place(hit.source))}[/dim]"
+    ]
     lines.append(f"   {escape(shorten(hit.passage.text, 160))}")
     lines += [f"   [green]↳[/green] {path_line(path)}" for path in hit.paths if path.triples]
     return lines

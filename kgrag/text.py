@@ -22,9 +22,7 @@ _INVISIBLE = re.compile(f"[{_HIDDEN}]")
 _POSSESSIVE = re.compile(r"'s?$")
 
 STOPWORDS = frozenset(
-    "a an and are as at be been being but by can could did do does for from had has have he her hers him his how i if "
-    "in into is it its me my of on or our out she should so than that the their them then there these they this those "
-    "to was we were what when where which while who whom whose why will with would you your also s".split()
+    ["a", "an", "and", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "of", "on", "or", "our", "out", "she", "should", "so", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "would", "you", "your", "also", "s"]
 )
 """English words that carry no content of their own."""
 STOPCHARS = frozenset("的了是在和与及或有被把之其吗呢吧啊这那哪谁什么何个为于以从到对就都也很所")

@@ -81,7 +81,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
 def test_the_last_state_alone_decides(steps: list[tuple[str, int | None]]) -> None:
     """``steps``: (id, version to put), or (id, None) to forget it."""

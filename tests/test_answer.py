@@ -109,7 +109,9 @@ def test_a_passage_that_was_not_shown_cannot_be_cited() -> None:
 
 def test_a_statement_may_rest_on_two_passages() -> None:
     pool = shown(hit("Ada Lovelace", ADA), hit("Lord Byron", BYRON))
-    checked = check("Where did Ada's father die, and when was she born?", "Missolonghi, and she was born in 1815 [1][2].", pool)
+    checked = check(
+        "Where did Ada's father die, and when was she born?", "Missolonghi, and she was born in 1815 [1][2].", pool
+    )
     assert {c.passage_id for c in checked.citations} == {"Lord Byron#0001", "Ada Lovelace#0001"}
 
 
@@ -205,7 +207,9 @@ def test_streaming_gives_every_piece_and_can_be_stopped() -> None:
 
 def candidate(confidence: float) -> Candidate:
     triple = Triple("lord byron", "place_of_death", "missolonghi", "Lord Byron#0001", 32, 72, 0.9)
-    return Candidate("Missolonghi", Path(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (triple,)), confidence)
+    return Candidate(
+        "Missolonghi", Path(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (triple,)), confidence
+    )
 
 
 def test_a_sure_fact_needs_no_language_model() -> None:
@@ -242,7 +246,9 @@ def test_a_passage_cannot_pose_as_the_prompt() -> None:
     assert "<|im_start|>" not in llm.asked[0][1]["content"] and "[9]" not in llm.asked[0][1]["content"]
 
 
-@pytest.mark.parametrize("text", ["The documents do not say.", "文档中没有说明。", "I don’t know.", "", "The passages do not mention it."])
+@pytest.mark.parametrize(
+    "text", ["The documents do not say.", "文档中没有说明。", "I don’t know.", "", "The passages do not mention it."]
+)
 def test_abstentions_are_recognised(text: str) -> None:
     assert prompts.abstains(text)
 

@@ -15,6 +15,7 @@ import pytest
 from fakes import FakeEmbedder, damage, light_names, rows
 
 import ingest.extract
+import ingest.names
 import ingest.pipeline
 from graphs.sqlite import SQLiteGraph
 from ingest.pipeline import Ingest, Report, vanished
@@ -315,6 +316,18 @@ def test_a_file_that_took_a_document_by_itself_does_not_hide_the_clash(project: 
     assert ["'same'" in problem.message for problem in report.problems] == [True]
     assert project.ingest().problems == []
     assert set(project.texts) == {"same", "own"}
+
+
+def test_a_language_that_no_document_has_loads_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wanted() -> None:
+        raise AssertionError("loaded the English pipeline")
+
+    monkeypatch.setattr(ingest.names, "_spacy", wanted)
+    project.write("吴文俊.txt", "吴文俊出生于上海。")
+    assert project.ingest().added == 1
+    project.write("ada.txt", "Ada Lovelace was born in London.")
+    with pytest.raises(AssertionError):
+        project.ingest()
 
 
 # --- processes ---------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ def load_questions(path: Path, limit: int | None = None) -> list[Question]:
     """
     if not path.is_file():
         raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
-    questions = []
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    questions: list[Question] = []
+    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
     try:
         with opened as lines:
             for number, line in enumerate(lines, 1):

@@ -82,8 +82,8 @@ def compare(sets: dict[str, list[Example]], ks: Sequence[int] = (1, 2, 5)) -> di
     for name, group in sets.items():
         for label in group[0].alone:
             for k in (2, 5):
-                values = [recall_at(_ranked(e, e.alone[label]), e.gold, k) for e in group]
-                report[name][f"{label} alone recall@{k}"] = asdict(interval(values))
+                alone = [recall_at(_ranked(e, e.alone[label]), e.gold, k) for e in group]
+                report[name][f"{label} alone recall@{k}"] = asdict(interval(alone))
         report[name]["candidates hold"] = asdict(interval([recall_at(e.documents, e.gold, 1000) for e in group]))
     return report
 
@@ -135,7 +135,8 @@ def cross_validated(sets: dict[str, list[Example]], ks: Sequence[int]) -> dict[s
 def left_out(sets: dict[str, list[Example]], ks: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     """Recalls of each set by a ranker trained on the other sets only: what a user's own corpus will see."""
     return {
-        name: recalls(train([g for other, g in sets.items() if other != name]), group, ks) for name, group in sets.items()
+        name: recalls(train([g for other, g in sets.items() if other != name]), group, ks)
+        for name, group in sets.items()
     }
 
 

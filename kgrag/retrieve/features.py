@@ -46,7 +46,7 @@ def features(question: str, found: Candidates, indices: Indices) -> tuple[list[s
     columns["names covered"] = _share(in_text, idf)
     columns["names linked"] = np.full(len(rows), min(len(linked), 6), np.float32)
 
-    asked = in_title.any(axis=1)
+    asked = np.asarray(in_title.any(axis=1), bool)
     columns["titles asked"] = np.full(len(rows), min(int(asked.sum()), 6), np.float32)
     columns["neighbour of asked"] = _bridge(asked, ties, titles)
     columns["names asked"] = _bridge_back(asked, ties, titles)
@@ -65,7 +65,9 @@ def features(question: str, found: Candidates, indices: Indices) -> tuple[list[s
     own = np.diff(titles.indptr)
     columns["asked share of title"] = in_title.sum(axis=1) / np.maximum(own, 1)
     names = list(columns)
-    return names, np.stack([columns[n] for n in names], axis=1).astype(np.float32) if len(rows) else np.zeros((0, len(names)), np.float32)
+    return names, np.stack([columns[n] for n in names], axis=1).astype(np.float32) if len(rows) else np.zeros(
+        (0, len(names)), np.float32
+    )
 
 
 def relative(values: Column) -> Column:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgrag.errors import UsageError
 from kgrag.protocols import Embedder, Matrix
@@ -108,7 +109,7 @@ def check(question: str, k: int) -> None:
         raise UsageError(f"Expected at least 1 passage, found -k {k}: give a positive number.")
 
 
-def _parts(found: Candidates, scores: np.ndarray) -> list[dict[str, float]]:  # type: ignore[type-arg]
+def _parts(found: Candidates, scores: NDArray[np.float64]) -> list[dict[str, float]]:
     """For each candidate the raw score and the rank that each retriever gave it, where it gave any."""
     given = {"bm25": found.bm25, "rrf": found.fused}
     if not np.isnan(found.cosine).any():

@@ -107,7 +107,9 @@ class Explainer:
             stops = [(title_id, without_bracket(title))]
             if onward is not None:
                 name = self._graph.names[onward]
-                stops.append((self._entity(onward, texts[route[step + 1][0]]), _spelling(passage, self._graph, onward) or name))
+                stops.append(
+                    (self._entity(onward, texts[route[step + 1][0]]), _spelling(passage, self._graph, onward) or name)
+                )
             for node, name in stops:
                 if node != nodes[-1] and key(name) != key(names[-1]):
                     triples.append(self._triple(passage, title_id, nodes[-1], node, names[-1], name))
