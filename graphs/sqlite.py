@@ -165,7 +165,10 @@ class SQLiteGraph:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """What is read inside belongs to one generation, whatever others write meanwhile."""
+        """What is read inside belongs to one generation, whatever others write meanwhile; may stand in another."""
+        if self._db.in_transaction:
+            yield
+            return
         try:
             self._db.execute("BEGIN")
             next(self._rows("SELECT 1 FROM meta"), None)  # the first read chooses the generation

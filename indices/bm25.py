@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -108,8 +108,8 @@ class WordIndex:
 
     def save(self, path: Path) -> None:
         """Write the folder ``path``, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        beside.mkdir(parents=True)
         try:
             (beside / "rows").write_text(str(self._rows))
             if self._model is not None:

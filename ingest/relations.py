@@ -269,8 +269,7 @@ def _facts(
                 elif (
                     kinds[said] == "PLACE"
                     or _OBLIQUE.search(line[: match.start("s")])
-                    or (lang == "zh"
-                    and kinds[said] not in ("PERSON", "MISC", "WORK"))
+                    or (lang == "zh" and kinds[said] not in ("PERSON", "MISC", "WORK"))
                 ):
                     continue
             subject = title_id if said is None or said == SUBJECT else entity[said]
@@ -449,11 +448,10 @@ def _is_name(text: str, known: set[str]) -> bool:
     """Whether the opening of a sentence is a name and not a clause: few words without a capital."""
     small = [w for w in re.findall(r"\w[\w'’-]*", text) if w[0].islower()]
     return (
-        (all(fold(w) in known or fold(w) in STOPWORDS or w in _LINKS for w in small)
+        all(fold(w) in known or fold(w) in STOPWORDS or w in _LINKS for w in small)
         and not re.search(r"['’]s\s+[a-z]", text)
-        and not re.match("(?:In|On|At|After|During|When|His|Her|He|She|It)\\b", text))
-        or key(text) in " ".join(known)
-    )
+        and not re.match("(?:In|On|At|After|During|When|His|Her|He|She|It)\\b", text)
+    ) or key(text) in " ".join(known)
 
 
 def _own_chinese(sentence: str, names: list[tuple[Name, str]], title: str) -> list[tuple[int, int, str]]:

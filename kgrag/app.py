@@ -62,6 +62,7 @@ class App:
             raise StoreError(f"The store {store} cannot be made ({error.strerror}): name another folder.") from error
         self.config: Config = load_config(store)
         self.model = model or self.config.model
+        self._serving: tuple[int, HybridRetriever] | None = None
 
     @cached_property
     def graph(self) -> SQLiteGraph:
@@ -135,7 +136,6 @@ class App:
             report = run.run(sources)
             report.skipped = skipped
             report.vanished = vanished(self.graph, [Path(a) for a in arguments if a != "-"], self.base)
-            self._refresh()
             self._indices(keep=True)
         return report
 
@@ -159,44 +159,50 @@ class App:
                 if ids:
                     for document_id in ids:
                         self.graph.forget(document_id)
-                    self._refresh()
-                    self._indices(keep=True)
+                            self._indices(keep=True)
                     return ids
             close = difflib.get_close_matches(name, known, 1, 0.5)
             hint = f"; did you mean {close[0]}?" if close else "; `kgrag status --documents` lists them."
             raise UsageError(f"Expected a document of {self.store}, found none called {name!r}{hint}")
-
-    def _refresh(self) -> None:
-        for cached in ("retriever", "graph_reader"):
-            self.__dict__.pop(cached, None)
 
     def _indices(self, *, keep: bool) -> Indices:
         from kgrag.retrieve.derived import open_indices
 
         return open_indices(self.graph, self.store / "indices", self.notice, keep=keep)
 
-    @cached_property
+    @property
     def retriever(self) -> HybridRetriever:
-        """The hybrid retriever over the store's present generation."""
+        """The hybrid retriever over the store's present generation; made again when others have written."""
+        generation = self.graph.generation
+        if self._serving is None or self._serving[0] != generation:
+            self._serving = (generation, self._retriever())
+            self.__dict__.pop("graph_reader", None)
+        return self._serving[1]
+
+    def _retriever(self) -> HybridRetriever:
         from kgrag.retrieve.hybrid import HybridRetriever, Row
         from kgrag.retrieve.paths import Explainer
         from kgrag.retrieve.ranker import Ranker
 
-        try:
-            with self.writing():
-                indices = self._indices(keep=True)
-        except StoreError:
-            # someone is writing: read what is there now, and leave the files to them
-            indices = self._indices(keep=False)
-        rows = [Row(*row) for row in self.graph.rows()]
-        titles = self.graph.titles()
+        with self.graph.snapshot():
+            try:
+                with self.writing():
+                    indices = self._indices(keep=True)
+            except StoreError:
+                # someone is writing: read what is there now, and leave the files to them
+                indices = self._indices(keep=False)
+            rows = [Row(*row) for row in self.graph.rows()]
+            titles = self.graph.titles()
+            files = self.graph.sources_by_document()
+        sources = {document: (title, files[document]) for document, (_, title) in titles.items()}
 
         def passages(numbers: Iterable[int]) -> list[Passage]:
             found = [self.graph.passage(rows[number].passage_id) for number in numbers]
-            return [passage for passage in found if passage is not None]
+            kept = [passage for passage in found if passage is not None]
+            if len(kept) < len(found):
+                raise StoreError("A document was forgotten while it was being read: ask again.")
+            return kept
 
-        files = self.graph.sources_by_document()
-        sources = {document: (title, files[document]) for document, (_, title) in titles.items()}
         explainer = Explainer(indices.graph, passages, titles, self.graph.triples_in)
         return HybridRetriever(rows, sources, passages, indices, self.embedder, Ranker.load(), explainer)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from kgrag.errors import ModelError
 from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
+from kgrag.models.device import has_cuda
 from kgrag.models.fetch import Progress, silent
 from kgrag.models.registry import Model, find
 from kgrag.protocols import Embedder, Matrix
@@ -34,18 +34,9 @@ def load_embedder(name: str = "all-MiniLM-L6-v2", progress: Progress = silent) -
     if model.kind != "embedder":
         raise ModelError(f"{model.name} is a language model, expected an embedder: name one such as all-MiniLM-L6-v2.")
     folder = ready(model) or pull(name, progress)
-    if _has_cuda():
+    if has_cuda():
         return SentenceTransformersEmbedder(model, transformers_folder(model, folder))
     return OpenVINOEmbedder(model, openvino_folder(model, folder))
-
-
-def _has_cuda() -> bool:
-    # Importing torch takes seconds, so it is asked only where a driver is.
-    if not Path("/proc/driver/nvidia/version").exists() and os.name != "nt":
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 class OpenVINOEmbedder:

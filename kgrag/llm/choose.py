@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kgrag.errors import ModelError
 from kgrag.llm.openvino import OpenVINOLLM
-from kgrag.llm.transformers import TransformersLLM, choose_device
+from kgrag.llm.transformers import TransformersLLM
 from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
+from kgrag.models.device import has_cuda
 from kgrag.models.fetch import Progress, silent
 from kgrag.models.registry import find
 from kgrag.protocols import LLM
@@ -18,7 +19,7 @@ GB = 10**9
 LARGE = "qwen2.5-coder-1.5b-instruct"
 SMALL = "qwen2.5-coder-0.5b-instruct"
 LARGE_MEMORY = 7 * GB
-"""What the large model needs beside a desktop: 2 GB to run, 4.5 GB once while it is converted."""
+"""What the large model needs beside a desktop: 2.1 GB to run, 5 GB once while it is converted."""
 LARGE_GPU = 5 * GB
 """3.1 GB of weights, the cache of a long prompt, and torch itself."""
 
@@ -45,9 +46,11 @@ def machine() -> tuple[int, int, int]:
     if limit.is_file() and (said := limit.read_text().strip()).isdigit():
         memory = min(memory, int(said))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    import torch
+    gpu = 0
+    if has_cuda():
+        import torch
 
-    gpu = int(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0
+        gpu = int(torch.cuda.get_device_properties(0).total_memory)
     return memory, cores, gpu
 
 
@@ -63,7 +66,7 @@ def load_llm(name: str = "auto", progress: Progress = silent) -> LLM:
     model = find(name)
     if model.kind != "llm":
         raise ModelError(f"{model.name} is an embedder, expected a language model: name one such as {LARGE}.")
-    on_gpu = choose_device(mps=False) == "cuda"
+    on_gpu = has_cuda()
     if on_gpu and model.local is not None and any(model.local.glob("*.safetensors")):
         return TransformersLLM(model.local, model.local.name, model.context)
     folder = ready(model) or pull(name, progress)
