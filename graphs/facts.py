@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from graphs.gazetteer import spoken_forms
@@ -70,34 +69,6 @@ _HONORIFICS = frozenset(
 _RANKS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
 LIKELY = 0.9
 """How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
-
-
-@dataclass(frozen=True, slots=True)
-class Predicate:
-    """A kind of fact: what it means and how questions ask for it (see ``ingest/relations.toml``)."""
-
-    name: str
-    meaning: str
-    inverse: str = ""
-    symmetric: bool = False
-    functional: bool = False
-    value: str = "NAME"
-    nouns: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
-    derived: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """All predicates, words for more than one step (``kin``), and what countries and their peoples are called.
-
-    ``countries`` maps lower-case names and adjectives to the country; ``peoples`` are the adjectives among them.
-    """
-
-    predicates: Mapping[str, Predicate]
-    kin: Mapping[str, tuple[str, ...]]
-    countries: Mapping[str, str]
-    peoples: frozenset[str] = frozenset()
 
 
 class Facts:

@@ -159,7 +159,7 @@ class App:
                 if ids:
                     for document_id in ids:
                         self.graph.forget(document_id)
-                            self._indices(keep=True)
+                    self._indices(keep=True)
                     return ids
             close = difflib.get_close_matches(name, known, 1, 0.5)
             hint = f"; did you mean {close[0]}?" if close else "; `kgrag status --documents` lists them."
@@ -210,7 +210,7 @@ class App:
     def graph_reader(self) -> GraphReader:
         """Answers from typed facts alone."""
         from graphs.facts import Facts
-        from ingest.relations import vocabulary
+        from ingest.patterns import vocabulary
         from kgrag.graph_reader import GraphReader
 
         with self.graph.snapshot():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 
 from kgrag.render import figure
 
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+SHOWN = 20
+"""Problems of one kind that are listed before the rest is only counted."""
 _bar: Progress | None = None
-_streamed = False
+_draft: Live | None = None
 _said = ""
 
 
@@ -34,48 +38,81 @@ def interactive() -> bool:
 
 def say(line: str) -> None:
     """A result, with rich markup."""
-    out.print(line)
+    _put(out, line)
 
 
 def lines(all_lines: Sequence[str]) -> None:
     """Results, one a line, and an empty line after them."""
     for line in all_lines:
-        out.print(line)
+        _put(out, line)
     out.print()
+
+
+def _put(console: Console, line: str) -> None:
+    """Print a line of markup; a terminal gets it wrapped between words, indented below its bullet."""
+    text = Text.from_markup(line)
+    bullet = re.match(r"\s*(?:[•↳!] )?", text.plain)
+    indent = bullet.end() if bullet else 0
+    if not console.is_terminal or console.width - indent < 20:
+        console.print(text)
+        return
+    for number, wrapped in enumerate(text[indent:].wrap(console, console.width - indent) or [Text()]):
+        wrapped.rstrip()
+        console.print((text[:indent] if number == 0 else Text(" " * indent)) + wrapped)
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: bool = False) -> None:
+    """Rows of markup in columns as wide as they must be, so that no name is cut; those of ``right`` flush right."""
+    cells = [[Text.from_markup(cell) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
+    for number, row in enumerate(cells):
+        line = Text()
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (width - cell.cell_len)
+            if heading and number == 0:
+                cell.stylize("dim")
+            line += Text(space) + cell if column in right else cell + Text(space)
+            line += Text("  ")
+        line.rstrip()
+        out.print(line)
 
 
 def notice(message: str) -> None:
     """Something worth knowing while it works."""
-    err.print(f"[dim]{escape(message)}[/dim]")
+    _put(err, f"[dim]{escape(message)}[/dim]")
 
 
 def error(message: str) -> None:
     """What went wrong, in a sentence."""
-    err.print(f"[bold red]error:[/bold red] {escape(message)}")
+    _put(err, f"[bold red]error:[/bold red] {escape(message)}")
 
 
 def stream(piece: str) -> None:
-    """A piece of an answer, as it comes."""
-    global _streamed
+    """A piece of an answer, as it comes: a draft, which is taken away when the checked answer is printed."""
+    global _draft
     end_progress()
-    sys.stdout.write(piece)
-    sys.stdout.flush()
-    _streamed = True
+    if _draft is None:
+        _draft = Live(Text(style="dim"), console=out, transient=True, refresh_per_second=12)
+        _draft.start()
+    draft = _draft.renderable
+    assert isinstance(draft, Text)
+    draft.append(piece)
 
 
 def end_stream() -> None:
-    """The answer has been streamed: what is printed next begins below it."""
-    global _streamed
-    if _streamed:
-        sys.stdout.write("\n\n")
-    _streamed = False
+    """Take the draft away: what is printed next stands in its place."""
+    global _draft
+    if _draft is not None:
+        _draft.stop()
+        _draft = None
 
 
 def model_progress(message: str, fraction: float) -> None:
     """A bar for fetching and converting a model; one line a step where nobody is looking."""
     global _bar, _said
     if not err.is_terminal:
-        if message != _said:
+        # what takes no time (choosing a model) is not worth a line there
+        if message != _said and not message.startswith("chose "):
             notice(message)
             _said = message
         return
@@ -156,67 +193,78 @@ def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
 def ingest_report(report: Report, counts: dict[str, int], store: Path) -> None:
     """What an ingest did, what it could not read, and what is gone."""
     done = [f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)]
-    out.print(
-        f"Documents: {', '.join(done) or 'none'}. [bold]{escape(str(store))}[/bold] now holds " + counted(counts) + "."
-    )
-    for problem in report.problems[:20]:
-        err.print(f"[yellow]not read:[/yellow] {escape(str(problem))}")
-    if len(report.problems) > 20:
-        notice(f"… and {len(report.problems) - 20:,} more; `kgrag status` lists them all.")
-    for note in report.notes[:20]:
+    if done:
+        say(f"Documents: {', '.join(done)}. [bold]{escape(str(store))}[/bold] now holds {counted(counts)}.")
+    read_report(report)
+
+
+def read_report(report: Report) -> None:
+    """What an ingest could not read, what it left out, and what is gone; on standard error."""
+    for problem in report.problems[:SHOWN]:
+        _put(err, f"[yellow]not read:[/yellow] {escape(str(problem))}")
+    _rest(len(report.problems), "`kgrag status` lists them all")
+    for note in report.notes[:SHOWN]:
         notice(note)
+    _rest(len(report.notes), "of the same kind")
     for reason, number in sorted((+report.skipped).items()):
         notice(f"skipped {number:,}: {reason}")
-    for source in report.vanished[:20]:
-        err.print(f"[yellow]gone from disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)")
+    for source in report.vanished[:SHOWN]:
+        _put(err, f"[yellow]gone from disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)")
+    _rest(len(report.vanished), "`kgrag status --documents` lists what the store holds")
+
+
+def _rest(number: int, where: str) -> None:
+    if number > SHOWN:
+        notice(f"… and {number - SHOWN:,} more; {where}.")
 
 
 def counted(counts: dict[str, int]) -> str:
-    """``62 documents, 62 passages, …``."""
-    return ", ".join(f"{counts[k]:,} {k}" for k in ("documents", "passages", "entities", "typed triples"))
+    """``62 documents, 1 passage, …``."""
+    single = {"documents": "document", "passages": "passage", "entities": "entity", "typed triples": "typed triple"}
+    return ", ".join(f"{counts[k]:,} {single[k] if counts[k] == 1 else k}" for k in single)
 
 
 def status_table(value: dict[str, Any]) -> None:
     """A store at a glance."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+    rows = []
     for name in ("store", "documents", "passages", "entities", "mentions", "typed triples", "embedder", "generation"):
         shown = value[name]
-        table.add_row(name, f"{shown:,}" if isinstance(shown, int) else escape(str(shown)))
-    table.add_row("size", f"{value['bytes'] / 1e6:,.1f} MB")
-    table.add_row("not read", f"{len(value['problems']):,}")
-    out.print(table)
+        rows.append((name, f"[bold]{shown:,}[/bold]" if isinstance(shown, int) else escape(str(shown or "none yet"))))
+    rows.append(("size", f"{value['bytes'] / 1e6:,.1f} MB"))
+    if value["problems"]:
+        rows.append(("not read", f"[yellow]{len(value['problems']):,}[/yellow]"))
+    table(rows)
     for problem in value["problems"]:
         line = f":{problem['line']}" if problem["line"] else ""
-        out.print(f"  [yellow]{escape(problem['source'])}{line}[/yellow] {escape(problem['message'])}")
-    for document in value.get("ids", ()):
-        out.print(f"  {escape(document['id'])}  [dim]{document['lang']}  {escape(document['title'])}[/dim]")
+        say(f"  [yellow]![/yellow] {escape(problem['source'])}{line}: {escape(problem['message'])}")
+    if value.get("ids"):
+        out.print()
+        table([(escape(d["id"]), f"[dim]{d['lang']}[/dim]", f"[dim]{escape(d['title'])}[/dim]") for d in value["ids"]])
 
 
 def models_table(known: Sequence[tuple[Model, bool]]) -> None:
     """The models of the registry."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "for", "languages", "size", "licence", ""):
-        table.add_column(heading, no_wrap=True)
+    rows = [("name", "for", "languages", "size", "licence", "")]
     for model, here in known:
         size = f"{model.size_bytes / 1e6:,.0f} MB"
-        state = "[green]ready[/green]" if here else "[dim]not fetched[/dim]"
+        state = "[green]ready[/green]" if here else "[dim]–[/dim]"
         use = "answers" if model.kind == "llm" else "vectors"
-        table.add_row(model.name, use, ", ".join(sorted(model.languages)), size, model.licence, state)
-    out.print(table)
+        rows.append((f"[bold]{model.name}[/bold]", use, ", ".join(sorted(model.languages)), size, model.licence, state))
+    table(rows, right=(3,), heading=True)
+    if not all(here for _, here in known):
+        notice("`kgrag models pull NAME` fetches one.")
 
 
 def bench_table(report: dict[str, Any]) -> None:
     """A benchmark's figures with their intervals."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("measure", "value", "95 % interval"):
-        table.add_column(heading, justify="left" if heading == "measure" else "right")
+    rows = [("measure", "value", "95 % interval")]
     for name, measure in report.items():
         if isinstance(measure, dict) and "value" in measure:
             whole, low_high = figure(measure, percent=not ("ms" in name or name == "seconds")).split(" ", 1)
-            table.add_row(name, whole, low_high)
+            rows.append((name, f"[bold]{whole}[/bold]", low_high))
         elif not isinstance(measure, dict):
-            table.add_row(name, str(measure), "")
+            rows.append((name, escape(str(measure)), ""))
     for kind, figures in report.get("by type", {}).items():
         whole, low_high = figure(figures["recall@5"]).split(" ", 1)
-        table.add_row(f"recall@5, {kind} ({figures['questions']})", whole, low_high)
-    out.print(table)
+        rows.append((f"recall@5, {escape(kind)} ({figures['questions']})", f"[bold]{whole}[/bold]", low_high))
+    table(rows, right=(1, 2), heading=True)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from graphs.facts import Facts, Predicate, Vocabulary
+from graphs.facts import Facts
 from graphs.gazetteer import Found, Gazetteer
+from graphs.vocabulary import Predicate, Vocabulary
 from kgrag.text import is_cjk, key
 from kgrag.types import Path, Triple
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -100,12 +102,20 @@ def hit_lines(hit: Hit) -> list[str]:
     lines = [
         f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(place(hit.source))}[/dim]"
     ]
-    lines.append(f"   {escape(shorten(hit.passage.text, 160))}")
+    lines.append(f"   {escape(shorten(_without_title(hit), 160))}")
     lines += [f"   [green]↳[/green] {path_line(path)}" for path in hit.paths if path.triples]
     return lines
 
 
+def _without_title(hit: Hit) -> str:
+    """A passage's text without the heading that only repeats its document's title."""
+    heading = re.match(r"\s*#*\s*" + re.escape(hit.title) + r"\s*\n", hit.passage.text)
+    return hit.passage.text[heading.end() :] if heading else hit.passage.text
+
+
 def figure(measure: dict[str, float], *, percent: bool = True) -> str:
-    """``93.5 [91.2, 95.6]``."""
+    """``93.5 [91.2, 95.6]``, or a dash where nothing could be measured."""
+    if math.isnan(measure["value"]):
+        return "– –"
     scale = 100 if percent else 1
     return f"{scale * measure['value']:.1f} [{scale * measure['low']:.1f}, {scale * measure['high']:.1f}]"

@@ -9,7 +9,7 @@ import pytest
 
 from graphs.facts import Facts, surface
 from graphs.sqlite import SQLiteGraph
-from ingest.relations import vocabulary
+from ingest.patterns import vocabulary
 from kgrag.graph_reader import GraphReader, when
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Passage, Triple

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from ingest.names import Name
-from ingest.relations import Pattern, find_triples, patterns, vocabulary
+from ingest.patterns import Pattern, patterns, vocabulary
+from ingest.relations import find_triples
 from kgrag.text import key
 from kgrag.types import Passage, Triple
 
