@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from graphs.sqlite import SQLiteGraph
-from ingest.read import Problem, Source, file_digest, read
+from ingest.convert import Problem
+from ingest.find import Source
+from ingest.read import file_digest, read
 from ingest.workers import Workers
 from kgrag.protocols import Embedder
 from kgrag.types import Document, Extraction

@@ -49,17 +49,13 @@ class App:
         model: str | None = None,
     ) -> None:
         self.store, self.notice, self.progress = store, notice, progress
+        if store.exists() and not store.is_dir():
+            raise UsageError(f"Expected a folder for the store at {store}, found a file: name another with --store.")
         if not create and not (store / "graph.db").is_file():
             raise UsageError(
                 f"Expected a store in {store} and found none: make one with `kgrag ingest PATH --store {store}`, "
                 "or name the right folder with --store."
             )
-        if store.exists() and not store.is_dir():
-            raise UsageError(f"Expected a folder for the store at {store}, found a file: name another with --store.")
-        try:
-            store.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"The store {store} cannot be made ({error.strerror}): name another folder.") from error
         self.config: Config = load_config(store)
         self.model = model or self.config.model
         self._serving: tuple[int, HybridRetriever] | None = None
@@ -100,6 +96,12 @@ class App:
         """
         lock = FileLock(self.store / "lock")
         try:
+            self.store.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.store} cannot be made ({error.strerror}): name another folder."
+            ) from error
+        try:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise StoreError(
@@ -122,7 +124,8 @@ class App:
         from collections import Counter
 
         from ingest.pipeline import Ingest, vanished
-        from ingest.read import find_sources
+        from ingest.find import find_sources
+        from ingest.convert import Problem
 
         skipped: Counter[str] = Counter()
         sources = find_sources(arguments, self.base, skipped)
@@ -135,6 +138,12 @@ class App:
             )
             report = run.run(sources)
             report.skipped = skipped
+            # a file that could not be read and has not changed since is not read again, but said again
+            said = {(problem.source_id, problem.line) for problem in report.problems}
+            named = {source.id for source in sources}
+            report.problems += [
+                Problem(*row) for row in self.graph.problems() if row[0] in named and row[:2] not in said
+            ]
             report.vanished = vanished(self.graph, [Path(a) for a in arguments if a != "-"], self.base)
             self._indices(keep=True)
         return report

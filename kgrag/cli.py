@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from kgrag import console
 from kgrag.app import App
-from kgrag.errors import KgragError, UsageError
+from kgrag.errors import KgragError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from ingest.pipeline import Report
+
+
+class Stopped(KgragError):
+    """Ctrl-C; the message says what it left behind."""
+
+    exit_code = 130
+
+
+class Commands(TyperGroup):
+    """Commands that Ctrl-C ends with a sentence; left to itself, typer exits without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise Stopped(f"Stopped. {interrupt}".strip()) from interrupt
+
 
 app = typer.Typer(
     name="kgrag",
+    cls=Commands,
     help="Ask your own documents. Every answer points at its sentence and at the path that led there.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,8 +57,44 @@ app.add_typer(models, name="models")
 
 Store = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.", envvar="KGRAG_STORE")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Model = Annotated[str | None, typer.Option("--model", help="Language model: a name of `kgrag models`, or a folder.")]
 STORE = Path(".kgrag")
+
+
+def _language_model(name: str | None) -> str | None:
+    """The name of a language model as it was given; a wrong one is said before anything is opened."""
+    from kgrag.models.registry import find
+
+    if name is None or name == "auto":
+        return name
+    try:
+        kind = find(name).kind
+    except ModelError as error:
+        raise UsageError(str(error)) from error
+    if kind != "llm":
+        raise UsageError(f"Expected a language model, found {name}, which makes vectors: see `kgrag models`.")
+    return name
+
+
+def _model_names() -> list[str]:
+    from kgrag.models.registry import all_models
+
+    return [model.name for model in all_models()]
+
+
+def _whole(text: str) -> str:
+    """An argument without the halves of characters that a terminal of another encoding leaves in it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Language model: a name of `kgrag models`, or a folder.",
+        callback=_language_model,
+        autocompletion=_model_names,
+    ),
+]
 
 
 class ReaderName(StrEnum):
@@ -56,7 +118,17 @@ def _open(store: Path, *, create: bool = False, model: str | None = None) -> App
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=True) + "\n")
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(_defined(value), ensure_ascii=plain, indent=2, allow_nan=False) + "\n")
+
+
+def _defined(value: Any) -> Any:
+    """``value`` with null for what is not a number: JSON has no NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _defined(part) for name, part in value.items()}
+    return [_defined(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 @app.command()
@@ -67,8 +139,7 @@ def ingest(
 ) -> None:
     """Read files into a store: txt, md, html, pdf, docx, csv, json, jsonl. Run it again to take in changes."""
     opened = _open(store, create=True)
-    with console.ingest_progress() as progress:
-        report = opened.ingest(paths, progress)
+    report = _ingest(opened, paths)
     counts = opened.graph.counts()
     if json_:
         problems = [{"source": p.source_id, "line": p.line, "message": p.message} for p in report.problems]
@@ -76,15 +147,30 @@ def ingest(
         _print_json({**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts})
     else:
         console.ingest_report(report, counts, store)
-    if not counts["documents"]:
+    _something(report)
+
+
+def _ingest(opened: App, paths: list[str]) -> Report:
+    try:
+        with console.ingest_progress() as progress:
+            return opened.ingest(paths, progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("What was read is kept; run the same command again to go on.") from None
+
+
+def _something(report: Report) -> None:
+    """Raises KgragError if an ingest found nothing to read."""
+    if not report.added + report.replaced + report.unchanged + report.removed:
         raise KgragError("Nothing was ingested: no document could be read from what was named.")
 
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="What you want to know, in English or Chinese.")],
+    question: Annotated[str, typer.Argument(help="What you want to know, in English or Chinese.", callback=_whole)],
     store: Store = STORE,
-    k: Annotated[int, typer.Option("-k", help="Passages to retrieve.")] = 0,
+    k: Annotated[
+        int | None, typer.Option("-k", help="Passages to retrieve; 8 unless the store's kgrag.toml says.")
+    ] = None,
     closed_book: Annotated[bool, typer.Option("--closed-book", help="From the model's memory, no documents.")] = False,
     reader: Annotated[
         ReaderName, typer.Option(help="Who answers: typed facts, the model, or what suits.")
@@ -96,23 +182,26 @@ def ask(
     from kgrag.render import answer_json, answer_lines
     from kgrag.retrieve.hybrid import check
 
-    check(question, k or 1)
+    check(question, 1 if k is None else k)
     opened = _open(store, model=model)
     stream = None if json_ or not console.interactive() else console.stream
-    if closed_book:
-        answer = opened.answerer.from_memory(question, stream)
-    else:
-        answer = opened.answerer.ask(question, k or opened.config.k, reader=reader.value, on_text=stream)
+    try:
+        if closed_book:
+            answer = opened.answerer.from_memory(question, stream)
+        else:
+            answer = opened.answerer.ask(question, k or opened.config.k, reader=reader.value, on_text=stream)
+    finally:
+        console.end_progress()
+        console.end_stream()
     if json_:
         _print_json(answer_json(answer))
         return
-    console.end_stream()
     console.lines(answer_lines(answer))
 
 
 @app.command()
 def retrieve(
-    question: Annotated[str, typer.Argument(help="What to look for.")],
+    question: Annotated[str, typer.Argument(help="What to look for.", callback=_whole)],
     store: Store = STORE,
     k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 5,
     json_: Json = False,
@@ -164,14 +253,13 @@ def status(
 ) -> None:
     """What the store holds, what could not be read, and how large it is."""
     opened = _open(store)
-    size = sum(f.stat().st_size for f in store.rglob("*") if f.is_file())
     graph = opened.graph
     problems = [{"source": s, "line": n, "message": m} for s, n, m in graph.problems()]
     value = {
         "store": str(store),
         "generation": graph.generation,
         "embedder": graph.meta("embedder"),
-        "bytes": size,
+        "bytes": _size(store),
         **graph.counts(),
         "problems": problems,
     }
@@ -181,6 +269,14 @@ def status(
         _print_json(value)
     else:
         console.status_table(value)
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # another process may be writing, and files come and go
+            size += file.stat().st_size if file.is_file() else 0
+    return size
 
 
 @models.callback()
@@ -206,12 +302,20 @@ def models_list(context: typer.Context, json_: Json = False) -> None:
 
 @models.command("pull")
 def models_pull(
-    name: Annotated[str, typer.Argument(help="A name of `kgrag models`, or auto: what fits here.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A name of `kgrag models`, or auto: what fits here.", autocompletion=_model_names),
+    ],
 ) -> None:
     """Fetch a model, verify it and make it ready for this machine."""
     from kgrag.llm.choose import choose_model, machine
     from kgrag.models.convert import pull
+    from kgrag.models.registry import find
 
+    try:
+        find(name if name != "auto" else _model_names()[0])
+    except ModelError as error:
+        raise UsageError(str(error)) from error
     if name == "auto":
         name, why = choose_model(*machine())
         console.notice(f"Chose {name}: {why}.")
@@ -257,13 +361,17 @@ def bench_answers(
     from kgrag.render import answer_json
 
     asked = load_questions(questions, limit)
+    if out and not out.parent.is_dir():
+        raise UsageError(f"Expected a folder for --out, found none at {out.parent}: make it, or name another file.")
     opened = _with_corpus(store, corpus, model)
     with console.counter("questions", len(asked)) as tick:
         report, given = answers(
             opened.answerer, asked, reader=reader.value, arm=arm.value, k=opened.config.k, gold=opened.gold, tick=tick
         )
     if out:
-        rows = [{**answer_json(a), "id": q.id, "answers": q.answers} for q, a in zip(asked, given, strict=True)]
+        rows = [
+            _defined({**answer_json(a), "id": q.id, "answers": q.answers}) for q, a in zip(asked, given, strict=True)
+        ]
         out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     _report(report, json_)
 
@@ -285,6 +393,7 @@ def bench_ranker(
             f"Expected two or more folders with corpus.jsonl.gz and questions.dev.jsonl in {data}, found {len(folders)}: "
             "see docs/experiments.md for the sets."
         )
+    _need("lightgbm", "train")
     sets: dict[str, list[Example]] = {}
     names: list[str] = []
     for folder in folders:
@@ -304,9 +413,21 @@ def bench_ranker(
 def _with_corpus(store: Path, corpus: Path | None, model: str | None = None) -> App:
     opened = _open(store, create=corpus is not None, model=model)
     if corpus:
-        with console.ingest_progress() as progress:
-            opened.ingest([str(corpus)], progress)
+        report = _ingest(opened, [str(corpus)])
+        console.read_report(report)
+        _something(report)
     return opened
+
+
+def _need(library: str, extra: str) -> None:
+    """Raises KgragError if a library that only some commands need is not installed."""
+    try:
+        import_module(library)
+    except ImportError as error:
+        raise KgragError(
+            f"This command needs {library}, which cannot be loaded ({error}): "
+            f"install it with `pip install 'kgrag[{extra}]'`."
+        ) from error
 
 
 def _report(report: dict[str, Any], json_: bool) -> None:
@@ -335,10 +456,14 @@ def options(
 
 def main() -> None:
     """Run the command line; the user's mistakes are a sentence and an exit code, bugs keep their traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a file's name, or a narrow terminal, must not stop a result
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     code = run(app)
+    with suppress(OSError, ValueError):  # the reader of a pipe may have gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     # a model's threads may still be winding down, and have nothing to save
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code) if "openvino_genai" in sys.modules else sys.exit(code)
 
 
@@ -346,26 +471,35 @@ def run(command: Callable[[], Any]) -> int:
     """The exit code of a command: 0 done, 1 failed, 2 misused, 130 stopped."""
     try:
         command()
+        sys.stdout.flush()
     except SystemExit as stop:
-        return int(stop.code or 0)
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KgragError as error:
-        console.end_progress()
-        console.error(str(error))
-        return error.exit_code
+        return _failed(str(error), error.exit_code)
     except KeyboardInterrupt:
-        console.end_progress()
-        console.error("Stopped. What was done is kept; run the same command to go on.")
-        return 130
+        return _failed("Stopped.", Stopped.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        library = (error.name or "").split(".")[0]
+        if library in ("", "kgrag", "ingest", "graphs", "indices"):
+            raise
+        return _failed(f"The library {library} is not installed: install kgrag again with all that it needs.", 1)
     except (OSError, MemoryError) as error:
-        console.end_progress()
         reason = getattr(error, "strerror", None) or type(error).__name__
         place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-        console.error(f"The system refused{place}: {reason}. Free what is short, or mend the path, and run it again.")
-        return 1
+        return _failed(
+            f"The system refused{place}: {reason}. Free what is short, or mend the path, and run it again.", 1
+        )
     return 0
 
 
-__all__ = ["UsageError", "app", "main", "run"]
+def _failed(message: str, code: int) -> int:
+    console.end_progress()
+    console.end_stream()
+    console.error(message)
+    return code
+
+
+__all__ = ["app", "main", "run"]

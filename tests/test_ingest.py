@@ -19,7 +19,7 @@ import ingest.names
 import ingest.pipeline
 from graphs.sqlite import SQLiteGraph
 from ingest.pipeline import Ingest, Report, vanished
-from ingest.read import find_sources
+from ingest.find import find_sources
 from kgrag.errors import KgragError
 from kgrag.protocols import Matrix
 

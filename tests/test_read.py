@@ -15,7 +15,9 @@ import pytest
 
 from ingest import rows
 from ingest.convert import clean, decode
-from ingest.read import Problem, Source, file_digest, find_sources, read
+from ingest.convert import Problem
+from ingest.find import Source, find_sources
+from ingest.read import file_digest, read
 from kgrag.errors import ReadError, UsageError
 from kgrag.types import Document
 

@@ -45,12 +45,13 @@ class Explainer:
         if not spoken or not len(pool):
             return [() for _ in hits]
         routes = self._routes(spoken, pool)
-        needed = sorted({row for hit in hits for row, _ in routes.get(int(hit), ())})
-        texts = dict(zip(needed, self._passages(needed), strict=True))
+        rows = pool.tolist()
+        texts = dict(zip(rows, self._passages(rows), strict=True))
+        facts = [triple for row in rows for triple in self._triples(texts[row].id)]
         out: list[tuple[Path, ...]] = []
         for hit in hits:
             route = routes.get(int(hit))
-            out.append((self._path(route, spoken, texts),) if route else ())
+            out.append((self._path(route, spoken, texts, facts),) if route else ())
         return out
 
     def _routes(self, spoken: Mapping[int, str], pool: Rows) -> dict[int, list[tuple[int, int]]]:
@@ -94,7 +95,9 @@ class Explainer:
                         step(cost, onward, here)
         return {row: route for row, (_, route) in entered.items()}
 
-    def _path(self, route: list[tuple[int, int]], spoken: Mapping[int, str], texts: Mapping[int, Passage]) -> Path:
+    def _path(
+        self, route: list[tuple[int, int]], spoken: Mapping[int, str], texts: Mapping[int, Passage], facts: list[Triple]
+    ) -> Path:
         """Names and triples along a route; a step inside a passage goes by way of its title's entity."""
         first = route[0][1]
         nodes = [self._entity(first, texts[route[0][0]])]
@@ -112,7 +115,7 @@ class Explainer:
                 )
             for node, name in stops:
                 if node != nodes[-1] and key(name) != key(names[-1]):
-                    triples.append(self._triple(passage, title_id, nodes[-1], node, names[-1], name))
+                    triples.append(self._triple(passage, title_id, facts, nodes[-1], node, names[-1], name))
                     nodes.append(node)
                     names.append(name)
         return Path(tuple(nodes), tuple(names), tuple(triples))
@@ -123,16 +126,18 @@ class Explainer:
         text = self._graph.names[name]
         return title_id if text in (title_id, key(without_bracket(title)), key(title)) else text
 
-    def _triple(self, passage: Passage, title_id: str, left: str, right: str, *spelt: str) -> Triple:
-        """The typed triple between two entities that the passage states, or that its document mentions one."""
+    def _triple(
+        self, passage: Passage, title_id: str, facts: list[Triple], left: str, right: str, *spelt: str
+    ) -> Triple:
+        """The typed triple between two entities, from this passage before any other; else that it mentions one."""
         ends = {left, key(spelt[0])}, {right, key(spelt[1])}
         fitting = [
             t
-            for t in self._triples(passage.id)
+            for t in facts
             if (t.subject in ends[0] and t.object in ends[1]) or (t.subject in ends[1] and t.object in ends[0])
         ]
         if fitting:
-            return max(fitting, key=lambda t: (t.confidence, t.predicate))
+            return max(fitting, key=lambda t: (t.passage_id == passage.id, t.confidence, t.predicate))
         other, name = (right, spelt[1]) if left == title_id else (left, spelt[0])
         start, end = _sentence_with(passage, key(name))
         return Triple(title_id, "mentions", other, passage.id, start, end, 1.0)

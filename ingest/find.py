@@ -1,0 +1,145 @@
+"""What the arguments name: files, folders and globs to sources, each file once and under one name."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgrag.errors import UsageError
+
+KINDS: tuple[str, ...] = (".txt", ".text", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf", ".docx", ".csv", ".tsv")
+KINDS += (".jsonl", ".jsonl.gz", ".json")
+"""The endings of the files that are read; a file without an ending is read if it is text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to read, and its name in the store; ``-`` is standard input."""
+
+    path: Path
+    id: str
+
+
+def kind_of(path: Path) -> str:
+    """The one of `KINDS` that a file's name ends with, or ""."""
+    name = path.name.lower()
+    return next((kind for kind in sorted(KINDS, key=len, reverse=True) if name.endswith(kind)), "")
+
+
+def find_sources(arguments: Sequence[str], base: Path, skipped: Counter[str] | None = None) -> list[Source]:
+    """The files that ``arguments`` name (files, folders, globs, ``-``), sorted by id, each once.
+
+    An id is the posix path relative to ``base``, or the absolute one of a file outside it. A file named outright is
+    taken whatever its ending; in folders and globs, what is hidden or of an unknown kind is left out, and counted
+    by reason in ``skipped``.
+
+    Raises:
+        UsageError: a path does not exist, or a glob matches nothing.
+    """
+    skipped = Counter() if skipped is None else skipped
+    found: dict[str, Source] = {}
+    for argument in arguments:
+        for path in _expand(argument, skipped):
+            source = Source(path, "-" if path == Path("-") and argument == "-" else _name(path, base))
+            real = "-" if source.id == "-" else os.path.realpath(path)
+            other = found.get(real)
+            if other is None or (path.is_symlink(), source.id) < (other.path.is_symlink(), other.id):
+                found[real] = source
+    return sorted(found.values(), key=lambda source: source.id)
+
+
+def _expand(argument: str, skipped: Counter[str]) -> Iterator[Path]:
+    path = Path(argument)
+    if argument == "-":
+        yield path
+    elif not argument.strip():
+        raise UsageError("Expected a file, a folder or a glob, found an empty argument: name what to read.")
+    elif path.is_dir():
+        yield from _walk(path, skipped)
+    elif os.path.lexists(path):
+        yield path
+    elif glob.has_magic(argument):
+        matches = sorted(glob.glob(argument, recursive=True))
+        if not matches:
+            raise UsageError(f"Expected files, found nothing that matches {argument!r}{_closest(path)}")
+        for match in map(Path, matches):
+            if match.is_dir():
+                if path.name != "**":  # which names the files itself
+                    yield from _walk(match, skipped)
+            elif _wanted(match, skipped):
+                yield match
+    else:
+        raise UsageError(f"Expected a file or a folder, found nothing called {argument!r}{_closest(path)}")
+
+
+def _closest(path: Path) -> str:
+    """A hint at the existing name that is most like the first part of ``path`` that does not exist."""
+    missing = path
+    while not missing.parent.is_dir() and missing.parent != missing:
+        missing = missing.parent
+    try:
+        names = difflib.get_close_matches(missing.name, os.listdir(missing.parent), 1, 0.6)
+    except OSError:
+        names = []
+    return f": did you mean {str(missing.parent / names[0])!r}?" if names else ": check the spelling."
+
+
+def _walk(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
+    """Files below ``folder``. Links are followed; a folder that was seen already is not entered again."""
+
+    def failed(error: OSError) -> None:
+        skipped["folder that cannot be opened"] += 1
+
+    visited: set[str] = set()
+    for here, folders, files in os.walk(folder, onerror=failed, followlinks=True):
+        real = os.path.realpath(here)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        skipped["hidden"] += sum(name.startswith(".") for name in folders)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(here, name)
+            if _wanted(path, skipped):
+                yield path
+
+
+def _wanted(path: Path, skipped: Counter[str]) -> bool:
+    if path.name.startswith("."):
+        reason = "hidden"
+    elif not path.is_file():
+        reason = "not a file"
+    elif kind_of(path) or (not path.suffix and _looks_like_text(path)):
+        return True
+    else:
+        reason = f"unknown kind {path.suffix.lower()}" if path.suffix else "no ending, and not text"
+    skipped[reason] += 1
+    return False
+
+
+def _looks_like_text(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return True  # so that reading it says why it cannot be read
+    return b"\0" not in head or head[:2] in (b"\xff\xfe", b"\xfe\xff")
+
+
+def _name(path: Path, base: Path) -> str:
+    for full, root in (
+        (os.path.abspath(path), os.path.abspath(base)),
+        (os.path.realpath(path), os.path.realpath(base)),
+    ):
+        if Path(full).is_relative_to(root):
+            name = Path(full).relative_to(root).as_posix()
+            break
+    else:
+        name = Path(os.path.abspath(path)).as_posix()
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,153 @@
+"""Retrieval over the example documents, with the real embedder: what is found, by which path, and odd questions."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kgrag.app import App
+from kgrag.errors import UsageError
+from kgrag.evaluate.bench import retrieval
+from kgrag.evaluate.questions import load_questions
+from kgrag.retrieve.candidates import gather
+from kgrag.retrieve.features import features
+from kgrag.retrieve.ranker import Ranker
+from kgrag.types import Question
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+    store = tmp_path_factory.mktemp("house") / ".kgrag"
+    opened = App(store, create=True)
+    report = opened.ingest([str(ROOT / "examples")], lambda *_: None)
+    assert report.added == 62 and not report.problems
+    return opened
+
+
+def example_questions() -> list[Question]:
+    """The example questions, their gold documents named as a store outside the project names them."""
+    from dataclasses import replace
+
+    questions = load_questions(ROOT / "tests" / "data" / "examples.questions.jsonl")
+    return [replace(q, gold=tuple((ROOT / g).as_posix() for g in q.gold)) for q in questions]
+
+
+def test_the_examples_are_found(app: App) -> None:
+    report = retrieval(app.retriever, example_questions())
+    assert report["unscored"] == 5
+    assert report["recall@5"]["value"] >= 0.9
+    assert report["latency p50 ms"]["value"] < 100
+
+
+def test_the_shipped_ranker_knows_the_features_of_today(app: App) -> None:
+    question = "Where did Ada Lovelace's father die?"
+    found = gather(question, app.retriever.vector(question), app.retriever.indices)
+    names, rows = features(question, found, app.retriever.indices)
+    assert Ranker.load().features == tuple(names)
+    assert rows.shape == (len(found.rows), len(names)) and np.isfinite(rows).all()
+
+
+def test_hits_carry_exact_offsets_ranks_and_parts(app: App) -> None:
+    hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 8)
+    assert [hit.rank for hit in hits] == list(range(1, 9))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    for hit in hits:
+        document = app.graph.document(hit.passage.document_id)
+        assert document is not None
+        assert document.text[hit.passage.start : hit.passage.end] == hit.passage.text
+        assert "ranker" in hit.parts and set(hit.parts) & {"bm25", "vector", "graph:names"}
+
+
+def test_a_two_hop_passage_shows_the_path_that_led_to_it(app: App) -> None:
+    hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 5)
+    byron = next(hit for hit in hits if hit.title == "Lord Byron")
+    (path,) = byron.paths
+    assert path.names[0] == "Ada Lovelace" and path.names[-1] == "Lord Byron"
+    assert [t.predicate for t in path.triples] == ["father"]
+    (triple,) = path.triples
+    document = app.graph.document(app.graph.passage(triple.passage_id).document_id)  # type: ignore[union-attr]
+    assert document is not None and "Her father was the poet Lord Byron" in document.text[triple.start : triple.end]
+
+
+def test_chinese_questions_are_found_by_words_and_names(app: App) -> None:
+    hits = app.retriever.retrieve("丘成桐的博士导师出生于哪里？", 5)
+    assert {"丘成桐", "陈省身"} <= {hit.title for hit in hits[:3]}
+    assert all("vector" not in hit.parts for hit in hits)
+
+
+def test_the_same_question_has_one_ranking(app: App) -> None:
+    first = app.retriever.retrieve("Who designed the Z3?", 10)
+    assert first == app.retriever.retrieve("Who designed the Z3?", 10)
+
+
+@pytest.mark.parametrize(
+    "question", ["the of and", "?!", "zzzzqqqq", "\u200b\u202e", "a" * 4000, "的是了", "Göttingen " * 300, "🤖"]
+)
+def test_odd_questions_are_answered_in_time(app: App, question: str) -> None:
+    app.retriever.retrieve("warm", 5)
+    start = time.perf_counter()
+    hits = app.retriever.retrieve(question, 5)
+    assert len(hits) <= 5 and time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(("question", "k"), [("", 5), ("   ", 5), ("a" * 100_000, 5), ("Who?", 0)])
+def test_questions_that_cannot_be_asked_are_refused(app: App, question: str, k: int) -> None:
+    with pytest.raises(UsageError, match="Expected"):
+        app.retriever.retrieve(question, k)
+
+
+def test_more_than_there_is(app: App) -> None:
+    assert len(app.retriever.retrieve("Who designed the Z3?", 1000)) <= 62
+
+
+def test_typed_facts_answer_two_hops_in_both_languages(app: App) -> None:
+    for question, answer in (
+        ("Where did Ada Lovelace's father die?", "Missolonghi"),
+        ("丘成桐的博士导师出生于哪里？", "浙江嘉兴"),
+    ):
+        given = app.answerer.ask(question, reader="graph")
+        assert answer in given.text and not given.abstained and len(given.paths[0].triples) == 2
+        for citation in given.citations:
+            assert citation.quote
+    assert app.answerer.ask("How much did it cost to build the Harvard Mark I?", reader="graph").abstained
+
+
+def test_what_is_forgotten_is_not_found_again(tmp_path: Path) -> None:
+    for name, text in (("a", "Ada Lovelace was born in London."), ("b", "Lord Byron died in Missolonghi.")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    app = App(tmp_path / ".kgrag", create=True)
+    app.ingest([str(tmp_path)], lambda *_: None)
+    assert app.retriever.retrieve("Where did Lord Byron die?", 5)[0].title == "b"
+    assert app.forget(str(tmp_path / "b.txt")) == ["b.txt"]
+    assert "b" not in {hit.title for hit in app.retriever.retrieve("Where did Lord Byron die?", 5)}
+    assert not any("byron" in entity.id for entity in app.graph.entities())
+    with pytest.raises(UsageError, match="b.txt"):
+        app.forget("b.txt")
+
+
+def test_a_store_of_one_passage_and_of_a_thousand_equal_ones(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("Ada Lovelace was born in London.")
+    app = App(tmp_path / ".kgrag", create=True)
+    app.ingest([str(tmp_path / "one.txt")], lambda *_: None)
+    assert len(app.retriever.retrieve("Where was Ada Lovelace born?", 5)) == 1
+    lines = "".join(
+        f'{{"_id": "{n:04}", "title": "Ada Lovelace", "text": "She was born in London."}}\n' for n in range(1000)
+    )
+    (tmp_path / "many.jsonl").write_text(lines)
+    app.ingest([str(tmp_path / "many.jsonl")], lambda *_: None)
+    hits = app.retriever.retrieve("Where was Ada Lovelace born?", 5)
+    assert len(hits) == 5 and hits == app.retriever.retrieve("Where was Ada Lovelace born?", 5)
+
+
+def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ada Lovelace was born in London.")
+    writer = App(tmp_path / ".kgrag", create=True)
+    writer.ingest([str(tmp_path / "a.txt")], lambda *_: None)
+    reader = App(tmp_path / ".kgrag")
+    assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 1
+    (tmp_path / "b.txt").write_text("Ada Lovelace met Charles Babbage.")
+    writer.ingest([str(tmp_path / "b.txt")], lambda *_: None)
+    assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 2
