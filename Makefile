@@ -16,7 +16,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test test-slow check format ingest chat eval bench ranker lock clean
+.PHONY: help install demo test test-slow check format ingest chat eval bench tune ranker lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -92,6 +92,9 @@ bench: install
 	    echo "$$set:"; \
 	    $(KGRAG) bench retrieval --corpus $(DATA)/$$set/corpus.jsonl.gz --questions $(DATA)/$$set/questions.dev.jsonl --store build/stores/$$set || exit 1; \
 	done
+
+tune:
+	@echo "Tuning the language model on your corpus is not built yet. What can be trained is the ordering: make ranker DATA=DIR"; exit 1
 
 ranker: install
 	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores --out kgrag/data/ranker.json

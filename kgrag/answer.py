@@ -10,8 +10,9 @@ from typing import Literal
 from kgrag import prompts
 from kgrag.cite import check, cited
 from kgrag.evidence import Shown, select
-from kgrag.graph_reader import Candidate, GraphReader
 from kgrag.protocols import LLM, Retriever
+from kgrag.reader.graph import GraphReader
+from kgrag.reader.walk import Candidate
 from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from graphs.sqlite import SQLiteGraph
     from ingest.pipeline import Progress, Report
     from kgrag.answer import Answerer
-    from kgrag.graph_reader import GraphReader
+    from kgrag.reader.graph import GraphReader
     from kgrag.retrieve.candidates import Indices
     from kgrag.retrieve.hybrid import HybridRetriever
 
@@ -123,9 +123,9 @@ class App:
         """Bring the store in step with files and folders; see `ingest.pipeline`."""
         from collections import Counter
 
-        from ingest.pipeline import Ingest, vanished
-        from ingest.find import find_sources
         from ingest.convert import Problem
+        from ingest.find import find_sources
+        from ingest.pipeline import Ingest, vanished
 
         skipped: Counter[str] = Counter()
         sources = find_sources(arguments, self.base, skipped)
@@ -220,7 +220,7 @@ class App:
         """Answers from typed facts alone."""
         from graphs.facts import Facts
         from ingest.patterns import vocabulary
-        from kgrag.graph_reader import GraphReader
+        from kgrag.reader.graph import GraphReader
 
         with self.graph.snapshot():
             return GraphReader(Facts.of(self.graph), vocabulary())

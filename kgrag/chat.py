@@ -94,6 +94,7 @@ _THERE = re.compile(
 )
 _LEAD_ZH = re.compile(r"(?:那么|那(?![里位个所座家台部本年时次些边种儿])|然后|还有|另外|而且|不过)[，,\s]*")
 _WORD_ZH = "什么时候|何时|哪一?年|哪里|哪儿|何处|什么地方"
+_NO_NAME_ZH = re.compile("后来|然后|之后|以后|现在|结果|其他|其余|别的|另外|这|那")
 _ASKS_ZH = re.compile("谁|哪|什么|何|多少|几|怎|为啥|吗|是否")
 _PRONOUN_ZH = re.compile(
     r"(?P<they>[他她它]们)|(?P<he>(?<![其吉])他)|(?P<she>她)|(?P<it>它)|(?P<its>其)(?![他它中实余次间后所])"
@@ -228,7 +229,7 @@ class FollowUps:
         if not own:
             if _PRONOUN.fullmatch(thing) or _PRONOUN_ZH.fullmatch(thing):
                 return None
-            known = bool(self._spans(thing)) or _CAPITALS.match(thing) or (chinese and not thing.startswith("其他"))
+            known = bool(self._spans(thing)) or _CAPITALS.match(thing) or (chinese and not _NO_NAME_ZH.match(thing))
             return previous.replace(name, thing, 1) if known else None
         word, noun = own.group(1).lower(), own.group(2)
         role = re.search(rf"(?:{_ROLES_ZH})$" if chinese else rf"\b(?:{_ROLES})s?$", noun, re.IGNORECASE)
@@ -365,11 +366,8 @@ class Chat:
             try:
                 self.turn(line)
             except KgragError as error:
-                console.end_progress()
                 console.error(str(error))
             except KeyboardInterrupt:
-                console.end_progress()
-                console.end_stream()
                 console.say("[dim](stopped)[/dim]")
 
     def turn(self, line: str) -> None:
@@ -385,12 +383,14 @@ class Chat:
         if question != line:
             console.notice(f"→ {question}")
         stream = console.stream if console.interactive() else None
-        if self.closed_book:
-            answer = self.app.answerer.from_memory(question, stream)
-        else:
-            answer = self.app.answerer.ask(question, self.app.config.k, on_text=stream)
-        console.end_progress()
-        console.end_stream()
+        try:
+            if self.closed_book:
+                answer = self.app.answerer.from_memory(question, stream)
+            else:
+                answer = self.app.answerer.ask(question, self.app.config.k, on_text=stream)
+        finally:
+            console.end_progress()
+            console.end_stream()
         console.lines(answer_lines(answer))
         self.last = answer
         path = next((path for path in answer.paths if path.triples), None)
@@ -415,11 +415,14 @@ class Chat:
         brought = [
             t for t in tokens(rewritten) if t.text not in known and (rewritten[t.start].isupper() or is_cjk(t.text))
         ]
-        kept = set(content_words(line)) <= made
+        asked = set(content_words(line))
+        kept = asked and asked <= made and rewritten != self.history[-1].question
         if rewritten and len(rewritten) < 400 and kept and not [t for t in brought if is_cjk(t.text) or t.start > 0]:
             return rewritten
         names = [name for turn in reversed(self.history) for name in self._names(turn.question)]
-        return f"{line.rstrip('?？')} ({names[0]})?" if names else line
+        if not names:
+            return line
+        return f"{line.rstrip('？')}（{names[0]}）？" if is_cjk(line) else f"{line.rstrip('?')} ({names[0]})?"
 
     @cached_property
     def _kinds(self) -> dict[str, str]:

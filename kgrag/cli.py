@@ -460,9 +460,11 @@ def main() -> None:
         with suppress(AttributeError, ValueError):  # a file's name, or a narrow terminal, must not stop a result
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     code = run(app)
-    with suppress(OSError, ValueError):  # the reader of a pipe may have gone
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # its reader has gone, or the disk is full: said already, and not to be tried again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     # a model's threads may still be winding down, and have nothing to save
     os._exit(code) if "openvino_genai" in sys.modules else sys.exit(code)
 
@@ -479,7 +481,6 @@ def run(command: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         return _failed("Stopped.", Stopped.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]

@@ -27,7 +27,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 SHOWN = 20
 """Problems of one kind that are listed before the rest is only counted."""
 _bar: Progress | None = None
-_draft: Live | None = None
+_draft: tuple[Live, Text] | None = None
 _said = ""
 
 
@@ -92,18 +92,17 @@ def stream(piece: str) -> None:
     global _draft
     end_progress()
     if _draft is None:
-        _draft = Live(Text(style="dim"), console=out, transient=True, refresh_per_second=12)
-        _draft.start()
-    draft = _draft.renderable
-    assert isinstance(draft, Text)
-    draft.append(piece)
+        text = Text(style="dim")
+        _draft = Live(text, console=out, transient=True, refresh_per_second=12), text
+        _draft[0].start()
+    _draft[1].append(piece)
 
 
 def end_stream() -> None:
     """Take the draft away: what is printed next stands in its place."""
     global _draft
     if _draft is not None:
-        _draft.stop()
+        _draft[0].stop()
         _draft = None
 
 

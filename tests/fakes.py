@@ -94,8 +94,8 @@ def ingest_aloud(files: Path, path: Path, workers: int) -> None:
     Names are found by `light_names` unless there are workers.
     """
     from ingest import extract
+    from ingest.find import find_sources
     from ingest.pipeline import Ingest
-    from ingest.read import find_sources
 
     class Aloud(SQLiteGraph):
         def put(self, extraction: Extraction, embeddings: Matrix) -> None:

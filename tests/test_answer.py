@@ -9,7 +9,7 @@ from kgrag import prompts
 from kgrag.answer import Answerer
 from kgrag.cite import check, statements
 from kgrag.evidence import Shown, select
-from kgrag.graph_reader import Candidate
+from kgrag.reader.walk import Candidate
 from kgrag.types import Hit, Passage, Path, Triple
 
 BYRON = "Lord Byron was an English poet. He died in Missolonghi on 19 April 1824. He kept a bear at Cambridge."

@@ -18,8 +18,8 @@ from fakes import FakeEmbedder, damage, document, extraction, light_names, rows,
 
 import ingest.extract
 from graphs.sqlite import SQLiteGraph
+from ingest.find import find_sources
 from ingest.pipeline import Ingest
-from ingest.read import find_sources
 from kgrag.retrieve.candidates import Indices
 from kgrag.retrieve.derived import open_indices
 

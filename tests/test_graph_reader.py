@@ -10,7 +10,8 @@ import pytest
 from graphs.facts import Facts, surface
 from graphs.sqlite import SQLiteGraph
 from ingest.patterns import vocabulary
-from kgrag.graph_reader import GraphReader, when
+from kgrag.reader.compare import when
+from kgrag.reader.graph import GraphReader
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Passage, Triple
 

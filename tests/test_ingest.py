@@ -18,8 +18,8 @@ import ingest.extract
 import ingest.names
 import ingest.pipeline
 from graphs.sqlite import SQLiteGraph
-from ingest.pipeline import Ingest, Report, vanished
 from ingest.find import find_sources
+from ingest.pipeline import Ingest, Report, vanished
 from kgrag.errors import KgragError
 from kgrag.protocols import Matrix
 

@@ -12,7 +12,7 @@ FLOORS = [
     {"kgrag.types", "kgrag.errors", "kgrag.text", "kgrag.config", "kgrag.files", "kgrag", "kgrag.data"},
     {"kgrag.protocols", "kgrag.models", "kgrag.prompts"},
     {"graphs", "indices", "kgrag.embed", "kgrag.llm"},
-    {"ingest", "kgrag.retrieve", "kgrag.graph_reader", "kgrag.evidence"},
+    {"ingest", "kgrag.retrieve", "kgrag.reader", "kgrag.evidence"},
     {"kgrag.cite"},
     {"kgrag.answer"},
     {"kgrag.evaluate"},

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from ingest import rows
-from ingest.convert import clean, decode
-from ingest.convert import Problem
+from ingest.convert import Problem, clean, decode
 from ingest.find import Source, find_sources
 from ingest.read import file_digest, read
 from kgrag.errors import ReadError, UsageError

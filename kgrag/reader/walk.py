@@ -1,0 +1,134 @@
+"""Walks over facts from a name, one predicate a step, and how sure each walk is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from graphs.facts import Facts
+from graphs.vocabulary import Predicate, Vocabulary
+from kgrag.types import Path, Triple
+
+WIDTH = 8
+"""How many readings of a path are kept at each step."""
+
+
+class Candidate(NamedTuple):
+    """An answer, the walk that gives it, and how sure it is, in (0, 1]; a comparison rests on a second walk ``also``."""
+
+    text: str
+    path: Path
+    confidence: float
+    also: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A partial path: nodes in order, and the facts between them."""
+
+    nodes: tuple[str, ...]
+    triples: tuple[Triple, ...]
+    confidence: float
+
+
+class Walker:
+    """Follows predicates through the facts of a store.
+
+    Args:
+        facts: the typed facts.
+        vocabulary: the predicates, which say how facts read the other way and what else leads to the same thing.
+    """
+
+    def __init__(self, facts: Facts, vocabulary: Vocabulary) -> None:
+        self._facts = facts
+        self._vocabulary = vocabulary
+
+    def walks(self, name: str, steps: Iterable[str]) -> list[Walk]:
+        """The walks from what a name may mean through predicates, the surest first."""
+        walks = [Walk((entity,), (), sure) for entity, sure in self._facts.readings(name)[:WIDTH]]
+        for step in steps:
+            further = [walk for w in walks for walk in self._step(w, step)]
+            walks = sorted(further, key=lambda w: -w.confidence)[:WIDTH]
+        return walks
+
+    def path(self, walk: Walk) -> Path:
+        """A walk with the names of its nodes."""
+        return Path(walk.nodes, tuple(self._facts.name(n) for n in walk.nodes), walk.triples)
+
+    def _step(self, walk: Walk, step: str) -> list[Walk]:
+        """A walk taken one predicate further; by a derived way only where the facts do not say it outright."""
+        predicate = self._vocabulary.predicates[step]
+        here = [walk.nodes[-1]]
+        if walk.triples:
+            here = [e for e, _ in self._facts.readings(walk.nodes[-1], known=walk.triples[-1])]
+        direct: list[Walk] = []
+        for entity in dict.fromkeys(here):
+            direct += self._direct(walk, entity, predicate)
+        if direct:
+            return direct
+        for chain in predicate.derived:
+            there = [walk]
+            for name in chain:
+                there = [
+                    w
+                    for t in there
+                    for e in _readings(self._facts, t)
+                    for w in self._direct(t, e, self._vocabulary.predicates[name])
+                ]
+            there = [w for w in there if w.nodes[-1] != walk.nodes[-1] and w.nodes[-1] not in here]
+            if there:
+                return [Walk(w.nodes, w.triples, w.confidence * 0.8) for w in there]
+        if predicate.value == "COUNTRY" and step in ("country", "nationality"):
+            other = self._vocabulary.predicates["nationality" if step == "country" else "country"]
+            return [w for e in dict.fromkeys(here) for w in self._direct(walk, e, other)]
+        return []
+
+    def _direct(self, walk: Walk, entity: str, predicate: Predicate) -> list[Walk]:
+        sure = walk.confidence if entity == walk.nodes[-1] else walk.confidence * self._sure(walk.nodes[-1], entity)
+        ends: dict[str, tuple[float, Triple]] = {}
+        for triple in self._facts.about(entity):
+            if triple.predicate == predicate.name:
+                _keep(ends, triple.object, triple.confidence, triple)
+        for triple in self._facts.pointing_at(entity):
+            sure_back = self._reads_back(triple, predicate)
+            if sure_back:
+                _keep(ends, triple.subject, triple.confidence * sure_back, triple)
+        if not ends:
+            # another document may call this entity otherwise
+            return []
+        several = 1.0 if not predicate.functional or len(ends) == 1 else 0.92
+        return [
+            Walk((*walk.nodes, end), (*walk.triples, triple), sure * confidence * several)
+            for end, (confidence, triple) in sorted(ends.items(), key=lambda item: -item[1][0])
+        ]
+
+    def _reads_back(self, triple: Triple, wanted: Predicate) -> float:
+        """How sure a fact that points at an entity is when read the other way; 0 if it does not read so."""
+        if triple.predicate == wanted.name:
+            return 0.95 if wanted.symmetric else 0.0
+        if self._vocabulary.predicates[triple.predicate].inverse == wanted.name:
+            return 0.95
+        if triple.predicate == wanted.inverse:
+            # "child" does not say which of the two parents speaks
+            return 0.7 if wanted.name in ("father", "mother") else 0.95
+        return 0.0
+
+    def _sure(self, name: str, entity: str) -> float:
+        return max((sure for e, sure in self._facts.readings(name) if e == entity), default=0.7)
+
+
+def unbracketed(name: str) -> str:
+    """A title without the bracket at its end that tells it from others."""
+    return re.sub(r"\s*[(（][^()（）]*[)）]$", "", name)
+
+
+def _keep(ends: dict[str, tuple[float, Triple]], end: str, confidence: float, triple: Triple) -> None:
+    if end not in ends or ends[end][0] < confidence:
+        ends[end] = (confidence, triple)
+
+
+def _readings(facts: Facts, walk: Walk) -> list[str]:
+    known = walk.triples[-1] if walk.triples else None
+    return list(dict.fromkeys(e for e, _ in facts.readings(walk.nodes[-1], known=known)))
