@@ -52,7 +52,7 @@ endif
 demo: install
 	@$(KGRAG) models pull auto
 	@$(KGRAG) ingest examples --store $(DEMO)
-	@for question in "Who designed the Harvard Mark I?" "Where did Ada Lovelace's father die?" "丘成桐的博士导师出生于哪里？" "How much did it cost to build the Harvard Mark I?"; do \
+	@for question in "What did Vannevar Bush call the desk that would store and link a person's books and records?" "Where did Ada Lovelace's father die?" "丘成桐的博士导师出生于哪里？" "How much did it cost to build the Harvard Mark I?"; do \
 	    printf '\n\033[1m$$ kgrag ask "%s"\033[0m\n' "$$question"; \
 	    $(KGRAG) ask "$$question" --store $(DEMO) || exit 1; \
 	done

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from rich.markup import escape
 
 from kgrag import console, prompts
+from kgrag.answer import shown_paths
 from kgrag.app import App
 from kgrag.errors import KgragError, UsageError
 from kgrag.evaluate.metrics import bare
@@ -459,9 +460,9 @@ class Chat:
             console.say("[dim]The last answer was from memory: it has no sources.[/dim]")
 
     def _path(self, _: str) -> None:
-        paths = list(dict.fromkeys([*self._answer().paths, *(p for h in self._answer().evidence for p in h.paths)]))
-        shown = [path for path in paths if path.triples]
-        console.lines([f"[green]↳[/green] {path_line(path)}" for path in shown] or ["[dim]No path led there.[/dim]"])
+        answer = self._answer()
+        paths = shown_paths(answer) or dict.fromkeys(p for hit in answer.evidence for p in hit.paths if p.triples)
+        console.lines([f"[green]↳[/green] {path_line(path)}" for path in paths] or ["[dim]No path led there.[/dim]"])
 
     def _closed_book(self, _: str) -> None:
         self.closed_book = not self.closed_book
