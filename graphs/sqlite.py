@@ -7,187 +7,26 @@ name, so forgetting a document leaves exactly the store that never knew it.
 
 from __future__ import annotations
 
-import secrets
-import sqlite3
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kgrag.errors import StoreError
+from graphs.database import WAIT, Database
+from graphs.schema import APPLICATION, SCHEMA, VERSION
 from kgrag.protocols import Matrix
 from kgrag.types import Document, Entity, Extraction, Mention, Passage, Triple
 
-VERSION = 1
-APPLICATION = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
-WAIT = 30.0
-"""Seconds that another process may hold what is needed."""
-SCHEMA = """
-CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents(
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL,
-    lang TEXT NOT NULL, sha256 TEXT NOT NULL, entity_id TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX documents_source ON documents(source);
-CREATE TABLE passages(
-    id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, embedding BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX passages_document ON passages(document_id);
-CREATE TABLE names(
-    document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
-    entity_id TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
-    PRIMARY KEY(document_id, entity_id, name)) WITHOUT ROWID;
-CREATE TABLE mentions(
-    passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, entity_id TEXT NOT NULL, type TEXT NOT NULL, surface TEXT NOT NULL,
-    PRIMARY KEY(passage_id, start, end, entity_id)) WITHOUT ROWID;
-CREATE TABLE triples(
-    passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
-    start INTEGER NOT NULL, end INTEGER NOT NULL,
-    subject TEXT NOT NULL, predicate TEXT NOT NULL, object TEXT NOT NULL, confidence REAL NOT NULL,
-    PRIMARY KEY(passage_id, start, end, subject, predicate, object)) WITHOUT ROWID;
-CREATE TABLE sources(id TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE problems(source TEXT NOT NULL, line INTEGER, message TEXT NOT NULL);
-INSERT INTO meta VALUES('generation', '0');
-"""
+__all__ = ["APPLICATION", "SCHEMA", "VERSION", "WAIT", "SQLiteGraph"]
 
 
-class SQLiteGraph:
+class SQLiteGraph(Database):
     """A `Graph` in the file ``path``; see `kgrag.protocols.Graph` for what each method promises.
 
     Raises:
         StoreError: the file is no store, is damaged, or was written by another version; on a write, the disk is
             full or another process holds the store.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-        except OSError as error:
-            raise StoreError(f"{path.parent} cannot be made ({error.strerror}): name another folder.") from error
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-        try:
-            self._open()
-        except BaseException as error:
-            self._db.close()
-            if isinstance(error, sqlite3.Error):
-                raise self._explain(error) from error
-            raise
-
-    def _open(self) -> None:
-        """Nothing is changed in a file with tables before it is known to be a store of ours."""
-        self._db.execute("PRAGMA foreign_keys = ON")
-        # not by the file's size: one whose making was cut short has a header and no tables
-        empty = self._is_empty()
-        if not empty:
-            self._check()
-        self._log_ahead()
-        # FULL: what was acknowledged survives the machine's death too, not only the process's
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA cache_size = -65536")
-        if empty:
-            self._create()
-            self._check()
-
-    def _log_ahead(self) -> None:
-        """Readers and a writer side by side. Two that turn this on at once refuse each other, and do not wait."""
-        deadline = time.monotonic() + WAIT
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.02)
-
-    def _is_empty(self) -> bool:
-        return not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-
-    def _create(self) -> None:
-        with self._transaction(bump=False):
-            if not self._is_empty():
-                return  # another process was first
-            for statement in SCHEMA.split(";"):
-                self._db.execute(statement)
-            # so that indices made from another store are never taken for this one's
-            self._db.execute("INSERT INTO meta VALUES('made', ?)", (secrets.token_hex(8),))
-            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
-
-    def _check(self) -> None:
-        kind = self._db.execute("PRAGMA application_id").fetchone()[0]
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if kind != APPLICATION:
-            raise StoreError(f"{self.path} is a database, but not a kgrag store: name another folder with --store.")
-        if version != VERSION:
-            raise StoreError(
-                f"{self.path.parent} is a store of version {version} and this program reads version {VERSION}: "
-                "ingest your files again into a new folder."
-            )
-
-    def _explain(self, error: sqlite3.Error) -> StoreError:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            return StoreError(f"{self.path.parent} is in use by another process: wait for it to end, then try again.")
-        if "full" in text:
-            return StoreError(
-                f"The disk that holds {self.path.parent} is full ({text}): free some space and run the command again; "
-                "what was acknowledged is kept."
-            )
-        if "readonly" in text or "unable to open" in text:
-            return StoreError(f"{self.path.parent} cannot be written ({text}): check the folder and its permissions.")
-        if "not a database" in text or "malformed" in text:
-            return StoreError(f"{self.path} is damaged or no database ({text}): remove it and ingest again.")
-        return StoreError(f"{self.path} could not be used ({text}): see that its disk is well, then try again.")
-
-    @contextmanager
-    def _transaction(self, *, bump: bool = True) -> Iterator[sqlite3.Connection]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                if bump:
-                    self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """What is read inside belongs to one generation, whatever others write meanwhile; may stand in another."""
-        if self._db.in_transaction:
-            yield
-            return
-        try:
-            self._db.execute("BEGIN")
-            next(self._rows("SELECT 1 FROM meta"), None)  # the first read chooses the generation
-            yield
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-
-    def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._db.execute(query, values)
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    def close(self) -> None:
-        """Close the file; the object cannot be used afterwards."""
-        self._db.close()
 
     # --- writing -------------------------------------------------------------------------------------------------
 

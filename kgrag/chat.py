@@ -251,30 +251,40 @@ class FollowUps:
 
     def _referent(self, what: str, history: Sequence[Turn]) -> Referent | None:
         """What ``he``, ``she``, ``they``, ``it`` or ``there`` stands for: the nearest turn that has such a thing."""
-        for turn in reversed(history):
-            names = self._names(turn.question)
-            answer = self._answer_name(turn)
-            if what in ("it", "there"):
-                things = [name for name in names if not self._person(name, turn.question)]
-                answers = answer and not _WHO.search(turn.question) and self._kind(answer) not in ("PERSON", "DATE")
-                if answers and (what == "there" or not things or _WHERE.search(turn.question)):
-                    return Referent(str(answer), "answer")
-                if things:
-                    return Referent(_with_article(turn.question, things[0]), "question")
-                continue
-            chain = next((c for c in (self._chain(turn.question, name) for name in names) if c), None)
-            fits = chain is None or _fits(what, chain[1])
-            if answer and _WHO.search(turn.question) and fits:
-                return Referent(answer, "answer")
-            if chain and fits:
-                return Referent(turn.bridge or chain[0], "phrase")
-            people = [n for n in names if self._kind(n) not in ("PLACE", "DATE", "WORK")] if what != "they" else names
-            people.sort(key=lambda n: not self._person(n, turn.question))
-            if people:
-                return Referent(people[0], "question")
-            if answer and self._kind(answer) in ("PERSON", ""):
-                return Referent(answer, "answer")
+        latest_first = list(reversed(history))
+        if what in ("it", "there"):
+            return next((found for turn in latest_first if (found := self._thing(what, turn))), None)
+        for sure in (True, False):
+            for turn in latest_first:
+                if found := self._someone(what, turn, sure):
+                    return found
         return None
+
+    def _thing(self, what: str, turn: Turn) -> Referent | None:
+        answer = self._answer_name(turn)
+        things = [name for name in self._names(turn.question) if not self._person(name, turn.question)]
+        fits = answer and not _WHO.search(turn.question) and self._kind(answer) not in ("PERSON", "DATE")
+        if fits and (what == "there" or not things or _WHERE.search(turn.question)):
+            return Referent(answer, "answer")
+        return Referent(_with_article(turn.question, things[0]), "question") if things else None
+
+    def _someone(self, what: str, turn: Turn, sure: bool) -> Referent | None:
+        """A person of a turn; if not ``sure``, also a name that only might be one's."""
+        names = self._names(turn.question)
+        answer = self._answer_name(turn)
+        chain = next((chain for name in names if (chain := self._chain(turn.question, name))), None)
+        fits = chain is None or _fits(what, chain[1])
+        if answer and _WHO.search(turn.question) and fits:
+            return Referent(answer, "answer")
+        if chain and fits:
+            return Referent(turn.bridge or chain[0], "phrase")
+        people = [n for n in names if self._person(n, turn.question)]
+        if people or sure:
+            return Referent(people[0], "question") if people else None
+        others = [n for n in names if what == "they" or self._kind(n) not in ("PLACE", "DATE", "WORK")]
+        if others:
+            return Referent(others[0], "question")
+        return Referent(answer, "answer") if answer and self._kind(answer) in ("PERSON", "") else None
 
     def _subject(self, question: str, thing: str) -> str:
         """The name that a question is about: of the kind of ``thing`` if one is, else the first."""

@@ -1,0 +1,69 @@
+"""The tables of a store, and the marks by which a store is told from another database and from another version."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from pathlib import Path
+
+from kgrag.errors import StoreError
+
+VERSION = 1
+APPLICATION = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents(
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL,
+    lang TEXT NOT NULL, sha256 TEXT NOT NULL, entity_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX documents_source ON documents(source);
+CREATE TABLE passages(
+    id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, embedding BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX passages_document ON passages(document_id);
+CREATE TABLE names(
+    document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    entity_id TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,
+    PRIMARY KEY(document_id, entity_id, name)) WITHOUT ROWID;
+CREATE TABLE mentions(
+    passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, entity_id TEXT NOT NULL, type TEXT NOT NULL, surface TEXT NOT NULL,
+    PRIMARY KEY(passage_id, start, end, entity_id)) WITHOUT ROWID;
+CREATE TABLE triples(
+    passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, end INTEGER NOT NULL,
+    subject TEXT NOT NULL, predicate TEXT NOT NULL, object TEXT NOT NULL, confidence REAL NOT NULL,
+    PRIMARY KEY(passage_id, start, end, subject, predicate, object)) WITHOUT ROWID;
+CREATE TABLE sources(id TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE problems(source TEXT NOT NULL, line INTEGER, message TEXT NOT NULL);
+INSERT INTO meta VALUES('generation', '0');
+"""
+
+
+def is_empty(db: sqlite3.Connection) -> bool:
+    """Whether a database has no tables."""
+    return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables, in the caller's transaction."""
+    if not is_empty(db):
+        return  # another process was first
+    for statement in SCHEMA.split(";"):
+        db.execute(statement)
+    # so that indices made from another store are never taken for this one's
+    db.execute("INSERT INTO meta VALUES('made', ?)", (secrets.token_hex(8),))
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def check(db: sqlite3.Connection, path: Path) -> None:
+    """Raises StoreError if the database at ``path`` is no store, or one of another version."""
+    kind = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if kind != APPLICATION:
+        raise StoreError(f"{path} is a database, but not a kgrag store: name another folder with --store.")
+    if version != VERSION:
+        raise StoreError(
+            f"{path.parent} is a store of version {version} and this program reads version {VERSION}: "
+            "ingest your files again into a new folder."
+        )

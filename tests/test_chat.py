@@ -1,0 +1,370 @@
+"""The conversation: follow-ups stand alone, commands answer, Ctrl-C stops an answer and not the program."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from graphs.gazetteer import Gazetteer
+from kgrag.chat import Chat, Turn
+from kgrag.errors import UsageError
+from kgrag.text import key
+from kgrag.types import Answer, Entity, Hit, Passage, Triple
+from kgrag.types import Path as GraphPath
+
+ROOT = Path(__file__).parent.parent
+KINDS = {
+    "PERSON": (
+        "Ada Lovelace",
+        "Alan Turing",
+        "Charles Babbage",
+        "Howard Aiken",
+        "华罗庚",
+        "陈景润",
+        "熊庆来",
+        "陈省身",
+        "丘成桐",
+    ),
+    "PLACE": ("London", "Missolonghi", "江苏", "金坛", "浙江", "嘉兴"),
+    "ORGANISATION": ("Princeton University", "厦门大学", "IBM"),
+    "MISC": ("Lord Byron", "Harvard Mark I", "Z3", "Unix", "TeX"),
+}
+
+
+class FakeLLM:
+    """Says one thing, and counts how often it was asked."""
+
+    name, context = "fake", 4096
+
+    def __init__(self, says: str = "") -> None:
+        self.says, self.asked = says, 0
+
+    def generate(self, messages: Sequence[Mapping[str, str]], **_: Any) -> str:
+        self.asked += 1
+        return self.says
+
+
+class FakeAnswerer:
+    """Answers from a table, else that it heard the question; from memory, with "memory"."""
+
+    def __init__(self, table: Mapping[str, Answer]) -> None:
+        self.table = table
+
+    def ask(self, question: str, k: int, *, on_text: Callable[[str], bool | None] | None = None) -> Answer:
+        return self.table.get(question) or Answer(question, f"heard: {question}", model="fake")
+
+    def from_memory(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
+        return Answer(question, "memory", grounded=False, model="fake")
+
+
+class FakeApp:
+    """A store of names without documents."""
+
+    def __init__(self, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> None:
+        names = [key(name) for group in KINDS.values() for name in group]
+        counts = {"documents": 2, "passages": 3, "entities": 1, "typed triples": 0}
+        entities = [Entity(key(name), name, kind) for kind, group in KINDS.items() for name in group]
+        self.store, self.model = Path("somewhere"), "auto"
+        self.notice = self.progress = lambda *_: None
+        self.config = SimpleNamespace(k=8)
+        self.llm = llm or FakeLLM()
+        self.graph = SimpleNamespace(counts=lambda: counts, entities=lambda: entities)
+        adjacency = SimpleNamespace(gazetteer=Gazetteer(names), idf=[1.0] * len(names))
+        self.retriever = SimpleNamespace(indices=SimpleNamespace(graph=adjacency))
+        self.answerer = FakeAnswerer({answer.question: answer for answer in answers})
+
+
+def chat(*history: Turn, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> Chat:
+    made = Chat(FakeApp(llm, answers))  # type: ignore[arg-type]
+    made.history = list(history)
+    return made
+
+
+BORN = Turn("Where was Ada Lovelace born?", "London")
+FATHER_DIED = Turn("Where did Ada Lovelace's father die?", "Missolonghi", "Lord Byron")
+FATHER = Turn("Who is Ada Lovelace's father?", "Lord Byron")
+DESIGNED = Turn("Who designed the Harvard Mark I?", "Howard Aiken")
+STUDIED = Turn("Where did Alan Turing study?", "Princeton University")
+SILENT = Turn("Who paid for the Harvard Mark I?", "")
+HUA = Turn("华罗庚出生于哪里？", "江苏金坛")
+TEACHER = Turn("华罗庚的老师是谁？", "熊庆来")
+ADVISOR_BORN = Turn("丘成桐的博士导师出生于哪里？", "浙江嘉兴", "陈省身")
+CHEN = Turn("陈景润毕业于哪所大学？", "厦门大学")
+
+
+@pytest.mark.parametrize(
+    "before, line, full",
+    [
+        # pronouns stand for the name that was asked about
+        (BORN, "Where did she die?", "Where did Ada Lovelace die?"),
+        (BORN, "And when did she die?", "When did Ada Lovelace die?"),
+        (BORN, "Who was her mother?", "Who was Ada Lovelace's mother?"),
+        (BORN, "Did she know Charles Babbage?", "Did Ada Lovelace know Charles Babbage?"),
+        (BORN, "Did Charles Babbage know her?", "Did Charles Babbage know Ada Lovelace?"),
+        (HUA, "他的老师是谁？", "华罗庚的老师是谁？"),
+        (HUA, "他父亲是谁？", "华罗庚的父亲是谁？"),
+        (HUA, "其父亲是谁？", "华罗庚的父亲是谁？"),
+        (HUA, "这位数学家在哪里去世？", "华罗庚在哪里去世？"),
+        (HUA, "那么他在哪所大学工作过？", "华罗庚在哪所大学工作过？"),
+        (HUA, "When did he die?", "When did 华罗庚 die?"),
+        # or for the person on the way, if that is whom the pronoun fits
+        (FATHER_DIED, "Where was he born?", "Where was Lord Byron born?"),
+        (FATHER_DIED, "Where was she born?", "Where was Ada Lovelace born?"),
+        (FATHER_DIED._replace(bridge=""), "Where was he born?", "Where was Ada Lovelace's father born?"),
+        (ADVISOR_BORN, "他在哪里去世？", "陈省身在哪里去世？"),
+        # or for the person that was the answer
+        (DESIGNED, "Where was he born?", "Where was Howard Aiken born?"),
+        (DESIGNED, "Where did that man study?", "Where did Howard Aiken study?"),
+        (FATHER, "Where did he die?", "Where did Lord Byron die?"),
+        (TEACHER, "他出生于哪里？", "熊庆来出生于哪里？"),
+        # things and places
+        (DESIGNED, "Where was it built?", "Where was the Harvard Mark I built?"),
+        (DESIGNED, "Who paid for that machine?", "Who paid for the Harvard Mark I?"),
+        (SILENT, "How fast was it?", "How fast was the Harvard Mark I?"),
+        (BORN, "What is it known for?", "What is London known for?"),
+        (BORN, "Who else was born there?", "Who else was born in London?"),
+        (STUDIED, "Who else studied there?", "Who else studied at Princeton University?"),
+        (STUDIED, "Where is that university?", "Where is Princeton University?"),
+        (STUDIED, "Who was his advisor?", "Who was Alan Turing's advisor?"),
+        (CHEN, "该校在哪里？", "厦门大学在哪里？"),
+        (CHEN, "他在哪里去世？", "陈景润在哪里去世？"),
+        (HUA, "那里有什么名人？", "江苏金坛有什么名人？"),
+        # the same question about somebody else
+        (BORN, "and Alan Turing?", "Where was Alan Turing born?"),
+        (BORN, "What about Isaac Newton?", "Where was Isaac Newton born?"),
+        (BORN, "and her father?", "Where was Ada Lovelace's father born?"),
+        (FATHER_DIED, "and Alan Turing?", "Where did Alan Turing's father die?"),
+        (FATHER_DIED, "and her mother?", "Where did Ada Lovelace's mother die?"),
+        (FATHER, "and her mother?", "Who is Ada Lovelace's mother?"),
+        (FATHER, "and his mother?", "Who is Lord Byron's mother?"),
+        (DESIGNED, "and the Z3?", "Who designed the Z3?"),
+        (DESIGNED, "and his mother?", "Who is Howard Aiken's mother?"),
+        (HUA, "那陈景润呢？", "陈景润出生于哪里？"),
+        (HUA, "牛顿呢？", "牛顿出生于哪里？"),
+        (HUA, "那他的老师呢？", "华罗庚的老师出生于哪里？"),
+        (TEACHER, "那陈景润呢？", "陈景润的老师是谁？"),
+        # the same question with another word
+        (BORN, "When?", "When was Ada Lovelace born?"),
+        (BORN, "And when?", "When was Ada Lovelace born?"),
+        (HUA, "那什么时候呢？", "华罗庚出生于什么时候？"),
+        # what stands alone stays
+        (BORN, "Who designed the Z3?", "Who designed the Z3?"),
+        (BORN, "Did Charles Babbage publish his plans?", "Did Charles Babbage publish his plans?"),
+        (BORN, "Is it true that Unix was written in C?", "Is it true that Unix was written in C?"),
+        (BORN, "How much did it cost to build the Z3?", "How much did it cost to build the Z3?"),
+        (HUA, "陈景润和他的老师是怎么认识的？", "陈景润和他的老师是怎么认识的？"),
+        (HUA, "厦门大学在哪里？", "厦门大学在哪里？"),
+    ],
+)  # fmt: skip
+def test_a_follow_up_stands_alone(before: Turn, line: str, full: str) -> None:
+    llm = FakeLLM("nonsense")
+    assert chat(before, llm=llm).full_question(line) == full
+    assert not llm.asked, "no rule needs the language model"
+
+
+def test_the_nearest_turn_that_has_such_a_thing() -> None:
+    assert chat(DESIGNED, BORN).full_question("Who was her father?") == "Who was Ada Lovelace's father?"
+    assert chat(TEACHER, SILENT).full_question("Where was he born?") == "Where was 熊庆来 born?"
+    assert (
+        chat(DESIGNED, Turn("When was that?", "")).full_question("Where was it built?")
+        == "Where was the Harvard Mark I built?"
+    )
+
+
+def test_the_first_question_is_never_rewritten() -> None:
+    llm = FakeLLM("nonsense")
+    assert chat(llm=llm).full_question("And where did he die?") == "And where did he die?" and not llm.asked
+
+
+@pytest.mark.parametrize(
+    "says, line, full",
+    [
+        ("Which capital is near Ada Lovelace?", "and the capital?", "Which capital is near Ada Lovelace?"),
+        (
+            "Where was Ada Lovelace born?",
+            "and the capital?",
+            "and the capital (Ada Lovelace)?",
+        ),  # says the old one again
+        ("Is Napoleon the capital?", "and the capital?", "and the capital (Ada Lovelace)?"),  # brings a name of its own
+        ("", "and the capital?", "and the capital (Ada Lovelace)?"),
+    ],
+)
+def test_the_model_is_asked_where_no_rule_holds_and_is_not_believed_blindly(says: str, line: str, full: str) -> None:
+    llm = FakeLLM(says)
+    assert chat(BORN, llm=llm).full_question(line) == full and llm.asked == 1
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, *said: str) -> None:
+    lines: Iterator[str] = iter([f"{line}\n" for line in said])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: False, readline=lambda: next(lines, "")))
+
+
+def answered() -> Answer:
+    passage = Passage("Lord Byron#0001", "Lord Byron", "Lord Byron died in Missolonghi.", 0, 31)
+    step = Triple("lord byron", "place_of_death", "missolonghi", passage.id, 0, 31, 0.9)
+    path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (step,))
+    hit = Hit(passage, "Lord Byron", "byron.md", 0.9, 1)
+    return Answer("Where did Lord Byron die?", "Missolonghi", (hit,), (), (path,), model="fake", dropped=("cut",))
+
+
+def test_a_conversation_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    piped(monkeypatch, "/sources", "Where did Lord Byron die?", "", "and Alan Turing?", "/quit", "never asked")
+    made = chat(answers=[answered()])
+    made.run()
+    out, err = capsys.readouterr()
+    assert "2 documents, 3 passages, 1 entity, 0 typed triples" in out
+    assert "Missolonghi" in out and "heard: Where did Alan Turing die?" in out and "never" not in out
+    assert "nothing has been asked yet" in err and "→ Where did Alan Turing die?" in err
+    assert "\x1b" not in out + err
+    assert [turn.answer for turn in made.history] == ["Missolonghi", "heard: Where did Alan Turing die?"]
+
+
+def test_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    made = chat(answers=[answered()])
+    made.turn("Where did Lord Byron die?")
+    capsys.readouterr()
+    made.turn("/sources")
+    out, err = capsys.readouterr()
+    assert "1. Lord Byron" in out and "byron.md" in out and "cut" in err
+    made.turn("/path")
+    assert capsys.readouterr().out == "↳ Lord Byron —place of death→ Missolonghi\n\n"
+    made.turn("/closed-book")
+    made.turn("Where did he die?")
+    assert "memory" in capsys.readouterr().out and made.last is not None and not made.last.grounded
+    made.turn("/sources")
+    assert "no sources" in capsys.readouterr().out
+    made.turn("/closed-book")
+    made.turn("/store")
+    assert "somewhere" in capsys.readouterr().out
+    made.turn("/help")
+    out = capsys.readouterr().out
+    assert all(name in out for name in [*made._commands, "/quit"])
+    with pytest.raises(UsageError, match="found /nosuch"):
+        made.turn("/nosuch")
+    before = made.app
+    with pytest.raises(UsageError, match="Expected a store"):
+        made.turn(f"/store {tmp_path / 'none'}")
+    assert made.app is before and made.history, "a store that cannot be opened changes nothing"
+
+
+def test_an_error_does_not_end_the_conversation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piped(monkeypatch, "fail", "go on")
+    made = chat()
+    ask = made.app.answerer.ask
+
+    def failing(question: str, k: int, **options: Any) -> Answer:
+        if question == "fail":
+            raise UsageError("Expected something else.")
+        return ask(question, k, **options)
+
+    monkeypatch.setattr(made.app.answerer, "ask", failing)
+    made.run()
+    out, err = capsys.readouterr()
+    assert "error: Expected something else." in err and "heard: go on" in out
+
+
+# --- a real terminal -----------------------------------------------------------------------------------------------
+
+SLOW = """
+import sys, time
+sys.path[:0] = [{root!r}, {tests!r}]
+from kgrag.types import Answer
+import test_chat
+
+class Slow(test_chat.FakeAnswerer):
+    def ask(self, question, k, *, on_text=None):
+        for number in range(200 if "slow" in question else 3):
+            on_text(f"word{{number}} ")
+            time.sleep(0.05)
+        return Answer(question, f"checked: {{question}}", model="fake")
+
+made = test_chat.chat()
+made.app.store = test_chat.Path({store!r})
+made.app.answerer = Slow({{}})
+made.run()
+print("left")
+"""
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, script: str) -> None:
+        self.seen, self._read = "", 0
+        self.pid, self._file = pty.fork()
+        if not self.pid:
+            os.environ.update(TERM="xterm", COLUMNS="80", LINES="24", PROMPT_TOOLKIT_NO_CPR="1")
+            os.execv(sys.executable, [sys.executable, "-c", script])
+
+    def until(self, text: str, seconds: float = 15) -> str:
+        """What was shown from the end of the last call to the next ``text``, without the marks of a terminal."""
+        end = time.monotonic() + seconds
+        while True:
+            shown = re.sub(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>])", "", self.seen)[self._read :]
+            if text in shown:
+                length = shown.index(text) + len(text)
+                self._read += length
+                return shown[:length]
+            assert time.monotonic() < end, f"waited for {text!r}, saw {shown[-2000:]!r}"
+            if select.select([self._file], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self._file, 65536).decode("utf-8", "replace")
+                except OSError as error:
+                    raise AssertionError(f"the program ended before {text!r}: {shown[-2000:]!r}") from error
+
+    def type(self, text: str) -> None:
+        os.write(self._file, text.encode())
+
+    def end(self) -> int:
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self._file)
+        return os.waitstatus_to_exitcode(status)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminals to make")
+def test_a_conversation_on_a_terminal(tmp_path: Path) -> None:
+    terminal = Terminal(SLOW.format(root=str(ROOT), tests=str(ROOT / "tests"), store=str(tmp_path)))
+    assert "2 documents" in terminal.until("?")
+    terminal.type("quick question\r")
+    assert "word0" in terminal.until("checked: quick question"), "the draft streams, and the checked answer replaces it"
+    terminal.until("?")
+    terminal.type("slow question\r")
+    terminal.until("word3")
+    terminal.type("\x03")
+    assert "checked" not in terminal.until("(stopped)")
+    terminal.until("?")
+    terminal.type("quick again\r")
+    terminal.until("checked: quick again")
+    terminal.until("?")
+    terminal.type("half a line\x03")  # Ctrl-C while typing drops the line
+    terminal.until("?")
+    terminal.type("\x1b[A\r")  # the last question, from the history
+    terminal.until("checked: quick again")
+    terminal.until("?")
+    terminal.type("\x04")
+    terminal.until("left")
+    assert terminal.end() == 0
+    assert "+slow question" in (tmp_path / "chat_history").read_text()
+
+
+@pytest.mark.slow
+def test_the_program_itself_through_a_pipe(small_store: Path) -> None:
+    said = "Where was Ada Lovelace born?\nand her father?\nWhere did he die?\n/path\n/closed-book\nWho was he?\n/quit\n"
+    command = [sys.executable, "-m", "kgrag", "chat", "--store", str(small_store)]
+    done = subprocess.run(command, input=said, capture_output=True, text=True, cwd=ROOT, timeout=200)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert "→ Where was Ada Lovelace's father born?" in done.stderr and "→ Where did Lord Byron die?" in done.stderr
+    assert "Missolonghi" in done.stdout and "↳" in done.stdout
