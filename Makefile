@@ -24,6 +24,7 @@ help:
 	@echo "make chat [STORE=DIR]                  ask in a conversation"
 	@echo "make eval QUESTIONS=FILE [STORE=DIR]   answers with and without the documents"
 	@echo "make bench DATA=DIR                    retrieval and answers on the public sets"
+	@echo "make tune                              (not built yet; it says what can be trained)"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
 	@echo "make test-slow                         the tests that need the language model"
 	@echo "make check | format | lock | clean"

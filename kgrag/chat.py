@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.markup import escape
 
@@ -18,6 +16,7 @@ from kgrag.answer import shown_paths
 from kgrag.app import App
 from kgrag.errors import KgragError, UsageError
 from kgrag.evaluate.metrics import bare
+from kgrag.followups import ASKS, CAPITALS, FollowUps, Turn
 from kgrag.render import answer_lines, hit_lines, path_line
 from kgrag.text import content_words, is_cjk, key, tokens
 from kgrag.types import Answer
@@ -28,315 +27,6 @@ HELP = """[bold]/sources[/bold]      the passages behind the last answer
 [bold]/store DIR[/bold]    change to another store
 [bold]/help[/bold]         this list
 [bold]/quit[/bold]         leave (so does Ctrl-D); Ctrl-C stops an answer"""
-
-
-class Turn(NamedTuple):
-    """What was asked, as a question that stands alone, and what was answered ("" where nothing was).
-
-    ``bridge`` is the last name on the way to the answer: Lord Byron, between Ada Lovelace and where her father died.
-    """
-
-    question: str
-    answer: str
-    bridge: str = ""
-
-
-class Referent(NamedTuple):
-    """What a pronoun stands for, and where it was found: the question's name, a phrase of it, or the answer."""
-
-    text: str
-    origin: str
-
-
-_HE = "father|husband|son|brother|grandfather|grandson|uncle|nephew|stepfather"
-_SHE = "mother|wife|daughter|sister|grandmother|granddaughter|aunt|niece|stepmother"
-_ROLES = (
-    f"{_HE}|{_SHE}|parent|child|children|spouse|partner|teacher|student|pupil|advis[eo]r|supervisor|mentor|professor"
-    "|founder|director|author|writer|designer|creator|inventor|composer|president|head|leader|owner|developer|builder"
-    "|successor|predecessor|colleague|assistant|friend|rival"
-)
-_HE_ZH = "父亲|爸爸|丈夫|儿子|哥哥|弟弟|祖父|爷爷|外公|叔叔|舅舅"
-_SHE_ZH = "母亲|妈妈|妻子|女儿|姐姐|妹妹|祖母|奶奶|外婆|阿姨|姑姑"
-_ROLES_ZH = (
-    f"{_HE_ZH}|{_SHE_ZH}|父母|配偶|孩子|子女|老师|导师|学生|弟子|同事|助手|朋友|创始人|创办人|创建者|导演|作者|设计者|设计师"
-    "|发明者|发明人|作曲者|校长|所长|院长|总统|主席|首任校长|领导者|开发者|继任者|前任"
-)
-_LEAD = re.compile(r"(?:and|but|so|then|also|ok(?:ay)?)\b[,\s]*", re.IGNORECASE)
-_ABOUT = re.compile(r"(?:(?:and|but|so|ok(?:ay)?)\b[,\s]*)?(?:what|how)\s+about\s+", re.IGNORECASE)
-_ASKS = re.compile(
-    r"(?:(?:in|on|at|to|for|by|from|with|of)\s+)?(?:who|whom|whose|what|which|when|where|why|how)\b"
-    r"|(?:is|are|was|were|did|do|does|has|have|had|can|could|will|would|should|tell|name|give|list)\b",
-    re.IGNORECASE,
-)
-_QUESTION_WORD = re.compile(r"(?:who|what|when|where|why|how)\b", re.IGNORECASE)
-_PRONOUN = re.compile(r"\b(?:he|she|him|her|his|they|them|their|it|its)\b", re.IGNORECASE)
-_OF_SOMEONE = re.compile(r"(his|her|its|their|the)\s+(.+)", re.IGNORECASE | re.DOTALL)
-_NO_NOUN = re.compile(  # what follows "her" where it is not "her name"
-    r"\s*(?:$|[?!.,;]|(?:in|on|at|to|for|by|from|with|of|and|or|but|as|when|where|who|while|before|after|during|is|was|did"
-    r"|become|study|know|the|a|an)\b)",
-    re.IGNORECASE,
-)
-_EMPTY_IT = re.compile(
-    r"\b(?:is|was|isn't|wasn't)\s+it\s+(?:true|possible|correct|likely|the\s+case|known\s+(?:that|whether|who|when|where|how|if))\b|\bit\s+(?:is|was)\s+(?:true|said|known)\b",
-    re.IGNORECASE,
-)
-_CLAUSE = re.compile(r"[,;:]|\b(?:and|or|but|when|where|who|while|because|if|after|before|that|which)\b", re.IGNORECASE)
-_SOMEONE = re.compile(
-    r"\b(?:this|that)\s+(?:person|man|woman|scientist|mathematician|physicist|engineer|poet|writer|author|politician)\b",
-    re.IGNORECASE,
-)
-_SOMETHING = re.compile(
-    r"\b(?:this|that)\s+(?:city|town|village|country|place|university|college|school|institute|company|organi[sz]ation"
-    r"|machine|computer|language|system|program|book|poem|film|movie|song|album|award|prize|theory|method|product)\b",
-    re.IGNORECASE,
-)
-_THERE = re.compile(
-    r"(?<!is )(?<!are )(?<!was )(?<!were )\bthere\b(?!\s+(?:is|are|was|were|a|an|any)\b)", re.IGNORECASE
-)
-_LEAD_ZH = re.compile(r"(?:那么|那(?![里位个所座家台部本年时次些边种儿])|然后|还有|另外|而且|不过)[，,\s]*")
-_WORD_ZH = "什么时候|何时|哪一?年|哪里|哪儿|何处|什么地方"
-_NO_NAME_ZH = re.compile("后来|然后|之后|以后|现在|结果|其他|其余|别的|另外|这|那")
-_ASKS_ZH = re.compile("谁|哪|什么|何|多少|几|怎|为啥|吗|是否")
-_PRONOUN_ZH = re.compile(
-    r"(?P<they>[他她它]们)|(?P<he>(?<![其吉])他)|(?P<she>她)|(?P<it>它)|(?P<its>其)(?![他它中实余次间后所])"
-    r"|(?P<someone>(?:这|那|该)(?:位|个|名)(?:人|科学家|数学家|物理学家|诗人|作家|作者|学者|教授|工程师)?(?![一-鿿]*(?:大学|公司|城市|国家))|此人)"
-    r"|(?P<something>(?:这|那)(?:所|个|座|家|台|部|本|种|门|项|款)(?:大学|学校|学院|公司|城市|国家|地方|机构|机器|计算机|语言|系统|书|电影|奖|理论)"
-    r"|该(?:大学|学校|校|公司|城市|市|国|机构|机|语言|系统|书|奖|所))|(?P<there>那里|那儿)"
-)
-_LIFE = re.compile(
-    r"\b(?:born|die[ds]?|death|birth|marr\w+|stud\w+|taught|teach\w*|buried|wives|" + _ROLES + r")\b"
-    "|出生|去世|逝世|毕业|任教|结婚|求学|就读|葬|籍贯|" + _ROLES_ZH,
-    re.IGNORECASE,
-)
-_WHO = re.compile(
-    r"\bwho(?:m|se)?\b|\bwhich\s+(?:person|man|woman|\w+(?:ist|er|or|ian))\b|谁|哪位|什么人|何人", re.IGNORECASE
-)
-_WHERE = re.compile(
-    r"\bwhere\b|\b(?:which|what)\s+(?:city|town|country|place)\b|哪里|哪儿|何处|什么地方|哪个(?:城市|国家|地方)",
-    re.IGNORECASE,
-)
-_CAPITALS = re.compile(r"\b[A-Z][\w’'-]*(?:\s+(?:(?:of|de|von|van|the)\s+)?[A-Z0-9][\w’'-]*)*")
-_CHAIN = (
-    rf"{{name}}['’]s?\s+((?:[\w-]+\s+){{{{0,2}}}}?(?:{_ROLES})s?)\b|\bthe\s+((?:[\w-]+\s+){{{{0,2}}}}?(?:{_ROLES})s?)\s+of\s+{{name}}"
-    rf"|{{name}}的([一-鿿]{{{{0,3}}}}?(?:{_ROLES_ZH}))"
-)
-
-
-class FollowUps:
-    """Makes a follow-up stand alone by putting the name in for what refers to it.
-
-    Args:
-        spans: finds the names in a text, as (start, end) in order.
-        kind: the type of a name (PERSON, PLACE, ORGANISATION, …), or "" if it is not known.
-    """
-
-    def __init__(self, spans: Callable[[str], list[tuple[int, int]]], kind: Callable[[str], str]) -> None:
-        self._spans, self._kind = spans, kind
-
-    def resolve(self, line: str, history: Sequence[Turn]) -> str | None:
-        """The question in full; ``line`` itself if it stands alone; None if it refers to something unknown."""
-        if not history:
-            return line
-        if is_cjk(line):
-            return self._chinese(line.strip(), history)
-        return self._english(line.strip(), history)
-
-    # --- English ---------------------------------------------------------------------------------------------------
-
-    def _english(self, line: str, history: Sequence[Turn]) -> str | None:
-        if about := _ABOUT.match(line):
-            return self._instead(line[about.end() :].rstrip("?!. "), history)
-        text = line
-        if lead := _LEAD.match(line):
-            rest = line[lead.end() :]
-            if _QUESTION_WORD.fullmatch(rest.rstrip("?!. ")):
-                return self._other_word(rest, history[-1].question)
-            if not _ASKS.match(rest):
-                return self._instead(rest.rstrip("?!. "), history)
-            text = rest[:1].upper() + rest[1:]
-        elif _QUESTION_WORD.fullmatch(line.rstrip("?!. ")):
-            return self._other_word(line, history[-1].question)
-        names = self._spans(text)
-        for match in _PRONOUN.finditer(text):
-            if any(start <= match.start() < end for start, end in names):
-                continue
-            word, after = match.group().lower(), text[match.end() :]
-            if word == "it" and (_EMPTY_IT.search(text) or (re.search(r"\bto\b", after) and self._spans(after))):
-                continue
-            own = word in ("his", "its", "their") or (word == "her" and not _NO_NOUN.match(after))
-            before = [end for _, end in names if end <= match.start()]
-            if before and (own or word in ("he", "she", "they") or _CLAUSE.search(text[before[-1] : match.start()])):
-                return text  # it refers to a name of its own sentence
-            found = self._referent({"him": "he", "his": "he", "her": "she"}.get(word, word), history)
-            return found and text[: match.start()] + found.text + ("'s" if own else "") + after
-        for pattern, what in ((_SOMEONE, "they"), (_SOMETHING, "it"), (_THERE, "there")):
-            place = pattern.search(text)
-            if place and not any(end <= place.start() for _, end in names):
-                found = self._referent(what, history)
-                name = found.text if found else ""
-                if what == "there":
-                    name = f"{'at' if self._kind(name) == 'ORGANISATION' else 'in'} {name}"
-                return found and text[: place.start()] + name + text[place.end() :]
-        if not names and len(text.split()) < 6 and re.search(r"\b(?:this|that|these|those|one)\b", text, re.IGNORECASE):
-            return None
-        return text
-
-    @staticmethod
-    def _other_word(line: str, previous: str) -> str | None:
-        """ "And when?": the previous question with another question word."""
-        old = _QUESTION_WORD.match(previous)
-        word = re.sub(r"\W", "", line).capitalize()
-        return word + previous[old.end() :] if old and old.group().lower() in ("when", "where", "why", "how") else None
-
-    # --- Chinese ---------------------------------------------------------------------------------------------------
-
-    def _chinese(self, line: str, history: Sequence[Turn]) -> str | None:
-        lead = _LEAD_ZH.match(line)
-        text = line[lead.end() :] if lead else line
-        about = re.fullmatch(r"(.{1,40}?)呢[？?！!。]?", text)
-        if about and (word := re.fullmatch(rf"在?({_WORD_ZH})", about.group(1))):
-            changed, times = re.subn(f"在?(?:{_WORD_ZH})", word.group(1), history[-1].question, count=1)
-            return changed if times else None
-        if about and not _ASKS_ZH.search(about.group(1)):
-            return self._instead(about.group(1).strip(' “”"，,'), history)
-        names = self._spans(text)
-        for match in _PRONOUN_ZH.finditer(text):
-            if any(start < match.end() and match.start() < end for start, end in names):
-                continue
-            if any(end <= match.start() for _, end in names):
-                return text
-            what = {"its": "they", "someone": "they", "something": "it"}.get(str(match.lastgroup), str(match.lastgroup))
-            found = self._referent(what, history)
-            after = text[match.end() :]
-            own = match.lastgroup == "its" or re.match(rf"[一-鿿]{{0,2}}?(?:{_ROLES_ZH})", after)
-            return found and text[: match.start()] + found.text + ("的" if own and after[:1] != "的" else "") + after
-        return text if names or not lead else None
-
-    # --- both ------------------------------------------------------------------------------------------------------
-
-    def _instead(self, thing: str, history: Sequence[Turn]) -> str | None:
-        """ "And X?": the previous question about X; X may be a name, or somebody's somebody."""
-        previous = history[-1].question
-        name = self._subject(previous, thing)
-        if not thing or not name:
-            return None
-        chain = self._chain(previous, name)
-        chinese = is_cjk(thing)
-        own = (
-            re.fullmatch(r"(他们|她们|它们|他|她|它|其(?!他))的?(.+)", thing)
-            if chinese
-            else _OF_SOMEONE.fullmatch(thing)
-        )
-        if not own:
-            if _PRONOUN.fullmatch(thing) or _PRONOUN_ZH.fullmatch(thing):
-                return None
-            known = bool(self._spans(thing)) or _CAPITALS.match(thing) or (chinese and not _NO_NAME_ZH.match(thing))
-            return previous.replace(name, thing, 1) if known else None
-        word, noun = own.group(1).lower(), own.group(2)
-        role = re.search(rf"(?:{_ROLES_ZH})$" if chinese else rf"\b(?:{_ROLES})s?$", noun, re.IGNORECASE)
-        if word == "the" and not role:
-            return _put(previous, name, thing) if self._spans(noun) else None
-        what = {"his": "he", "her": "she", "他": "he", "她": "she", "它": "it", "its": "it"}.get(word, "they")
-        found = self._referent(what, history)
-        if not found:
-            return None
-        phrase = f"{found.text}的{noun}" if chinese else f"{found.text}'s {noun}"
-        if not role:
-            return f"{phrase}是什么？" if chinese else f"What about {phrase}?"
-        if found.origin == "answer" or name not in previous:
-            return f"{phrase}是谁？" if chinese else f"Who is {phrase}?"
-        if chain:  # "Who is Ada Lovelace's father?" - "and her mother?"; "Where was her father born?" - "and his wife?"
-            return previous.replace(chain[0], phrase, 1)
-        return previous.replace(name, phrase, 1)
-
-    def _referent(self, what: str, history: Sequence[Turn]) -> Referent | None:
-        """What ``he``, ``she``, ``they``, ``it`` or ``there`` stands for: the nearest turn that has such a thing."""
-        latest_first = list(reversed(history))
-        if what in ("it", "there"):
-            return next((found for turn in latest_first if (found := self._thing(what, turn))), None)
-        for sure in (True, False):
-            for turn in latest_first:
-                if found := self._someone(what, turn, sure):
-                    return found
-        return None
-
-    def _thing(self, what: str, turn: Turn) -> Referent | None:
-        answer = self._answer_name(turn)
-        things = [name for name in self._names(turn.question) if not self._person(name, turn.question)]
-        fits = answer and not _WHO.search(turn.question) and self._kind(answer) not in ("PERSON", "DATE")
-        if fits and (what == "there" or not things or _WHERE.search(turn.question)):
-            return Referent(answer, "answer")
-        return Referent(_with_article(turn.question, things[0]), "question") if things else None
-
-    def _someone(self, what: str, turn: Turn, sure: bool) -> Referent | None:
-        """A person of a turn; if not ``sure``, also a name that only might be one's."""
-        names = self._names(turn.question)
-        answer = self._answer_name(turn)
-        chain = next((chain for name in names if (chain := self._chain(turn.question, name))), None)
-        fits = chain is None or _fits(what, chain[1])
-        if answer and _WHO.search(turn.question) and fits:
-            return Referent(answer, "answer")
-        if chain and fits:
-            return Referent(turn.bridge or chain[0], "phrase")
-        people = [n for n in names if self._person(n, turn.question)]
-        if people or sure:
-            return Referent(people[0], "question") if people else None
-        others = [n for n in names if what == "they" or self._kind(n) not in ("PLACE", "DATE", "WORK")]
-        if others:
-            return Referent(others[0], "question")
-        return Referent(answer, "answer") if answer and self._kind(answer) in ("PERSON", "") else None
-
-    def _subject(self, question: str, thing: str) -> str:
-        """The name that a question is about: of the kind of ``thing`` if one is, else the first."""
-        names = self._names(question)
-        kind = self._kind(thing)
-        return next((name for name in names if kind and self._kind(name) == kind), names[0] if names else "")
-
-    def _chain(self, question: str, name: str) -> tuple[str, str] | None:
-        """ "Ada Lovelace's father" in a question, and "father"."""
-        match = re.search(_CHAIN.format(name=re.escape(name)), question, re.IGNORECASE)
-        return (match.group(), next(g for g in match.groups() if g)) if match else None
-
-    def _names(self, text: str) -> list[str]:
-        return [text[start:end] for start, end in self._spans(text)]
-
-    def _person(self, name: str, question: str) -> bool:
-        kind = self._kind(name)
-        return kind == "PERSON" or (kind in ("", "MISC") and bool(_LIFE.search(question)))
-
-    def _answer_name(self, turn: Turn) -> str:
-        """The name that an answer is, or the one name that a short answer adds to its question."""
-        if not turn.answer:
-            return ""
-        said = {key(name) for name in self._names(turn.question)}
-        names = [name for name in self._names(turn.answer) if key(name) not in said]
-        words = len(tokens(turn.answer))
-        if names:
-            covered = sum(end - start for start, end in self._spans(turn.answer))
-            if covered == len(turn.answer):  # 江苏金坛
-                return turn.answer
-            return names[0] if len(names) == 1 or words <= 12 else ""
-        whole = re.fullmatch("[一-鿿·－]{2,12}" if is_cjk(turn.answer) else _CAPITALS, turn.answer)
-        return turn.answer if whole and key(turn.answer) not in said else ""
-
-
-def _with_article(text: str, name: str) -> str:
-    """ "the Harvard Mark I", if that is how the text says it."""
-    match = re.search(rf"\bthe\s+{re.escape(name)}", text, re.IGNORECASE)
-    return f"the {name}" if match else name
-
-
-def _put(text: str, name: str, thing: str) -> str:
-    """``text`` with ``thing`` (that begins with an article) where ``name`` stands, with one or without."""
-    return re.sub(rf"\b(?:the\s+)?{re.escape(name)}", lambda _: thing, text, count=1, flags=re.IGNORECASE)
-
-
-def _fits(pronoun: str, role: str) -> bool:
-    """Whether a father is a "he"; most roles can be either."""
-    if pronoun == "they":
-        return True
-    other = rf"(?:\b(?:{_SHE})s?|{_SHE_ZH})$" if pronoun == "he" else rf"(?:\b(?:{_HE})s?|{_HE_ZH})$"
-    return not re.search(other, role, re.IGNORECASE)
 
 
 class Chat:
@@ -390,11 +80,12 @@ class Chat:
                 raise UsageError(f"Expected one of {', '.join([*self._commands, '/quit'])}, found {name}.")
             command(rest.strip())
             return
-        question = self.full_question(line)
-        if question != line:
-            console.notice(f"→ {question}")
         stream = console.stream if console.interactive() else None
+        console.thinking()
         try:
+            question = self.full_question(line)
+            if question != line:
+                console.notice(f"→ {question}")
             if self.closed_book:
                 answer = self.app.answerer.from_memory(question, stream)
             else:
@@ -448,7 +139,7 @@ class Chat:
         graph = self.app.retriever.indices.graph
         found = graph.gazetteer.find(text, any_case=text.islower())
         spans = [(f.start, f.end) for f in found if graph.idf[f.name] > 0]
-        return spans or [m.span() for m in _CAPITALS.finditer(text) if not _ASKS.fullmatch(m.group())]
+        return spans or [m.span() for m in CAPITALS.finditer(text) if not ASKS.fullmatch(m.group())]
 
     def _names(self, text: str) -> list[str]:
         return [text[start:end] for start, end in self._spans(text)]

@@ -185,6 +185,8 @@ def ask(
     check(question, 1 if k is None else k)
     opened = _open(store, model=model)
     stream = None if json_ or not console.interactive() else console.stream
+    if not json_:
+        console.thinking()
     try:
         if closed_book:
             answer = opened.answerer.from_memory(question, stream)

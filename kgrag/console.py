@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from kgrag.render import figure
@@ -106,27 +114,35 @@ def end_stream() -> None:
         _draft = None
 
 
+def thinking() -> None:
+    """A spinner until the first word of an answer, where somebody looks."""
+    if err.is_terminal and interactive():
+        model_progress("thinking", 0.0)
+
+
 def model_progress(message: str, fraction: float) -> None:
-    """A bar for fetching and converting a model; one line a step where nobody is looking."""
+    """How far the fetching and loading of a model is; one line a step where nobody is looking."""
     global _bar, _said
+    chosen = re.match(r"chose ([^\s:]+): ", message)
     if not err.is_terminal:
         # what takes no time (choosing a model) is not worth a line there
-        if message != _said and not message.startswith("chose "):
+        if message != _said and not chosen:
             notice(message)
             _said = message
         return
+    shown = f"[dim]{escape(f'loading {chosen.group(1)}' if chosen else message)}[/dim]"
+    share = f"{fraction:.0%}" if fraction else ""
     if _bar is None:
-        _bar = Progress(
+        columns = (
+            SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[share]}"),
             TimeElapsedColumn(),
-            console=err,
-            transient=True,
         )
-        _bar.add_task(message, total=1.0)
+        _bar = Progress(*columns, console=err, transient=True)
+        _bar.add_task(shown, share=share)
         _bar.start()
-    _bar.update(_bar.task_ids[0], description=escape(message), completed=fraction)
+    _bar.update(_bar.task_ids[0], description=shown, share=share)
     if fraction >= 1:
         end_progress()
 

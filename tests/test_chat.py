@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from graphs.gazetteer import Gazetteer
-from kgrag.chat import Chat, Turn
+from kgrag.chat import Chat
 from kgrag.errors import UsageError
+from kgrag.followups import Turn
 from kgrag.text import key
 from kgrag.types import Answer, Entity, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath

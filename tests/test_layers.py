@@ -16,7 +16,7 @@ FLOORS = [
     {"kgrag.cite"},
     {"kgrag.answer"},
     {"kgrag.evaluate"},
-    {"kgrag.app", "kgrag.render"},
+    {"kgrag.app", "kgrag.followups", "kgrag.render"},
     {"kgrag.console"},
     {"kgrag.chat"},
     {"kgrag.cli"},
