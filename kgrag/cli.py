@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,11 +14,24 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from kgrag import console
-from kgrag.app import App
+from kgrag.bench_cli import bench
 from kgrag.errors import KgragError, ModelError, UsageError
+from kgrag.options import (
+    STORE,
+    Json,
+    Model,
+    ReaderName,
+    Store,
+    ingest_into,
+    model_names,
+    open_app,
+    print_json,
+    something,
+    whole,
+)
 
 if TYPE_CHECKING:
-    from ingest.pipeline import Report
+    pass
 
 
 class Stopped(KgragError):
@@ -50,85 +59,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-bench = typer.Typer(help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True)
 models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
 app.add_typer(bench, name="bench")
 app.add_typer(models, name="models")
-
-Store = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.", envvar="KGRAG_STORE")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-STORE = Path(".kgrag")
-
-
-def _language_model(name: str | None) -> str | None:
-    """The name of a language model as it was given; a wrong one is said before anything is opened."""
-    from kgrag.models.registry import find
-
-    if name is None or name == "auto":
-        return name
-    try:
-        kind = find(name).kind
-    except ModelError as error:
-        raise UsageError(str(error)) from error
-    if kind != "llm":
-        raise UsageError(f"Expected a language model, found {name}, which makes vectors: see `kgrag models`.")
-    return name
-
-
-def _model_names() -> list[str]:
-    from kgrag.models.registry import all_models
-
-    return [model.name for model in all_models()]
-
-
-def _whole(text: str) -> str:
-    """An argument without the halves of characters that a terminal of another encoding leaves in it."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Language model: a name of `kgrag models`, or a folder.",
-        callback=_language_model,
-        autocompletion=_model_names,
-    ),
-]
-
-
-class ReaderName(StrEnum):
-    """Who answers."""
-
-    auto = "auto"
-    llm = "llm"
-    graph = "graph"
-
-
-class Arm(StrEnum):
-    """With which evidence."""
-
-    grounded = "grounded"
-    closed_book = "closed-book"
-    gold = "gold"
-
-
-def _open(store: Path, *, create: bool = False, model: str | None = None) -> App:
-    return App(store, console.notice, console.model_progress, create=create, model=model)
-
-
-def _print_json(value: Any) -> None:
-    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    sys.stdout.write(json.dumps(_defined(value), ensure_ascii=plain, indent=2, allow_nan=False) + "\n")
-
-
-def _defined(value: Any) -> Any:
-    """``value`` with null for what is not a number: JSON has no NaN."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _defined(part) for name, part in value.items()}
-    return [_defined(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 @app.command()
@@ -138,35 +71,21 @@ def ingest(
     json_: Json = False,
 ) -> None:
     """Read files into a store: txt, md, html, pdf, docx, csv, json, jsonl. Run it again to take in changes."""
-    opened = _open(store, create=True)
-    report = _ingest(opened, paths)
+    opened = open_app(store, create=True)
+    report = ingest_into(opened, paths)
     counts = opened.graph.counts()
     if json_:
         problems = [{"source": p.source_id, "line": p.line, "message": p.message} for p in report.problems]
         keys = ("added", "replaced", "unchanged", "removed", "passages", "notes", "vanished", "skipped")
-        _print_json({**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts})
+        print_json({**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts})
     else:
         console.ingest_report(report, counts, store)
-    _something(report)
-
-
-def _ingest(opened: App, paths: list[str]) -> Report:
-    try:
-        with console.ingest_progress() as progress:
-            return opened.ingest(paths, progress)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("What was read is kept; run the same command again to go on.") from None
-
-
-def _something(report: Report) -> None:
-    """Raises KgragError if an ingest found nothing to read."""
-    if not report.added + report.replaced + report.unchanged + report.removed:
-        raise KgragError("Nothing was ingested: no document could be read from what was named.")
+    something(report)
 
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="What you want to know, in English or Chinese.", callback=_whole)],
+    question: Annotated[str, typer.Argument(help="What you want to know, in English or Chinese.", callback=whole)],
     store: Store = STORE,
     k: Annotated[
         int | None, typer.Option("-k", help="Passages to retrieve; 8 unless the store's kgrag.toml says.")
@@ -183,7 +102,7 @@ def ask(
     from kgrag.retrieve.hybrid import check
 
     check(question, 1 if k is None else k)
-    opened = _open(store, model=model)
+    opened = open_app(store, model=model)
     stream = None if json_ or not console.interactive() else console.stream
     if not json_:
         console.thinking()
@@ -196,14 +115,14 @@ def ask(
         console.end_progress()
         console.end_stream()
     if json_:
-        _print_json(answer_json(answer))
+        print_json(answer_json(answer))
         return
     console.lines(answer_lines(answer))
 
 
 @app.command()
 def retrieve(
-    question: Annotated[str, typer.Argument(help="What to look for.", callback=_whole)],
+    question: Annotated[str, typer.Argument(help="What to look for.", callback=whole)],
     store: Store = STORE,
     k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 5,
     json_: Json = False,
@@ -213,9 +132,9 @@ def retrieve(
     from kgrag.retrieve.hybrid import check
 
     check(question, k)
-    hits = _open(store).retriever.retrieve(question, k)
+    hits = open_app(store).retriever.retrieve(question, k)
     if json_:
-        _print_json([hit_json(hit) for hit in hits])
+        print_json([hit_json(hit) for hit in hits])
         return
     for hit in hits:
         console.lines(hit_lines(hit))
@@ -228,7 +147,7 @@ def chat(store: Store = STORE, model: Model = None) -> None:
     """Ask in a conversation. /help lists what else it understands."""
     from kgrag.chat import Chat
 
-    Chat(_open(store, model=model)).run()
+    Chat(open_app(store, model=model)).run()
 
 
 @app.command()
@@ -238,9 +157,9 @@ def forget(
     json_: Json = False,
 ) -> None:
     """Forget a document everywhere: its passages, vectors, names and facts."""
-    gone = _open(store).forget(document)
+    gone = open_app(store).forget(document)
     if json_:
-        _print_json({"forgotten": gone})
+        print_json({"forgotten": gone})
     else:
         console.say(
             f"Forgot {len(gone)} document{'s' * (len(gone) > 1)}: {escape(', '.join(gone[:5]))}{' …' * (len(gone) > 5)}"
@@ -254,7 +173,7 @@ def status(
     json_: Json = False,
 ) -> None:
     """What the store holds, what could not be read, and how large it is."""
-    opened = _open(store)
+    opened = open_app(store)
     graph = opened.graph
     problems = [{"source": s, "line": n, "message": m} for s, n, m in graph.problems()]
     value = {
@@ -268,7 +187,7 @@ def status(
     if documents:
         value["ids"] = [{"id": d.id, "title": d.title, "source": d.source, "lang": d.lang} for d in graph.documents()]
     if json_:
-        _print_json(value)
+        print_json(value)
     else:
         console.status_table(value)
 
@@ -297,7 +216,7 @@ def models_list(context: typer.Context, json_: Json = False) -> None:
         rows = [{**{k: asdict(m)[k] for k in keys}, "ready": here} for m, here in known]
         for row in rows:
             row["languages"] = sorted(row["languages"])
-        _print_json(rows)
+        print_json(rows)
     else:
         console.models_table(known)
 
@@ -306,7 +225,7 @@ def models_list(context: typer.Context, json_: Json = False) -> None:
 def models_pull(
     name: Annotated[
         str,
-        typer.Argument(help="A name of `kgrag models`, or auto: what fits here.", autocompletion=_model_names),
+        typer.Argument(help="A name of `kgrag models`, or auto: what fits here.", autocompletion=model_names),
     ],
 ) -> None:
     """Fetch a model, verify it and make it ready for this machine."""
@@ -315,7 +234,7 @@ def models_pull(
     from kgrag.models.registry import find
 
     try:
-        find(name if name != "auto" else _model_names()[0])
+        find(name if name != "auto" else model_names()[0])
     except ModelError as error:
         raise UsageError(str(error)) from error
     if name == "auto":
@@ -324,119 +243,6 @@ def models_pull(
     pull(name, console.model_progress)
     console.end_progress()
     console.say(f"{name} is ready.")
-
-
-@bench.command("retrieval")
-def bench_retrieval(
-    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, gold.")],
-    store: Store = STORE,
-    corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
-    json_: Json = False,
-) -> None:
-    """Recall, mean reciprocal rank and latency of `retrieve`."""
-    from kgrag.evaluate.bench import retrieval
-    from kgrag.evaluate.questions import load_questions
-
-    asked = load_questions(questions, limit)
-    opened = _with_corpus(store, corpus)
-    with console.counter("questions", len(asked)) as tick:
-        report = retrieval(opened.retriever, asked, tick)
-    _report(report, json_)
-
-
-@bench.command("answers")
-def bench_answers(
-    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, answers, gold.")],
-    store: Store = STORE,
-    corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
-    reader: Annotated[ReaderName, typer.Option(help="Who answers.")] = ReaderName.auto,
-    arm: Annotated[Arm, typer.Option(help="With which evidence.")] = Arm.grounded,
-    limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write every answer to this jsonl file.")] = None,
-    model: Model = None,
-    json_: Json = False,
-) -> None:
-    """Token F1, exact match, abstention and seconds a question."""
-    from kgrag.evaluate.bench import answers
-    from kgrag.evaluate.questions import load_questions
-    from kgrag.render import answer_json
-
-    asked = load_questions(questions, limit)
-    if out and not out.parent.is_dir():
-        raise UsageError(f"Expected a folder for --out, found none at {out.parent}: make it, or name another file.")
-    opened = _with_corpus(store, corpus, model)
-    with console.counter("questions", len(asked)) as tick:
-        report, given = answers(
-            opened.answerer, asked, reader=reader.value, arm=arm.value, k=opened.config.k, gold=opened.gold, tick=tick
-        )
-    if out:
-        rows = [
-            _defined({**answer_json(a), "id": q.id, "answers": q.answers}) for q, a in zip(asked, given, strict=True)
-        ]
-        out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    _report(report, json_)
-
-
-@bench.command("ranker")
-def bench_ranker(
-    data: Annotated[Path, typer.Option(help="A folder for each set, with corpus.jsonl.gz and questions.dev.jsonl.")],
-    stores: Annotated[Path, typer.Option(help="Where the sets' stores are, or are made.")] = Path("build/stores"),
-    out: Annotated[Path | None, typer.Option(help="Train on all of it and write the ranker here.")] = None,
-    json_: Json = False,
-) -> None:
-    """Train the ordering of `retrieve`, and say what it is worth on questions and on sets that it never saw."""
-    from kgrag.evaluate.questions import load_questions
-    from kgrag.evaluate.ranking import Example, compare, examples, write
-
-    folders = sorted(f for f in data.iterdir() if (f / "questions.dev.jsonl").is_file()) if data.is_dir() else []
-    if len(folders) < 2:
-        raise UsageError(
-            f"Expected two or more folders with corpus.jsonl.gz and questions.dev.jsonl in {data}, found {len(folders)}: "
-            "see docs/experiments.md for the sets."
-        )
-    _need("lightgbm", "train")
-    sets: dict[str, list[Example]] = {}
-    names: list[str] = []
-    for folder in folders:
-        opened = _with_corpus(stores / folder.name, folder / "corpus.jsonl.gz")
-        names, sets[folder.name] = examples(opened.retriever, load_questions(folder / "questions.dev.jsonl"))
-    report = compare(sets)
-    if out:
-        write(out, names, sets)
-    if json_:
-        _print_json(report)
-        return
-    for name, rows in report.items():
-        console.say(f"[bold]{name}[/bold] ({len(sets[name])} questions)")
-        console.bench_table(rows)
-
-
-def _with_corpus(store: Path, corpus: Path | None, model: str | None = None) -> App:
-    opened = _open(store, create=corpus is not None, model=model)
-    if corpus:
-        report = _ingest(opened, [str(corpus)])
-        console.read_report(report)
-        _something(report)
-    return opened
-
-
-def _need(library: str, extra: str) -> None:
-    """Raises KgragError if a library that only some commands need is not installed."""
-    try:
-        import_module(library)
-    except ImportError as error:
-        raise KgragError(
-            f"This command needs {library}, which cannot be loaded ({error}): "
-            f"install it with `pip install 'kgrag[{extra}]'`."
-        ) from error
-
-
-def _report(report: dict[str, Any], json_: bool) -> None:
-    if json_:
-        _print_json(report)
-    else:
-        console.bench_table(report)
 
 
 def _version(wanted: bool) -> None:

@@ -18,7 +18,8 @@ FLOORS = [
     {"kgrag.evaluate"},
     {"kgrag.app", "kgrag.followups", "kgrag.render"},
     {"kgrag.console"},
-    {"kgrag.chat"},
+    {"kgrag.chat", "kgrag.options"},
+    {"kgrag.bench_cli"},
     {"kgrag.cli"},
     {"kgrag.__main__"},
 ]

@@ -1,0 +1,124 @@
+"""What the commands share: their options, opening a store, and printing JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kgrag import console
+from kgrag.app import App
+from kgrag.errors import KgragError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from ingest.pipeline import Report
+
+Store = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.", envvar="KGRAG_STORE")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+STORE = Path(".kgrag")
+
+
+def _language_model(name: str | None) -> str | None:
+    """The name of a language model as it was given; a wrong one is said before anything is opened."""
+    from kgrag.models.registry import find
+
+    if name is None or name == "auto":
+        return name
+    try:
+        kind = find(name).kind
+    except ModelError as error:
+        raise UsageError(str(error)) from error
+    if kind != "llm":
+        raise UsageError(f"Expected a language model, found {name}, which makes vectors: see `kgrag models`.")
+    return name
+
+
+def model_names() -> list[str]:
+    """The names of the registry, for completion."""
+    from kgrag.models.registry import all_models
+
+    return [model.name for model in all_models()]
+
+
+def whole(text: str) -> str:
+    """An argument without the halves of characters that a terminal of another encoding leaves in it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Language model: a name of `kgrag models`, or a folder.",
+        callback=_language_model,
+        autocompletion=model_names,
+    ),
+]
+
+
+class ReaderName(StrEnum):
+    """Who answers."""
+
+    auto = "auto"
+    llm = "llm"
+    graph = "graph"
+
+
+class Arm(StrEnum):
+    """With which evidence."""
+
+    grounded = "grounded"
+    closed_book = "closed-book"
+    gold = "gold"
+
+
+def open_app(store: Path, *, create: bool = False, model: str | None = None) -> App:
+    """A store, with what takes long shown on standard error."""
+    return App(store, console.notice, console.model_progress, create=create, model=model)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs; plain ASCII where the output cannot take more."""
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(defined(value), ensure_ascii=plain, indent=2, allow_nan=False) + "\n")
+
+
+def defined(value: Any) -> Any:
+    """``value`` with null for what is not a number: JSON has no NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: defined(part) for name, part in value.items()}
+    return [defined(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def ingest_into(opened: App, paths: list[str]) -> Report:
+    """Read files into a store behind a bar; Ctrl-C says what was kept."""
+    try:
+        with console.ingest_progress() as progress:
+            return opened.ingest(paths, progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("What was read is kept; run the same command again to go on.") from None
+
+
+def something(report: Report) -> None:
+    """Raises KgragError if an ingest found nothing to read."""
+    if not report.added + report.replaced + report.unchanged + report.removed:
+        raise KgragError("Nothing was ingested: no document could be read from what was named.")
+
+
+def need(library: str, extra: str) -> None:
+    """Raises KgragError if a library that only some commands need is not installed."""
+    try:
+        import_module(library)
+    except ImportError as error:
+        raise KgragError(
+            f"This command needs {library}, which cannot be loaded ({error}): "
+            f"install it with `pip install 'kgrag[{extra}]'`."
+        ) from error
