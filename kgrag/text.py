@@ -1,8 +1,7 @@
 """Text in English and Chinese: one way to normalise, cut into tokens and sentences, and tell the language.
 
 Every function keeps or returns character offsets, so that what is found in normalised text can be shown in the
-original. Chinese is cut into characters (and character pairs for search): a pair needs no dictionary and found
-the right passage more often than dictionary words (``docs/experiments.md``).
+original. Chinese is cut into characters (and character pairs for search): a pair needs no dictionary.
 """
 
 from __future__ import annotations
