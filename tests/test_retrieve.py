@@ -10,8 +10,8 @@ from kgrag.app import App
 from kgrag.errors import UsageError
 from kgrag.evaluate.bench import retrieval
 from kgrag.evaluate.questions import load_questions
-from kgrag.retrieve.candidates import gather
-from kgrag.retrieve.features import features
+from kgrag.retrieve.candidates import PARTS, gather
+from kgrag.retrieve.features import OWNED, features
 from kgrag.retrieve.ranker import Ranker
 from kgrag.types import Question
 
@@ -151,3 +151,14 @@ def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("Ada Lovelace met Charles Babbage.")
     writer.ingest([str(tmp_path / "b.txt")], lambda *_: None)
     assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 2
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_taken_away_says_nothing(app: App, part: str) -> None:
+    question = "Where did Ada Lovelace's father die?"
+    left = frozenset(PARTS) - {part}
+    found = gather(question, app.retriever.vector(question), app.retriever.indices, left)
+    names, rows = features(question, found, app.retriever.indices)
+    scored = {"words": found.bm25, "vectors": np.nan_to_num(found.cosine), "graph": found.walks}[part]
+    assert not scored.any()
+    assert not any(rows[:, names.index(name)].any() for name in OWNED.get(part, ()))

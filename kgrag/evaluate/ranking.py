@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kgrag.evaluate.metrics import recall_at
 from kgrag.evaluate.statistics import interval
 from kgrag.files import replaced
-from kgrag.retrieve.candidates import WALKS, gather
+from kgrag.retrieve.candidates import PARTS, WALKS, gather
 from kgrag.retrieve.features import features
 from kgrag.retrieve.hybrid import HybridRetriever
 from kgrag.types import Question
@@ -56,14 +56,16 @@ class Example:
         return np.array([document in self.gold for document in self.documents], np.int8)
 
 
-def examples(retriever: HybridRetriever, questions: Sequence[Question]) -> tuple[list[str], list[Example]]:
-    """Feature names and an `Example` for each question that has gold documents."""
+def examples(
+    retriever: HybridRetriever, questions: Sequence[Question], parts: frozenset[str] = frozenset(PARTS)
+) -> tuple[list[str], list[Example]]:
+    """Feature names and an `Example` for each question that has gold documents, from some `PARTS` alone."""
     names: list[str] = []
     made = []
     for question in questions:
         if not question.gold:
             continue
-        found = gather(question.text, retriever.vector(question.text), retriever.indices)
+        found = gather(question.text, retriever.vector(question.text), retriever.indices, parts)
         names, rows = features(question.text, found, retriever.indices)
         alone = {"BM25": found.bm25, "dense": found.cosine, "RRF": found.fused}
         alone |= {f"walk {walk}": found.walks[:, number] for number, walk in enumerate(WALKS)}

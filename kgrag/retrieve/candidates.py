@@ -18,6 +18,8 @@ Rows = NDArray[np.int64]
 FUSION = 60
 """The constant of reciprocal rank fusion (Cormack et al. 2009)."""
 WALKS = ("names", "names+1", "names+3", "far")
+PARTS = ("words", "vectors", "graph")
+"""What finds candidates and describes them; a bench takes one away to see what it gives."""
 NARROW, WIDE = 20, 30
 
 
@@ -46,27 +48,34 @@ class Candidates:
     fused: NDArray[np.float32]
     walks: NDArray[np.float32]
     seeds: Rows
+    parts: frozenset[str] = frozenset(PARTS)
 
 
-def gather(question: str, vector: Matrix | None, indices: Indices) -> Candidates:
+def gather(
+    question: str, vector: Matrix | None, indices: Indices, parts: frozenset[str] = frozenset(PARTS)
+) -> Candidates:
     """The union of the best of every retriever.
 
     Args:
         question: not empty.
         vector: its embedding, or None where the embedder does not know the question's language.
         indices: of one store.
+        parts: of `PARTS`; the others bring no candidate, seed no walk and say nothing of any.
     """
     graph = indices.graph
-    word_scores = indices.words.scores(question)
+    vector = vector if "vectors" in parts else None
+    word_scores = indices.words.scores(question if "words" in parts else "")
     word_rows, _ = best(word_scores, NARROW * 5)
     near_rows = np.zeros(0, np.int64)
     if vector is not None:
         near_rows, _ = indices.vectors.search(vector, NARROW * 5)
     fusion = reciprocal_rank_fusion([word_rows, near_rows])
     fused_rows = np.array(sorted(fusion, key=lambda row: (-fusion[row], row)), np.int64)
-    found = graph.gazetteer.find(question, any_case=question.islower())
+    found = graph.gazetteer.find(question, any_case=question.islower()) if "graph" in parts else []
     linked = {f.name: float(graph.idf[f.name]) for f in found if graph.idf[f.name] > 0}
-    walks = indices.walker.pagerank(_seedings(linked, fused_rows))
+    walks = np.zeros((len(indices.words), len(WALKS)), np.float32)
+    if "graph" in parts:
+        walks = indices.walker.pagerank(_seedings(linked, fused_rows))
     union = [word_rows[:NARROW], near_rows[:NARROW], fused_rows[:NARROW]]
     union += [best(walks[:, walk], WIDE)[0] for walk in range(len(WALKS))]
     rows = np.unique(np.concatenate(union))
@@ -78,6 +87,7 @@ def gather(question: str, vector: Matrix | None, indices: Indices) -> Candidates
         fused=np.array([fusion.get(int(row), 0.0) for row in rows], np.float32),
         walks=walks[rows],
         seeds=fused_rows[:3],
+        parts=parts,
     )
 
 

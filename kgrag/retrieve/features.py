@@ -9,6 +9,11 @@ from indices.bm25 import search_tokens
 from kgrag.retrieve.candidates import WALKS, Candidates, Indices
 
 Column = NDArray[np.float32]
+OWNED = {
+    "words": ("words covered", "rest covered", "free words covered"),
+    "graph": ("neighbour of lead", "names lead"),
+}
+"""Features that a part gives although they rest on no score of its own: 0 without that part."""
 
 
 def features(question: str, found: Candidates, indices: Indices) -> tuple[list[str], NDArray[np.float32]]:
@@ -64,6 +69,9 @@ def features(question: str, found: Candidates, indices: Indices) -> tuple[list[s
     columns["like lead"] = _likeness(found, indices, lead)
     own = np.diff(titles.indptr)
     columns["asked share of title"] = in_title.sum(axis=1) / np.maximum(own, 1)
+    for part, owned in OWNED.items():
+        if part not in found.parts:
+            columns |= {name: np.zeros(len(rows), np.float32) for name in owned}
     names = list(columns)
     return names, np.stack([columns[n] for n in names], axis=1).astype(np.float32) if len(rows) else np.zeros(
         (0, len(names)), np.float32
