@@ -16,14 +16,15 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test test-slow check format ingest chat eval bench tune ranker lock clean
+.PHONY: help install demo test test-slow check format ingest chat eval bench bench-scale tune ranker lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make ingest CORPUS=PATH [STORE=DIR]    read files into a store"
 	@echo "make chat [STORE=DIR]                  ask in a conversation"
 	@echo "make eval QUESTIONS=FILE [STORE=DIR]   answers with and without the documents"
-	@echo "make bench DATA=DIR                    retrieval and answers on the public sets"
+	@echo "make bench DATA=DIR                    the table of retrieval on the public sets, into build/bench"
+	@echo "make bench-scale                       what stores of 10 thousand to a million documents cost"
 	@echo "make tune                              (not built yet; it says what can be trained)"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
 	@echo "make test-slow                         the tests that need the language model"
@@ -89,10 +90,10 @@ eval: install
 	@for arm in closed-book grounded; do echo "$$arm:"; $(KGRAG) bench answers --questions $(QUESTIONS) --store $(STORE) --arm $$arm || exit 1; done
 
 bench: install
-	@for set in 2wiki hotpot musique cmrc; do \
-	    echo "$$set:"; \
-	    $(KGRAG) bench retrieval --corpus $(DATA)/$$set/corpus.jsonl.gz --questions $(DATA)/$$set/questions.dev.jsonl --store build/stores/$$set || exit 1; \
-	done
+	@$(KGRAG) bench table --data $(DATA) --stores build/stores --out build/bench
+
+bench-scale: install
+	@$(KGRAG) bench scale
 
 tune:
 	@echo "Tuning the language model on your corpus is not built yet. What can be trained is the ordering: make ranker DATA=DIR"; exit 1

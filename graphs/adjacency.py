@@ -7,133 +7,191 @@ document frequency. Names in more than `HUB` of the passages join nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphs.gazetteer import Gazetteer, spoken_forms
-from kgrag.files import replaced
+from graphs.gazetteer import Found, Gazetteer, Table, spoken_forms
+from kgrag.arrays import load_arrays, packed, save_arrays, unpacked
+from kgrag.strings import Strings
 from kgrag.text import key
 from kgrag.types import Mention, Passage
 
 TITLE_WEIGHT = 3.0
 HUB = 0.2
 """A name in more than this share of the passages (and in more than 50 of them) is no tie."""
+AT_ONCE = 1000
+"""Passages whose names are looked for together."""
+Cells = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Some passages: ``names`` are the columns of the whole graph that any of them has, ascending; ``ties`` and
+    ``titles`` are (passages, len(names))."""
+
+    names: NDArray[np.int64]
+    ties: sparse.csr_array
+    titles: sparse.csr_array
+
+    def having(self, matrix: sparse.csr_array, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(passages, len(columns)): whether ``matrix``, one of the two, ties a passage to a column of the graph."""
+        found = np.zeros((matrix.shape[0], len(columns)), bool)
+        known = np.isin(columns, self.names)
+        found[:, known] = matrix[:, np.searchsorted(self.names, columns[known])].toarray() > 0
+        return found
 
 
 @dataclass(frozen=True)
 class Adjacency:
     """``ties``: (passages, names) weights. ``titles[i, j] > 0``: passage i's document goes by name j.
 
-    ``idf``: (names,) inverse document frequency, natural logarithm, at least 0.
+    ``names``: sorted. ``idf``: (names,) inverse document frequency, natural logarithm, at least 0.
     """
 
-    names: tuple[str, ...]
+    names: Sequence[str]
     ties: sparse.csr_array
     titles: sparse.csr_array
     idf: NDArray[np.float32]
+    table: Table | None = None
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
-        """Finds this graph's names in a text."""
-        return Gazetteer(self.names)
+        """Finds this graph's names in a text, and documents' titles within them."""
+        return Gazetteer(self.names, self.table, _marked(self.titles.indices, len(self.names)))
 
-    def save(self, path: Path) -> None:
-        """Write to ``path`` (npz), whole or not at all."""
-        with replaced(path) as beside:
-            parts = {
-                f"{label}_{part}": getattr(matrix, part)
-                for label, matrix in (("ties", self.ties), ("titles", self.titles))
-                for part in ("data", "indices", "indptr", "shape")
-            }
-            text = np.frombuffer("\n".join(self.names).encode(), np.uint8)
-            with beside.open("wb") as file:
-                np.savez(file, names=text, idf=self.idf, **parts)
+    def among(self, rows: NDArray[np.int64]) -> Neighbourhood:
+        """What some passages and their names have to do with each other, without the width of the whole graph."""
+        ties, titles = self.ties[rows], self.titles[rows]
+        names = np.union1d(ties.indices, titles.indices).astype(np.int64)
+        shape = (len(rows), len(names))
+        narrow = (
+            sparse.csr_array(
+                (each.data, np.searchsorted(names, each.indices).astype(np.int32), each.indptr), shape=shape
+            )
+            for each in (ties, titles)
+        )
+        return Neighbourhood(names, *narrow)
+
+    def save(self, folder: Path) -> None:
+        """Write to ``folder``, whole or not at all."""
+        arrays = packed("names", self.names if isinstance(self.names, Strings) else Strings.of(self.names))
+        arrays |= {"idf": self.idf, "shape": np.array(self.ties.shape)}
+        arrays |= {f"table_{part}": values for part, values in vars(self.gazetteer.table).items()}
+        for label, matrix in (("ties", self.ties), ("titles", self.titles)):
+            arrays |= {f"{label}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+        save_arrays(folder, arrays)
 
     @staticmethod
-    def load(path: Path) -> Adjacency:
-        """Read what `save` wrote."""
-        with np.load(path) as file:
-            ties, titles = (
-                sparse.csr_array(
-                    (file[f"{label}_data"], file[f"{label}_indices"], file[f"{label}_indptr"]),
-                    shape=tuple(file[f"{label}_shape"]),
-                )
-                for label in ("ties", "titles")
+    def load(folder: Path) -> Adjacency:
+        """Read what `save` wrote, from the disk as it is used."""
+        arrays = load_arrays(folder)
+        ties, titles = (
+            sparse.csr_array(
+                (arrays[f"{label}_data"], arrays[f"{label}_indices"], arrays[f"{label}_indptr"]),
+                shape=tuple(arrays["shape"]),
             )
-            text = file["names"].tobytes().decode()
-            return Adjacency(tuple(text.split("\n")) if text else (), ties, titles, file["idf"])
-
-
-def row_normalised(matrix: sparse.csr_array) -> sparse.csr_array:
-    """Rows scaled to add up to 1; empty rows stay empty."""
-    sums = np.asarray(matrix.sum(axis=1)).ravel()
-    scale = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
-    return sparse.csr_array(sparse.diags_array(scale) @ matrix)
+            for label in ("ties", "titles")
+        )
+        table = Table(arrays["table_beginnings"], arrays["table_numbers"])
+        return Adjacency(unpacked("names", arrays), ties, titles, arrays["idf"], table)
 
 
 def build(
     passages: Iterable[Passage],
     mentions: Iterable[Mention],
-    titles: dict[str, list[str]],
+    titles: Mapping[str, Sequence[str]],
+    done: Callable[[int], None] = lambda _: None,
+    found_in: Callable[[Passage, Sequence[Found]], None] = lambda _, __: None,
 ) -> Adjacency:
-    """Tie passages to names.
+    """Tie passages to names. What is kept meanwhile is a number for each tie and each name once, but no passage.
 
     Args:
-        passages: in row order.
+        passages: in row order; gone through twice.
         mentions: what each document's reader found; values (dates) are left out.
         titles: document id -> the names it goes by, its title first.
+        done: told, now and then, how many passages names were looked for in.
+        found_in: told, in row order, which names a passage's text has and where.
     """
-    passages = list(passages)
-    row_of = {p.id: row for row, p in enumerate(passages)}
+    row_of = {passage.id: row for row, passage in enumerate(passages)}
     column_of: dict[str, int] = {}
-    spans: list[list[tuple[int, int, int]]] = [[] for _ in passages]
+    mentioned = array("q"), array("q")
     for mention in mentions:
         name = key(mention.surface)
         if name and mention.type != "DATE":
-            column = column_of.setdefault(name, len(column_of))
-            row = row_of[mention.passage_id]
-            spans[row].append((mention.start - passages[row].start, mention.end - passages[row].start, column))
-    own: dict[str, list[int]] = {}
+            mentioned[0].append(row_of[mention.passage_id])
+            mentioned[1].append(column_of.setdefault(name, len(column_of)))
+    rows = len(row_of)
+    del row_of
+    own: dict[str, tuple[int, ...]] = {}
     for document_id, forms in titles.items():
         keys = {key(form) for title in forms for form in spoken_forms(title)} - {""}
-        own[document_id] = sorted(column_of.setdefault(name, len(column_of)) for name in sorted(keys))
-    gazetteer = Gazetteer(tuple(column_of))
-    cells: set[tuple[int, int]] = set()
-    for row, passage in enumerate(passages):
-        found = {(start, end): number for number, start, end in gazetteer.find(passage.text)}
-        cells.update((row, number) for number in found.values())
-        cells.update((row, column) for start, end, column in spans[row])
-    title_cells = {(row, column) for row, p in enumerate(passages) for column in own.get(p.document_id, ())}
-    return _assemble(tuple(column_of), len(passages), cells | title_cells, title_cells)
+        own[document_id] = tuple(column_of.setdefault(name, len(column_of)) for name in sorted(keys))
+    # sorted, so that the same store gives the same matrices whatever the order it was filled in
+    names = sorted(column_of)
+    place = np.empty(len(names), np.int64)
+    place[np.fromiter(map(column_of.__getitem__, names), np.int64, len(names))] = np.arange(len(names))
+    del column_of
+    titled_names = place[np.fromiter({column for columns in own.values() for column in columns}, np.int64)]
+    gazetteer = Gazetteer(names, titles=_marked(titled_names, len(names)))
+    cells = [_cells(np.array(mentioned[0]), place[np.array(mentioned[1], np.int64)], len(names))]
+    titled = []
+    rest = enumerate(passages)
+    while batch := list(islice(rest, AT_ONCE)):
+        every = gazetteer.find_all([passage.text for _, passage in batch])
+        for (_, passage), each in zip(batch, every, strict=True):
+            found_in(passage, each)
+        found = [(row, name.name) for (row, _), each in zip(batch, every, strict=True) for name in each]
+        cells.append(_cells(*_columns(found), len(names)))
+        goes_by = _columns([(row, name) for row, passage in batch for name in own.get(passage.document_id, ())])
+        titled.append(_cells(goes_by[0], place[goes_by[1]], len(names)))
+        done(batch[-1][0] + 1)
+    return _assemble(Strings.of(names), gazetteer.table, rows, _distinct(cells), _distinct(titled))
 
 
-def _assemble(
-    names: tuple[str, ...], rows: int, cells: set[tuple[int, int]], title_cells: set[tuple[int, int]]
-) -> Adjacency:
-    """Names sorted, so that the same store gives the same matrices whatever the order it was filled in."""
-    order = sorted(range(len(names)), key=names.__getitem__)
-    place = np.empty(len(names), np.int32)
-    place[order] = np.arange(len(names), dtype=np.int32)
-    shape = (rows, len(names))
+def _marked(columns: NDArray[Any], width: int) -> NDArray[np.bool_]:
+    marks = np.zeros(width, bool)
+    marks[columns] = True
+    return marks
 
-    def matrix(which: set[tuple[int, int]]) -> sparse.csr_array:
-        pairs = np.array(sorted(which), np.int32).reshape(-1, 2)
-        ones = np.ones(len(pairs), np.float32)
-        made = sparse.csr_array((ones, (pairs[:, 0], place[pairs[:, 1]])), shape=shape)
-        made.sort_indices()
-        return made
 
-    present, titled = matrix(cells), matrix(title_cells)
-    frequency = np.asarray(present.sum(axis=0)).ravel()
+def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Cells, Cells]:
+    both = np.array(pairs, np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def _cells(rows: Cells, columns: Cells, width: int) -> Cells:
+    """Each (row, column) once, as one number: their order is that of rows, then of columns."""
+    return np.unique(rows * width + columns)
+
+
+def _distinct(cells: Sequence[Cells]) -> Cells:
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *cells]))
+
+
+def _assemble(names: Strings, table: Table, rows: int, cells: Cells, title_cells: Cells) -> Adjacency:
+    width = max(1, len(names))
+
+    def matrix(which: Cells) -> sparse.csr_array:
+        begin = np.searchsorted(which, np.arange(rows + 1) * width)
+        parts = np.ones(len(which), np.float32), (which % width).astype(np.int32), begin.astype(np.int32)
+        return sparse.csr_array(parts, shape=(rows, len(names)))
+
+    cells = np.union1d(cells, title_cells)
+    ties, titled = matrix(cells), matrix(title_cells)
+    frequency = np.bincount(ties.indices, minlength=len(names)).astype(np.float32)
     idf = np.log((rows + 1) / (frequency + 1)).clip(0).astype(np.float32)
     idf[(frequency > HUB * rows) & (frequency > 50)] = 0
-    weighted = (present + (TITLE_WEIGHT - 1) * titled) @ sparse.diags_array(idf)
-    weighted = sparse.csr_array(weighted.astype(np.float32))
-    weighted.eliminate_zeros()
-    return Adjacency(tuple(names[i] for i in order), weighted, titled, idf)
+    weights = idf[ties.indices]
+    weights[np.searchsorted(cells, title_cells)] *= np.float32(TITLE_WEIGHT)
+    ties.data = weights
+    ties.eliminate_zeros()
+    return Adjacency(names, ties, titled, idf, table)

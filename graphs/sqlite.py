@@ -7,6 +7,7 @@ name, so forgetting a document leaves exactly the store that never knew it.
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -32,38 +33,44 @@ class SQLiteGraph(Database):
 
     def put(self, extraction: Extraction, embeddings: Matrix) -> None:
         """Add a document, or replace the one of the same id, in one transaction."""
+        self.put_all([(extraction, embeddings)])
+
+    def put_all(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
+        """`put` several, all in one transaction: all of them, or none."""
+        with self._transaction() as db:
+            for extraction, embeddings in documents:
+                self._put(db, extraction, embeddings)
+
+    def _put(self, db: sqlite3.Connection, extraction: Extraction, embeddings: Matrix) -> None:
         document = extraction.document
         entity = extraction.names[0][0] if extraction.names else ""
-        with self._transaction() as db:
-            # a file that loses a document to another is no longer wholly in the store: it must be read again
-            lost = "DELETE FROM sources WHERE id = (SELECT source FROM documents WHERE id = ? AND source != ?)"
-            db.execute(lost, (document.id, document.source))
-            db.execute("DELETE FROM documents WHERE id = ?", (document.id,))
-            db.execute(
-                "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?)",
-                (*(getattr(document, f) for f in ("id", "title", "text", "source", "lang", "sha256")), entity),
-            )
-            db.executemany(
-                "INSERT INTO passages VALUES(?, ?, ?, ?, ?)",
-                [
-                    (p.id, document.id, p.start, p.end, np.asarray(vector, "<f4").tobytes())
-                    for p, vector in zip(extraction.passages, embeddings, strict=True)
-                ],
-            )
-            db.executemany(
-                "INSERT OR IGNORE INTO names VALUES(?, ?, ?, ?)", [(document.id, *n) for n in extraction.names]
-            )
-            db.executemany(
-                "INSERT OR IGNORE INTO mentions VALUES(?, ?, ?, ?, ?, ?)",
-                [(m.passage_id, m.start, m.end, m.entity_id, m.type, m.surface) for m in extraction.mentions],
-            )
-            db.executemany(
-                "INSERT OR IGNORE INTO triples VALUES(?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object, t.confidence)
-                    for t in extraction.triples
-                ],
-            )
+        # a file that loses a document to another is no longer wholly in the store: it must be read again
+        lost = "DELETE FROM sources WHERE id = (SELECT source FROM documents WHERE id = ? AND source != ?)"
+        db.execute(lost, (document.id, document.source))
+        db.execute("DELETE FROM documents WHERE id = ?", (document.id,))
+        db.execute(
+            "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?)",
+            (*(getattr(document, f) for f in ("id", "title", "text", "source", "lang", "sha256")), entity),
+        )
+        db.executemany(
+            "INSERT INTO passages VALUES(?, ?, ?, ?, ?)",
+            [
+                (p.id, document.id, p.start, p.end, np.asarray(vector, "<f4").tobytes())
+                for p, vector in zip(extraction.passages, embeddings, strict=True)
+            ],
+        )
+        db.executemany("INSERT OR IGNORE INTO names VALUES(?, ?, ?, ?)", [(document.id, *n) for n in extraction.names])
+        db.executemany(
+            "INSERT OR IGNORE INTO mentions VALUES(?, ?, ?, ?, ?, ?)",
+            [(m.passage_id, m.start, m.end, m.entity_id, m.type, m.surface) for m in extraction.mentions],
+        )
+        db.executemany(
+            "INSERT OR IGNORE INTO triples VALUES(?, ?, ?, ?, ?, ?, ?)",
+            [
+                (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object, t.confidence)
+                for t in extraction.triples
+            ],
+        )
 
     def forget(self, document_id: str) -> bool:
         """Remove a document with its passages, vectors, names, mentions and triples, in one transaction."""
@@ -162,9 +169,23 @@ class SQLiteGraph(Database):
                 texts = {document_id: row[0]}
             yield Passage(passage_id, document_id, texts[document_id][start:end], start, end)
 
+    def passage_count(self) -> int:
+        """How many passages there are."""
+        return int(next(self._rows("SELECT count(*) FROM passages"))[0])
+
+    def document_names(self) -> dict[str, list[str]]:
+        """document id -> the names it goes by, its title first."""
+        forms = {document_id: [title] for document_id, (_, title) in self.titles().items()}
+        for document_id, _, name, _ in self.names():
+            if name not in forms[document_id]:
+                forms[document_id].append(name)
+        return forms
+
     def rows(self) -> list[tuple[str, str]]:
         """(passage id, document id) of every passage, in the order of `passages`."""
-        return [(p, d) for p, d in self._rows("SELECT id, document_id FROM passages ORDER BY id")]
+        # from the index alone: the table itself has the vectors, gigabytes of them
+        query = "SELECT id, document_id FROM passages INDEXED BY passages_document ORDER BY id"
+        return [(p, d) for p, d in self._rows(query)]
 
     def passage(self, passage_id: str) -> Passage | None:
         """One passage, or None."""
@@ -188,10 +209,13 @@ class SQLiteGraph(Database):
 
     def embeddings(self) -> Matrix:
         """(passages, dimensions) float32, in the order of `passages`."""
-        blobs = [row[0] for row in self._rows("SELECT embedding FROM passages ORDER BY id")]
-        if not blobs:
-            return np.zeros((0, 0), np.float32)
-        return np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), -1).astype(np.float32)
+        with self.snapshot():
+            first = next(self._rows("SELECT length(embedding) FROM passages LIMIT 1"), (0,))[0]
+            # filled row by row: a list of them and their joining would take as much again, twice
+            vectors = np.zeros((self.passage_count(), first // 4), np.float32)
+            for row, (blob,) in enumerate(self._rows("SELECT embedding FROM passages ORDER BY id")):
+                vectors[row] = np.frombuffer(blob, "<f4")
+        return vectors
 
     def mentions(self) -> Iterator[Mention]:
         """All mentions, ordered by passage and offset."""

@@ -1,70 +1,176 @@
-"""Passage vectors in FAISS: exact inner product, which for unit vectors is the cosine."""
+"""Passage vectors: cosines with a question's, exact up to `EXACT` passages, nearly exact above, by FAISS.
+
+The vectors themselves stand in a plain array that is read from the disk where it is touched. Above `EXACT` an
+inverted file (Jégou, Douze and Schmid 2011) over one byte a dimension says which are near, and their cosines are
+taken from the vectors. `docs/experiments.md` has what that costs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrag.arrays import load_arrays, save_arrays
 from kgrag.files import replaced
 from kgrag.protocols import Matrix
 
+Rows = NDArray[np.int64]
+EXACT = 32_768
+"""Passages that are compared one by one: 2 to 5 ms on two cores."""
+PROBED, COMPARED = 0.5, 250_000
+"""The share of the lists that is searched, and about how many vectors that may be."""
+SPARE = 4
+"""So many times as many as wanted are taken from the lists, to be ordered by their cosines."""
+SAMPLE = 64
+"""Vectors for each list that the lists are learned from."""
+Transfer = Callable[[Any], Any]
+
 
 class VectorIndex:
-    """An `Index` over unit vectors; a query is a vector of shape (dimensions,)."""
+    """An `Index` over unit vectors; a query is a vector of shape (dimensions,).
 
-    def __init__(self, index: Any) -> None:
-        self._index = index
+    Args:
+        vectors: (rows, dimensions); may be memory-mapped.
+        lists: the inverted file, or None to compare all.
+        transfer: moves a FAISS index to where it is searched, or gives it back as it is.
+    """
+
+    def __init__(self, vectors: Matrix, lists: Any = None, transfer: Transfer | None = None) -> None:
+        self._vectors, self._lists, self._transfer = vectors, lists, transfer
+
+    @cached_property
+    def _searched(self) -> Any:
+        return (self._transfer or on_device)(self._lists if self._lists is not None else _flat(self._vectors))
 
     @staticmethod
-    def build(vectors: Matrix) -> VectorIndex:
-        """Index ``vectors`` of shape (rows, dimensions)."""
-        import faiss
+    def build(vectors: Matrix, *, exact: int = EXACT, transfer: Transfer | None = None) -> VectorIndex:
+        """Index ``vectors`` of shape (rows, dimensions); the same vectors give the same index.
 
-        index = faiss.IndexFlatIP(max(1, vectors.shape[1]))
-        if len(vectors):
-            index.add(np.ascontiguousarray(vectors, np.float32))
-        return VectorIndex(index)
+        Args:
+            vectors: of length 1.
+            exact: from more rows than this on an inverted file is made.
+            transfer: see `VectorIndex`.
+        """
+        return VectorIndex(vectors, _inverted(vectors) if len(vectors) > exact else None, transfer)
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._vectors)
 
-    def search(self, query: Matrix, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows and cosines of the ``k`` nearest; equal cosines in row order."""
+    def search(self, query: Matrix, k: int) -> tuple[Rows, Matrix]:
+        """Rows and cosines of the ``k`` nearest; equal cosines in row order.
+
+        Above `EXACT` rows some of the nearest may be missing, and of equal ones at the cut any may be kept.
+        """
         k = min(k, len(self))
         if k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         asked = np.ascontiguousarray(query[None], np.float32)
-        scores, rows = (found[0] for found in self._index.search(asked, min(k + 1, len(self))))
-        if len(scores) > k and scores[k - 1] == scores[k]:
-            # of equal ones at the cut the library keeps any: take all of them, then the first rows
-            _, scores, rows = self._index.range_search(asked, float(np.nextafter(scores[k], np.float32(-2))))
-        order = np.lexsort((rows, -scores))[:k]
-        return rows[order].astype(np.int64), scores[order].astype(np.float32)
+        if self._lists is not None:
+            _, found = self._searched.search(asked, min(SPARE * k, len(self)))
+            rows = np.sort(found[0][found[0] >= 0])
+            cosines = _cosines(self._vectors[rows], query)
+        else:
+            cosines, rows = (found[0] for found in self._searched.search(asked, min(k + 1, len(self))))
+            if len(cosines) > k and cosines[k - 1] == cosines[k]:
+                # of equal ones at the cut the library keeps any: look at all of them
+                rows, cosines = np.arange(len(self)), _cosines(self._vectors, query)
+        order = np.lexsort((rows, -cosines))[:k]
+        return rows[order].astype(np.int64), cosines[order].astype(np.float32)
 
-    def scores(self, query: Matrix, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def scores(self, query: Matrix, rows: Rows) -> Matrix:
         """Cosines of ``query`` with the given rows."""
-        vectors = self.vectors(rows)
-        return np.asarray(vectors @ query, np.float32)
+        return np.asarray(self.vectors(rows) @ query, np.float32)
 
-    def vectors(self, rows: NDArray[np.int64]) -> Matrix:
+    def vectors(self, rows: Rows) -> Matrix:
         """(len(rows), dimensions): the vectors themselves."""
-        if not len(rows):
-            return np.zeros((0, self._index.d), np.float32)
-        return np.asarray(self._index.reconstruct_batch(np.asarray(rows, np.int64)), np.float32)
+        return np.asarray(self._vectors[np.asarray(rows, np.int64)], np.float32)
 
-    def save(self, path: Path) -> None:
-        """Write to ``path``, whole or not at all."""
-        import faiss
+    def save(self, folder: Path) -> None:
+        """Write to ``folder``; the lists after the vectors, each whole or not at all."""
+        save_arrays(folder, {"vectors": self._vectors})
+        if self._lists is not None:
+            import faiss
 
-        with replaced(path) as beside:
-            faiss.write_index(self._index, str(beside))
+            with replaced(folder / LISTS) as beside:
+                faiss.write_index(self._lists, str(beside))
 
     @staticmethod
-    def load(path: Path) -> VectorIndex:
-        """Read what `save` wrote."""
-        import faiss
+    def load(folder: Path, *, transfer: Transfer | None = None) -> VectorIndex:
+        """Read what `save` wrote, from the disk as it is searched."""
+        lists: Any = None
+        if (folder / LISTS).exists():
+            import faiss
 
-        return VectorIndex(faiss.read_index(str(path)))
+            lists = faiss.read_index(str(folder / LISTS), faiss.IO_FLAG_MMAP_IFC)
+            lists.nprobe = _probes(lists)
+        return VectorIndex(load_arrays(folder)["vectors"], lists, transfer)
+
+
+LISTS = "lists.faiss"
+
+
+def on_device(index: Any, notice: Callable[[str], None] = lambda _: None, library: Any = None) -> Any:
+    """``index`` on the first GPU, where FAISS knows one; where that fails as it was, and ``notice`` is told why.
+
+    Args:
+        index: of FAISS.
+        notice: told in a sentence.
+        library: FAISS itself, unless it is given.
+    """
+    if library is None:
+        import faiss as library
+    if not library.get_num_gpus():
+        return index
+    try:
+        return library.index_cpu_to_gpu(library.StandardGpuResources(), 0, index)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        notice(f"The vectors could not be moved to the GPU ({reason}): they are searched on the processor.")
+        return index
+
+
+def _flat(vectors: Matrix) -> Any:
+    import faiss
+
+    index = faiss.IndexFlatIP(max(1, vectors.shape[1]))
+    if len(vectors):
+        index.add(np.ascontiguousarray(vectors, np.float32))
+    return index
+
+
+def _inverted(vectors: Matrix) -> Any:
+    import faiss
+
+    rows, dimensions = vectors.shape
+    lists = max(1, round(4 * rows**0.5))
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(dimensions),
+        dimensions,
+        lists,
+        faiss.ScalarQuantizer.QT_8bit,
+        faiss.METRIC_INNER_PRODUCT,
+        False,
+    )
+    index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = 8, 1, SAMPLE
+    sample = np.sort(np.random.default_rng(0).permutation(rows)[: SAMPLE * lists])
+    index.train(np.ascontiguousarray(vectors[sample], np.float32))
+    for start in range(0, rows, 65536):
+        index.add(np.ascontiguousarray(vectors[start : start + 65536], np.float32))
+    index.nprobe = _probes(index)
+    return index
+
+
+def _probes(index: Any) -> int:
+    """How many of its lists are searched."""
+    return max(1, int(index.nlist * min(PROBED, COMPARED / max(1, index.ntotal))))
+
+
+def _cosines(vectors: Matrix, query: Matrix) -> Matrix:
+    # not a product of matrices, in which equal rows may get sums of another order
+    cosines: Matrix = np.einsum("ij,j->i", vectors, query, dtype=np.float32)
+    return cosines

@@ -6,20 +6,15 @@ store does not depend on the order. What joins documents (a name known from one,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from graphs.gazetteer import spoken_forms
+from ingest.aliases import aliases
 from ingest.names import Name, find_names
 from ingest.relations import find_triples
 from ingest.split import split
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
-
-_ALIAS = re.compile(
-    r"^\s*[（(]\s*(?:(?:also\s+)?(?:known|called)\s+as\s+|简称|又称|又名|亦称|英文?[名:：]*\s*)?[“\"「]?([^（()）,，;；:：“”\"「」]{2,40})"
-)
-_LETTERED = re.compile(r"[^\W\d_]")
 
 
 def extract(documents: Sequence[Document], size: int) -> list[Extraction]:
@@ -38,7 +33,8 @@ def _read(document: Document, passages: Sequence[Passage], found: dict[str, list
     own = {key(form): title_id for form in spoken_forms(document.title)}
     names = [(title_id, document.title, "MISC")]
     names += [(title_id, form, "MISC") for form in spoken_forms(document.title)[1:]]
-    names += [(title_id, alias, "MISC") for alias in _aliases(document, own)]
+    read = [n._replace(start=n.start + p.start, end=n.end + p.start) for p in passages[:1] for n in found[p.id]]
+    names += [(title_id, alias, "MISC") for alias in aliases(document, read)]
     own.update((key(name), title_id) for _, name, _ in names)
     mentions: list[Mention] = []
     triples: list[Triple] = []
@@ -51,18 +47,3 @@ def _read(document: Document, passages: Sequence[Passage], found: dict[str, list
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
         triples += find_triples(passage, here, ids, title=document.title, title_id=title_id, lang=document.lang)
     return Extraction(document, tuple(passages), tuple(dict.fromkeys(names)), tuple(mentions), tuple(triples))
-
-
-def _aliases(document: Document, own: dict[str, str]) -> list[str]:
-    """Other names that the text gives in brackets right after the title: "Title (TLA)", 标题（简称某某）."""
-    aliases = []
-    head = document.text[:600]
-    for form in spoken_forms(document.title):
-        for match in re.finditer(re.escape(form), head):
-            alias = _ALIAS.match(head, match.end())
-            if alias:
-                name = alias.group(1).strip()
-                capital = name[:1].isupper() or not name.isascii()
-                if capital and _LETTERED.search(name) and key(name) not in own and not re.search(r"\d", name):
-                    aliases.append(name)
-    return list(dict.fromkeys(aliases))

@@ -177,7 +177,7 @@ class App:
     def _indices(self, *, keep: bool) -> Indices:
         from kgrag.retrieve.derived import open_indices
 
-        return open_indices(self.graph, self.store / "indices", self.notice, keep=keep)
+        return open_indices(self.graph, self.store / "indices", self.notice, keep=keep, progress=self.progress)
 
     @property
     def retriever(self) -> HybridRetriever:

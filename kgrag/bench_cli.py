@@ -7,26 +7,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from kgrag import console
-from kgrag.app import App
+from kgrag.bench_parts_cli import bench_ingest, bench_linking
+from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
+from kgrag.bench_table_cli import bench_compare, bench_table
 from kgrag.errors import UsageError
-from kgrag.options import (
-    STORE,
-    Arm,
-    Json,
-    Model,
-    ReaderName,
-    Store,
-    defined,
-    ingest_into,
-    need,
-    open_app,
-    print_json,
-    something,
-)
+from kgrag.options import STORE, Arm, Json, Model, ReaderName, Store, defined, need, print_json
+from kgrag.scale_cli import bench_scale
 
 bench = typer.Typer(help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True)
+bench.command("table")(bench_table)
+bench.command("compare")(bench_compare)
+bench.command("linking")(bench_linking)
+bench.command("ingest")(bench_ingest)
 
 
 @bench.command("retrieval")
@@ -35,17 +30,48 @@ def bench_retrieval(
     store: Store = STORE,
     corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Another system's TREC run: NAME=FILE; repeatable.")] = None,
+    runs_out: Annotated[Path | None, typer.Option(help="Write what was found, as scored, as a TREC run.")] = None,
     json_: Json = False,
 ) -> None:
-    """Recall, mean reciprocal rank and latency of `retrieve`."""
-    from kgrag.evaluate.bench import retrieval
-    from kgrag.evaluate.questions import load_questions
+    """Recall, mean reciprocal rank and latency of `retrieve`; other systems' runs beside it."""
+    from kgrag.evaluate.bench import retrieval_report, search
+    from kgrag.evaluate.compare import beside, unique
+    from kgrag.evaluate.questions import fingerprint, load_questions
+    from kgrag.evaluate.table import difference, shown
+    from kgrag.evaluate.trec import write_run
+    from kgrag.retrieve.ranker import Ranker
 
     asked = load_questions(questions, limit)
-    opened = _with_corpus(store, corpus)
+    named = [named_run(text) for text in run or []]
+    if len({name for name, _ in named}) < len(named):
+        raise UsageError("Expected a name of its own for every --run, found one twice: give another.")
+    if named or runs_out:
+        unique(asked)
+    others = {name: rankings_of(name, file, asked) for name, file in named}
+    _folder_of(runs_out, "--runs-out")
+    opened = with_corpus(store, corpus)
     with console.counter("questions", len(asked)) as tick:
-        report = retrieval(opened.retriever, asked, tick)
+        rankings, milliseconds = search(opened.retriever, asked, tick)
+    report = retrieval_report(asked, rankings, milliseconds)
+    if runs_out:
+        write_run(runs_out, {q.id: r for q, r in zip(asked, rankings, strict=True)}, "kgrag")
+    if others:
+        report["runs"] = {name: beside(asked, rankings, other) for name, other in others.items()}
+    seen = fingerprint(questions) in Ranker.load().trained_on
+    report["trained on these questions"] = seen
+    if seen:
+        console.notice(
+            "The shipped ranker was trained on these questions, so these figures flatter it: "
+            "`kgrag bench table` has honest ones."
+        )
+    runs = {} if json_ else report.pop("runs", {})
     _report(report, json_)
+    for name, figures in runs.items():
+        console.say(f"\n[bold]{escape(name)}[/bold]")
+        lines = [("measure", "value and 95 % interval", "kgrag less this")]
+        lines += [(m, shown(figures[m]), difference(apart)) for m, apart in figures["difference"].items()]
+        console.table(lines, right=(1, 2), heading=True)
 
 
 @bench.command("answers")
@@ -66,9 +92,8 @@ def bench_answers(
     from kgrag.render import answer_json
 
     asked = load_questions(questions, limit)
-    if out and not out.parent.is_dir():
-        raise UsageError(f"Expected a folder for --out, found none at {out.parent}: make it, or name another file.")
-    opened = _with_corpus(store, corpus, model)
+    _folder_of(out, "--out")
+    opened = with_corpus(store, corpus, model)
     with console.counter("questions", len(asked)) as tick:
         report, given = answers(
             opened.answerer, asked, reader=reader.value, arm=arm.value, k=opened.config.k, gold=opened.gold, tick=tick
@@ -83,30 +108,26 @@ def bench_answers(
 
 @bench.command("ranker")
 def bench_ranker(
-    data: Annotated[Path, typer.Option(help="A folder for each set, with corpus.jsonl.gz and questions.dev.jsonl.")],
-    stores: Annotated[Path, typer.Option(help="Where the sets' stores are, or are made.")] = Path("build/stores"),
+    data: Data,
+    stores: Stores = STORES,
     out: Annotated[Path | None, typer.Option(help="Train on all of it and write the ranker here.")] = None,
     json_: Json = False,
 ) -> None:
     """Train the ordering of `retrieve`, and say what it is worth on questions and on sets that it never saw."""
-    from kgrag.evaluate.questions import load_questions
-    from kgrag.evaluate.ranking import Example, compare, examples, write
+    from kgrag.evaluate.examples import Example, examples
+    from kgrag.evaluate.questions import fingerprint, load_questions
+    from kgrag.evaluate.ranking import compare, write
 
-    folders = sorted(f for f in data.iterdir() if (f / "questions.dev.jsonl").is_file()) if data.is_dir() else []
-    if len(folders) < 2:
-        raise UsageError(
-            f"Expected two or more folders with corpus.jsonl.gz and questions.dev.jsonl in {data}, found {len(folders)}: "
-            "see docs/experiments.md for the sets."
-        )
+    folders = set_folders(data, least=2)
     need("lightgbm", "train")
     sets: dict[str, list[Example]] = {}
     names: list[str] = []
     for folder in folders:
-        opened = _with_corpus(stores / folder.name, folder / "corpus.jsonl.gz")
-        names, sets[folder.name] = examples(opened.retriever, load_questions(folder / "questions.dev.jsonl"))
+        opened = with_corpus(stores / folder.name, folder / CORPUS)
+        names, sets[folder.name] = examples(opened.retriever, load_questions(folder / QUESTIONS))
     report = compare(sets)
     if out:
-        write(out, names, sets)
+        write(out, names, sets, [fingerprint(folder / QUESTIONS) for folder in folders])
     if json_:
         print_json(report)
         return
@@ -115,13 +136,9 @@ def bench_ranker(
         console.bench_table(rows)
 
 
-def _with_corpus(store: Path, corpus: Path | None, model: str | None = None) -> App:
-    opened = open_app(store, create=corpus is not None, model=model)
-    if corpus:
-        report = ingest_into(opened, [str(corpus)])
-        console.read_report(report)
-        something(report)
-    return opened
+def _folder_of(file: Path | None, option: str) -> None:
+    if file and not file.parent.is_dir():
+        raise UsageError(f"Expected a folder for {option}, found none at {file.parent}: make it, or name another file.")
 
 
 def _report(report: dict[str, Any], json_: bool) -> None:
@@ -129,3 +146,6 @@ def _report(report: dict[str, Any], json_: bool) -> None:
         print_json(report)
     else:
         console.bench_table(report)
+
+
+bench.command("scale")(bench_scale)

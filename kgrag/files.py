@@ -1,9 +1,10 @@
-"""Files that are whole or absent: written beside, synced, then renamed over."""
+"""Files and folders that are whole or absent: written beside, synced, then renamed over."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +22,45 @@ def replaced(path: Path) -> Iterator[Path]:
     beside.touch(exist_ok=False)  # with the permissions that the user's other files have
     try:
         yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync(beside)
         beside.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        _sync_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside the folder ``path``; on leaving without an error it takes ``path``'s name.
+
+    Between the going of the old folder and the coming of the new one there is a moment without either.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; ``path`` is then as it was, or gone.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        for file in beside.iterdir():
+            _sync(file)
+        if path.exists():
+            shutil.rmtree(path)
+        beside.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

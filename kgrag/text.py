@@ -127,12 +127,22 @@ def tokens(text: str) -> list[Token]:
     """Words (folded, without a possessive ending) and single Chinese characters, with their spans in ``text``."""
     found = []
     for match in _TOKEN.finditer(text):
-        word = _POSSESSIVE.sub("", match.group())
-        # the cache is for words; what is longer is no word, and would stay in memory
-        folded = _POSSESSIVE.sub("", fold(word) if len(word) <= LONG else fold.__wrapped__(word))
+        word = match.group()
+        if "'" in word:
+            word = _POSSESSIVE.sub("", word)
+        if word.isascii() and "'" not in word:
+            folded = word.lower()
+        else:  # the cache is for words; what is longer is no word, and would stay in memory
+            folded = _bare(word) if len(word) <= LONG else _bare.__wrapped__(word)
         if folded:
-            found.append(Token(folded, match.start(), match.start() + len(word)))
+            start = match.start()
+            found.append(Token(folded, start, start + len(word)))
     return found
+
+
+@lru_cache(maxsize=1 << 17)
+def _bare(word: str) -> str:
+    return _POSSESSIVE.sub("", fold.__wrapped__(word))
 
 
 def key(name: str) -> str:

@@ -232,9 +232,11 @@ def test_killed_while_it_writes_the_indices(tmp_path: Path) -> None:
             assert answers(open_indices(graph, store / "indices", lambda _: None, keep=keep)) == expected
         graph.close()
         assert sorted(path.name for path in (store / "indices").iterdir()) == [
-            "adjacency.npz",
-            "bm25",
             "generation.json",
-            "vectors.faiss",
+            "names",
+            "sentences",
+            "vectors",
+            "walk",
+            "words",
         ]
     assert half_written > 5

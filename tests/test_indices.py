@@ -72,8 +72,8 @@ def test_vectors_of_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(index.vectors(rows), given[rows])
     np.testing.assert_allclose(index.scores(query, rows), given[rows] @ query, atol=1e-6)
     assert index.vectors(np.zeros(0, np.int64)).shape == (0, 16)
-    index.save(tmp_path / "new" / "vectors.faiss")
-    loaded = VectorIndex.load(tmp_path / "new" / "vectors.faiss")
+    index.save(tmp_path / "new" / "vectors")
+    loaded = VectorIndex.load(tmp_path / "new" / "vectors")
     assert len(loaded) == 20
     for one, other in zip(index.search(query, 9), loaded.search(query, 9), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -318,8 +318,8 @@ def test_a_name_in_every_passage_joins_nothing_either() -> None:
 @pytest.mark.parametrize("texts", [(), ("Ada met Byron.", "Byron left."), ("nothing",)])
 def test_the_graph_is_saved_and_loaded(tmp_path: Path, texts: tuple[str, ...]) -> None:
     graph = build(passages(*texts), [], {"d000": ["Ada"], "x": ["Byron", "吴文俊"]} if len(texts) > 1 else {})
-    graph.save(tmp_path / "adjacency.npz")
-    loaded = Adjacency.load(tmp_path / "adjacency.npz")
+    graph.save(tmp_path / "names")
+    loaded = Adjacency.load(tmp_path / "names")
     assert loaded.names == graph.names
     for one, other in ((loaded.ties, graph.ties), (loaded.titles, graph.titles)):
         assert one.shape == other.shape
@@ -377,7 +377,7 @@ def graphs(draw: st.DrawFn) -> tuple[Floats, list[Seeds]]:
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_the_walk_is_personalised_pagerank(given: tuple[Floats, list[Seeds]]) -> None:
     ties, seedings = given
-    walker = Walker(graph_of(ties))
+    walker = Walker.of(graph_of(ties))
     settled, quick = walker.pagerank(seedings, steps=60), walker.pagerank(seedings)
     assert settled.shape == quick.shape == (len(ties), len(seedings))
     for walk, seeds in enumerate(seedings):
@@ -388,17 +388,17 @@ def test_the_walk_is_personalised_pagerank(given: tuple[Floats, list[Seeds]]) ->
 
 
 def test_the_walk_without_seeds_or_ties_stays_at_zero() -> None:
-    walker = Walker(graph_of(np.array([[1, 0, 0], [1, 1, 0]], np.float32)))
+    walker = Walker.of(graph_of(np.array([[1, 0, 0], [1, 1, 0]], np.float32)))
     scores = walker.pagerank([Seeds({}, {}), Seeds({}, {2: 1.0}), Seeds({0: 1.0}, {})])
     assert scores[:, :2].tolist() == [[0, 0], [0, 0]]
     assert scores[0, 2] > scores[1, 2] > 0
-    empty = Walker(build([], [], {}))
+    empty = Walker.of(build([], [], {}))
     assert empty.pagerank([Seeds({}, {})]).shape == (0, 1)
 
 
 def test_a_walk_goes_further_along_rarer_names() -> None:
     ties = np.array([[2, 1, 0], [2, 0, 0], [0, 1, 1], [0, 0, 1]], np.float32)
-    scores = Walker(graph_of(ties)).pagerank([Seeds({0: 1.0}, {})])[:, 0]
+    scores = Walker.of(graph_of(ties)).pagerank([Seeds({0: 1.0}, {})])[:, 0]
     assert scores[0] > scores[1] > scores[2] > scores[3] > 0
 
 

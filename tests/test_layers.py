@@ -9,7 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"kgrag.types", "kgrag.errors", "kgrag.text", "kgrag.config", "kgrag.files", "kgrag", "kgrag.data"},
+    {
+        "kgrag.types",
+        "kgrag.errors",
+        "kgrag.text",
+        "kgrag.config",
+        "kgrag.files",
+        "kgrag.strings",
+        "kgrag.arrays",
+        "kgrag",
+        "kgrag.data",
+    },
     {"kgrag.protocols", "kgrag.models", "kgrag.prompts"},
     {"graphs", "indices", "kgrag.embed", "kgrag.llm"},
     {"ingest", "kgrag.retrieve", "kgrag.reader", "kgrag.evidence"},
@@ -19,6 +29,8 @@ FLOORS = [
     {"kgrag.app", "kgrag.followups", "kgrag.render"},
     {"kgrag.console"},
     {"kgrag.chat", "kgrag.options"},
+    {"kgrag.bench_sets"},
+    {"kgrag.bench_table_cli", "kgrag.bench_parts_cli", "kgrag.scale_cli"},
     {"kgrag.bench_cli"},
     {"kgrag.cli"},
     {"kgrag.__main__"},

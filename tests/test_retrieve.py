@@ -11,8 +11,11 @@ from kgrag.errors import UsageError
 from kgrag.evaluate.bench import retrieval
 from kgrag.evaluate.questions import load_questions
 from kgrag.retrieve.candidates import PARTS, gather
+from kgrag.retrieve.context import context
 from kgrag.retrieve.features import OWNED, features
+from kgrag.retrieve.matches import MENTION, match
 from kgrag.retrieve.ranker import Ranker
+from kgrag.retrieve.trees import chances
 from kgrag.types import Question
 
 ROOT = Path(__file__).parent.parent
@@ -44,10 +47,14 @@ def test_the_examples_are_found(app: App) -> None:
 
 def test_the_shipped_ranker_knows_the_features_of_today(app: App) -> None:
     question = "Where did Ada Lovelace's father die?"
-    found = gather(question, app.retriever.vector(question), app.retriever.indices)
-    names, rows = features(question, found, app.retriever.indices)
-    assert Ranker.load().features == tuple(names)
+    indices, ranker = app.retriever.indices, Ranker.load()
+    found = gather(question, app.retriever.vector(question), indices)
+    matches = match(question, found, indices)
+    names, rows = features(question, found, matches, indices)
+    more, beside = context(matches, chances(ranker.first.score(names, rows)))
+    assert ranker.second.features == (*names, *more)
     assert rows.shape == (len(found.rows), len(names)) and np.isfinite(rows).all()
+    assert beside.shape == (len(found.rows), len(more)) and np.isfinite(beside).all()
 
 
 def test_hits_carry_exact_offsets_ranks_and_parts(app: App) -> None:
@@ -153,12 +160,33 @@ def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
     assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 2
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "context"])
 def test_a_part_that_is_taken_away_says_nothing(app: App, part: str) -> None:
     question = "Where did Ada Lovelace's father die?"
-    left = frozenset(PARTS) - {part}
-    found = gather(question, app.retriever.vector(question), app.retriever.indices, left)
-    names, rows = features(question, found, app.retriever.indices)
-    scored = {"words": found.bm25, "vectors": np.nan_to_num(found.cosine), "graph": found.walks}[part]
-    assert not scored.any()
+    indices = app.retriever.indices
+    found = gather(question, app.retriever.vector(question), indices, frozenset(PARTS) - {part})
+    matches = match(question, found, indices)
+    names, rows = features(question, found, matches, indices)
+    silent = {
+        "words": [found.bm25, matches.words],
+        "vectors": [np.nan_to_num(found.cosine), matches.alike, matches.asked],
+        "graph": [found.walks, matches.names, matches.shared],
+        "sentences": [matches.words, matches.names],
+    }[part]
+    assert not any(np.asarray(each).any() for each in silent)
     assert not any(rows[:, names.index(name)].any() for name in OWNED.get(part, ()))
+
+
+def test_a_sentence_that_names_a_candidate_leads_to_it(app: App) -> None:
+    question = "Where did Ada Lovelace's father die?"
+    indices = app.retriever.indices
+    found = gather(question, app.retriever.vector(question), indices)
+    matches = match(question, found, indices)
+    titles = [app.graph.titles()[app.retriever.document_of(row)][1] for row in found.rows]
+    here, there = titles.index("Ada Lovelace"), titles.index("Lord Byron")
+    bridges = matches.bridges()
+    assert bridges[here, there] > MENTION  # "the only legitimate child of Lord Byron": her father is named, and how
+    assert not bridges.diagonal().any()
+    said = matches.words[matches.owner == here]
+    assert said.any() and said.shape[1] == len(matches.weight)
+    assert matches.weight.sum() == pytest.approx(1)

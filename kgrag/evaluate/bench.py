@@ -10,44 +10,60 @@ from typing import Any
 
 from kgrag.answer import Answerer, Reader
 from kgrag.errors import UsageError
-from kgrag.evaluate.metrics import all_gold_at, bare, exact_match, recall_at, reciprocal_rank, token_f1
+from kgrag.evaluate.compare import measured, with_intervals
+from kgrag.evaluate.metrics import DEPTH, bare, exact_match, token_f1
 from kgrag.evaluate.statistics import interval, percentile
+from kgrag.evaluate.trec import Ranking
 from kgrag.protocols import Retriever
 from kgrag.types import Answer, Hit, Interval, Question
 
 Tick = Callable[[], None]
 ARMS = ("grounded", "closed-book", "gold")
-DEPTH = 10
 
 
 def retrieval(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
-    """Recall@1/2/5/10, mean reciprocal rank, all-gold@5 and latency.
+    """Ask every question, and report: `search`, then `retrieval_report`."""
+    return retrieval_report(questions, *search(retriever, questions, tick))
 
-    Documents are ranked by their best passage. Questions without gold documents are counted, not scored. Latency is
-    of `Retriever.retrieve` alone, in milliseconds, after one question to warm up.
+
+def search(
+    retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None
+) -> tuple[list[Ranking], list[float]]:
+    """For each question the documents of its `DEPTH` best passages, by their best, and the milliseconds it took.
+
+    The time is of `Retriever.retrieve` alone, after one question to warm up.
+    """
+    retriever.retrieve(questions[0].text, DEPTH)
+    rankings: list[Ranking] = []
+    taken = []
+    for question in questions:
+        start = time.perf_counter()
+        hits = retriever.retrieve(question.text, DEPTH)
+        taken.append(1000 * (time.perf_counter() - start))
+        best: dict[str, float] = {}
+        for hit in hits:
+            best.setdefault(hit.passage.document_id, hit.score)
+        rankings.append(list(best.items()))
+        tick()
+    return rankings, taken
+
+
+def retrieval_report(
+    questions: Sequence[Question], rankings: Sequence[Ranking], milliseconds: Sequence[float]
+) -> dict[str, Any]:
+    """Recall@1/2/5/10, mean reciprocal rank, all-gold@5 and latency; questions without gold are counted, not scored.
 
     Returns:
         JSON-ready: measure -> {"value", "low", "high"}, "questions", "unscored", and "by type" with recall@5.
     """
-    retriever.retrieve(questions[0].text, DEPTH)
-    values: dict[str, list[float]] = {}
+    values = measured(questions, rankings)
     kinds: dict[str, list[float]] = {}
-    for question in questions:
-        start = time.perf_counter()
-        hits = retriever.retrieve(question.text, DEPTH)
-        values.setdefault("latency", []).append(1000 * (time.perf_counter() - start))
-        ranked = list(dict.fromkeys(hit.passage.document_id for hit in hits))
-        for k in (1, 2, 5, 10):
-            values.setdefault(f"recall@{k}", []).append(recall_at(ranked, question.gold, k))
-        values.setdefault("mrr", []).append(reciprocal_rank(ranked, question.gold))
-        values.setdefault("all-gold@5", []).append(all_gold_at(ranked, question.gold, 5))
+    for question, recall in zip(questions, values["recall@5"], strict=True):
         if question.type:
-            kinds.setdefault(question.type, []).append(values["recall@5"][-1])
-        tick()
-    latency = values.pop("latency")
-    report: dict[str, Any] = {name: asdict(interval(v)) for name, v in values.items()}
-    report["latency p50 ms"] = asdict(interval(latency, percentile(50)))
-    report["latency p95 ms"] = asdict(interval(latency, percentile(95)))
+            kinds.setdefault(question.type, []).append(recall)
+    report = with_intervals(values)
+    report["latency p50 ms"] = asdict(interval(milliseconds, percentile(50)))
+    report["latency p95 ms"] = asdict(interval(milliseconds, percentile(95)))
     report["questions"] = len(questions)
     report["unscored"] = sum(math.isnan(v) for v in values["mrr"])
     if kinds:
@@ -99,14 +115,14 @@ def score(questions: Sequence[Question], given: Sequence[Answer]) -> dict[str, A
     silent = [float(a.abstained) for q, a in zip(questions, given, strict=True) if not q.answers]
     spoken = [(q, a) for q, a in answerable if not a.abstained]
 
-    def measured(pairs: Sequence[tuple[Question, Answer]], metric: Callable[[str, Sequence[str]], float]) -> Interval:
+    def scored(pairs: Sequence[tuple[Question, Answer]], metric: Callable[[str, Sequence[str]], float]) -> Interval:
         return interval([0.0 if a.abstained else metric(bare(a.text), q.answers) for q, a in pairs])
 
     report: dict[str, Any] = {
-        "f1": asdict(measured(answerable, token_f1)),
-        "em": asdict(measured(answerable, exact_match)),
+        "f1": asdict(scored(answerable, token_f1)),
+        "em": asdict(scored(answerable, exact_match)),
         "abstained": asdict(interval([float(a.abstained) for _, a in answerable])),
-        "f1 when answered": asdict(measured(spoken, token_f1)),
+        "f1 when answered": asdict(scored(spoken, token_f1)),
         "seconds": asdict(interval([a.seconds for a in given])),
         "questions": len(questions),
         "by graph": sum(a.reader == "graph" and not a.abstained for a in given),

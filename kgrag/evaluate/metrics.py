@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from kgrag.text import is_cjk, tokens
 
+DEPTH = 10
+"""Documents of a ranking that are looked at: what comes later counts in no measure of `ranking_measures`."""
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
@@ -29,6 +31,15 @@ def reciprocal_rank(ranked: Sequence[str], gold: Sequence[str]) -> float:
         return math.nan
     wanted = set(gold)
     return next((1 / rank for rank, document in enumerate(ranked, 1) if document in wanted), 0.0)
+
+
+def ranking_measures(ranked: Sequence[str], gold: Sequence[str]) -> dict[str, float]:
+    """Every measure of one ranking of documents, each in [0, 1], or NaN without gold; ``mrr`` within `DEPTH`."""
+    measured = {f"recall@{k}": recall_at(ranked, gold, k) for k in (1, 2, 5, DEPTH)}
+    return measured | {
+        "mrr": reciprocal_rank(ranked[:DEPTH], gold),
+        "all-gold@5": all_gold_at(ranked, gold, 5),
+    }
 
 
 def answer_tokens(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -34,6 +35,15 @@ def load_questions(path: Path, limit: int | None = None) -> list[Question]:
     if not questions:
         raise ReadError(f"{path} holds no questions: expected JSON lines with _id, text, answers and gold.")
     return questions
+
+
+def fingerprint(path: Path) -> str:
+    """The first 12 hexadecimal digits of the sha256 of a file of questions: whether two files are one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _question(path: Path, number: int, line: str) -> Question:

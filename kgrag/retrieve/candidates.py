@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from graphs.adjacency import Adjacency
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best
+from indices.sentences import SentenceIndex
 from indices.vectors import VectorIndex
 from kgrag.protocols import Matrix
 
@@ -18,8 +19,9 @@ Rows = NDArray[np.int64]
 FUSION = 60
 """The constant of reciprocal rank fusion (Cormack et al. 2009)."""
 WALKS = ("names", "names+1", "names+3", "far")
-PARTS = ("words", "vectors", "graph")
-"""What finds candidates and describes them; a bench takes one away to see what it gives."""
+PARTS = ("words", "vectors", "graph", "sentences", "context")
+"""What finds candidates and describes them; a bench takes one away to see what it gives. ``sentences``: what single
+sentences say; ``context``: the second ordering, beside the best of the first."""
 NARROW, WIDE = 20, 30
 
 
@@ -28,6 +30,7 @@ class Indices:
     """All that is derived from one store, row for row."""
 
     words: WordIndex
+    sentences: SentenceIndex
     vectors: VectorIndex
     graph: Adjacency
     walker: Walker

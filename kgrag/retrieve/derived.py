@@ -1,110 +1,200 @@
 """Indices beside a store: loaded if they are of its generation, built again if they are behind.
 
-`generation.json` is removed first and written last, and has the checksum of every other file: files of two
-generations, or of another store, or with damage are never taken for one set.
+`generation.json` is removed first and written last, and has a mark of every other file: files of two generations, or
+of another store, or with damage are never taken for one set. Each index is read from the disk where it is touched, and
+so does a process that has built one go on with it: what it built is let go before the next one is begun.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from graphs.adjacency import Adjacency, build
+from graphs.gazetteer import Found
 from graphs.sqlite import SQLiteGraph
 from graphs.walk import Walker
 from indices.bm25 import WordIndex
-from indices.vectors import VectorIndex
+from indices.sentences import SentenceBuilder, SentenceIndex
+from indices.vectors import VectorIndex, on_device
 from kgrag.files import replaced
 from kgrag.retrieve.candidates import Indices
+from kgrag.types import Passage
 
-FORMAT = 1
+FORMAT = 3
 """Raised when the files change their meaning, so that those of an older program are built again."""
+FOLDERS = ("words", "names", "sentences", "walk", "vectors")
+MANY = 2000
+"""Passages from which on the building is worth a word."""
+WHOLE = 64 << 20
+"""Bytes of a file that are all looked at on opening; of a larger one its size and its ends are."""
+END = 64 << 10
+Notice = Callable[[str], None]
+Progress = Callable[[str, float], None]
+Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex)
 
 
-def open_indices(graph: SQLiteGraph, folder: Path, notice: Callable[[str], None], *, keep: bool) -> Indices:
+def open_indices(
+    graph: SQLiteGraph, folder: Path, notice: Notice, *, keep: bool, progress: Progress = lambda _, __: None
+) -> Indices:
     """The indices of ``graph``'s present generation.
 
     Args:
         graph: the store.
         folder: where the files are.
-        notice: told in a sentence when something has to be built.
+        notice: told in a sentence when something has to be built, or cannot be written.
         keep: write what was built (only one process at a time may).
+        progress: told what is being built, and the share of it that is done.
     """
-    loaded = _load(folder, _stamp(graph))
+    loaded = _load(folder, _stamp(graph), notice)
     if loaded:
         return loaded
     with graph.snapshot():
         stamp = _stamp(graph)
-        passages = list(graph.passages())
-        if len(passages) > 2000:
-            notice(f"Building the indices of {len(passages):,} passages …")
-        titles = graph.titles()
-        forms: dict[str, list[str]] = {document_id: [title] for document_id, (_, title) in titles.items()}
-        for document_id, _, name, _ in graph.names():
-            if name not in forms[document_id]:
-                forms[document_id].append(name)
-        words = WordIndex.build(f"{titles[p.document_id][1]}. {p.text}" for p in passages)
-        vectors = VectorIndex.build(graph.embeddings())
-        adjacency = build(passages, graph.mentions(), forms)
-    indices = Indices(words, vectors, adjacency, Walker(adjacency))
-    if keep:
+        total = graph.passage_count()
+        if total > MANY:
+            notice(f"Building the indices of {total:,} passages …")
+        names = graph.document_names()
+        files = _Files(folder, notice, keep=keep)
+
+        def texts() -> Iterator[str]:
+            for number, passage in enumerate(graph.passages()):
+                if number % MANY == 0 and total > MANY:
+                    progress("indexing the words", number / total)
+                yield f"{names[passage.document_id][0]}. {passage.text}"
+
+        def moved(index: Any) -> Any:
+            return on_device(index, notice)
+
+        def tied(done: int) -> None:
+            if total > MANY:
+                progress("looking for the names", done / total)
+
+        words = files.put("words", WordIndex.build(texts()), WordIndex.load)
+        builder = SentenceBuilder()
+
+        def named(passage: Passage, found: Sequence[Found]) -> None:
+            builder.add(names[passage.document_id][0], passage.text, found)
+
+        made = build(_Passages(graph), graph.mentions(), names, tied, named)
+        adjacency = files.put("names", made, Adjacency.load)
+        del made
+        said = files.put("sentences", builder.done(), SentenceIndex.load)
+        walker = files.put("walk", Walker.of(adjacency), Walker.load)
+        if total > MANY:
+            progress("indexing the vectors", 0.0)
+        vectors = files.put(
+            "vectors",
+            VectorIndex.build(graph.embeddings(), transfer=moved),
+            lambda folder: VectorIndex.load(folder, transfer=moved),
+        )
+        if total > MANY:
+            progress("indexing the vectors", 1.0)
+    files.finish(stamp)
+    return Indices(words, said, vectors, adjacency, walker)
+
+
+class _Passages:
+    """The passages of a store, as often as they are gone through."""
+
+    def __init__(self, graph: SQLiteGraph) -> None:
+        self._graph = graph
+
+    def __iter__(self) -> Iterator[Passage]:
+        return self._graph.passages()
+
+
+class _Files:
+    """Takes what was built, and gives it back as it is read from the disk; as it was, once writing has failed."""
+
+    def __init__(self, folder: Path, notice: Notice, *, keep: bool) -> None:
+        self._folder, self._notice, self._keep = folder, notice, keep
+        if keep:
+            self._try(self._begin)
+
+    def _begin(self) -> None:
+        (self._folder / "generation.json").unlink(missing_ok=True)
+        # half written by a process that was killed (only one at a time writes), or of an older program
+        for path in self._folder.iterdir() if self._folder.exists() else ():
+            if path.name not in FOLDERS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def put(self, name: str, made: Made, load: Callable[[Path], Made]) -> Made:
+        """Write ``made``, and ``load`` it again."""
+        read: list[Made] = []
+
+        def write() -> None:
+            made.save(self._folder / name)
+            read.append(load(self._folder / name))
+
+        if self._keep:
+            self._try(write)
+        return read[0] if read else made
+
+    def finish(self, stamp: dict[str, object]) -> None:
+        """Vouch for all that was written."""
+
+        def vouch() -> None:
+            with replaced(self._folder / "generation.json") as beside:
+                beside.write_text(json.dumps({**stamp, "files": _marks(self._folder)}))
+
+        if self._keep:
+            self._try(vouch)
+
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            _save(folder, stamp, indices)
+            write()
         except (OSError, RuntimeError) as error:  # the latter is how FAISS says that it cannot write
+            self._keep = False
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            notice(f"The indices could not be written to {folder} ({reason}): they will be built again next time.")
-    return indices
+            self._notice(
+                f"The indices could not be written to {self._folder} ({reason}): they will be built again next time."
+            )
 
 
 def _stamp(graph: SQLiteGraph) -> dict[str, object]:
     return {"store": graph.meta("made"), "generation": graph.generation, "format": FORMAT}
 
 
-def _save(folder: Path, stamp: dict[str, object], indices: Indices) -> None:
-    (folder / "generation.json").unlink(missing_ok=True)
-    for half_written in folder.glob(".*"):  # by a process that was killed: only one at a time writes
-        if half_written.is_dir():
-            shutil.rmtree(half_written, ignore_errors=True)
-        else:
-            half_written.unlink(missing_ok=True)
-    indices.words.save(folder / "bm25")
-    indices.vectors.save(folder / "vectors.faiss")
-    indices.graph.save(folder / "adjacency.npz")
-    with replaced(folder / "generation.json") as beside:
-        beside.write_text(json.dumps({**stamp, "files": _checksums(folder)}))
-
-
-def _checksums(folder: Path) -> dict[str, int]:
-    """Of every file that is no part of another write."""
+def _marks(folder: Path) -> dict[str, list[int]]:
+    """Size and checksum of every file that is no part of another write."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path: path.relative_to(folder).as_posix() for path in files if path != folder / "generation.json"}
-    return {name: _checksum(path) for path, name in names.items() if not name.startswith(".")}
+    return {name: _mark(path) for path, name in names.items() if not name.startswith(".")}
 
 
-def _checksum(path: Path) -> int:
-    value = 0
+def _mark(path: Path) -> list[int]:
+    size, value = path.stat().st_size, 0
     with path.open("rb") as file:
+        if size > WHOLE:
+            value = zlib.crc32(file.read(END))
+            file.seek(-END, 2)
         while block := file.read(1 << 20):
             value = zlib.crc32(block, value)
-    return value
+    return [size, value]
 
 
-def _load(folder: Path, stamp: dict[str, object]) -> Indices | None:
+def _load(folder: Path, stamp: dict[str, object], notice: Notice) -> Indices | None:
     """None if the files are of another generation, or missing, or damaged: they can always be built again."""
     try:
         written = json.loads((folder / "generation.json").read_text())
-        if written != {**stamp, "files": _checksums(folder)}:
+        # the stamp first: it costs nothing
+        if {**written, "files": None} != {**stamp, "files": None} or written["files"] != _marks(folder):
             return None
-        adjacency = Adjacency.load(folder / "adjacency.npz")
-        words, vectors = WordIndex.load(folder / "bm25"), VectorIndex.load(folder / "vectors.faiss")
+        words, vectors = (
+            WordIndex.load(folder / "words"),
+            VectorIndex.load(folder / "vectors", transfer=lambda index: on_device(index, notice)),
+        )
+        said = SentenceIndex.load(folder / "sentences")
+        adjacency, walker = Adjacency.load(folder / "names"), Walker.load(folder / "walk")
         if json.loads((folder / "generation.json").read_text()) != written:
             return None  # another process began to write while this one read
-    except (OSError, ValueError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError):
         return None
-    if not len(words) == len(vectors) == adjacency.ties.shape[0]:
+    if not len(words) == len(said) == len(vectors) == adjacency.ties.shape[0]:
         return None
-    return Indices(words, vectors, adjacency, Walker(adjacency))
+    return Indices(words, said, vectors, adjacency, walker)

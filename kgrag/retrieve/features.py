@@ -1,4 +1,4 @@
-"""What is known of each candidate, relative to the question's best, so that it means the same in any corpus."""
+"""What is known of each candidate by itself, relative to the question's best, so that it means the same in any corpus."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from indices.bm25 import search_tokens
 from kgrag.retrieve.candidates import WALKS, Candidates, Indices
+from kgrag.retrieve.matches import Matches
 
 Column = NDArray[np.float32]
 OWNED = {
@@ -16,7 +17,9 @@ OWNED = {
 """Features that a part gives although they rest on no score of its own: 0 without that part."""
 
 
-def features(question: str, found: Candidates, indices: Indices) -> tuple[list[str], NDArray[np.float32]]:
+def features(
+    question: str, found: Candidates, matches: Matches, indices: Indices
+) -> tuple[list[str], NDArray[np.float32]]:
     """Names of the features, and their values of shape (candidates, features); no value is NaN."""
     graph = indices.graph
     rows = found.rows
@@ -37,8 +40,7 @@ def features(question: str, found: Candidates, indices: Indices) -> tuple[list[s
 
     words = list(dict.fromkeys(search_tokens(question)))
     weight = np.array([indices.words.idf(word) for word in words], np.float32)
-    matches = indices.words.matches(words, rows)
-    present = matches > 0
+    present = indices.words.matches(words, rows) > 0
     columns["words covered"] = _share(present, weight)
 
     linked = np.array(sorted(found.linked), np.int64)
@@ -69,6 +71,7 @@ def features(question: str, found: Candidates, indices: Indices) -> tuple[list[s
     columns["like lead"] = _likeness(found, indices, lead)
     own = np.diff(titles.indptr)
     columns["asked share of title"] = in_title.sum(axis=1) / np.maximum(own, 1)
+    columns |= _sentences(matches, weight, asked, lead)
     for part, owned in OWNED.items():
         if part not in found.parts:
             columns |= {name: np.zeros(len(rows), np.float32) for name in owned}
@@ -76,6 +79,21 @@ def features(question: str, found: Candidates, indices: Indices) -> tuple[list[s
     return names, np.stack([columns[n] for n in names], axis=1).astype(np.float32) if len(rows) else np.zeros(
         (0, len(names)), np.float32
     )
+
+
+def _sentences(
+    matches: Matches, weight: Column, asked: NDArray[np.bool_], lead: NDArray[np.bool_]
+) -> dict[str, Column]:
+    """What each candidate's best sentence has, and what the best sentences of ``asked`` and ``lead`` say of it."""
+    said = matches.words.astype(np.float32)
+    every = matches.best_sentence(said @ (weight / max(1e-9, float(weight.sum()))))
+    free = matches.best_sentence(said @ matches.weight)
+    bridges = matches.bridges()
+    values = {"sentence covers": every, "sentence covers free": free}
+    for name, who in (("asked", asked), ("lead", lead)):
+        values[f"told by {name}"] = bridges[who].max(axis=0, initial=0)
+        values[f"tells of {name}"] = bridges[:, who].max(axis=1, initial=0)
+    return values | {f"{name}/best": relative(each) for name, each in values.items()}
 
 
 def relative(values: Column) -> Column:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from graphs.adjacency import Adjacency
 from graphs.gazetteer import without_bracket
@@ -60,19 +61,22 @@ class Explainer:
         A step costs 1, more by way of a common name, less by way of a passage's own title.
         """
         graph = self._graph
-        ties = graph.ties[pool]
-        titles = graph.titles[pool]
-        shared = np.flatnonzero(np.diff(ties.tocsc().indptr) > 1)
-        usable = np.union1d(shared, np.array(sorted(spoken), np.int64))
+        near = graph.among(pool)
+        names, columns = near.names.tolist(), near.ties.tocsc()
+        usable = (np.diff(columns.indptr) > 1) | np.isin(near.names, sorted(spoken))
+        members = {
+            names[place]: columns.indices[columns.indptr[place] : columns.indptr[place + 1]]
+            for place in np.flatnonzero(usable)
+        }
+
+        def of(matrix: sparse.csr_array, row: int) -> list[int]:
+            return [names[place] for place in matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]]
+
+        own = [set(of(near.titles, row)) for row in range(len(pool))]
+        has = [[name for name in of(near.ties, row) if name in members] for row in range(len(pool))]
         top = float(graph.idf.max()) or 1.0
         entered: dict[int, tuple[float, list[tuple[int, int]]]] = {}
         queue: list[tuple[float, int, int, list[tuple[int, int]]]] = []
-        members = {int(name): ties[:, [name]].tocoo().row for name in usable}
-        own = [set(titles.indices[titles.indptr[i] : titles.indptr[i + 1]].tolist()) for i in range(len(pool))]
-        has = [
-            [int(n) for n in ties.indices[ties.indptr[i] : ties.indptr[i + 1]] if int(n) in members]
-            for i in range(len(pool))
-        ]
 
         def step(cost: float, name: int, route: list[tuple[int, int]]) -> None:
             rare = 1 - float(graph.idf[name]) / top

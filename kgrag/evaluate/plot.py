@@ -1,0 +1,54 @@
+"""The table as a picture: bars of recall@5 for every set and row, with their intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+MEASURE = "recall@5"
+_WIDTH, _HEIGHT = 1.6, 4.2
+"""Inches: of a set's group of bars for each six rows, and of the picture."""
+
+
+def plot(report: dict[str, Any], folder: Path) -> list[Path]:
+    """Draw ``recall.svg`` and ``recall.png`` into ``folder``, which is made; gives their paths.
+
+    Args:
+        report: the table, with "sets"; a row that a set does not have leaves a gap there.
+
+    Raises:
+        ImportError: matplotlib, of the extra ``bench``, is not installed.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "kgrag"  # the same table gives the same file
+    from matplotlib import pyplot
+
+    sets = report["sets"]
+    rows = list(dict.fromkeys(row for part in sets.values() for row in part["rows"]))
+    figure, axes = pyplot.subplots(figsize=(2 + _WIDTH * len(sets) * max(1, len(rows) / 6), _HEIGHT))
+    colours = pyplot.get_cmap("tab20")
+    width = 0.84 / len(rows)
+    for number, row in enumerate(rows):
+        places, heights, errors = [], [], []
+        for group, part in enumerate(sets.values()):
+            if row in part["rows"]:
+                measure = part["rows"][row][MEASURE]
+                places.append(group + (number - (len(rows) - 1) / 2) * width)
+                heights.append(100 * measure["value"])
+                errors.append([100 * (measure["value"] - measure["low"]), 100 * (measure["high"] - measure["value"])])
+        error = list(zip(*errors, strict=True))
+        axes.bar(places, heights, width, yerr=error, label=row, color=colours(number % 20), error_kw={"linewidth": 0.7})
+    axes.set_xticks(range(len(sets)), list(sets))
+    axes.set_ylim(0, 105)
+    axes.set_ylabel(f"{MEASURE}, 95 % intervals")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = [folder / "recall.svg", folder / "recall.png"]
+    for path in drawn:
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(path, bbox_inches="tight", dpi=160, metadata=metadata)
+    pyplot.close(figure)
+    return drawn

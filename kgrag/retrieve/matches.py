@@ -1,0 +1,132 @@
+"""Candidates and the question, sentence by sentence: who says what of whom, and in which words of the question.
+
+A passage answers by a sentence, not as a whole: what counts is the one sentence that names the next thing and has the
+words that ask for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from indices.bm25 import search_tokens
+from kgrag.retrieve.candidates import Candidates, Indices
+
+Column = NDArray[np.float32]
+MENTION = 0.05
+"""What a sentence's naming a candidate counts for when it has no word of the question: little, but more than nothing."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What is known of ``n`` candidates with ``s`` sentences, for a question of ``t`` distinct words.
+
+    ``owner``: (s,) the candidate that each sentence is of. ``words``: (s, t), whether the sentence, or its passage's
+    title, has the word. ``names``: (s, n), whether it names what another candidate is about. ``title``: (n,),
+    candidates of equal number have the same title. ``weight``: (t,) inverse document frequencies of the words that
+    are in no name of the question, scaled to add up to 1, and 0 for the others. ``shared``: (n, n), in [0, 1], how rare
+    the rarest name is that two candidates have in common and the question does not. ``alike``: (n, n), cosines
+    between candidates. ``asked``: (n,), their cosines with the question; both 0 where vectors were not asked.
+    """
+
+    owner: NDArray[np.int32]
+    words: NDArray[np.bool_]
+    names: NDArray[np.bool_]
+    title: NDArray[np.int32]
+    weight: Column
+    shared: Column
+    alike: Column
+    asked: Column
+
+    @staticmethod
+    def none() -> Matches:
+        """Of no candidates, for a question without words."""
+        square, line = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
+        numbers, marks = np.zeros(0, np.int32), np.zeros((0, 0), bool)
+        return Matches(numbers, marks, marks, numbers, line, square, square, line)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Every field by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def best_sentence(self, values: Column) -> Column:
+        """(n, ...): for each candidate the greatest of its sentences' ``values`` (s, ...), which are 0 or more."""
+        best = np.zeros((len(self.title), *values.shape[1:]), np.float32)
+        np.maximum.at(best, self.owner, values)
+        return best
+
+    def covered(self) -> Column:
+        """(n, t): 1 for each word that a sentence of the candidate has, else 0."""
+        return self.best_sentence(self.words.astype(np.float32))
+
+    def bridges(self) -> Column:
+        """(n, n): how well the first's best sentence that names the second has the words of the question, in [0, 1.05]."""
+        said = MENTION + self.words @ self.weight
+        return self.best_sentence((self.names * said[:, None]).astype(np.float32))
+
+
+def match(question: str, found: Candidates, indices: Indices) -> Matches:
+    """Lay the candidates beside the question and beside one another.
+
+    Args:
+        question: as it was asked.
+        found: its candidates; parts that it went without say nothing here either.
+        indices: of one store.
+    """
+    graph, rows = indices.graph, found.rows
+    words = list(dict.fromkeys(search_tokens(question)))
+    named = {word for name in found.linked for word in search_tokens(graph.names[int(name)])}
+    weight = np.array([0.0 if word in named else indices.words.idf(word) for word in words], np.float32)
+    total = float(weight.sum())
+    ties, titles = graph.ties[rows], graph.titles[rows]
+    title = _groups(titles)
+    with_sentences = "sentences" in found.parts
+    seen = indices.sentences.of(rows, words) if with_sentences else indices.sentences.of(rows[:0], words)
+    said = seen.words if "words" in found.parts else np.zeros_like(seen.words)
+    names = np.zeros((len(seen.owner), len(rows)), bool)
+    if "graph" in found.parts and len(rows):
+        ones = np.ones(len(seen.names), np.float32)
+        spoken = sparse.csr_array((ones, seen.names, seen.begin), shape=(len(names), len(graph.names)))
+        names = np.asarray((spoken @ titles.T).todense()) > 0
+        names &= title[seen.owner][:, None] != title[None]
+    known = not np.isnan(found.cosine).any() and len(rows) > 0
+    vectors = indices.vectors.vectors(rows) if known else np.zeros((len(rows), 1), np.float32)
+    return Matches(
+        owner=seen.owner,
+        words=said,
+        names=names,
+        title=title,
+        weight=weight / total if total > 0 else weight,
+        shared=_shared(ties, graph.idf, found) if "graph" in found.parts else np.zeros((len(rows),) * 2, np.float32),
+        alike=np.asarray(vectors @ vectors.T, np.float32),
+        asked=found.cosine if known else np.zeros(len(rows), np.float32),
+    )
+
+
+def _groups(titles: sparse.csr_array) -> NDArray[np.int32]:
+    """A number for each row of a matrix; equal rows have equal numbers."""
+    seen: dict[bytes, int] = {}
+    spans = zip(titles.indptr[:-1].tolist(), titles.indptr[1:].tolist(), strict=True)
+    own = [titles.indices[start:end].tobytes() for start, end in spans]
+    return np.array([seen.setdefault(each, len(seen)) for each in own], np.int32)
+
+
+def _shared(ties: sparse.csr_array, idf: Column, found: Candidates) -> Column:
+    count = ties.shape[0]
+    shared = np.zeros((count, count), np.float32)
+    row_of = np.repeat(np.arange(count), np.diff(ties.indptr))
+    order = np.lexsort((row_of, ties.indices))
+    columns, row_of = ties.indices[order], row_of[order]
+    starts = np.flatnonzero(np.append(True, columns[1:] != columns[:-1])) if len(columns) else np.zeros(0, int)
+    ends = np.append(starts[1:], len(columns))
+    several = (ends - starts > 1) & ~np.isin(columns[starts], list(found.linked))
+    starts, ends = starts[several], ends[several]
+    rarity = idf[columns[starts]]
+    for place in np.argsort(rarity, kind="stable"):  # the rarest is written last
+        holders = row_of[starts[place] : ends[place]]
+        shared[np.ix_(holders, holders)] = rarity[place]
+    np.fill_diagonal(shared, 0)
+    return shared / np.float32(max(1.0, float(idf.max(initial=0))))

@@ -1,0 +1,62 @@
+"""Millions of short strings without millions of objects: one run of UTF-8 bytes, and where each string begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 65536
+
+
+class Strings(Sequence[str]):
+    """A sequence of strings over two arrays, which may be memory-mapped; equal to any sequence of the same strings.
+
+    Args:
+        blob: the strings in UTF-8, one after the other.
+        offsets: (strings + 1,), where each begins, and where the last one ends.
+    """
+
+    def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+        self.blob, self.offsets = blob, offsets
+
+    @staticmethod
+    def of(strings: Iterable[str]) -> Strings:
+        """Pack ``strings``."""
+        pieces: list[NDArray[np.uint8]] = [np.zeros(0, np.uint8)]
+        lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
+        rest = iter(strings)
+        while chunk := [text.encode() for text in islice(rest, CHUNK)]:
+            pieces.append(np.frombuffer(b"".join(chunk), np.uint8))
+            lengths.append(np.fromiter(map(len, chunk), np.int64, len(chunk)))
+        return Strings(np.concatenate(pieces), np.cumsum(np.concatenate(lengths)))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        """One string, or the list of a slice's.
+
+        Raises:
+            IndexError: there is none at ``place``.
+        """
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        number = place + len(self) if place < 0 else place
+        if not 0 <= number < len(self):
+            raise IndexError(f"Expected a place among {len(self)} strings, found {place}.")
+        return self.blob[self.offsets[number] : self.offsets[number + 1]].tobytes().decode()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Strings):
+            return np.array_equal(self.offsets, other.offsets) and np.array_equal(self.blob, other.blob)
+        return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]

@@ -1,0 +1,126 @@
+"""The made-up corpus has a real one's frequencies, and what is measured on it is what it says."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import damage
+
+from graphs.sqlite import SQLiteGraph
+from kgrag.errors import UsageError
+from kgrag.evaluate.corpus import Article, Corpus, Growth, word
+from kgrag.evaluate.scale import GROWING, asked, draw, fill, growth, memory, on_disk, topical
+from kgrag.scale_cli import _count, _measured
+from kgrag.text import key
+from kgrag.types import Hit, Passage, Question
+
+
+@pytest.fixture(scope="module")
+def articles() -> list[Article]:
+    return list(Corpus(3).articles(3000))
+
+
+def test_the_same_seed_gives_the_same_corpus_and_a_larger_one_begins_with_it(articles: list[Article]) -> None:
+    assert list(Corpus(3).articles(200)) == articles[:200]
+    in_parts = Corpus(3)
+    assert [*in_parts.articles(50), *in_parts.articles(150)] == articles[:200]
+    assert next(Corpus(4).articles(1)) != articles[0]
+
+
+def test_names_stand_where_they_are_said_to_and_facts_are_stated(articles: list[Article]) -> None:
+    for article in articles[:500]:
+        text = article.document.text
+        assert all(text[start:end] == name for start, end, name, _ in article.spans)
+        for _, other, start, end in article.facts:
+            assert other in text[start:end] and text[start:end].rstrip()[-1] in ".。"
+            assert not text[:start] or text[:start].rstrip()[-1] in ".。"
+        extraction = article.extraction()
+        assert extraction.passages[0].text == text
+        assert {t.object for t in extraction.triples} == {key(other) for _, other, _, _ in article.facts}
+    languages = Counter(article.document.lang for article in articles)
+    assert 0.07 < languages["zh"] / len(articles) < 0.13
+    titles = Counter(key(article.document.title) for article in articles)
+    assert len(titles) > 0.99 * len(articles)
+
+
+def test_frequencies_are_those_of_zipf_and_of_heaps(articles: list[Article]) -> None:
+    """Of 2WikiMultihopQA: 83 % of names occur once, 10.6 names a passage, 0.59 distinct ones each."""
+    uses: Counter[str] = Counter()
+    distinct = []
+    for article in articles:
+        uses.update({key(name) for _, _, name, kind in article.spans if kind != "DATE"})
+        distinct.append(len(uses))
+    assert 0.8 < sum(count == 1 for count in uses.values()) / len(uses) < 0.92
+    assert 9 < sum(uses.values()) / len(articles) < 12
+    heaps = np.polyfit(np.log(np.arange(100, 3000)), np.log(distinct[100:]), 1)[0]
+    assert 0.75 < heaps < 1
+    words = Counter(w for a in articles if a.document.lang == "en" for w in a.document.text.split() if w.islower())
+    ranked = [count for _, count in words.most_common(1000)][30:]
+    assert -1.4 < np.polyfit(np.log(np.arange(31, 31 + len(ranked))), np.log(ranked), 1)[0] < -0.7
+
+
+def test_a_process_without_discount_and_strength_repeats_its_first_name() -> None:
+    one = Growth(0, discount=0.0, strength=1e-9)
+    assert {one.draw() for _ in range(50)} == {0}
+    assert len({word(number) for number in range(5000)}) == 5000
+
+
+def test_questions_have_their_gold(articles: list[Article]) -> None:
+    corpus = Corpus(3)
+    for _ in corpus.articles(3000):
+        pass
+    questions = corpus.questions(40)
+    assert questions == corpus.questions(40)
+    by_id = {article.document.id: article for article in articles}
+    for question in questions:
+        film = by_id[question.gold[0]]
+        assert film.document.title in question.text
+        assert len(question.gold) == (2 if question.type == "2 hops" else 1)
+        if len(question.gold) == 2:
+            director = next(other for what, other, _, _ in film.facts if what == "director")
+            assert by_id[question.gold[1]].document.title == director
+
+
+def test_a_store_is_filled_and_measured(tmp_path: Path) -> None:
+    graph = SQLiteGraph(tmp_path / "store" / "graph.db")
+    assert fill(graph, Corpus(0), 120, 16) > 0
+    assert graph.passage_count() == len(list(graph.documents())) == 120
+    assert graph.generation == 1  # one transaction
+    vectors = graph.embeddings()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(vectors, next(topical(16))[:120])
+    graph.close()
+    assert damage(tmp_path / "store" / "graph.db") == []
+    assert on_disk(tmp_path) > 0 and memory()["peak GB"] > 0
+
+
+class Finds:
+    """A retriever that finds one document."""
+
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        """Always ``a``."""
+        return [Hit(Passage("a#0001", "a", "A.", 0, 2), "A", "a", 1.0, 1)]
+
+
+def test_what_is_asked_is_scored_and_growth_is_a_slope(tmp_path: Path) -> None:
+    figures = asked(Finds(), [Question("1", "?", (), ("a",)), Question("2", "?", (), ("a", "b"))])
+    assert figures["recall@5"] == 0.75 and 0 <= figures["p50 ms"] <= figures["p95 ms"]
+    reports = [{"passages": n, **dict.fromkeys(GROWING, 3.0 * n**0.5)} for n in (100, 10_000, 1_000_000)]
+    assert growth(reports) == {name: pytest.approx(0.5) for name in GROWING}
+    pytest.importorskip("matplotlib")
+    draw(reports, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_sizes_are_read_and_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+    assert [_count(size) for size in ("10k", " 1M", "7")] == [10_000, 1_000_000, 7]
+    for wrong in ("", "k", "ten", "0", "-3k"):
+        with pytest.raises(UsageError, match="Expected --sizes"):
+            _count(wrong)
+    kept = {"settings": {"documents": 7, "seed": 0, "real": 10_000, "more": 1000, "questions": 200}, "passages": 7}
+    (tmp_path / "7.json").write_text(json.dumps(kept))
+    assert _measured(tmp_path, 7, 0) == kept
