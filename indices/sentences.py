@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indices.bm25 import search_tokens
-from kgrag.arrays import Arrays, load_arrays, save_arrays
+from kgrag.arrays import Arrays, load_arrays, save_arrays, spread
 from kgrag.text import sentences
 
 Ints = NDArray[np.int32]
@@ -125,14 +125,6 @@ class SentenceBuilder:
             np.array(self._name_begin, np.int64),
             np.array(self._names, np.int32),
         )
-
-
-def spread(begin: NDArray[np.int64], nodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For all that is listed under ``nodes``: the place of the node among them, and the place in the list."""
-    first = begin[nodes].astype(np.int64)
-    count = begin[nodes + 1] - first
-    before = np.cumsum(count) - count
-    return np.repeat(np.arange(len(nodes)), count), np.arange(int(count.sum())) + np.repeat(first - before, count)
 
 
 @lru_cache(maxsize=1 << 17)

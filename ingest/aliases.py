@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from graphs.gazetteer import spoken_forms
+from graphs.gazetteer import spoken_forms, without_bracket
 from ingest.names import VALUES, Name
 from kgrag.text import key, sentences, tokens
 from kgrag.types import Document
@@ -95,7 +95,7 @@ def _bracketed(title: str, head: str) -> list[str]:
 
 def _opening(title: str, first: str, at: int, names: Sequence[Name]) -> list[str]:
     """The name that the first sentence begins with, if it is the title's subject; and what it is "known as"."""
-    bare = spoken_forms(title)[1] if len(spoken_forms(title)) > 1 else title
+    bare = without_bracket(title)
     wanted = _words(title)
     begins = key(first).startswith((key(bare), f"the {key(bare)}"))
     found = []
@@ -103,7 +103,8 @@ def _opening(title: str, first: str, at: int, names: Sequence[Name]) -> list[str
     opening = names[0] if names and names[0].start - at <= 5 else None
     if opening is not None and not begins and _IS.search(first):
         words = _words(opening.text)
-        shared = len(words & wanted) / max(1, min(len(words), len(wanted)))
+        forms = [_words(form) for form in spoken_forms(title)]
+        shared = max(len(words & form) / max(1, min(len(words), len(form))) for form in forms)
         said = any(_CALLED.search(first[: n.start - at]) and key(n.text) == key(bare) for n in names)
         if said or (shared >= 0.5 and len(tokens(opening.text)) > 1):
             subject = True

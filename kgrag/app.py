@@ -213,7 +213,7 @@ class App:
             return kept
 
         explainer = Explainer(indices.graph, passages, titles, self.graph.triples_in)
-        return HybridRetriever(rows, sources, passages, indices, self.embedder, Ranker.load(), explainer)
+        return HybridRetriever(rows, sources, passages, indices, self.embedder, Ranker.load, explainer)
 
     @cached_property
     def graph_reader(self) -> GraphReader:

@@ -19,6 +19,7 @@ from graphs.gazetteer import Gazetteer, spoken_forms, without_bracket
 from graphs.sqlite import SQLiteGraph
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best, search_tokens
+from indices.sentences import SentenceBuilder, SentenceIndex
 from indices.vectors import VectorIndex
 from kgrag.files import replaced
 from kgrag.retrieve.candidates import FUSION, Indices, reciprocal_rank_fusion
@@ -562,3 +563,41 @@ def test_a_file_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "ordinary").touch()
     assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_title_is_found_within_a_longer_name() -> None:
+    names = ["abdulaziz", "bayezid ii", "oxford", "sultan bayezid ii", "university of oxford"]
+    titles = np.array([True, True, True, False, True])
+    text = "Sultan Bayezid II met Sultan Abdülaziz at the University of Oxford."
+
+    def found(gazetteer: Gazetteer) -> list[str]:
+        return [names[name.name] for name in gazetteer.find(text)]
+
+    assert found(Gazetteer(names)) == ["sultan bayezid ii", "abdulaziz", "university of oxford"]
+    # within a name that is a title itself nothing more is looked for
+    inside = found(Gazetteer(names, titles=titles))
+    assert sorted(inside) == ["abdulaziz", "bayezid ii", "sultan bayezid ii", "university of oxford"]
+
+
+def test_sentences_know_their_words_and_names(tmp_path: Path) -> None:
+    builder = SentenceBuilder()
+    builder.add("First", "Ada met Byron. He wrote verses.", [(4, 0, 3), (7, 8, 13)])
+    builder.add("Empty", "", [])
+    builder.add("Last thing", "Nobody wrote.", [(4, 0, 6)])
+    builder.done().save(tmp_path / "s")
+    index = SentenceIndex.load(tmp_path / "s")
+    assert len(index) == 3
+    seen = index.of(np.array([2, 0, 1]), search_tokens("wrote verses thing byron unknown"))
+    assert seen.owner.tolist() == [0, 0, 1, 1, 1, 2]
+    assert seen.words.astype(int).tolist() == [
+        [0, 0, 1, 0, 0],  # the title itself
+        [1, 0, 1, 0, 0],  # the title's word counts for each sentence
+        [0, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0],
+        [1, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0],
+    ]
+    named = [seen.names[a:b].tolist() for a, b in zip(seen.begin, seen.begin[1:], strict=False)]
+    assert named == [[], [4], [], [4, 7], [], []]
+    nothing = index.of(np.zeros(0, np.int64), [])
+    assert nothing.words.shape == (0, 0) and not len(nothing.owner)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.adjacency import Adjacency
+from graphs.adjacency import Adjacency, Neighbourhood
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best
 from indices.sentences import SentenceIndex
@@ -42,6 +42,7 @@ class Candidates:
 
     ``linked``: names found in the question, column -> idf. ``walks``: (rows, len(WALKS)). ``fused`` is reciprocal
     rank fusion of words and vectors over the whole store's best; ``cosine`` is NaN where vectors were not asked.
+    ``near``: the rows' names.
     """
 
     rows: Rows
@@ -51,6 +52,7 @@ class Candidates:
     fused: NDArray[np.float32]
     walks: NDArray[np.float32]
     seeds: Rows
+    near: Neighbourhood
     parts: frozenset[str] = frozenset(PARTS)
 
 
@@ -90,6 +92,7 @@ def gather(
         fused=np.array([fusion.get(int(row), 0.0) for row in rows], np.float32),
         walks=walks[rows],
         seeds=fused_rows[:3],
+        near=graph.among(rows),
         parts=parts,
     )
 

@@ -45,10 +45,9 @@ def features(
 
     linked = np.array(sorted(found.linked), np.int64)
     idf = np.array([found.linked[int(name)] for name in linked], np.float32)
-    ties = graph.ties[rows]
-    titles = graph.titles[rows]
-    in_title = np.asarray(titles[:, linked].toarray() > 0) if len(linked) else np.zeros((len(rows), 0), bool)
-    in_text = np.asarray(ties[:, linked].toarray() > 0) if len(linked) else np.zeros((len(rows), 0), bool)
+    near = found.near
+    ties, titles = near.ties, near.titles
+    in_title, in_text = near.having(titles, linked), near.having(ties, linked)
     columns["title asked"] = (in_title * idf).max(axis=1, initial=0) / (idf.max() if len(idf) else 1)
     columns["names covered"] = _share(in_text, idf)
     columns["names linked"] = np.full(len(rows), min(len(linked), 6), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ class HybridRetriever:
         passages: gives the passages of index rows, in their order.
         indices: built from the same rows.
         embedder: for questions in a language it knows; others are found by words and names alone.
-        ranker: orders the candidates.
+        ranker: gives what orders the candidates, when it is first needed: who trains a ranker has none yet.
         explainer: finds the paths that lead to a hit.
     """
 
@@ -49,12 +50,16 @@ class HybridRetriever:
         passages: Callable[[Iterable[int]], list[Passage]],
         indices: Indices,
         embedder: Embedder,
-        ranker: Ranker,
+        ranker: Callable[[], Ranker],
         explainer: Explainer,
     ) -> None:
         self.indices = indices
         self._rows, self._titles, self._passages = rows, titles, passages
-        self._embedder, self._ranker, self._explainer = embedder, ranker, explainer
+        self._embedder, self._load, self._explainer = embedder, ranker, explainer
+
+    @cached_property
+    def _ranker(self) -> Ranker:
+        return self._load()
 
     def document_of(self, row: int) -> str:
         """The document that an index row belongs to."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphs.adjacency import Neighbourhood
 from indices.bm25 import search_tokens
 from kgrag.retrieve.candidates import Candidates, Indices
 
@@ -81,28 +82,30 @@ def match(question: str, found: Candidates, indices: Indices) -> Matches:
     named = {word for name in found.linked for word in search_tokens(graph.names[int(name)])}
     weight = np.array([0.0 if word in named else indices.words.idf(word) for word in words], np.float32)
     total = float(weight.sum())
-    ties, titles = graph.ties[rows], graph.titles[rows]
-    title = _groups(titles)
+    near = found.near
+    title = _groups(near.titles)
     with_sentences = "sentences" in found.parts
     seen = indices.sentences.of(rows, words) if with_sentences else indices.sentences.of(rows[:0], words)
     said = seen.words if "words" in found.parts else np.zeros_like(seen.words)
     names = np.zeros((len(seen.owner), len(rows)), bool)
     if "graph" in found.parts and len(rows):
-        ones = np.ones(len(seen.names), np.float32)
-        spoken = sparse.csr_array((ones, seen.names, seen.begin), shape=(len(names), len(graph.names)))
-        names = np.asarray((spoken @ titles.T).todense()) > 0
+        known = np.isin(seen.names, near.names)
+        before = np.concatenate([[0], np.cumsum(known)])[seen.begin]
+        columns = np.searchsorted(near.names, seen.names[known])
+        spoken = sparse.csr_array((np.ones(len(columns), np.float32), columns, before), (len(names), len(near.names)))
+        names = np.asarray((spoken @ near.titles.T).todense()) > 0
         names &= title[seen.owner][:, None] != title[None]
-    known = not np.isnan(found.cosine).any() and len(rows) > 0
-    vectors = indices.vectors.vectors(rows) if known else np.zeros((len(rows), 1), np.float32)
+    asked = not np.isnan(found.cosine).any() and len(rows) > 0
+    vectors = indices.vectors.vectors(rows) if asked else np.zeros((len(rows), 1), np.float32)
     return Matches(
         owner=seen.owner,
         words=said,
         names=names,
         title=title,
         weight=weight / total if total > 0 else weight,
-        shared=_shared(ties, graph.idf, found) if "graph" in found.parts else np.zeros((len(rows),) * 2, np.float32),
+        shared=_shared(near, graph.idf, found) if "graph" in found.parts else np.zeros((len(rows),) * 2, np.float32),
         alike=np.asarray(vectors @ vectors.T, np.float32),
-        asked=found.cosine if known else np.zeros(len(rows), np.float32),
+        asked=found.cosine if asked else np.zeros(len(rows), np.float32),
     )
 
 
@@ -114,12 +117,12 @@ def _groups(titles: sparse.csr_array) -> NDArray[np.int32]:
     return np.array([seen.setdefault(each, len(seen)) for each in own], np.int32)
 
 
-def _shared(ties: sparse.csr_array, idf: Column, found: Candidates) -> Column:
-    count = ties.shape[0]
-    shared = np.zeros((count, count), np.float32)
-    row_of = np.repeat(np.arange(count), np.diff(ties.indptr))
+def _shared(near: Neighbourhood, idf: Column, found: Candidates) -> Column:
+    ties = near.ties
+    shared = np.zeros((ties.shape[0],) * 2, np.float32)
+    row_of = np.repeat(np.arange(ties.shape[0]), np.diff(ties.indptr))
     order = np.lexsort((row_of, ties.indices))
-    columns, row_of = ties.indices[order], row_of[order]
+    columns, row_of = near.names[ties.indices[order]], row_of[order]
     starts = np.flatnonzero(np.append(True, columns[1:] != columns[:-1])) if len(columns) else np.zeros(0, int)
     ends = np.append(starts[1:], len(columns))
     several = (ends - starts > 1) & ~np.isin(columns[starts], list(found.linked))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrag.errors import ModelError
 from kgrag.retrieve.candidates import Candidates, Indices
 from kgrag.retrieve.context import context
 from kgrag.retrieve.features import features
@@ -46,7 +47,15 @@ class Ranker:
 
     @staticmethod
     def load(path: Path | None = None) -> Ranker:
-        """Read a ranker from JSON: the one that comes with the program, or ``path``."""
+        """Read a ranker from JSON: the one that comes with the program, or ``path``.
+
+        Raises:
+            ModelError: it is of an older program.
+        """
         text = path.read_text("utf-8") if path else (files("kgrag") / "data" / "ranker.json").read_text("utf-8")
         data = json.loads(text)
+        if "second" not in data:
+            raise ModelError(
+                "Expected a ranker of two orders, found one of an older program: remake it with `make ranker`."
+            )
         return Ranker(Trees.of(data["first"]), Trees.of(data["second"]), tuple(data.get("trained_on", ())))
