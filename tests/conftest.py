@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shell import Shell
 
 ROOT = Path(__file__).parent.parent
 FILES = ("en/ada-lovelace.md", "en/lord-byron.md", "en/harvard-mark-i.md", "en/howard-aiken.md", "zh/hua-luogeng.md")
@@ -31,3 +32,9 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(small_store: Path, tmp_path: Path) -> Path:
     """A copy of the small store."""
     return Path(shutil.copytree(small_store, tmp_path / "store"))
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    """The program in this process."""
+    return Shell(capsys)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shell import Shell
 
 from kgrag.cli import app, run
 from kgrag.errors import ReadError, UsageError
@@ -168,23 +169,6 @@ def gzipped(text: str) -> bytes:
     import gzip
 
     return gzip.compress(text.encode())
-
-
-class Shell:
-    """The program in this process."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-
-    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
-        code = run(lambda: app([str(a) for a in arguments], prog_name="kgrag"))
-        out, err = self._capture.readouterr()
-        return code, out, err
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
 
 
 @pytest.fixture(scope="module")

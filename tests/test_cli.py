@@ -16,47 +16,22 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from shell import NO_TRACE, Shell
 
 from kgrag import console
 from kgrag.app import App
-from kgrag.cli import app, run
+from kgrag.cli import run
 from kgrag.types import Answer, Citation, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = ROOT / "tests" / "data" / "examples.questions.jsonl"
-NO_TRACE = ("Traceback", "Warning", "site-packages")
 
 
 def kgrag(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own, as a shell runs it."""
     command = [sys.executable, "-m", "kgrag", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, **options)
-
-
-class Shell:
-    """The program in this process: exit code, output and errors of each command."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-
-    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
-        code = run(lambda: app([str(a) for a in arguments], prog_name="kgrag"))
-        out, err = self._capture.readouterr()
-        return code, out, err
-
-    def fails(self, code: int, *arguments: str | Path) -> str:
-        """The one sentence that a command ends with."""
-        found, out, err = self(*arguments)
-        assert found == code, (out, err)
-        assert not any(mark in err for mark in NO_TRACE)
-        (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        return line
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
 
 
 def triple() -> Triple:
