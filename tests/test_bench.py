@@ -13,10 +13,7 @@ from kgrag.evaluate.examples import Example
 from kgrag.evaluate.questions import fingerprint, load_questions
 from kgrag.evaluate.ranking import write
 from kgrag.evaluate.training import train
-from kgrag.retrieve.context import context
-from kgrag.retrieve.matches import Matches
 from kgrag.retrieve.ranker import Ranker
-from kgrag.retrieve.trees import Trees, chances
 from kgrag.types import Answer, Hit, Passage, Question
 
 
@@ -103,58 +100,40 @@ TREES = {
 def test_a_ranker_says_what_it_was_trained_on(tmp_path: Path) -> None:
     path = tmp_path / "ranker.json"
     path.write_text(json.dumps(TREES))
-    with pytest.raises(ModelError, match="make ranker"):
-        Ranker.load(path)  # of one order, as they once were
-    orders = {"first": TREES, "second": TREES}
-    path.write_text(json.dumps(orders))
     assert Ranker.load(path).trained_on == ()  # a file may not say
-    path.write_text(json.dumps(orders | {"trained_on": ["0123456789ab"]}))
+    path.write_text(json.dumps(TREES | {"trained_on": ["0123456789ab"]}))
     assert Ranker.load(path).trained_on == ("0123456789ab",)
     file = tmp_path / "questions.jsonl"
     file.write_bytes(b"abc")
     assert fingerprint(file) == "ba7816bf8f01"  # the first digits of sha256("abc"), FIPS 180-2
 
 
-def example(random: np.random.Generator) -> Example:
-    """Twenty candidates, of which the one with the greatest second feature is gold."""
-    rows = random.random((20, 3)).astype(np.float32)
-    square = random.random((20, 20)).astype(np.float32)
-    matches = Matches(
-        owner=np.arange(20, dtype=np.int32),
-        words=random.random((20, 4)) > 0.5,
-        names=random.random((20, 20)) > 0.9,
-        title=np.arange(20, dtype=np.int32),
-        weight=np.full(4, 0.25, np.float32),
-        shared=square,
-        alike=square @ square.T,
-        asked=square[0],
-    )
-    return Example(rows, tuple(map(str, range(20))), (str(int(rows[:, 1].argmax())),), {}, matches)
-
-
-def test_trees_are_walked_as_they_were_written() -> None:
-    trees = Trees.of(TREES)
+def test_trees_are_walked_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "ranker.json"
+    path.write_text(json.dumps(TREES))
+    ranker = Ranker.load(path)
     rows = np.array([[0.5, 9], [0.6, 2], [0.6, 2.1]], np.float32)
-    assert trees.score(["a", "b"], rows).tolist() == [11.0, 12.0, 13.0]
-    assert trees.score(["a", "b"], rows[:0]).tolist() == []
+    assert ranker.score(["a", "b"], rows).tolist() == [11.0, 12.0, 13.0]
+    assert ranker.score(["a", "b"], rows[:0]).tolist() == []
     with pytest.raises(ModelError, match="make ranker"):
-        trees.score(["b", "a"], rows)
+        ranker.score(["b", "a"], rows)
 
 
 def test_a_trained_ranker_scores_as_its_trainer_does(tmp_path: Path) -> None:
-    """The file holds both orders; the second needs what the first says, and numpy alone gives what LightGBM does."""
     random = np.random.default_rng(0)
-    sets = {name: [example(random) for _ in range(40)] for name in ("one", "two")}
+    sets = {}
+    for name in ("one", "two"):
+        group = []
+        for _ in range(40):
+            rows = random.random((20, 3)).astype(np.float32)
+            gold = int(rows[:, 1].argmax())
+            group.append(Example(rows, tuple(map(str, range(20))), (str(gold),), {}))
+        sets[name] = group
     write(tmp_path / "r.json", ["a", "b", "c"], sets, ["0123456789ab"])
-    ranker = Ranker.load(tmp_path / "r.json")
-    assert ranker.trained_on == ("0123456789ab",)
-    model = train(list(sets.values()))
-    asked = example(random)
-    first = ranker.first.score(["a", "b", "c"], asked.rows)
-    assert asked.matches is not None
-    more, beside = context(asked.matches, chances(first))
-    ours = ranker.second.score(["a", "b", "c", *more], np.hstack([asked.rows, beside]))
-    assert np.allclose(ours, model.score(asked), atol=1e-3)
-    rows = asked.rows
+    assert Ranker.load(tmp_path / "r.json").trained_on == ("0123456789ab",)
+    booster = train(list(sets.values()))
+    rows = random.random((50, 3)).astype(np.float32)
+    ours = Ranker.load(tmp_path / "r.json").score(["a", "b", "c"], rows)
+    assert np.allclose(ours, booster.predict(rows, raw_score=True), atol=1e-3)
     best = [ours[i] for i in np.argsort(rows[:, 1])]
     assert np.mean(best[-5:]) > np.mean(best[:5])

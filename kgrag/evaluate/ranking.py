@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kgrag.evaluate.examples import Example
 from kgrag.evaluate.metrics import recall_at
 from kgrag.evaluate.statistics import interval
-from kgrag.evaluate.training import Model, as_json, train
+from kgrag.evaluate.training import as_json, train
 from kgrag.evaluate.trec import Ranking, documents
 from kgrag.files import replaced
 
@@ -98,11 +98,11 @@ def left_out(sets: dict[str, list[Example]], tick: Tick = lambda: None) -> dict[
     return out
 
 
-def _scored(model: Model, example: Example) -> list[tuple[str, float]]:
+def _scored(model: Any, example: Example) -> list[tuple[str, float]]:
     if not len(example.rows):
         return []
-    # equal scores go as in `HybridRetriever.retrieve`
+    # raw scores: as probabilities those near 1 would fall together; equal ones go as in `HybridRetriever.retrieve`
     walked = [np.nan_to_num(values) for name, values in example.alone.items() if name.startswith("walk ")]
     ties = [np.sum(walked, axis=0)] if walked else []
     ties += [np.nan_to_num(example.alone["RRF"])] if "RRF" in example.alone else []
-    return ranked(example, model.score(example), *ties)
+    return ranked(example, model.predict(example.rows, raw_score=True), *ties)

@@ -19,9 +19,9 @@ Rows = NDArray[np.int64]
 FUSION = 60
 """The constant of reciprocal rank fusion (Cormack et al. 2009)."""
 WALKS = ("names", "names+1", "names+3", "far")
-PARTS = ("words", "vectors", "graph", "sentences", "context")
+PARTS = ("words", "vectors", "graph", "sentences")
 """What finds candidates and describes them; a bench takes one away to see what it gives. ``sentences``: what single
-sentences say; ``context``: the second ordering, beside the best of the first."""
+sentences say."""
 NARROW, WIDE = 20, 30
 
 

@@ -1,4 +1,4 @@
-"""What is known of each candidate by itself, relative to the question's best, so that it means the same in any corpus."""
+"""What is known of each candidate, relative to the question's best, so that it means the same in any corpus."""
 
 from __future__ import annotations
 

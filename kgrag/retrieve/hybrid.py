@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from kgrag.errors import UsageError
 from kgrag.protocols import Embedder, Matrix
 from kgrag.retrieve.candidates import WALKS, Candidates, Indices, gather
-from kgrag.retrieve.features import inverse_rank
+from kgrag.retrieve.features import features, inverse_rank
+from kgrag.retrieve.matches import match
 from kgrag.retrieve.paths import Explainer
 from kgrag.retrieve.ranker import Ranker
 from kgrag.text import language
@@ -79,7 +80,9 @@ class HybridRetriever:
         if not self._rows:
             return []
         found = gather(question, self.vector(question), self.indices)
-        scores = self._ranker.score(question, found, self.indices)
+        matches = match(question, found, self.indices)
+        names, rows = features(question, found, matches, self.indices)
+        scores = self._ranker.score(names, rows) if len(rows) else np.zeros(0)
         # equal scores fall to the walk, then to the row, so that the same input has one ranking
         order = np.lexsort((found.rows, -found.fused, -found.walks.sum(axis=1), -scores))
         best = order[:k]

@@ -6,13 +6,12 @@ words that ask for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphs.adjacency import Neighbourhood
 from indices.bm25 import search_tokens
 from kgrag.retrieve.candidates import Candidates, Indices
 
@@ -26,42 +25,22 @@ class Matches:
     """What is known of ``n`` candidates with ``s`` sentences, for a question of ``t`` distinct words.
 
     ``owner``: (s,) the candidate that each sentence is of. ``words``: (s, t), whether the sentence, or its passage's
-    title, has the word. ``names``: (s, n), whether it names what another candidate is about. ``title``: (n,),
-    candidates of equal number have the same title. ``weight``: (t,) inverse document frequencies of the words that
-    are in no name of the question, scaled to add up to 1, and 0 for the others. ``shared``: (n, n), in [0, 1], how rare
-    the rarest name is that two candidates have in common and the question does not. ``alike``: (n, n), cosines
-    between candidates. ``asked``: (n,), their cosines with the question; both 0 where vectors were not asked.
+    title, has the word. ``names``: (s, n), whether it names what another candidate is about. ``weight``: (t,) inverse
+    document frequencies of the words that are in no name of the question, scaled to add up to 1, and 0 for the others.
+    ``count``: n.
     """
 
     owner: NDArray[np.int32]
     words: NDArray[np.bool_]
     names: NDArray[np.bool_]
-    title: NDArray[np.int32]
     weight: Column
-    shared: Column
-    alike: Column
-    asked: Column
-
-    @staticmethod
-    def none() -> Matches:
-        """Of no candidates, for a question without words."""
-        square, line = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
-        numbers, marks = np.zeros(0, np.int32), np.zeros((0, 0), bool)
-        return Matches(numbers, marks, marks, numbers, line, square, square, line)
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Every field by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    count: int
 
     def best_sentence(self, values: Column) -> Column:
         """(n, ...): for each candidate the greatest of its sentences' ``values`` (s, ...), which are 0 or more."""
-        best = np.zeros((len(self.title), *values.shape[1:]), np.float32)
+        best = np.zeros((self.count, *values.shape[1:]), np.float32)
         np.maximum.at(best, self.owner, values)
         return best
-
-    def covered(self) -> Column:
-        """(n, t): 1 for each word that a sentence of the candidate has, else 0."""
-        return self.best_sentence(self.words.astype(np.float32))
 
     def bridges(self) -> Column:
         """(n, n): how well the first's best sentence that names the second has the words of the question, in [0, 1.05]."""
@@ -70,7 +49,7 @@ class Matches:
 
 
 def match(question: str, found: Candidates, indices: Indices) -> Matches:
-    """Lay the candidates beside the question and beside one another.
+    """Lay the candidates' sentences beside the question and the candidates.
 
     Args:
         question: as it was asked.
@@ -95,18 +74,7 @@ def match(question: str, found: Candidates, indices: Indices) -> Matches:
         spoken = sparse.csr_array((np.ones(len(columns), np.float32), columns, before), (len(names), len(near.names)))
         names = np.asarray((spoken @ near.titles.T).todense()) > 0
         names &= title[seen.owner][:, None] != title[None]
-    asked = not np.isnan(found.cosine).any() and len(rows) > 0
-    vectors = indices.vectors.vectors(rows) if asked else np.zeros((len(rows), 1), np.float32)
-    return Matches(
-        owner=seen.owner,
-        words=said,
-        names=names,
-        title=title,
-        weight=weight / total if total > 0 else weight,
-        shared=_shared(near, graph.idf, found) if "graph" in found.parts else np.zeros((len(rows),) * 2, np.float32),
-        alike=np.asarray(vectors @ vectors.T, np.float32),
-        asked=found.cosine if asked else np.zeros(len(rows), np.float32),
-    )
+    return Matches(seen.owner, said, names, weight / total if total > 0 else weight, len(rows))
 
 
 def _groups(titles: sparse.csr_array) -> NDArray[np.int32]:
@@ -115,21 +83,3 @@ def _groups(titles: sparse.csr_array) -> NDArray[np.int32]:
     spans = zip(titles.indptr[:-1].tolist(), titles.indptr[1:].tolist(), strict=True)
     own = [titles.indices[start:end].tobytes() for start, end in spans]
     return np.array([seen.setdefault(each, len(seen)) for each in own], np.int32)
-
-
-def _shared(near: Neighbourhood, idf: Column, found: Candidates) -> Column:
-    ties = near.ties
-    shared = np.zeros((ties.shape[0],) * 2, np.float32)
-    row_of = np.repeat(np.arange(ties.shape[0]), np.diff(ties.indptr))
-    order = np.lexsort((row_of, ties.indices))
-    columns, row_of = near.names[ties.indices[order]], row_of[order]
-    starts = np.flatnonzero(np.append(True, columns[1:] != columns[:-1])) if len(columns) else np.zeros(0, int)
-    ends = np.append(starts[1:], len(columns))
-    several = (ends - starts > 1) & ~np.isin(columns[starts], list(found.linked))
-    starts, ends = starts[several], ends[several]
-    rarity = idf[columns[starts]]
-    for place in np.argsort(rarity, kind="stable"):  # the rarest is written last
-        holders = row_of[starts[place] : ends[place]]
-        shared[np.ix_(holders, holders)] = rarity[place]
-    np.fill_diagonal(shared, 0)
-    return shared / np.float32(max(1.0, float(idf.max(initial=0))))

@@ -1,11 +1,12 @@
-"""The ordering: each candidate by itself, then again beside the best of the first order.
+"""The ordering: gradient-boosted trees over relative features, kept as plain JSON and scored with numpy.
 
-Trained by `kgrag.evaluate.ranking`; kept as JSON with the program, or in a file of one's own.
+Trained by `kgrag.evaluate.training` (Friedman 2001, with LightGBM); needs nothing but numpy to run.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,48 +15,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.errors import ModelError
-from kgrag.retrieve.candidates import Candidates, Indices
-from kgrag.retrieve.context import context
-from kgrag.retrieve.features import features
-from kgrag.retrieve.matches import match
-from kgrag.retrieve.trees import Trees, chances
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """Two sets of trees: ``first`` sees the `features` of a candidate, ``second`` its `context` as well.
+    """Trees side by side, all arrays (trees, nodes): in ``feature`` -1 marks a leaf, whose score is ``value``.
 
     ``trained_on``: the fingerprints of the question files it was trained on; none if its file does not say.
     """
 
-    first: Trees
-    second: Trees
+    features: tuple[str, ...]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    value: NDArray[np.float64]
     trained_on: tuple[str, ...] = ()
 
-    def score(self, question: str, found: Candidates, indices: Indices) -> NDArray[np.float64]:
-        """(candidates,): the logarithm of the odds that each is evidence; higher is better.
+    def score(self, names: Sequence[str], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(candidates,): higher is better.
+
+        Args:
+            names: of the features; must be those it was trained on.
+            rows: (candidates, features).
 
         Raises:
-            ModelError: it was trained on other features.
+            ModelError: the features are others.
         """
-        if not len(found.rows):
-            return np.zeros(0)
-        matches = match(question, found, indices)
-        names, rows = features(question, found, matches, indices)
-        more, beside = context(matches, chances(self.first.score(names, rows)))
-        return self.second.score([*names, *more], np.hstack([rows, beside]))
+        if tuple(names) != self.features:
+            raise ModelError("The ranker was trained on other features: remake it with `make ranker`.")
+        trees = np.arange(len(self.feature))[None]
+        node = np.zeros((len(rows), len(self.feature)), np.int32)
+        lines = np.arange(len(rows))[:, None]
+        while True:
+            feature = self.feature[trees, node]
+            inner = feature >= 0
+            if not inner.any():
+                return np.asarray(self.value[trees, node].sum(axis=1))
+            goes_left = rows[lines, np.maximum(feature, 0)] <= self.threshold[trees, node]
+            node = np.where(inner, np.where(goes_left, self.left[trees, node], self.right[trees, node]), node)
 
     @staticmethod
     def load(path: Path | None = None) -> Ranker:
-        """Read a ranker from JSON: the one that comes with the program, or ``path``.
-
-        Raises:
-            ModelError: it is of an older program.
-        """
+        """Read a ranker from JSON: the one that comes with the program, or ``path``."""
         text = path.read_text("utf-8") if path else (files("kgrag") / "data" / "ranker.json").read_text("utf-8")
         data = json.loads(text)
-        if "second" not in data:
-            raise ModelError(
-                "Expected a ranker of two orders, found one of an older program: remake it with `make ranker`."
-            )
-        return Ranker(Trees.of(data["first"]), Trees.of(data["second"]), tuple(data.get("trained_on", ())))
+        width = max(len(tree["feature"]) for tree in data["trees"])
+
+        def array(part: str, kind: type, fill: float) -> NDArray[np.generic]:
+            return np.array([tree[part] + [fill] * (width - len(tree[part])) for tree in data["trees"]], kind)
+
+        return Ranker(
+            tuple(data["features"]),
+            array("feature", np.int32, -1),  # type: ignore[arg-type]
+            array("threshold", np.float64, 0),  # type: ignore[arg-type]
+            array("left", np.int32, 0),  # type: ignore[arg-type]
+            array("right", np.int32, 0),  # type: ignore[arg-type]
+            array("value", np.float64, 0),  # type: ignore[arg-type]
+            tuple(data.get("trained_on", ())),
+        )
