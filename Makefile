@@ -24,7 +24,7 @@ help:
 	@echo "make chat [STORE=DIR]                  ask in a conversation"
 	@echo "make eval QUESTIONS=FILE [STORE=DIR]   answers with and without the documents"
 	@echo "make bench DATA=DIR                    the table of retrieval on the public sets, into build/bench"
-	@echo "make bench-scale                       what stores of 10 thousand to a million documents cost"
+	@echo "make bench-scale [SIZES=10k,100k]      what stores of 10 thousand to a million documents cost"
 	@echo "make tune                              (not built yet; it says what can be trained)"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
 	@echo "make test-slow                         the tests that need the language model"
@@ -93,7 +93,7 @@ bench: install
 	@$(KGRAG) bench table --data $(DATA) --stores build/stores --out build/bench
 
 bench-scale: install
-	@$(KGRAG) bench scale
+	@$(KGRAG) bench scale $(if $(SIZES),--sizes $(SIZES)) --out build/scale
 
 tune:
 	@echo "Tuning the language model on your corpus is not built yet. What can be trained is the ordering: make ranker DATA=DIR"; exit 1
