@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from graphs.gazetteer import without_bracket
 from ingest.names import Name
@@ -46,7 +47,8 @@ def find_subject(
 def _in_english(sentence: str, names: list[tuple[Name, str]], title: str, opening: bool) -> list[tuple[int, int, str]]:
     head = without_bracket(title)
     words = [t.text for t in tokens(head.split(",")[0])]
-    known = {t.text for t in tokens(title)} - STOPWORDS
+    # in the title's order: a set would have that of this process's hashes, and two would not read the same
+    known = dict.fromkeys(t.text for t in tokens(title) if t.text not in STOPWORDS)
     forms: set[str] = set()
     if not _KIND.search(head):
         forms = {" ".join(words[i:]) for i in range(len(words))} | {" ".join(words[: i + 1]) for i in range(len(words))}
@@ -62,7 +64,7 @@ def _in_english(sentence: str, names: list[tuple[Name, str]], title: str, openin
         elsewhere = key(head) not in key(match.group()) and key(head) in key(sentence[match.end() :])
         dated = re.match(r"\([^()]*\d{3}", after) is not None
         called = re.match(r"[^.;]{0,120}\b(?:known|called)\b", after) is not None
-        if dated or (known & heard and not elsewhere) or (elsewhere and called):
+        if dated or (known.keys() & heard and not elsewhere) or (elsewhere and called):
             own.append((0, match.end(), SUBJECT))
     starts = own[0][1] if own else 0
     for name, _ in names:
@@ -86,8 +88,9 @@ def _in_english(sentence: str, names: list[tuple[Name, str]], title: str, openin
     return sorted(own)
 
 
-def _is_name(text: str, known: set[str]) -> bool:
+def _is_name(text: str, known: Iterable[str]) -> bool:
     """Whether the opening of a sentence is a name and not a clause: few words without a capital."""
+    known = list(known)
     small = [w for w in re.findall(r"\w[\w'’-]*", text) if w[0].islower()]
     return (
         all(fold(w) in known or fold(w) in STOPWORDS or w in _LINKS for w in small)
