@@ -12,6 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
 from kgrag.errors import KgragError
 from kgrag.types import Document, Extraction
 
@@ -59,7 +61,9 @@ def _extract(documents: Sequence[Document], size: int) -> list[Extraction]:
 def _begin(parent: int) -> None:
     """Ctrl-C is the parent's to handle; a parent killed outright must not leave its workers behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # one thread each: the workers are as many as the cores. What is loaded already no longer reads the environment.
     os.environ["OMP_NUM_THREADS"] = "1"
+    threadpool_limits(1)
 
     def watch() -> None:
         while os.getppid() == parent:
