@@ -1,150 +1,140 @@
-"""The typed facts of a store, held in memory, with the names that lead from one document to another.
+"""The typed facts of a store, and the names that lead from one document to another; read from the disk as it is asked.
 
 A fact found in one document names its object as that document does ("Lothair II"); another document is about it
-under its own title ("Lothair II of Lotharingia"). `Facts.resolve` is where the two meet.
+under its own title ("Lothair II of Lotharingia"). `Facts.resolve` is where the two meet. `graphs/gather.py` makes them.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
 
-from graphs.gazetteer import spoken_forms
-from kgrag.protocols import Graph
-from kgrag.text import is_cjk, key, tokens
+import numpy as np
+from numpy.typing import NDArray
+
+from graphs.gazetteer import Gazetteer, Table
+from graphs.lists import Lists, place
+from kgrag.arrays import Arrays, load_arrays, packed, save_arrays, unpacked
+from kgrag.strings import Strings
+from kgrag.text import is_cjk, key
 from kgrag.types import Triple
 
-_HONORIFICS = frozenset(
-    [
-        "king",
-        "queen",
-        "prince",
-        "princess",
-        "emperor",
-        "empress",
-        "sir",
-        "dame",
-        "lord",
-        "lady",
-        "duke",
-        "duchess",
-        "count",
-        "countess",
-        "baron",
-        "baroness",
-        "earl",
-        "sultan",
-        "caliph",
-        "tsar",
-        "pope",
-        "saint",
-        "dr",
-        "professor",
-        "president",
-        "general",
-        "captain",
-        "colonel",
-        "major",
-        "admiral",
-        "archduke",
-        "archduchess",
-        "infante",
-        "infanta",
-        "grand",
-        "elector",
-        "margrave",
-        "st",
-        "mr",
-        "mrs",
-        "crown",
-        "former",
-        "actor",
-        "actress",
-        "director",
-        "the",
-    ]
+_BEFORE_A_NAME = (
+    "king queen prince princess emperor empress sir dame lord lady duke duchess count countess baron baroness earl "
+    "sultan caliph tsar pope saint dr professor president general captain colonel major admiral archduke "
+    "archduchess infante infanta grand elector margrave st mr mrs crown former actor actress director the"
 )
+_HONORIFICS = frozenset(_BEFORE_A_NAME.split())
 _RANKS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
 LIKELY = 0.9
 """How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Triples by subject: entity numbers, places in `Facts.predicates` and `Facts.passages`, spans of the document.
+
+    ``of_subject`` and ``of_object`` (entities + 1,): where the triples of each entity begin, those of an object in the
+    order ``by_object``.
+    """
+
+    subject: Ints
+    predicate: Ints
+    object: Ints
+    passage: Ints
+    start: Ints
+    end: Ints
+    confidence: NDArray[np.float64]
+    of_subject: NDArray[np.int64]
+    of_object: NDArray[np.int64]
+    by_object: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Normalised forms -> entities: ``titled`` by a document's title, ``called`` by another name, ``bare`` by a title
+    without its honorifics, ``longer`` by a title that goes on with "of ..."."""
+
+    titled: Lists
+    called: Lists
+    bare: Lists
+    longer: Lists
 
 
 class Facts:
     """Typed triples by subject and by object, display names, and from a spoken name to entities.
 
     Args:
-        triples: facts; those with the predicate ``mentions`` are left out.
-        titles: entity id of a document's title -> the title.
-        names: other display names by entity id.
-        aliases: (entity id, another name for it), besides ``also_known_as`` facts.
+        entities: ids, ascending.
+        names: (entities,), how each is called for people; empty where its id is all that is known.
+        titles: (entities,), the title of the document about each; empty where there is none.
+        predicates, passages: what the numbers in ``stated`` stand for.
+        stated: the triples; none with the predicate ``mentions``.
+        forms: what `resolve` knows.
+        gazetteer: finds those forms in a question.
     """
 
     def __init__(
         self,
-        triples: Iterable[Triple],
-        titles: Mapping[str, str],
-        names: Mapping[str, str] | None = None,
-        aliases: Iterable[tuple[str, str]] = (),
+        entities: Strings,
+        names: Strings,
+        titles: Strings,
+        predicates: Strings,
+        passages: Strings,
+        stated: Statements,
+        forms: Forms,
+        gazetteer: Gazetteer,
     ) -> None:
-        self.titles = titles
-        self._names = {**(names or {}), **titles}
-        self._by_subject: defaultdict[str, list[Triple]] = defaultdict(list)
-        self._by_object: defaultdict[str, list[Triple]] = defaultdict(list)
-        self._titled: defaultdict[str, list[str]] = defaultdict(list)
-        self._called: defaultdict[str, list[str]] = defaultdict(list)
-        for entity, title in titles.items():
-            for form in spoken_forms(title):
-                _add(self._titled[key(form)], entity)
-        for entity, alias in aliases:
-            _add(self._called[key(alias)], entity)
-        for triple in triples:
-            if triple.predicate == "mentions":
-                continue
-            self._by_subject[triple.subject].append(triple)
-            self._by_object[triple.object].append(triple)
-            if triple.predicate == "also_known_as":
-                _add(self._called[triple.object], triple.subject)
-
-    @classmethod
-    def of(cls, graph: Graph) -> Facts:
-        """The facts of a store."""
-        titles = dict(graph.titles().values())
-        names: dict[str, str] = {}
-        aliases: list[tuple[str, str]] = []
-        for entity in graph.entities():
-            names[entity.id] = entity.name
-            if entity.id in titles:
-                aliases += [(entity.id, alias) for alias in entity.aliases]
-        triples = list(graph.triples())
-        # a name put together from several mentions is no entity of the store: read it off its sentence
-        texts: dict[str, str] = {}
-        unnamed = [t for t in triples if t.object not in names or t.subject not in names]
-        if unnamed:
-            places = {p.id: p.document_id for p in graph.passages()}
-            for triple in unnamed:
-                document_id = places[triple.passage_id]
-                if document_id not in texts:
-                    document = graph.document(document_id)
-                    texts[document_id] = document.text if document else ""
-                sentence = texts[document_id][triple.start : triple.end]
-                for end in (triple.subject, triple.object):
-                    if end not in names and (found := surface(sentence, end)):
-                        names[end] = found
-        return cls(triples, titles, names, aliases)
+        self.gazetteer = gazetteer
+        self._entities, self._names, self._titles = entities, names, titles
+        self._predicates, self._passages = list(predicates), passages
+        self._stated, self._forms = stated, forms
 
     def name(self, entity_id: str) -> str:
         """How an entity is called for people."""
-        return self._names.get(entity_id, entity_id)
+        number = place(self._entities, entity_id)
+        return entity_id if number is None else self._names[number] or entity_id
 
-    def about(self, entity_id: str) -> list[Triple]:
-        """The facts whose subject is this entity."""
-        return self._by_subject.get(entity_id, [])
+    def title(self, entity_id: str) -> str:
+        """The title of the document about an entity; empty if there is none."""
+        number = place(self._entities, entity_id)
+        return "" if number is None else self._titles[number]
 
-    def pointing_at(self, entity_id: str) -> list[Triple]:
-        """The facts whose object is this entity."""
-        return self._by_object.get(entity_id, [])
+    def about(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
+        """The facts whose subject is this entity; only those with one of ``predicates``, if given."""
+        number = place(self._entities, entity_id)
+        if number is None:
+            return []
+        return self._triples(np.arange(*self._stated.of_subject[number : number + 2]), predicates)
+
+    def pointing_at(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
+        """The facts whose object is this entity; only those with one of ``predicates``, if given."""
+        number = place(self._entities, entity_id)
+        if number is None:
+            return []
+        first, last = self._stated.of_object[number : number + 2]
+        return self._triples(self._stated.by_object[first:last], predicates)
+
+    def _triples(self, rows: NDArray[np.int64], predicates: Container[str] | None) -> list[Triple]:
+        stated = self._stated
+        if predicates is not None:
+            # a country has a hundred thousand facts that point at it: those of another kind are not made at all
+            wanted = [number for number, name in enumerate(self._predicates) if name in predicates]
+            rows = rows[np.isin(stated.predicate[rows], wanted)]
+        return [
+            Triple(
+                self._entities[stated.subject[row]],
+                self._predicates[stated.predicate[row]],
+                self._entities[stated.object[row]],
+                self._passages[stated.passage[row]],
+                int(stated.start[row]),
+                int(stated.end[row]),
+                float(stated.confidence[row]),
+            )
+            for row in rows.tolist()
+        ]
 
     def resolve(self, name: str) -> list[str]:
         """The entities that a name may mean, titles of documents first; the name itself if facts speak of it."""
@@ -158,76 +148,77 @@ class Facts:
         """
         wanted = key(name)
         single = known is not None and " " not in wanted
-        found = [(entity, 1.0) for entity in self._titled.get(wanted, ())]
+        numbers = self._forms.titled.get(wanted)
         if single:
-            found = [(e, s) for e, s in found if e == wanted or "," not in self.titles[e]]
+            numbers = [n for n in numbers if self._entities[n] == wanted or "," not in self._titles[n]]
         # the full title beats a title that only has it before its bracket
-        found.sort(key=lambda pair: pair[0] != wanted)
-        found += [(entity, LIKELY) for entity in self._called.get(wanted, ())]
+        found = sorted(((self._entities[n], 1.0) for n in numbers), key=lambda pair: pair[0] != wanted)
+        found += [(self._entities[n], LIKELY) for n in self._forms.called.get(wanted)]
         if not found and not single:
-            found = self._nearly(wanted)
-        if not single and (wanted in self._by_subject or wanted in self._by_object):
+            found = [(self._entities[n], sure) for n, sure in self._nearly(wanted)]
+        if not single and self._spoken_of(wanted):
             found.append((wanted, 1.0))
         return found
 
-    def _nearly(self, wanted: str) -> list[tuple[str, float]]:
+    def _spoken_of(self, entity_id: str) -> bool:
+        number = place(self._entities, entity_id)
+        stated = self._stated
+        return number is not None and bool(
+            stated.of_subject[number] < stated.of_subject[number + 1]
+            or stated.of_object[number] < stated.of_object[number + 1]
+        )
+
+    def _nearly(self, wanted: str) -> list[tuple[int, float]]:
         """Titles that differ from a name only by an honorific, or by an addition to one of the two."""
         words = wanted.split()
-        bare = list(words)
-        while len(bare) > 1 and bare[0] in _HONORIFICS:
-            bare.pop(0)
+        bare = without_honorifics(words)
         if is_cjk(wanted) or not bare:
             return []
-        forms = self._bare_titles.get(" ".join(bare), [])
         if len(bare) > 1 or len(words) > 1:
+            forms = self._forms.bare.get(" ".join(bare))
             if forms:
                 return [(entity, LIKELY) for entity in forms]
             for size in range(len(bare) - 1, 1, -1):
-                short = " ".join(bare[:size])
-                forms = self._bare_titles.get(short, []) if bare[size] in _RANKS else []
+                forms = self._forms.bare.get(" ".join(bare[:size])) if bare[size] in _RANKS else []
                 if forms:
                     return [(entity, 0.7) for entity in forms[:2]]
         # "Heraclius II": one document alone is about a name that goes on with "of ..."
-        longer = self._longer.get(" ".join(bare), []) if len(bare) > 1 else []
+        longer = self._forms.longer.get(" ".join(bare)) if len(bare) > 1 else []
         return [(longer[0], 0.7)] if len(longer) == 1 else []
 
-    @cached_property
-    def _bare_titles(self) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for form, entities in self._titled.items():
-            words = form.split()
-            while len(words) > 1 and words[0] in _HONORIFICS:
-                words.pop(0)
-            for entity in entities:
-                _add(found[" ".join(words)], entity)
-        return dict(found)
+    def save(self, folder: Path) -> None:
+        """Write the folder, whole or not at all."""
+        arrays: Arrays = dict(vars(self._stated))
+        for name, strings in (
+            ("entities", self._entities),
+            ("names", self._names),
+            ("titles", self._titles),
+            ("predicates", Strings.of(self._predicates)),
+            ("passages", self._passages),
+            ("spoken", Strings.of(self.gazetteer.names)),
+        ):
+            arrays |= packed(name, strings)
+        for name, lists in vars(self._forms).items():
+            arrays |= lists.arrays(name)
+        table = self.gazetteer.table
+        save_arrays(folder, arrays | {"table_beginnings": table.beginnings, "table_numbers": table.numbers})
 
-    @cached_property
-    def _longer(self) -> dict[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for form, entities in self._bare_titles.items():
-            head, of, _ = form.partition(" of ")
-            if of:
-                for entity in entities:
-                    _add(found[head], entity)
-        return dict(found)
-
-    def forms(self) -> list[str]:
-        """Every normalised name that `resolve` knows: what a gazetteer over questions should find."""
-        known = dict.fromkeys([*self._titled, *self._called, *self._by_subject, *self._by_object])
-        return [form for form in known if form]
-
-
-def surface(sentence: str, entity_id: str) -> str:
-    """Where a sentence spells an entity, as it spells it; empty if it does not."""
-    words = tokens(sentence)
-    wanted = entity_id.split()
-    for first in range(len(words) - len(wanted) + 1):
-        if [w.text for w in words[first : first + len(wanted)]] == wanted:
-            return re.sub(r"\s+", " ", sentence[words[first].start : words[first + len(wanted) - 1].end])
-    return ""
+    @staticmethod
+    def load(folder: Path) -> Facts:
+        """Read what `save` wrote, from the disk as it is used."""
+        arrays = load_arrays(folder)
+        entities, names, titles = (unpacked(name, arrays) for name in ("entities", "names", "titles"))
+        predicates, passages = unpacked("predicates", arrays), unpacked("passages", arrays)
+        stated = Statements(**{name: arrays[name] for name in Statements.__dataclass_fields__})
+        forms = Forms(*(Lists.read(name, arrays) for name in Forms.__dataclass_fields__))
+        table = Table(arrays["table_beginnings"], arrays["table_numbers"])
+        gazetteer = Gazetteer(unpacked("spoken", arrays), table)
+        return Facts(entities, names, titles, predicates, passages, stated, forms, gazetteer)
 
 
-def _add(entities: list[str], entity: str) -> None:
-    if entity not in entities:
-        entities.append(entity)
+def without_honorifics(words: list[str]) -> list[str]:
+    """``["king", "harald"]`` -> ``["harald"]``; the last word always stays."""
+    first = 0
+    while first < len(words) - 1 and words[first] in _HONORIFICS:
+        first += 1
+    return words[first:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -233,15 +233,20 @@ class SQLiteGraph(Database):
         """All declared names, as (document id, entity id, name, type)."""
         yield from self._rows("SELECT document_id, entity_id, name, type FROM names ORDER BY 1, 2, 3")
 
-    def entities(self) -> Iterator[Entity]:
-        """All entities, ordered by id: a declared name wins, then the commonest spelling, then the alphabet."""
+    def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
+        """All entities, or those ``among`` some ids, ordered by id: a declared name wins, then the commonest spelling,
+        then the alphabet."""
         spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
         types: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for entity_id, name, kind in self._rows("SELECT entity_id, name, type FROM names"):
+            if among is not None and entity_id not in among:
+                continue
             spellings[entity_id][name] += 1_000_000
             types[entity_id][kind] += 0 if kind == "MISC" else 1_000
         query = "SELECT entity_id, surface, type, count(*) FROM mentions GROUP BY 1, 2, 3"
         for entity_id, surface, kind, count in self._rows(query):
+            if among is not None and entity_id not in among:
+                continue
             spellings[entity_id][surface] += count
             types[entity_id][kind] += 0 if kind == "MISC" else count
         for entity_id in sorted(spellings):

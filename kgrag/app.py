@@ -16,6 +16,7 @@ from kgrag.protocols import LLM, Embedder
 from kgrag.types import Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
+    from graphs.facts import Facts
     from graphs.sqlite import SQLiteGraph
     from ingest.pipeline import Progress, Report
     from kgrag.answer import Answerer
@@ -58,7 +59,8 @@ class App:
             )
         self.config: Config = load_config(store)
         self.model = model or self.config.model
-        self._serving: tuple[int, HybridRetriever] | None = None
+        self._opened: tuple[int, Indices] | None = None
+        self._serving: tuple[Indices, HybridRetriever] | None = None
 
     @cached_property
     def graph(self) -> SQLiteGraph:
@@ -180,26 +182,40 @@ class App:
         return open_indices(self.graph, self.store / "indices", self.notice, keep=keep, progress=self.progress)
 
     @property
-    def retriever(self) -> HybridRetriever:
-        """The hybrid retriever over the store's present generation; made again when others have written."""
-        generation = self.graph.generation
-        if self._serving is None or self._serving[0] != generation:
-            self._serving = (generation, self._retriever())
-            self.__dict__.pop("graph_reader", None)
-        return self._serving[1]
+    def indices(self) -> Indices:
+        """What is derived from the store's present generation; opened again when others have written."""
+        with self.graph.snapshot():
+            generation = self.graph.generation
+            if self._opened is None or self._opened[0] != generation:
+                try:
+                    with self.writing():
+                        self._opened = generation, self._indices(keep=True)
+                except StoreError:
+                    # someone is writing: read what is there now, and leave the files to them
+                    self._opened = generation, self._indices(keep=False)
+                self.__dict__.pop("graph_reader", None)
+            return self._opened[1]
 
-    def _retriever(self) -> HybridRetriever:
+    @property
+    def facts(self) -> Facts:
+        """The typed facts of the store's present generation."""
+        return self.indices.facts
+
+    @property
+    def retriever(self) -> HybridRetriever:
+        """The hybrid retriever over the store's present generation."""
+        with self.graph.snapshot():
+            indices = self.indices
+            if self._serving is None or self._serving[0] is not indices:
+                self._serving = indices, self._retriever(indices)
+            return self._serving[1]
+
+    def _retriever(self, indices: Indices) -> HybridRetriever:
         from kgrag.retrieve.hybrid import HybridRetriever, Row
         from kgrag.retrieve.paths import Explainer
         from kgrag.retrieve.ranker import Ranker
 
         with self.graph.snapshot():
-            try:
-                with self.writing():
-                    indices = self._indices(keep=True)
-            except StoreError:
-                # someone is writing: read what is there now, and leave the files to them
-                indices = self._indices(keep=False)
             rows = [Row(*row) for row in self.graph.rows()]
             titles = self.graph.titles()
             files = self.graph.sources_by_document()
@@ -218,12 +234,10 @@ class App:
     @cached_property
     def graph_reader(self) -> GraphReader:
         """Answers from typed facts alone."""
-        from graphs.facts import Facts
         from ingest.patterns import vocabulary
         from kgrag.reader.graph import GraphReader
 
-        with self.graph.snapshot():
-            return GraphReader(Facts.of(self.graph), vocabulary())
+        return GraphReader(self.facts, vocabulary())
 
     @property
     def answerer(self) -> Answerer:

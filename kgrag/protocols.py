@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,8 +41,11 @@ class Graph(Protocol):
     def embeddings(self) -> Matrix:
         """(passages, dimensions), in the order of ``passages``."""
 
-    def entities(self) -> Iterator[Entity]:
-        """All entities, ordered by id."""
+    def passage(self, passage_id: str) -> Passage | None:
+        """One passage, or None."""
+
+    def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
+        """All entities, ordered by id; only those whose id is ``among`` some, if given."""
 
     def mentions(self) -> Iterator[Mention]:
         """All mentions, ordered by passage and offset."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphs.facts import Facts, surface
+from graphs.gather import facts_of, make_facts, surface
 from graphs.sqlite import SQLiteGraph
 from ingest.patterns import vocabulary
 from kgrag.reader.compare import when
@@ -71,7 +71,7 @@ def reader() -> GraphReader:
         subject, predicate, value = line.split(";")
         names[key(value)] = value
         triples.append(Triple(key(subject), predicate, key(value), f"p{number}", 0, 10, 0.9))
-    return GraphReader(Facts(triples, {key(t): t for t in TITLES.split("|")}, names), vocabulary())
+    return GraphReader(make_facts(triples, {key(t): t for t in TITLES.split("|")}, names), vocabulary())
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_facts_of_a_store(tmp_path: Path) -> None:
     store = SQLiteGraph(tmp_path / "graph.sqlite")
     read = Extraction(document, (passage,), (("matilda", "Matilda", "PERSON"),), (), (fact, told))
     store.put(read, np.zeros((1, 4), np.float32))
-    facts = Facts.of(store)
+    facts = facts_of(store)
     assert facts.about("matilda") == [fact]
     assert facts.name("henry duke of saxony") == "Henry, Duke of Saxony"
     assert GraphReader(facts, vocabulary()).read("Who was Matilda's father?")[0].text == "Henry, Duke of Saxony"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphs.adjacency import build
-from graphs.frontier import MOST, Slots, Ways
+from graphs.frontier import MOST, Slots, Ways, reach
 from graphs.gazetteer import COMMON, Found, Gazetteer
 from graphs.walk import Seeds, Walker
 from indices.vectors import VectorIndex, on_device
@@ -155,6 +155,16 @@ def test_a_name_of_two_million_passages_takes_no_time() -> None:
     scores = walker.pagerank([Seeds({}, {4000: 1.0})])[:, 0]
     assert scores.argmax() == 77  # the passage that goes by that name
     assert (scores > 0).sum() <= MOST + 8192
+
+
+def test_of_a_very_common_name_only_the_passages_tied_most_are_looked_at() -> None:
+    rows = MOST + 500
+    heavy = np.arange(rows) % 20 != 0  # 5,225 of 5,500
+    ties = sparse.csr_array(np.where(heavy, 2.0, 1.0).astype(np.float32).reshape(-1, 1))
+    found = reach(Ways.of(ties), {}, {0: 1.0}, rows, Slots(rows + 1))
+    # all of its mass could go on to each of them; the cap says to how many it does
+    assert len(found) == MOST
+    assert heavy[found].all()
 
 
 def test_walks_are_saved_and_one_passage_can_be_walked(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_the_shipped_ranker_knows_the_features_of_today(app: App) -> None:
     assert rows.shape == (len(found.rows), len(names)) and np.isfinite(rows).all()
 
 
+@pytest.mark.parametrize("question", ["what is the of", "Who was it?", "是的吗？", "?!"])
+def test_a_question_of_stop_words_alone_finds_nothing(app: App, question: str) -> None:
+    assert app.retriever.retrieve(question, 5) == []
+
+
 def test_hits_carry_exact_offsets_ranks_and_parts(app: App) -> None:
     hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 8)
     assert [hit.rank for hit in hits] == list(range(1, 9))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from graphs.facts import Facts
-from graphs.gazetteer import Found, Gazetteer
+from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
 from kgrag.reader.compare import Comparer
 from kgrag.reader.questions import Questions, bare, marked, unframed
@@ -30,13 +30,13 @@ class GraphReader:
     Args:
         facts: the typed facts.
         vocabulary: the predicates and the words that ask for them.
-        finder: finds the names that ``facts`` knows in a question; by default a gazetteer over `Facts.forms`.
+        finder: finds the names that ``facts`` knows in a question; by default their own gazetteer.
     """
 
     def __init__(self, facts: Facts, vocabulary: Vocabulary, finder: Finder | None = None) -> None:
         self._facts = facts
         self._vocabulary = vocabulary
-        self._finder: Finder = finder or Gazetteer(facts.forms())
+        self._finder: Finder = finder or facts.gazetteer
         self._questions = Questions(vocabulary)
         self._walker = Walker(facts, vocabulary)
         self._comparer = Comparer(facts, vocabulary, self._walker, self._questions, self._finder.names)
@@ -72,7 +72,7 @@ class GraphReader:
     def _candidate(self, walk: Walk, predicate: str, text: str, cost: float) -> Candidate:
         sure = max(0.01, min(1.0, walk.confidence * cost))
         value = self._facts.name(walk.nodes[-1])
-        if walk.nodes[-1] in self._facts.titles:
+        if self._facts.title(walk.nodes[-1]):
             value = unbracketed(value)
         if self._vocabulary.predicates[predicate].value == "COUNTRY" and re.search(
             r"\bcountry\b|国家", text, re.IGNORECASE

@@ -88,13 +88,11 @@ class Walker:
     def _direct(self, walk: Walk, entity: str, predicate: Predicate) -> list[Walk]:
         sure = walk.confidence if entity == walk.nodes[-1] else walk.confidence * self._sure(walk.nodes[-1], entity)
         ends: dict[str, tuple[float, Triple]] = {}
-        for triple in self._facts.about(entity):
-            if triple.predicate == predicate.name:
-                _keep(ends, triple.object, triple.confidence, triple)
-        for triple in self._facts.pointing_at(entity):
-            sure_back = self._reads_back(triple, predicate)
-            if sure_back:
-                _keep(ends, triple.subject, triple.confidence * sure_back, triple)
+        for triple in self._facts.about(entity, {predicate.name}):
+            _keep(ends, triple.object, triple.confidence, triple)
+        back = self._read_back(predicate)
+        for triple in self._facts.pointing_at(entity, back):
+            _keep(ends, triple.subject, triple.confidence * back[triple.predicate], triple)
         if not ends:
             # another document may call this entity otherwise
             return []
@@ -104,16 +102,16 @@ class Walker:
             for end, (confidence, triple) in sorted(ends.items(), key=lambda item: -item[1][0])
         ]
 
-    def _reads_back(self, triple: Triple, wanted: Predicate) -> float:
-        """How sure a fact that points at an entity is when read the other way; 0 if it does not read so."""
-        if triple.predicate == wanted.name:
-            return 0.95 if wanted.symmetric else 0.0
-        if self._vocabulary.predicates[triple.predicate].inverse == wanted.name:
-            return 0.95
-        if triple.predicate == wanted.inverse:
+    def _read_back(self, wanted: Predicate) -> dict[str, float]:
+        """The predicates of facts that say as much when they are read the other way, and how sure they are then."""
+        if wanted.symmetric:
+            return {wanted.name: 0.95}
+        back = {p.name: 0.95 for p in self._vocabulary.predicates.values() if p.inverse == wanted.name}
+        if wanted.inverse and wanted.inverse not in back:
             # "child" does not say which of the two parents speaks
-            return 0.7 if wanted.name in ("father", "mother") else 0.95
-        return 0.0
+            back[wanted.inverse] = 0.7 if wanted.name in ("father", "mother") else 0.95
+        back.pop(wanted.name, None)
+        return back
 
     def _sure(self, name: str, entity: str) -> float:
         return max((sure for e, sure in self._facts.readings(name) if e == entity), default=0.7)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphs.adjacency import Adjacency, Neighbourhood
+from graphs.facts import Facts
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best
 from indices.sentences import SentenceIndex
@@ -34,6 +35,7 @@ class Indices:
     vectors: VectorIndex
     graph: Adjacency
     walker: Walker
+    facts: Facts
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from graphs.adjacency import Adjacency, build
+from graphs.facts import Facts
+from graphs.gather import facts_of
 from graphs.gazetteer import Found
 from graphs.sqlite import SQLiteGraph
 from graphs.walk import Walker
@@ -25,9 +27,9 @@ from kgrag.files import replaced
 from kgrag.retrieve.candidates import Indices
 from kgrag.types import Passage
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the files change their meaning, so that those of an older program are built again."""
-FOLDERS = ("words", "names", "sentences", "walk", "vectors")
+FOLDERS = ("words", "names", "sentences", "walk", "vectors", "facts")
 MANY = 2000
 """Passages from which on the building is worth a word."""
 WHOLE = 64 << 20
@@ -35,7 +37,7 @@ WHOLE = 64 << 20
 END = 64 << 10
 Notice = Callable[[str], None]
 Progress = Callable[[str, float], None]
-Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex)
+Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex, Facts)
 
 
 def open_indices(
@@ -94,8 +96,9 @@ def open_indices(
         )
         if total > MANY:
             progress("indexing the vectors", 1.0)
+        facts = files.put("facts", facts_of(graph), Facts.load)
     files.finish(stamp)
-    return Indices(words, said, vectors, adjacency, walker)
+    return Indices(words, said, vectors, adjacency, walker, facts)
 
 
 class _Passages:
@@ -191,10 +194,11 @@ def _load(folder: Path, stamp: dict[str, object], notice: Notice) -> Indices | N
         )
         said = SentenceIndex.load(folder / "sentences")
         adjacency, walker = Adjacency.load(folder / "names"), Walker.load(folder / "walk")
+        facts = Facts.load(folder / "facts")
         if json.loads((folder / "generation.json").read_text()) != written:
             return None  # another process began to write while this one read
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError):
         return None
     if not len(words) == len(said) == len(vectors) == adjacency.ties.shape[0]:
         return None
-    return Indices(words, said, vectors, adjacency, walker)
+    return Indices(words, said, vectors, adjacency, walker, facts)

@@ -17,7 +17,7 @@ from kgrag.retrieve.features import features, inverse_rank
 from kgrag.retrieve.matches import match
 from kgrag.retrieve.paths import Explainer
 from kgrag.retrieve.ranker import Ranker
-from kgrag.text import language
+from kgrag.text import content_words, language
 from kgrag.types import Hit, Passage
 
 LONGEST_QUESTION = 4000
@@ -73,6 +73,8 @@ class HybridRetriever:
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """The best ``k`` passages, best first; fewer if the store has fewer that share anything with the question.
 
+        A question of stop words alone, none of which is a name here, has none.
+
         Raises:
             UsageError: the question is empty or longer than `LONGEST_QUESTION`, or ``k`` is below 1.
         """
@@ -80,6 +82,8 @@ class HybridRetriever:
         if not self._rows:
             return []
         found = gather(question, self.vector(question), self.indices)
+        if not found.linked and not content_words(question):
+            return []  # "what is the": whatever lies nearest is near by accident
         matches = match(question, found, self.indices)
         names, rows = features(question, found, matches, self.indices)
         scores = self._ranker.score(names, rows) if len(rows) else np.zeros(0)
