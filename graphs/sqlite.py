@@ -15,8 +15,9 @@ import numpy as np
 
 from graphs.database import WAIT, Database
 from graphs.schema import APPLICATION, SCHEMA, VERSION
+from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
-from kgrag.types import Document, Entity, Extraction, Mention, Passage, Triple
+from kgrag.types import Document, Entity, Extraction, Heading, Mention, Passage, Triple
 
 __all__ = ["APPLICATION", "SCHEMA", "VERSION", "WAIT", "SQLiteGraph"]
 
@@ -145,6 +146,17 @@ class SQLiteGraph(Database):
         query = "SELECT id, title, text, source, lang, sha256 FROM documents WHERE id = ?"
         row = next(self._rows(query, document_id), None)
         return None if row is None else Document(*row)
+
+    def heading(self, document_id: str) -> Heading:
+        """What stands above one document's text.
+
+        Raises:
+            StoreError: there is no such document (any more).
+        """
+        row = next(self._rows("SELECT entity_id, title, source FROM documents WHERE id = ?", document_id), None)
+        if row is None:
+            raise StoreError("A document was forgotten while it was being read: ask again.")
+        return Heading(*row)
 
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256 of title and text."""

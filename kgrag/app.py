@@ -211,25 +211,19 @@ class App:
             return self._serving[1]
 
     def _retriever(self, indices: Indices) -> HybridRetriever:
-        from kgrag.retrieve.hybrid import HybridRetriever, Row
+        from kgrag.retrieve.hybrid import HybridRetriever
         from kgrag.retrieve.paths import Explainer
         from kgrag.retrieve.ranker import Ranker
 
-        with self.graph.snapshot():
-            rows = [Row(*row) for row in self.graph.rows()]
-            titles = self.graph.titles()
-            files = self.graph.sources_by_document()
-        sources = {document: (title, files[document]) for document, (_, title) in titles.items()}
-
         def passages(numbers: Iterable[int]) -> list[Passage]:
-            found = [self.graph.passage(rows[number].passage_id) for number in numbers]
+            found = [self.graph.passage(indices.rows[number].passage_id) for number in numbers]
             kept = [passage for passage in found if passage is not None]
             if len(kept) < len(found):
                 raise StoreError("A document was forgotten while it was being read: ask again.")
             return kept
 
-        explainer = Explainer(indices.graph, passages, titles, self.graph.triples_in)
-        return HybridRetriever(rows, sources, passages, indices, self.embedder, Ranker.load, explainer)
+        explainer = Explainer(indices.graph, passages, self.graph.heading, self.graph.triples_in)
+        return HybridRetriever(self.graph.heading, passages, indices, self.embedder, Ranker.load, explainer)
 
     @cached_property
     def graph_reader(self) -> GraphReader:

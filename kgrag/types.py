@@ -28,6 +28,15 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """What is said of a document above its text: the entity that its title names, the title, the file it came from."""
+
+    entity_id: str
+    title: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A run of whole sentences: ``document.text[start:end] == text``."""
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from graphs.facts import Facts, without_honorifics
 from graphs.gather import make_facts
 from graphs.lists import Lists, place
+from indices.rows import Row, Rows
 from kgrag.text import key
 from kgrag.types import Triple
 
@@ -85,3 +86,13 @@ def test_honorifics_go_but_a_name_stays() -> None:
     assert without_honorifics(["king", "prince", "harald"]) == ["harald"]
     assert without_honorifics(["king"]) == ["king"]
     assert key("King Harald") == "king harald"
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.sampled_from(["a", "b", "文"])), max_size=8))
+def test_rows_are_those_that_were_given(pairs: list[tuple[str, str]]) -> None:
+    made = Rows.of(pairs)
+    with TemporaryDirectory() as folder:
+        made.save(Path(folder) / "rows")
+        for rows in (made, Rows.load(Path(folder) / "rows")):
+            assert list(rows) == pairs == rows[:]
+            assert len(rows) == len(pairs) and all(isinstance(row, Row) for row in rows)

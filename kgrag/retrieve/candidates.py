@@ -12,11 +12,12 @@ from graphs.adjacency import Adjacency, Neighbourhood
 from graphs.facts import Facts
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best
+from indices.rows import Rows
 from indices.sentences import SentenceIndex
 from indices.vectors import VectorIndex
 from kgrag.protocols import Matrix
 
-Rows = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 FUSION = 60
 """The constant of reciprocal rank fusion (Cormack et al. 2009)."""
 WALKS = ("names", "names+1", "names+3", "far")
@@ -30,6 +31,7 @@ NARROW, WIDE = 20, 30
 class Indices:
     """All that is derived from one store, row for row."""
 
+    rows: Rows
     words: WordIndex
     sentences: SentenceIndex
     vectors: VectorIndex
@@ -47,13 +49,13 @@ class Candidates:
     ``near``: the rows' names.
     """
 
-    rows: Rows
+    rows: Numbers
     linked: Mapping[int, float]
     bm25: NDArray[np.float32]
     cosine: NDArray[np.float32]
     fused: NDArray[np.float32]
     walks: NDArray[np.float32]
-    seeds: Rows
+    seeds: Numbers
     near: Neighbourhood
     parts: frozenset[str] = frozenset(PARTS)
 
@@ -99,7 +101,7 @@ def gather(
     )
 
 
-def reciprocal_rank_fusion(rankings: list[Rows]) -> dict[int, float]:
+def reciprocal_rank_fusion(rankings: list[Numbers]) -> dict[int, float]:
     """row -> sum over rankings of 1 / (FUSION + rank)."""
     fusion: dict[int, float] = {}
     for ranking in rankings:
@@ -108,7 +110,7 @@ def reciprocal_rank_fusion(rankings: list[Rows]) -> dict[int, float]:
     return fusion
 
 
-def _seedings(linked: Mapping[int, float], fused: Rows) -> list[Seeds]:
+def _seedings(linked: Mapping[int, float], fused: Numbers) -> list[Seeds]:
     """One for each of `WALKS`. A passage at rank 1 weighs as much as one middling name."""
     scale = float(np.mean(list(linked.values()))) if linked else 1.0
     top = {int(row): scale / rank for rank, row in enumerate(fused[:3], 1)}

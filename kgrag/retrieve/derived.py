@@ -21,6 +21,7 @@ from graphs.gazetteer import Found
 from graphs.sqlite import SQLiteGraph
 from graphs.walk import Walker
 from indices.bm25 import WordIndex
+from indices.rows import Rows
 from indices.sentences import SentenceBuilder, SentenceIndex
 from indices.vectors import VectorIndex, on_device
 from kgrag.files import replaced
@@ -29,7 +30,7 @@ from kgrag.types import Passage
 
 FORMAT = 4
 """Raised when the files change their meaning, so that those of an older program are built again."""
-FOLDERS = ("words", "names", "sentences", "walk", "vectors", "facts")
+FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts")
 MANY = 2000
 """Passages from which on the building is worth a word."""
 WHOLE = 64 << 20
@@ -37,7 +38,7 @@ WHOLE = 64 << 20
 END = 64 << 10
 Notice = Callable[[str], None]
 Progress = Callable[[str, float], None]
-Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex, Facts)
+Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex, Facts, Rows)
 
 
 def open_indices(
@@ -76,6 +77,7 @@ def open_indices(
             if total > MANY:
                 progress("looking for the names", done / total)
 
+        rows = files.put("rows", Rows.of(graph.rows()), Rows.load)
         words = files.put("words", WordIndex.build(texts()), WordIndex.load)
         builder = SentenceBuilder()
 
@@ -98,7 +100,7 @@ def open_indices(
             progress("indexing the vectors", 1.0)
         facts = files.put("facts", facts_of(graph), Facts.load)
     files.finish(stamp)
-    return Indices(words, said, vectors, adjacency, walker, facts)
+    return Indices(rows, words, said, vectors, adjacency, walker, facts)
 
 
 class _Passages:
@@ -188,7 +190,8 @@ def _load(folder: Path, stamp: dict[str, object], notice: Notice) -> Indices | N
         # the stamp first: it costs nothing
         if {**written, "files": None} != {**stamp, "files": None} or written["files"] != _marks(folder):
             return None
-        words, vectors = (
+        rows, words, vectors = (
+            Rows.load(folder / "rows"),
             WordIndex.load(folder / "words"),
             VectorIndex.load(folder / "vectors", transfer=lambda index: on_device(index, notice)),
         )
@@ -199,6 +202,6 @@ def _load(folder: Path, stamp: dict[str, object], notice: Notice) -> Indices | N
             return None  # another process began to write while this one read
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError):
         return None
-    if not len(words) == len(said) == len(vectors) == adjacency.ties.shape[0]:
+    if not len(rows) == len(words) == len(said) == len(vectors) == adjacency.ties.shape[0]:
         return None
-    return Indices(words, said, vectors, adjacency, walker, facts)
+    return Indices(rows, words, said, vectors, adjacency, walker, facts)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,25 +17,17 @@ from kgrag.retrieve.matches import match
 from kgrag.retrieve.paths import Explainer
 from kgrag.retrieve.ranker import Ranker
 from kgrag.text import content_words, language
-from kgrag.types import Hit, Passage
+from kgrag.types import Heading, Hit, Passage
 
 LONGEST_QUESTION = 4000
 """Characters of a question that are searched for; what follows cannot change the ordering, and is not silently cut."""
-
-
-class Row(NamedTuple):
-    """What every index row stands for."""
-
-    passage_id: str
-    document_id: str
 
 
 class HybridRetriever:
     """A `Retriever` over one store.
 
     Args:
-        rows: index row -> passage and document, in the order of the indices.
-        titles: document id -> (title, source).
+        heading: gives a document's title and the file it came from.
         passages: gives the passages of index rows, in their order.
         indices: built from the same rows.
         embedder: for questions in a language it knows; others are found by words and names alone.
@@ -46,8 +37,7 @@ class HybridRetriever:
 
     def __init__(
         self,
-        rows: Sequence[Row],
-        titles: Mapping[str, tuple[str, str]],
+        heading: Callable[[str], Heading],
         passages: Callable[[Iterable[int]], list[Passage]],
         indices: Indices,
         embedder: Embedder,
@@ -55,7 +45,7 @@ class HybridRetriever:
         explainer: Explainer,
     ) -> None:
         self.indices = indices
-        self._rows, self._titles, self._passages = rows, titles, passages
+        self._heading, self._passages = heading, passages
         self._embedder, self._load, self._explainer = embedder, ranker, explainer
 
     @cached_property
@@ -64,7 +54,7 @@ class HybridRetriever:
 
     def document_of(self, row: int) -> str:
         """The document that an index row belongs to."""
-        return self._rows[int(row)].document_id
+        return self.indices.rows[int(row)].document_id
 
     def vector(self, question: str) -> Matrix | None:
         """The question's embedding, or None if the embedder does not know its language."""
@@ -79,7 +69,7 @@ class HybridRetriever:
             UsageError: the question is empty or longer than `LONGEST_QUESTION`, or ``k`` is below 1.
         """
         check(question, k)
-        if not self._rows:
+        if not self.indices.rows:
             return []
         found = gather(question, self.vector(question), self.indices)
         if not found.linked and not content_words(question):
@@ -91,19 +81,20 @@ class HybridRetriever:
         order = np.lexsort((found.rows, -found.fused, -found.walks.sum(axis=1), -scores))
         best = order[:k]
         passages = self._passages(found.rows[best].tolist())
+        headings = [self._heading(passage.document_id) for passage in passages]
         paths = self._explainer.paths(question, found.rows[order[: max(k, 20)]], found.rows[best])
         parts = _parts(found, scores)
         return [
             Hit(
                 passage=passage,
-                title=self._titles[passage.document_id][0],
-                source=self._titles[passage.document_id][1],
+                title=heading.title,
+                source=heading.source,
                 score=1.0 / (1.0 + math.exp(-float(scores[i]))),
                 rank=rank,
                 paths=path,
                 parts=parts[i],
             )
-            for rank, (i, passage, path) in enumerate(zip(best, passages, paths, strict=True), 1)
+            for rank, (i, passage, heading, path) in enumerate(zip(best, passages, headings, paths, strict=True), 1)
         ]
 
 

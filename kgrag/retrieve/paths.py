@@ -12,7 +12,7 @@ from scipy import sparse
 from graphs.adjacency import Adjacency
 from graphs.gazetteer import without_bracket
 from kgrag.text import key, sentences
-from kgrag.types import Passage, Path, Triple
+from kgrag.types import Heading, Passage, Path, Triple
 
 Rows = NDArray[np.int64]
 LONGEST = 3
@@ -25,7 +25,7 @@ class Explainer:
     Args:
         graph: passages and names.
         passages: gives passages by index row.
-        titles: document id -> (entity id, title).
+        heading: gives a document's title and the entity that it names.
         triples: gives the triples stated in a passage, by its id.
     """
 
@@ -33,10 +33,10 @@ class Explainer:
         self,
         graph: Adjacency,
         passages: Callable[[Iterable[int]], list[Passage]],
-        titles: Mapping[str, tuple[str, str]],
+        heading: Callable[[str], Heading],
         triples: Callable[[str], list[Triple]],
     ) -> None:
-        self._graph, self._passages, self._titles, self._triples = graph, passages, titles, triples
+        self._graph, self._passages, self._heading, self._triples = graph, passages, heading, triples
 
     def paths(self, question: str, pool: Rows, hits: Rows) -> list[tuple[Path, ...]]:
         """For each of ``hits`` the best path through ``pool`` (rows, best first), or none if no name leads there."""
@@ -109,9 +109,9 @@ class Explainer:
         triples: list[Triple] = []
         for step, (row, _) in enumerate(route):
             passage = texts[row]
-            title_id, title = self._titles[passage.document_id]
+            heading = self._heading(passage.document_id)
             onward = route[step + 1][1] if step + 1 < len(route) else None
-            stops = [(title_id, without_bracket(title))]
+            stops = [(heading.entity_id, without_bracket(heading.title))]
             if onward is not None:
                 name = self._graph.names[onward]
                 stops.append(
@@ -119,16 +119,17 @@ class Explainer:
                 )
             for node, name in stops:
                 if node != nodes[-1] and key(name) != key(names[-1]):
-                    triples.append(self._triple(passage, title_id, facts, nodes[-1], node, names[-1], name))
+                    triples.append(self._triple(passage, heading.entity_id, facts, nodes[-1], node, names[-1], name))
                     nodes.append(node)
                     names.append(name)
         return Path(tuple(nodes), tuple(names), tuple(triples))
 
     def _entity(self, name: int, passage: Passage) -> str:
         """The entity that a name means in a passage: its document's own, if that goes by it."""
-        title_id, title = self._titles[passage.document_id]
+        heading = self._heading(passage.document_id)
         text = self._graph.names[name]
-        return title_id if text in (title_id, key(without_bracket(title)), key(title)) else text
+        own = (heading.entity_id, key(without_bracket(heading.title)), key(heading.title))
+        return heading.entity_id if text in own else text
 
     def _triple(
         self, passage: Passage, title_id: str, facts: list[Triple], left: str, right: str, *spelt: str
