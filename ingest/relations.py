@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from graphs.gazetteer import without_bracket
 from ingest.marks import find_marks, marked
@@ -30,6 +31,11 @@ _PLACE = re.compile(
 )
 _OBLIQUE = re.compile(r"\b(?:of|in|at|from|to|by|with|and|for|on|as|than)(?: the)? ?$", re.IGNORECASE)
 _ALSO_ZH = re.compile("(?:简称|又称|原名|本名|英文名|译作|又名|（|即|，字|，号)[为作是]?$")
+_NAME = "[\ue800-\uebff]"
+_WITHIN = re.compile(
+    rf"(?:^|\b(?:in|at|of|from|near|to|outside) (?:the )?|\()({_NAME}(?:, {_NAME}){{1,2}})(?!,? (?:and|or|&)\b|, {_NAME})"
+)
+"""Places set one after the other: "in Toronto, Ontario, Canada"; but not a list of places."""
 _HEAD = re.compile(
     r"(?:[ /-]*[\ue400-\ue7ff])*(?:[ -]+(?!of\b|in\b|from\b|for\b|who\b|that\b|which\b|directed\b|written\b|by\b|and\b|with\b|at\b|on\b|known\b"
     r"|starring\b|based\b|produced\b|released\b|set\b|to\b|as\b|best\b|whose\b|is\b|was\b|recorded\b|currently\b|featuring\b|made\b)"
@@ -101,6 +107,9 @@ def _facts(
         if lands:
             mark, land = lands[-1]
             yield title_id, "country", mark.entity if land == surface[mark.char] else key(land), 0.88
+    if lang == "en":
+        for inner, outer in _within(line, surface, kinds):
+            yield entity[inner], "located_in", entity[outer], 0.8
     for pattern in patterns():
         if pattern.lang != lang:
             continue
@@ -130,6 +139,17 @@ def _facts(
                         yield value, predicate[:-3], subject, pattern.confidence
                     else:
                         yield subject, predicate, value, pattern.confidence
+
+
+def _within(line: str, surface: dict[str, str], kinds: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Marks of a place and of the place that it lies in."""
+    lands = vocabulary().countries
+    for match in _WITHIN.finditer(line):
+        places = match.group(1).split(", ")
+        known = [surface[mark].lower() in lands for mark in places]
+        # two countries side by side are a list, and so are three places without one at the end
+        if all(kinds[mark] == "PLACE" for mark in places) and not any(known[:-1]) and (len(places) == 2 or known[-1]):
+            yield from pairwise(places)
 
 
 def _sharpened(predicate: str, before: str, surface: str, kind: str, after: str) -> str:

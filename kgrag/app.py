@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from kgrag.config import Config, load_config
 from kgrag.errors import StoreError, UsageError
-from kgrag.protocols import LLM, Embedder
+from kgrag.protocols import LLM, Embedder, Reranker
 from kgrag.types import Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
@@ -88,6 +88,19 @@ class App:
         from kgrag.llm.choose import load_llm
 
         return load_llm(self.model, self.progress)
+
+    @cached_property
+    def reranker(self) -> Reranker:
+        """The cross-encoder that the configuration names.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        from kgrag.rerank import load_reranker
+
+        name = self.config.reranker
+        # a folder is named beside the configuration that names it, wherever the command is run
+        return load_reranker(str(self.store / name) if (self.store / name).is_dir() else name)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -222,8 +235,9 @@ class App:
                 raise StoreError("A document was forgotten while it was being read: ask again.")
             return kept
 
+        reranker = (lambda: self.reranker) if self.config.reranker else None
         explainer = Explainer(indices.graph, passages, self.graph.heading, self.graph.triples_in)
-        return HybridRetriever(self.graph.heading, passages, indices, self.embedder, Ranker.load, explainer)
+        return HybridRetriever(self.graph.heading, passages, indices, self.embedder, Ranker.load, explainer, reranker)
 
     @cached_property
     def graph_reader(self) -> GraphReader:

@@ -23,6 +23,7 @@ class Config(BaseModel):
 
     model: str = Field("auto", description="language model: a name of `kgrag models`, a folder, or auto")
     embedder: str = Field("all-MiniLM-L6-v2", description="sentence embedder")
+    reranker: str = Field("", description="cross-encoder that reads the best passages again: a folder, or a hub's name")
     passage_size: int = Field(
         1800, ge=200, le=20000, description="longest passage in English characters; Chinese: half"
     )

@@ -106,6 +106,15 @@ class Retriever(Protocol):
         """The best ``k`` passages, best first."""
 
 
+class Reranker(Protocol):
+    """Reads a question and a passage together."""
+
+    name: str
+
+    def score(self, question: str, texts: Sequence[str]) -> NDArray[np.float64]:
+        """(texts,): how well each fits the question, higher is better; the same input gives the same scores."""
+
+
 class SupportJudge(Protocol):
     """Says whether a text bears out a claim."""
 

@@ -97,7 +97,7 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
 
 def hit_lines(hit: Hit) -> list[str]:
     """A hit on two or three lines: rank, title, the beginning of its text, and its path."""
-    brought = [n for n in ("bm25", "vector", "graph:names+3") if n in hit.parts]
+    brought = [n for n in ("bm25", "vector", "graph:names+3", "cross") if n in hit.parts]
     ranks = ", ".join(f"{n.split(':')[0]} #{hit.parts[f'{n} rank']:.0f}" for n in brought) or "typed fact"
     lines = [
         f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(place(hit.source))}[/dim]"

@@ -121,3 +121,22 @@ def test_two_processes_read_the_same() -> None:
         assert done.returncode == 0, done.stderr
         said.add(done.stdout)
     assert len(said) == 1 and "(0, 16, " in said.pop()
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("It was built in Toronto, Ontario.", {("toronto", "ontario")}),
+        ("He moved to Lyon, Rhône, France in May.", {("lyon", "rhone"), ("rhone", "france")}),
+        ("She sang in Paris, London and Rome.", set()),
+        ("They toured in France, Germany, and Spain.", set()),
+        ("They came from France, Germany.", set()),
+    ],
+)
+def test_a_place_stands_before_the_place_it_lies_in(text: str, facts: set[tuple[str, str]]) -> None:
+    places = ["Toronto", "Ontario", "Lyon", "Rhône", "France", "Paris", "London", "Rome", "Germany", "Spain"]
+    names = [Name(p, text.index(p), text.index(p) + len(p), "PLACE") for p in places if p in text]
+    names.sort(key=lambda name: name.start)
+    passage = Passage("d#0001", "d", text, 5, 5 + len(text))
+    found = find_triples(passage, names, [key(n.text) for n in names], title="d", title_id="d", lang="en")
+    assert {(t.subject, t.object) for t in found if t.predicate == "located_in" and t.subject != "d"} == facts

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.errors import UsageError
-from kgrag.protocols import Embedder, Matrix
-from kgrag.retrieve.candidates import WALKS, Candidates, Indices, gather
+from kgrag.protocols import Embedder, Matrix, Reranker
+from kgrag.rerank import READ, fused
+from kgrag.retrieve.candidates import WALKS, Candidates, Indices, Numbers, gather
 from kgrag.retrieve.features import features, inverse_rank
 from kgrag.retrieve.matches import match
 from kgrag.retrieve.paths import Explainer
@@ -33,6 +34,8 @@ class HybridRetriever:
         embedder: for questions in a language it knows; others are found by words and names alone.
         ranker: gives what orders the candidates, when it is first needed: who trains a ranker has none yet.
         explainer: finds the paths that lead to a hit.
+        reranker: gives a cross-encoder that has a vote on the best `READ` passages, if one is wanted; a hit's score
+            stays the ranker's, and is then not always above that of the hit below it.
     """
 
     def __init__(
@@ -43,14 +46,21 @@ class HybridRetriever:
         embedder: Embedder,
         ranker: Callable[[], Ranker],
         explainer: Explainer,
+        reranker: Callable[[], Reranker] | None = None,
     ) -> None:
         self.indices = indices
         self._heading, self._passages = heading, passages
         self._embedder, self._load, self._explainer = embedder, ranker, explainer
+        self._load_reranker = reranker
 
     @cached_property
     def _ranker(self) -> Ranker:
         return self._load()
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        assert self._load_reranker is not None
+        return self._load_reranker()
 
     def document_of(self, row: int) -> str:
         """The document that an index row belongs to."""
@@ -79,11 +89,13 @@ class HybridRetriever:
         scores = self._ranker.score(names, rows) if len(rows) else np.zeros(0)
         # equal scores fall to the walk, then to the row, so that the same input has one ranking
         order = np.lexsort((found.rows, -found.fused, -found.walks.sum(axis=1), -scores))
+        parts = _parts(found, scores)
+        if self._load_reranker is not None:
+            order = self._reread(question, found.rows, order, parts)
         best = order[:k]
         passages = self._passages(found.rows[best].tolist())
         headings = [self._heading(passage.document_id) for passage in passages]
         paths = self._explainer.paths(question, found.rows[order[: max(k, 20)]], found.rows[best])
-        parts = _parts(found, scores)
         return [
             Hit(
                 passage=passage,
@@ -96,6 +108,18 @@ class HybridRetriever:
             )
             for rank, (i, passage, heading, path) in enumerate(zip(best, passages, headings, paths, strict=True), 1)
         ]
+
+    def _reread(
+        self, question: str, rows: Numbers, order: NDArray[np.int64], parts: list[dict[str, float]]
+    ) -> NDArray[np.int64]:
+        """``order`` with the cross-encoder's vote on its first; what it gave stands in ``parts``."""
+        first = order[:READ]
+        passages = self._passages(rows[first].tolist())
+        texts = [f"{self._heading(p.document_id).title}. {p.text}" for p in passages]
+        scores = self._reranker.score(question, texts)
+        for rank, place in enumerate(np.lexsort((np.arange(len(first)), -scores)), 1):
+            parts[first[place]] |= {"cross": round(float(scores[place]), 6), "cross rank": rank}
+        return np.concatenate([first[fused(scores)], order[READ:]])
 
 
 def check(question: str, k: int) -> None:

@@ -1,0 +1,126 @@
+"""`kgrag bench extraction` and `kgrag bench paths`: what is read into the graph, and walks over a graph, by themselves."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kgrag import console
+from kgrag.bench_sets import CORPUS
+from kgrag.config import Config
+from kgrag.errors import UsageError
+from kgrag.options import Json, open_app, print_json
+
+if TYPE_CHECKING:
+    from kgrag.evaluate.edges import Evidence
+    from kgrag.evaluate.extraction import Figures
+    from kgrag.types import Document
+
+
+class Format(StrEnum):
+    """The public sets whose files are read as they are published."""
+
+    webnlg = "webnlg"
+    conll04 = "conll04"
+    redocred = "redocred"
+    peoples_daily = "peoples-daily"
+    cluener = "cluener"
+    two_wiki = "2wiki"
+
+
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N texts or questions (of each file).")]
+
+
+def bench_extraction(
+    format: Annotated[Format, typer.Argument(help="Which set the file is of.")],
+    file: Annotated[Path, typer.Argument(help="The set's file, as published; gzip or plain.")],
+    store: Annotated[
+        Path | None, typer.Option("--store", "-s", help="2wiki: a store with the documents, which are read anew.")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="2wiki: the documents; by default corpus.jsonl.gz beside the file.")
+    ] = None,
+    limit: Limit = None,
+    json_: Json = False,
+) -> None:
+    """Names, typed triples and one node for a thing, as they are read now, against a public set."""
+    size = Config.model_validate({}).passage_size
+    if format is Format.two_wiki:
+        from kgrag.evaluate.edges import edges, load_evidence
+
+        evidence = load_evidence(file, limit)
+        documents = _documents(evidence, file, store, corpus)
+        with console.counter("documents", len(documents)) as tick:
+            figures, missing = edges(evidence, documents, size, tick)
+        counts = {"questions": len(evidence), "documents": len(documents)}
+        if missing:
+            console.notice(f"{missing:,} gold documents are not there; what stands in them counts as missed.")
+    else:
+        if store or corpus:
+            raise UsageError(f"Expected --store and --corpus with 2wiki only, found one with {format.value}: leave it.")
+        from kgrag.evaluate.extraction import measure
+        from kgrag.evaluate.extraction_sets import load
+
+        items = load(format.value, file, limit)
+        with console.counter("texts", len(items)) as tick:
+            figures = measure(format.value, items, size, tick)
+        counts = {"texts": len(items)}
+    _show(figures, counts, json_)
+
+
+def _documents(evidence: list[Evidence], file: Path, store: Path | None, corpus: Path | None) -> dict[str, Document]:
+    """The gold documents of questions, from a store, a corpus, or the corpus beside the questions."""
+    from kgrag.evaluate.edges import load_documents
+
+    wanted = {id for question in evidence for id in question.gold}
+    if store and corpus:
+        raise UsageError("Expected --store or --corpus, found both: name the one that has the documents.")
+    if store:
+        graph = open_app(store).graph
+        found = {id: document for id in sorted(wanted) if (document := graph.document(id))}
+    else:
+        beside = corpus or file.parent / CORPUS
+        if not beside.is_file():
+            raise UsageError(
+                f"Expected the documents of 2wiki at {beside}, found none: name them with --corpus FILE or --store DIR."
+            )
+        found = load_documents(beside, wanted)
+    if not found:
+        raise UsageError("Expected the gold documents of the questions, found none of them there: name another corpus.")
+    return found
+
+
+def bench_paths(
+    folder: Annotated[Path, typer.Argument(help="The folder of PathQuestion's files, gzip or plain.")],
+    limit: Limit = None,
+    json_: Json = False,
+) -> None:
+    """Questions of two and three steps over PathQuestion's own graphs, answered by following relations."""
+    from kgrag.embed import load_embedder
+    from kgrag.evaluate.paths import load_sets, paths
+
+    sets = load_sets(folder, limit)
+    embedder = load_embedder(Config.model_validate({}).embedder, console.model_progress)
+    total = sum(len(questions) for _, questions in sets.values())
+    with console.counter("questions", total) as tick:
+        figures = paths(sets, embedder.embed, tick)
+    _show(figures, {"questions": total}, json_)
+
+
+def _show(figures: Figures, counts: dict[str, int], json_: bool) -> None:
+    """Figures as a table, or as flat JSON: ``name``, ``name_low`` and ``name_high``, shares in [0, 1]."""
+    if json_:
+        flat: dict[str, Any] = dict(counts)
+        for name, figure in figures.items():
+            flat |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+        print_json(flat)
+        return
+    rows = [("measure, %", "value", "95 % interval")]
+    for name, figure in figures.items():
+        value, low, high = ("–" if x != x else f"{100 * x:.1f}" for x in (figure.value, figure.low, figure.high))
+        rows.append((name, f"[bold]{value}[/bold]", f"\\[{low}, {high}]"))
+    rows += [(name, f"{number:,}", "") for name, number in counts.items()]
+    console.table(rows, right=(1, 2), heading=True)
