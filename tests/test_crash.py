@@ -232,8 +232,10 @@ def test_killed_while_it_writes_the_indices(tmp_path: Path) -> None:
             assert answers(open_indices(graph, store / "indices", lambda _: None, keep=keep)) == expected
         graph.close()
         assert sorted(path.name for path in (store / "indices").iterdir()) == [
+            "facts",
             "generation.json",
             "names",
+            "rows",
             "sentences",
             "vectors",
             "walk",
