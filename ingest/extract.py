@@ -36,14 +36,22 @@ def _read(document: Document, passages: Sequence[Passage], found: dict[str, list
     read = [n._replace(start=n.start + p.start, end=n.end + p.start) for p in passages[:1] for n in found[p.id]]
     names += [(title_id, alias, "MISC") for alias in aliases(document, read)]
     own.update((key(name), title_id) for _, name, _ in names)
+    people = [words for words in map(str.split, own) if len(words) > 1] if document.lang == "en" else []
     mentions: list[Mention] = []
     triples: list[Triple] = []
     for passage in passages:
         here = found[passage.id]
-        ids = [own.get(key(name.text), key(name.text)) for name in here]
+        ids = [own.get(key(name.text)) or _surname(name, people, title_id) or key(name.text) for name in here]
         for name, entity_id in zip(here, ids, strict=True):
             if entity_id:
                 place = passage.start + name.start
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
         triples += find_triples(passage, here, ids, title=document.title, title_id=title_id, lang=document.lang)
     return Extraction(document, tuple(passages), tuple(dict.fromkeys(names)), tuple(mentions), tuple(triples))
+
+
+def _surname(name: Name, people: Sequence[Sequence[str]], title_id: str) -> str:
+    """The document's own entity, if a person is called by the end of one of its names ("Alger" for Ross Alger)."""
+    called = key(name.text).split()
+    ends = any(len(called) < len(words) and words[-len(called) :] == called for words in people)
+    return title_id if name.type == "PERSON" and called and ends else ""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ingest.extract import extract
-from kgrag.types import Document
+from ingest.extract import _read, extract
+from ingest.names import Name
+from kgrag.types import Document, Passage
 
 
 def others(title: str, text: str, lang: str = "en") -> set[str]:
@@ -52,3 +53,21 @@ def test_another_thing_is_no_alias(title: str, text: str, wrong: str) -> None:
 def test_chinese_names_of_one_thing() -> None:
     found = others("北京大学", "北京大学，简称北大，旧称京师大学堂，是一所大学。", "zh")
     assert {"北大", "京师大学堂"} <= found
+
+
+def test_a_person_called_by_the_end_of_the_title_is_the_documents_own() -> None:
+    text = "Ross Alger was a mayor. Alger was followed by Ralph Klein. His rival Ann Alger and John Bishop lost."
+    names = [
+        Name(n, text.rindex(n) if n == "Alger" else text.index(n), 0, "PERSON")
+        for n in ("Ross Alger", "Ralph Klein", "Ann Alger", "John Bishop")
+    ]
+    alone = text.index("Alger was followed")
+    found = [n._replace(end=n.start + len(n.text)) for n in names] + [Name("Alger", alone, alone + 5, "PERSON")]
+    passage = Passage("d#0001", "d", text, 0, len(text))
+    read = _read(Document("d", "Ross Alger", text, "d.txt", "en", "0"), [passage], {passage.id: found})
+    entities = {m.surface: m.entity_id for m in read.mentions}
+    assert entities["Alger"] == "ross alger"
+    assert entities["Ann Alger"] == "ann alger" and entities["John Bishop"] == "john bishop"
+    place = found[-1]._replace(type="PLACE")
+    read = _read(Document("d", "Ross Alger", text, "d.txt", "en", "0"), [passage], {passage.id: [place]})
+    assert [m.entity_id for m in read.mentions] == ["alger"]
