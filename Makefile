@@ -16,7 +16,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test test-slow check format ingest chat eval bench bench-scale tune ranker lock clean
+.PHONY: help install demo test test-slow check format ingest chat eval bench bench-scale tune ranker relations lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,6 +27,7 @@ help:
 	@echo "make bench-scale [SIZES=10k,100k]      what stores of 10 thousand to a million documents cost"
 	@echo "make tune                              (not built yet; it says what can be trained)"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
+	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
 	@echo "make test-slow                         the tests that need the language model"
 	@echo "make check | format | lock | clean"
 
@@ -100,6 +101,9 @@ tune:
 
 ranker: install
 	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores --out kgrag/data/ranker.json
+
+relations: install
+	@$(KGRAG) bench relations --data $(DATA) --out ingest/relate.npz
 
 lock:
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file requirements.lock

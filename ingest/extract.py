@@ -6,12 +6,12 @@ store does not depend on the order. What joins documents (a name known from one,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from graphs.gazetteer import spoken_forms
 from ingest.aliases import aliases
 from ingest.names import Name, find_names
-from ingest.relations import find_triples
+from ingest.relations import Line, find_triples, read_lines
 from ingest.split import split
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
@@ -28,26 +28,71 @@ def extract(documents: Sequence[Document], size: int) -> list[Extraction]:
     return [_read(document, passages, found) for document, passages in zip(documents, cut, strict=True)]
 
 
+def lines_of(document: Document) -> Iterator[tuple[int, Line, str]]:
+    """The sentences of one document as facts are looked for in them, each with where its passage begins and the entity
+    that is its subject: what models of relations are trained on."""
+    passages = split(document, 2000)
+    names = dict(zip((p.id for p in passages), find_names([p.text for p in passages], document.lang), strict=True))
+    about = _About(document, passages, names)
+    for passage in passages:
+        ids = about.ids(names[passage.id])
+        title, subject = about.subject(passage, names[passage.id], ids)
+        for line in read_lines(passage, names[passage.id], ids, title, document.lang):
+            yield passage.start + line.start, line, subject
+
+
 def _read(document: Document, passages: Sequence[Passage], found: dict[str, list[Name]]) -> Extraction:
-    title_id = key(document.title) or key(document.id)
-    own = {key(form): title_id for form in spoken_forms(document.title)}
-    names = [(title_id, document.title, "MISC")]
-    names += [(title_id, form, "MISC") for form in spoken_forms(document.title)[1:]]
-    read = [n._replace(start=n.start + p.start, end=n.end + p.start) for p in passages[:1] for n in found[p.id]]
-    names += [(title_id, alias, "MISC") for alias in aliases(document, read)]
-    own.update((key(name), title_id) for _, name, _ in names)
-    people = [words for words in map(str.split, own) if len(words) > 1] if document.lang == "en" else []
+    about = _About(document, passages, found)
     mentions: list[Mention] = []
     triples: list[Triple] = []
     for passage in passages:
         here = found[passage.id]
-        ids = [own.get(key(name.text)) or _surname(name, people, title_id) or key(name.text) for name in here]
+        ids = about.ids(here)
         for name, entity_id in zip(here, ids, strict=True):
             if entity_id:
                 place = passage.start + name.start
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
-        triples += find_triples(passage, here, ids, title=document.title, title_id=title_id, lang=document.lang)
-    return Extraction(document, tuple(passages), tuple(dict.fromkeys(names)), tuple(mentions), tuple(triples))
+        title, subject = about.subject(passage, here, ids)
+        triples += find_triples(passage, here, ids, title=title, title_id=subject, lang=document.lang)
+    return Extraction(document, tuple(passages), tuple(dict.fromkeys(about.names)), tuple(mentions), tuple(triples))
+
+
+class _About:
+    """What a document is about, and which of its names are that."""
+
+    def __init__(self, document: Document, passages: Sequence[Passage], found: dict[str, list[Name]]) -> None:
+        self.id = key(document.title) or key(document.id)
+        self.document = document
+        self.titled = document.title, self.id
+        own = {key(form): self.id for form in spoken_forms(document.title)}
+        self.names = [(self.id, document.title, "MISC")]
+        self.names += [(self.id, form, "MISC") for form in spoken_forms(document.title)[1:]]
+        read = [n._replace(start=n.start + p.start, end=n.end + p.start) for p in passages[:1] for n in found[p.id]]
+        self.names += [(self.id, alias, "MISC") for alias in aliases(document, read)]
+        own.update((key(name), self.id) for _, name, _ in self.names)
+        self.own = own
+        self.people = [words for words in map(str.split, own) if len(words) > 1] if document.lang == "en" else []
+
+    def ids(self, names: Sequence[Name]) -> list[str]:
+        """The entities of names, in parallel."""
+        return [self.own.get(key(n.text)) or _surname(n, self.people, self.id) or key(n.text) for n in names]
+
+    def subject(self, passage: Passage, names: Sequence[Name], ids: Sequence[str]) -> tuple[str, str]:
+        """The title as written and its entity; of a text without a title, the name that it begins with."""
+        if passage.start == 0 and not key(self.document.title):
+            self.titled = _opening(passage.text, names, ids) or self.titled
+        return self.titled
+
+
+def _opening(text: str, names: Sequence[Name], ids: Sequence[str]) -> tuple[str, str] | None:
+    """What a text without a title is about, as it is written and as an entity: the name that it begins with."""
+    for name, entity in zip(names[:1], ids, strict=False):
+        if text[: name.start].strip(" \n\"'“‘《").lower() in ("", "the", "a", "an") and name.type not in (
+            "DATE",
+            "GROUP",
+        ):
+            return name.text, entity
+    return None
 
 
 def _surname(name: Name, people: Sequence[Sequence[str]], title_id: str) -> str:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from graphs.gazetteer import without_bracket
-from ingest.marks import find_marks, marked
+from ingest.marks import Mark, find_marks, marked
 from ingest.names import Name
 from ingest.patterns import MARK, POSSESSIVE, SUBJECT, alternatives, patterns, vocabulary, word_pattern, word_set
+from ingest.relate import relate
 from ingest.subjects import GENERIC, find_subject
 from kgrag.text import is_cjk, key, sentences, tokens
 from kgrag.types import Passage, Triple
@@ -60,6 +62,32 @@ def find_triples(
         lang: ``"en"`` or ``"zh"``.
     """
     best: dict[tuple[int, str, str, str], Triple] = {}
+    for line in read_lines(passage, names, ids, title, lang):
+        start, end = line.start, line.start + len(line.text)
+        facts = list(_facts(line, title, title_id, lang))
+        if lang == "en":
+            joined = {frozenset((s, o)) for s, _, o, _ in facts}
+            facts += [f for f in relate(line.text, line.marks, title_id) if frozenset((f[0], f[2])) not in joined]
+        for subject, predicate, value, confidence in facts:
+            place = (start, subject, predicate, value)
+            if place not in best or best[place].confidence < confidence:
+                span = (passage.start + start, passage.start + end)
+                best[place] = Triple(subject, predicate, value, passage.id, *span, confidence)
+    return list(best.values())
+
+
+class Line(NamedTuple):
+    """A sentence with its marks: where it begins in its passage, its text, and the spans that are its subject's."""
+
+    start: int
+    text: str
+    marks: list[Mark]
+    own: list[tuple[int, int, str]]
+    opening: bool
+
+
+def read_lines(passage: Passage, names: Sequence[Name], ids: Sequence[str], title: str, lang: str) -> Iterator[Line]:
+    """The sentences of a passage as facts are looked for in them; headings are left out."""
     opening = passage.start == 0
     for start, end in sentences(passage.text):
         sentence = passage.text[start:end]
@@ -70,20 +98,13 @@ def find_triples(
             for n, i in zip(names, ids, strict=True)
             if start <= n.start and n.end <= end
         ]
-        for subject, predicate, value, confidence in _facts(sentence, inside, title, title_id, lang, opening):
-            place = (start, subject, predicate, value)
-            if place not in best or best[place].confidence < confidence:
-                span = (passage.start + start, passage.start + end)
-                best[place] = Triple(subject, predicate, value, passage.id, *span, confidence)
+        own = find_subject(sentence, inside, title, lang=lang, opening=opening)
+        yield Line(start, sentence, find_marks(sentence, inside, own, lang, opening), own, opening)
         opening = False
-    return list(best.values())
 
 
-def _facts(
-    sentence: str, names: list[tuple[Name, str]], title: str, title_id: str, lang: str, opening: bool
-) -> Iterator[tuple[str, str, str, float]]:
-    own = find_subject(sentence, names, title, lang=lang, opening=opening)
-    marks = find_marks(sentence, names, own, lang, opening)
+def _facts(read: Line, title: str, title_id: str, lang: str) -> Iterator[tuple[str, str, str, float]]:
+    _, sentence, marks, own, opening = read
     line = marked(sentence, marks, lang)
     about = SUBJECT in line or POSSESSIVE in line
     entity = {m.char: m.entity for m in marks}

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.bench_graph_cli import bench_extraction, bench_paths
+from kgrag.bench_graph_cli import bench_extraction, bench_paths, bench_relations
 from kgrag.bench_parts_cli import bench_ingest, bench_linking
 from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
 from kgrag.bench_table_cli import bench_compare, bench_table
@@ -25,6 +25,7 @@ bench.command("linking")(bench_linking)
 bench.command("ingest")(bench_ingest)
 bench.command("extraction")(bench_extraction)
 bench.command("paths")(bench_paths)
+bench.command("relations")(bench_relations)
 
 
 @bench.command("retrieval")

@@ -110,6 +110,33 @@ def bench_paths(
     _show(figures, {"questions": total}, json_)
 
 
+def bench_relations(
+    data: Annotated[Path, typer.Option("--data", help="The folder that holds `extraction` with the public sets.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write the model; without it, only figures.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Train the model that joins names where no pattern does, and say what it is worth, cross-validated."""
+    from ingest.relate import save
+    from kgrag.evaluate.relate_training import cross_validate, load_sets, train
+
+    sets = load_sets(data)
+    with console.counter("texts", sum(map(len, sets.values())) * (2 if out else 1)) as tick:
+        figures = cross_validate(sets, tick)
+        if out:
+            save(train(sets, tick), out)
+    parts = ("precision", "recall", "f1")
+    if json_:
+        print_json({f"{name}_pairs_{p}": x for name, row in figures.items() for p, x in zip(parts, row, strict=True)})
+        return
+    rows: list[tuple[str, ...]] = [("pairs joined, %", *parts)]
+    rows += [(name, *(f"{100 * x:.1f}" for x in row)) for name, row in figures.items()]
+    console.table(rows, right=(1, 2, 3), heading=True)
+    if out:
+        console.notice(f"The model is in {out}.")
+
+
 def _show(figures: Figures, counts: dict[str, int], json_: bool) -> None:
     """Figures as a table, or as flat JSON: ``name``, ``name_low`` and ``name_high``, shares in [0, 1]."""
     if json_:

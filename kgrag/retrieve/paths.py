@@ -142,7 +142,7 @@ class Explainer:
             if (t.subject in ends[0] and t.object in ends[1]) or (t.subject in ends[1] and t.object in ends[0])
         ]
         if fitting:
-            return max(fitting, key=lambda t: (t.passage_id == passage.id, t.confidence, t.predicate))
+            return max(fitting, key=lambda t: (t.confidence, t.passage_id == passage.id, t.predicate))
         other, name = (right, spelt[1]) if left == title_id else (left, spelt[0])
         start, end = _sentence_with(passage, key(name))
         return Triple(title_id, "mentions", other, passage.id, start, end, 1.0)

@@ -1,0 +1,130 @@
+"""What joins two names where no pattern says: spans, pairs, and the shipped model."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import relate
+from ingest.extract import extract
+from ingest.patterns import vocabulary
+from ingest.relate import Model, own_words, save
+from ingest.spans import BUCKETS, decode, features, words
+from kgrag.errors import ModelError
+from kgrag.evaluate import relate_training
+from kgrag.evaluate.extraction_sets import FORMATS
+from kgrag.types import Document, Triple
+
+SENTENCES = [
+    "Jane Smith works for Acme Corporation in Boston.",
+    "Alan Bean was born in Wheeler, Texas and graduated from the University of Texas in 1955.",
+    "The Atatürk Monument in İzmir was designed by Pietro Canonica.",
+]
+
+
+def facts(text: str, title: str = "") -> list[Triple]:
+    document = Document("files/one.txt", title, text, "files/one.txt", "en", "0")
+    return list(extract([document], 2000)[0].triples)
+
+
+@given(st.text(max_size=80))
+def test_words_are_spans_in_order(text: str) -> None:
+    found = words(text)
+    assert all(text[start:end] == word for start, end, word in found)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(found))
+
+
+@given(
+    st.lists(st.sampled_from(["Ada", "of", "London", "1912", "'s", ",", "(", "bank"]), max_size=12), st.integers(0, 9)
+)
+def test_spans_do_not_overlap_and_begin_at_words(heard: list[str], seed: int) -> None:
+    sentence = " ".join(heard)
+    here = words(sentence)
+    weights = np.random.default_rng(seed).normal(size=(BUCKETS, 3)).astype(np.float32)
+    spans = decode(weights, here, features(here, []))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+    assert {start for start, _ in spans} <= {start for start, _, _ in here}
+
+
+def test_a_pair_that_no_pattern_knows_is_joined() -> None:
+    joined = {frozenset((t.subject, t.object)) for t in facts(SENTENCES[0])}
+    assert frozenset(("jane smith", "boston")) in joined
+
+
+def test_a_text_without_a_title_is_about_the_name_that_it_begins_with() -> None:
+    found = facts("Alan Bean was an American astronaut. He was born in Wheeler, Texas.")
+    assert {t.subject for t in found} & {"alan bean"}
+    assert not any("files one" in (t.subject + t.object) for t in found)
+
+
+def test_guesses_count_less_than_patterns_and_their_values_are_of_their_type() -> None:
+    known = vocabulary().predicates
+    for triple in itertools.chain.from_iterable(facts(text) for text in SENTENCES):
+        assert 0 < triple.confidence <= 1
+        if triple.confidence <= relate.TRUST and triple.predicate in known and known[triple.predicate].value == "DATE":
+            assert any(letter.isdigit() for letter in triple.object)
+
+
+def test_a_pattern_is_not_doubled_by_a_guess() -> None:
+    found = facts("Heat is a 1995 American film directed by Michael Mann.", "Heat")
+    between = [t for t in found if frozenset((t.subject, t.object)) == frozenset(("heat", "michael mann"))]
+    assert [(t.predicate, t.confidence > relate.TRUST) for t in between] == [("director", True)]
+
+
+@pytest.mark.parametrize(
+    ("between", "predicate"),
+    [
+        (" is the manager of ", "manager_of"),
+        (" plays for ", "plays_for"),
+        (" , ", ""),
+        (" was, as they say in the old books of the town, near ", ""),
+        (" (1912) ", ""),
+    ],
+)
+def test_own_words(between: str, predicate: str) -> None:
+    assert own_words(between) == predicate
+
+
+def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((BUCKETS, 3), (BUCKETS,), (64, 2))
+    spans, joined, which = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    made = Model(("author", "^author"), spans, joined, which, -1.5, np.zeros(2, np.float32))
+    save(made, tmp_path / "model.npz")
+    monkeypatch.setattr(relate, "FILE", tmp_path / "model.npz")
+    relate.model.cache_clear()
+    try:
+        read = relate.model()
+        assert (read.classes, read.bias) == (made.classes, made.bias)
+        assert np.abs(read.spans - made.spans).max() < 0.03
+        (tmp_path / "model.npz").write_bytes(b"no model")
+        relate.model.cache_clear()
+        with pytest.raises(ModelError, match="make relations"):
+            relate.model()
+    finally:
+        relate.model.cache_clear()
+
+
+def test_training_learns_what_joins_and_gives_the_same_again() -> None:
+    rows = [
+        {"text": f"{a} is the mayor of {b} .", "triple_list": [[b, "mayor", a]]}
+        for a, b in itertools.product(("Ada Hill", "Bob Stone", "Cy Field"), ("Paris", "Berlin", "Madrid", "London"))
+    ] + [
+        {"text": f"{a} spoke while {b} slept .", "triple_list": []}
+        for a, b in itertools.product(("Ada Hill", "Bob Stone"), ("Paris", "Berlin"))
+    ]
+    items = list(FORMATS["webnlg"][0](json.dumps(rows)))
+    made, again = (relate_training.train({"webnlg": items}) for _ in range(2))
+    assert made.classes == again.classes
+    assert np.array_equal(made.joined, again.joined)
+    figures = relate_training.cross_validate({"webnlg": items})
+    assert 0 <= figures["webnlg"][2] <= 1
+
+
+def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
+    classes = {name.removeprefix("^") for name in relate.model().classes}
+    assert {"director", "author", "spouse", "date_of_birth", "located_in"} <= classes & set(vocabulary().predicates)
