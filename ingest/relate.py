@@ -22,6 +22,7 @@ from ingest.pairs import End, Pair, ends, pairs
 from ingest.patterns import POSSESSIVE, SUBJECT, vocabulary
 from ingest.spans import decode, features, words
 from kgrag.errors import ModelError
+from kgrag.text import STOPWORDS
 
 FILE: Final = Path(__file__).parent / "relate.npz"
 SURE = 0.25
@@ -111,10 +112,11 @@ def _allowed(name: str, pair: Pair) -> bool:
 
 
 def own_words(between: str) -> str:
-    """A predicate of the words that stand between two names, if these are few and small: "is the manager of" ->
-    "manager_of"; else ""."""
+    """A predicate of the words that stand between two names, if these are few, small, and not
+    stop words alone: "is the manager of" -> "manager_of"; else ""."""
     plain = _ARTICLES.sub("", between.strip(" ,'\"“”")).strip()
-    return "_".join(plain.split()) if _FEW.fullmatch(plain) else ""
+    said = plain.split()
+    return "_".join(said) if _FEW.fullmatch(plain) and not STOPWORDS.issuperset(said) else ""
 
 
 def named(marks: Sequence[Mark]) -> list[tuple[int, int, str]]:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from kgrag import console
 from kgrag.bench_cli import bench
 from kgrag.errors import KgragError, ModelError, UsageError
+from kgrag.graph_cli import graph
 from kgrag.options import (
     STORE,
     Json,
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
 app.add_typer(bench, name="bench")
+app.add_typer(graph, name="graph")
 app.add_typer(models, name="models")
 
 

@@ -80,6 +80,7 @@ def test_a_pattern_is_not_doubled_by_a_guess() -> None:
     [
         (" is the manager of ", "manager_of"),
         (" plays for ", "plays_for"),
+        (" when ", ""),
         (" , ", ""),
         (" was, as they say in the old books of the town, near ", ""),
         (" (1912) ", ""),
