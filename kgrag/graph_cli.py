@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 graph = typer.Typer(
     help="Look at the graph: facts with their sentences, paths, conflicts, sizes.", no_args_is_help=True
 )
+PICTURED = 300
+"""Entities in a picture, unless more are asked for: people see no more, and laying out takes seconds."""
 Sure = Annotated[float, typer.Option(min=0, max=1, help="Leave out facts that are less sure than this.")]
 
 
@@ -129,14 +131,16 @@ def sizes(store: Store = STORE, sure: Sure = 0.0, json_: Json = False) -> None:
 
 @graph.command("export")
 def write(
-    out: Annotated[Path, typer.Argument(help="A file that ends in .graphml or .json.")],
+    out: Annotated[Path, typer.Argument(help="A file that ends in .graphml, .json or .html.")],
     store: Store = STORE,
     around: Annotated[str | None, typer.Option(help="Only what is near this name.")] = None,
     hops: Annotated[int, typer.Option(min=1, help="How near: facts away.")] = 2,
-    most: Annotated[int, typer.Option(min=1, help="Entities, at most: those of the greatest degree.")] = 5000,
+    most: Annotated[
+        int | None, typer.Option(min=1, help="Entities, at most, the greatest; 300 in a picture, else all.")
+    ] = None,
     sure: Sure = 0.0,
 ) -> None:
-    """The graph of typed facts, each with its sentence, for other programs."""
+    """The graph of typed facts, each with its sentence: for other programs, or as a page with a picture to click."""
     from kgrag.explore import whole
     from kgrag.explore.show import resolve
 
@@ -144,6 +148,7 @@ def write(
     part = whole.network(opened.graph, opened.facts, sure)
     if around:
         part = whole.around(part, resolve(opened.facts, around), hops)
+    most = most or (PICTURED if out.suffix.lower() == ".html" else len(part))
     kept = whole.greatest(part, most)
     whole.export(opened.graph, opened.facts, kept, out)
     left = len(part) - len(kept)

@@ -134,3 +134,16 @@ def test_exports_are_read_back(shell: Shell, store: Path, tmp_path: Path, app: A
 def test_another_ending_is_refused(shell: Shell, store: Path, tmp_path: Path) -> None:
     code, _out, err = shell("graph", "export", str(tmp_path / "g.xyz"), "--store", str(store))
     assert code == 2 and ".graphml" in err and not list(tmp_path.glob("g.*"))
+
+
+def test_a_page_needs_no_network_and_no_text_of_a_document_breaks_out_of_it(shell: Shell, tmp_path: Path) -> None:
+    evil = "Eve Stone (born 3 March 1912) was a painter</script><script>alert(1)</script> from Oslo, Norway."
+    (tmp_path / "evil.jsonl").write_text(json.dumps({"_id": "<b>", "title": "Eve Stone", "text": evil}) + "\n")
+    assert shell("ingest", str(tmp_path / "evil.jsonl"), "--store", str(tmp_path / "s"))[0] == 0
+    assert shell("graph", "export", str(tmp_path / "g.html"), "--store", str(tmp_path / "s"))[0] == 0
+    page = (tmp_path / "g.html").read_text("utf-8")
+    assert page.count("</script>") == 2 and "<script>alert" not in page
+    assert not [w for w in page.split('"') if w.startswith("http") and w != "http://www.w3.org/2000/svg"]
+    data = json.loads(page.split('id="data">')[1].split("</script>")[0])
+    assert any("alert(1)" in edge["sentence"] for edge in data["edges"])
+    assert all(-1 <= node["x"] <= 1001 and -1 <= node["y"] <= 1001 for node in data["nodes"])

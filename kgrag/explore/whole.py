@@ -16,7 +16,10 @@ from graphs.sqlite import SQLiteGraph
 from kgrag.errors import UsageError
 from kgrag.explore.show import say
 
-ENDINGS = (".graphml", ".json")
+ENDINGS = (".graphml", ".json", ".html")
+TEMPLATE = Path(__file__).parents[1] / "data" / "graph.html"
+SIDE = 1000
+"""Width and height of the picture, in its own units."""
 Network = Any
 """A `networkx.MultiDiGraph`: its library has no types."""
 
@@ -93,7 +96,8 @@ def greatest(whole: Network, most: int) -> Network:
 
 
 def export(graph: SQLiteGraph, facts: Facts, part: Network, out: Path) -> None:
-    """Write a graph with the sentence of each edge, as GraphML or as JSON (nodes and edges), by the file's ending.
+    """Write a graph with the sentence of each edge, by the file's ending: GraphML, JSON (nodes and edges), or a page with
+    a picture to click, which needs no network.
 
     Raises:
         UsageError: the ending is another.
@@ -112,9 +116,31 @@ def export(graph: SQLiteGraph, facts: Facts, part: Network, out: Path) -> None:
         data |= {"sentence": said.sentence, "document": said.document}
     made = out.with_name(out.name + ".part")
     if out.suffix.lower() == ".json":
-        nodes = [{"id": node, **data} for node, data in sorted(full.nodes(data=True))]
-        edges = [{"subject": s, "object": o, **data} for s, o, data in full.edges(data=True)]
-        made.write_text(json.dumps({"nodes": nodes, "edges": edges}, ensure_ascii=False, indent=1), "utf-8")
+        made.write_text(json.dumps(_plain(full), ensure_ascii=False, indent=1), "utf-8")
+    elif out.suffix.lower() == ".html":
+        made.write_text(_page(graph, full), "utf-8")
     else:
         nx.write_graphml(full, made)
     made.replace(out)
+
+
+def _plain(full: Network) -> dict[str, list[dict[str, Any]]]:
+    nodes = [{"id": node, **data} for node, data in sorted(full.nodes(data=True))]
+    edges = [{"subject": s, "object": o, **data} for s, o, data in full.edges(data=True)]
+    return {"nodes": nodes, "edges": edges}
+
+
+def _page(graph: SQLiteGraph, full: Network) -> str:
+    """The page of `TEMPLATE` with a graph in it, laid out by springs (Fruchterman and Reingold 1991, seed 0)."""
+    plain: Network = nx.Graph(full.to_undirected())
+    places = nx.spring_layout(plain, k=2.5 / max(1, len(plain)) ** 0.5, seed=0, weight=None)
+    types = {entity.id: entity.type for entity in graph.entities(set(full))}
+    data: dict[str, Any] = _plain(full)
+    for node in data["nodes"]:
+        x, y = (np.asarray(places[node["id"]]) + 1) * SIDE / 2
+        node |= {"x": round(float(x), 1), "y": round(float(y), 1), "type": types.get(node["id"], "MISC")}
+    data["note"] = f"{len(full):,} entities, {full.number_of_edges():,} facts. Click one; drag to move, scroll to zoom."
+    # in a script element only "<" can end it, whatever a document says
+    return TEMPLATE.read_text("utf-8").replace(
+        ">DATA<", ">" + json.dumps(data, ensure_ascii=False).replace("<", "\\u003c") + "<", 1
+    )
