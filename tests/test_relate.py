@@ -129,3 +129,25 @@ def test_training_learns_what_joins_and_gives_the_same_again() -> None:
 def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
     classes = {name.removeprefix("^") for name in relate.model().classes}
     assert {"director", "author", "spouse", "date_of_birth", "located_in"} <= classes & set(vocabulary().predicates)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no names here, only small words that go on and on.",
+        "Ada " * 10_000,
+        "A" * 5_000 + " met Ada Lovelace in London.",
+        "| Name | Born |\n|---|---|\n| Ada | 1815 |\n| Bob | 1900 |",
+        "def f(x):\n    return {'A': x ** 2, 'B': [i for i in range(10)]}",
+        "$$\\int_0^1 f(x)\\,dx = \\sum_{n=1}^{\\infty} \\frac{1}{n^2}$$ where $f \\in C^1$.",
+        "丘成桐 met Ada Lovelace in 北京 and said: 你好, London.",
+        ", ".join(f"Person{i} Name{i}" for i in range(500)) + ".",
+        "\ue000\ue800\uf8fe is the \ue001 of Ada Lovelace.",
+    ],
+    ids=["no names", "one name", "long name", "table", "code", "mathematics", "mixed", "list", "marks"],
+)
+def test_odd_texts_are_read(text: str) -> None:
+    (read,) = extract([Document("odd", "", text, "odd", "en", "0")], 2000)
+    spans = {(p.start, p.end) for p in read.passages}
+    for triple in read.triples:
+        assert any(start <= triple.start < triple.end <= end for start, end in spans)
