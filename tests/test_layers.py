@@ -13,6 +13,7 @@ FLOORS = [
         "kgrag.types",
         "kgrag.errors",
         "kgrag.text",
+        "kgrag.dates",
         "kgrag.config",
         "kgrag.files",
         "kgrag.strings",

@@ -9,21 +9,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from graphs.vocabulary import Vocabulary
+from kgrag.dates import in_words
 from kgrag.text import key
 from kgrag.types import Extraction, Triple
 
-_CALENDAR = (
-    "january february march april may june july august september october november december "
-    "jan feb mar apr may jun jul aug sep oct nov dec"
-)
-MONTHS = {name: place % 12 + 1 for place, name in enumerate(_CALENDAR.split())} | {"sept": 9}
-_MONTH = "|".join(MONTHS)
-_DATES = (
-    re.compile(rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<m>{_MONTH}) (?P<y>\d{{3,4}})"),
-    re.compile(rf"(?P<m>{_MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)? (?P<y>\d{{3,4}})"),
-    re.compile(rf"(?P<m>{_MONTH}) (?P<y>\d{{3,4}})"),
-    re.compile(r"(?P<y>\d{4}) (?P<n>\d{2}) (?P<d>\d{2})"),
-)
 _THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
 
 
@@ -35,12 +24,8 @@ def value(name: str) -> str:
     month of a year "1963-03". Whole numbers lose the commas of their thousands.
     """
     plain = key(name.replace("_", " "))
-    for form in _DATES:
-        if match := form.fullmatch(plain):
-            parts = match.groupdict()
-            month = int(parts["n"]) if parts.get("n") else MONTHS[parts["m"]]
-            day = f"-{int(parts['d']):02d}" if parts.get("d") else ""
-            return f"{int(parts['y']):04d}-{month:02d}{day}"
+    if said := in_words(plain):
+        return said
     return plain.replace(" ", "") if _THOUSANDS.fullmatch(plain) else plain
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +9,12 @@ from dataclasses import dataclass
 from graphs.facts import Facts
 from graphs.sqlite import SQLiteGraph
 from graphs.vocabulary import Vocabulary
-from kgrag.evaluate.called import value
-from kgrag.explore.show import Said, ordered, say
+from kgrag.dates import date
+from kgrag.explore.show import Said, Teller, ordered
 from kgrag.types import Triple
 
 SURE = 0.75
 """The least confidence of a fact that is held against others; what was only guessed contradicts nothing."""
-_DATE_ZH = re.compile(r"(\d{1,4})年(?:(\d{1,2})月)?(?:(\d{1,2})日)?")
 _WITHIN = frozenset(["located_in", "country", "part_of"])
 
 
@@ -38,46 +36,35 @@ def conflicts(graph: SQLiteGraph, facts: Facts, known: Vocabulary) -> list[Confl
         if triple.predicate in functional and triple.confidence >= SURE:
             said[triple.subject, triple.predicate].append(triple)
     found = []
+    teller = Teller(graph, facts.name)
     for (subject, predicate), triples in sorted(said.items()):
         kept: list[Triple] = []
-        for triple in sorted(
-            ordered(triples), key=lambda t: -len(date(t.object))
-        ):  # the most exact dates stand for others
+        # the most exact dates stand for others
+        for triple in sorted(ordered(triples), key=lambda t: -len(date(t.object))):
             if not any(_together(triple, other) or agree(facts, known, triple.object, other.object) for other in kept):
                 kept.append(triple)
         if len(kept) > 1:
-            told = tuple(say(graph, facts, triple) for triple in kept)
+            told = tuple(teller.say(triple) for triple in ordered(kept))
             found.append(Conflict(facts.name(subject), predicate, told))
     return found
 
 
 def agree(facts: Facts, known: Vocabulary, one: str, two: str) -> bool:
     """Whether two values, entity ids, may both be right."""
-    a, b = (date(v) or known.countries.get(v, v) for v in (one, two))
-    if a == b:
-        return True
-    if a[:1].isdigit() and b[:1].isdigit():
-        return a.startswith(b) or b.startswith(a)
-    names, others = set(a.lower().split()), set(b.lower().split())
+    days = date(one), date(two)
+    if all(days):
+        return days[0].startswith(days[1]) or days[1].startswith(days[0])
+    a, b = (known.countries.get(v, v).lower() for v in (one, two))
+    names, others = set(a.split()), set(b.split())
     if names <= others or others <= names:
         return True
-    if {one, *facts.resolve(one)} & {two, *facts.resolve(two)}:
-        return True
-    return two in _above(facts, one) or one in _above(facts, two)
+    ones, twos = ({v, *facts.resolve(v)} for v in (one, two))
+    return bool(ones & twos or twos & _above(facts, one) or ones & _above(facts, two))
 
 
 def _together(one: Triple, two: Triple) -> bool:
     """Whether one sentence says both: it means both ("Japanese American")."""
     return (one.passage_id, one.start) == (two.passage_id, two.start)
-
-
-def date(entity: str) -> str:
-    """A date as "1912-03-03", as exact as it is written, in English and in Chinese; "" for what is none."""
-    if match := _DATE_ZH.fullmatch(entity.replace(" ", "")):
-        year, month, day = match.groups()
-        return f"{int(year):04d}" + (f"-{int(month):02d}" if month else "") + (f"-{int(day):02d}" if day else "")
-    found = value(entity)
-    return found if re.fullmatch(r"\d{3,4}(?:-\d{2}){0,2}", found) else ""
 
 
 def _above(facts: Facts, entity: str, steps: int = 3) -> set[str]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from graphs.facts import Facts
 from graphs.sqlite import SQLiteGraph
 from kgrag.errors import StoreError, UsageError
 from kgrag.text import key
-from kgrag.types import Triple
+from kgrag.types import Document, Entity, Triple
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A fact with names for people, its sentence, and where that stands: the document's id and a span of its text."""
+    """A fact with names for people, its sentence, and where that stands: a document's id, its title, a span of its text.
+
+    The sentence has its line breaks and repeated blanks as one blank each.
+    """
 
     subject: str
     predicate: str
@@ -23,71 +26,131 @@ class Said:
     confidence: float
     sentence: str
     document: str
+    title: str
     start: int
     end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An entity: ``id``, ``name``, the ``title`` of the document about it (or ""), its facts, and those that point at it.
+    """An entity: ``id``, ``name``, ``type``, other names, and the ``title`` of the document about it (or "").
 
-    Both lists go from the surest to the least sure.
+    ``also`` are other entities that its name may mean. ``mentions`` places in ``documents`` documents name it. ``facts``
+    of it and ``incoming`` ones, that point at it, stand by predicate, in each the surest first, and first the predicate
+    that has the surest; there are ``facts_in_all`` and ``incoming_in_all``, of which the surest are here.
     """
 
     id: str
     name: str
+    type: str
+    aliases: tuple[str, ...]
     title: str
+    also: tuple[str, ...]
+    mentions: int
+    documents: int
+    facts_in_all: int
+    incoming_in_all: int
     facts: tuple[Said, ...]
     incoming: tuple[Said, ...]
 
 
-def resolve(facts: Facts, name: str) -> str:
-    """The entity that a name means.
+class Teller:
+    """Tells triples with their sentences; keeps the last document, since triples come passage by passage.
+
+    Args:
+        graph: has the documents.
+        name: how an entity is called for people.
+    """
+
+    def __init__(self, graph: SQLiteGraph, name: Callable[[str], str]) -> None:
+        self._graph, self._name = graph, name
+        self._of_passage: tuple[str, str] = ("", "")
+        self._document: Document | None = None
+
+    def say(self, triple: Triple) -> Said:
+        """A triple with its sentence.
+
+        Raises:
+            StoreError: its document was forgotten meanwhile.
+        """
+        if self._of_passage[0] != triple.passage_id:
+            passage = self._graph.passage(triple.passage_id)
+            self._of_passage = triple.passage_id, passage.document_id if passage else ""
+        if self._document is None or self._document.id != self._of_passage[1]:
+            self._document = self._graph.document(self._of_passage[1])
+        if self._document is None:
+            raise StoreError("A document was forgotten while it was being read: ask again.")
+        return Said(
+            subject=self._name(triple.subject),
+            predicate=triple.predicate,
+            object=self._name(triple.object),
+            confidence=triple.confidence,
+            sentence=" ".join(self._document.text[triple.start : triple.end].split()),
+            document=self._document.id,
+            title=self._document.title,
+            start=triple.start,
+            end=triple.end,
+        )
+
+
+def readings(graph: SQLiteGraph, facts: Facts, name: str) -> list[str]:
+    """The entities that a name may mean, as questions are linked: those that facts speak of first.
 
     Raises:
-        UsageError: facts speak of nothing by that name; the message names what is spelt like it.
+        UsageError: the documents have nothing by that name; the message has up to three names that are spelt like it.
     """
     found = facts.resolve(name)
-    spoken = [entity for entity in found if facts.about(entity) or facts.pointing_at(entity)]
-    if spoken or found:
-        return (spoken or found)[0]
-    close = difflib.get_close_matches(key(name), list(facts.gazetteer.names), 3, 0.75)
-    hint = f"did you mean {' or '.join(facts.name(c) for c in close)}?" if close else "check the spelling."
-    raise UsageError(f"Expected a name that the documents' facts speak of, found none called {name!r}: {hint}")
+    found.sort(key=lambda entity: not (facts.about(entity) or facts.pointing_at(entity)))
+    wanted = key(name)
+    if found or (wanted and any(True for _ in graph.entities(frozenset([wanted])))):
+        return found or [wanted]
+    close = difflib.get_close_matches(wanted, list(facts.gazetteer.names), 3, 0.6) if wanted else []
+    said = list(dict.fromkeys(facts.name((facts.resolve(other) or [other])[0]) for other in close))
+    hint = f"did you mean {' or '.join(said)}?" if said else "check the spelling."
+    raise UsageError(f"Expected a name that the documents have, found none called {name!r}: {hint}")
 
 
-def say(graph: SQLiteGraph, facts: Facts, triple: Triple) -> Said:
-    """A triple with its sentence.
-
-    Raises:
-        StoreError: its document was forgotten meanwhile.
-    """
-    passage = graph.passage(triple.passage_id)
-    document = graph.document(passage.document_id) if passage else None
-    if document is None:
-        raise StoreError("A document was forgotten while it was being read: ask again.")
-    sentence = " ".join(document.text[triple.start : triple.end].split())
-    ends = facts.name(triple.subject), facts.name(triple.object)
-    return Said(ends[0], triple.predicate, ends[1], triple.confidence, sentence, document.id, triple.start, triple.end)
-
-
-def ordered(triples: Sequence[Triple]) -> list[Triple]:
+def ordered(triples: Iterable[Triple]) -> list[Triple]:
     """The surest first; equal ones by what they say and where."""
     return sorted(triples, key=lambda t: (-t.confidence, t.predicate, t.subject, t.object, t.passage_id, t.start))
+
+
+def grouped(triples: Sequence[Triple]) -> list[Triple]:
+    """By predicate, in the order in which each comes first."""
+    places = {predicate: n for n, predicate in enumerate(dict.fromkeys(t.predicate for t in triples))}
+    return sorted(triples, key=lambda t: places[t.predicate])
 
 
 def show(graph: SQLiteGraph, facts: Facts, name: str, limit: int) -> Shown:
     """What the graph knows of the entity that ``name`` means; at most ``limit`` facts in each direction.
 
     Raises:
-        UsageError: facts speak of nothing by that name.
+        UsageError: the documents have nothing by that name.
     """
-    entity = resolve(facts, name)
-    about, incoming = (ordered(found)[:limit] for found in (facts.about(entity), facts.pointing_at(entity)))
+    entity, *also = readings(graph, facts, name)
+    teller = Teller(graph, facts.name)
+    about, incoming = ordered(facts.about(entity)), ordered(facts.pointing_at(entity))
+    # a name put together from several mentions is no entity of the store
+    known = next(graph.entities(frozenset([entity])), Entity(entity, facts.name(entity), "MISC"))
+    display = called(facts, known)
+    mentions, documents = graph.named_in(entity)
     return Shown(
-        entity,
-        facts.name(entity),
-        facts.title(entity),
-        tuple(say(graph, facts, t) for t in about),
-        tuple(say(graph, facts, t) for t in incoming),
+        id=entity,
+        name=display,
+        type=known.type,
+        aliases=tuple(sorted({" ".join(alias.split()) for alias in (known.name, *known.aliases)} - {display})),
+        title=facts.title(entity),
+        also=tuple(facts.name(other) for other in also),
+        mentions=mentions,
+        documents=documents,
+        facts_in_all=len(about),
+        incoming_in_all=len(incoming),
+        facts=tuple(teller.say(t) for t in grouped(about[:limit])),
+        incoming=tuple(teller.say(t) for t in grouped(incoming[:limit])),
     )
+
+
+def called(facts: Facts, entity: Entity) -> str:
+    """How an entity is called for people: as its facts have it, else as the documents do."""
+    name = facts.name(entity.id)
+    return " ".join(entity.name.split()) if name == entity.id else name
