@@ -22,6 +22,7 @@ from ingest.pairs import End, Pair, ends, pairs
 from ingest.patterns import POSSESSIVE, SUBJECT, vocabulary
 from ingest.spans import decode, features, words
 from kgrag.errors import ModelError
+from kgrag.files import replaced
 from kgrag.text import STOPWORDS
 
 FILE: Final = Path(__file__).parent / "relate.npz"
@@ -147,14 +148,15 @@ _PARTS = ("spans", "joined", "which")
 
 
 def save(made: Model, path: Path) -> None:
-    """Write a model, its weights as whole numbers of one byte each."""
+    """Write a model, whole or not at all, its weights as whole numbers of one byte each."""
     data: dict[str, NDArray[np.generic]] = {}
     for name in _PARTS:
         weights: Weights = getattr(made, name)
         scale = float(np.abs(weights).max()) / 127 or 1.0
         data |= {name: np.round(weights / scale).astype(np.int8), f"{name}_scale": np.array(scale)}
     rest = {"classes": np.array(made.classes), "bias": np.array(made.bias), "biases": made.biases}
-    with path.open("wb") as file:
+    # an open file: by a name that does not end in .npz, numpy would write another
+    with replaced(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **(data | rest))  # type: ignore[arg-type, unused-ignore]
 
 

@@ -121,6 +121,8 @@ def bench_relations(
     from ingest.relate import save
     from kgrag.evaluate.relate_training import cross_validate, load_sets, train
 
+    if out and not out.resolve().parent.is_dir():  # known before the minutes of training, not after
+        raise UsageError(f"Expected a folder for the model at {out.parent}, found none: make it, or name another.")
     sets = load_sets(data)
     with console.counter("texts", sum(map(len, sets.values())) * (2 if out else 1)) as tick:
         figures = cross_validate(sets, tick)

@@ -203,6 +203,8 @@ def sizes(store: Store = STORE, sure: Sure = 0.0, json_: Json = False) -> None:
         ("communities", [(", ".join(one.names), one.size) for one in found.largest_communities]),
     )
     for heading, pairs in tables:
+        if not pairs:
+            continue
         console.table([(heading, ""), *((escape(name), f"{n:,}") for name, n in pairs)], right=(1,), heading=True)
     if len(predicates) > COMMONEST:
         console.notice(f"{_number(len(predicates) - COMMONEST, 'more predicate')}: --json has them all.")

@@ -17,6 +17,7 @@ from kgrag.explore.paths import paths
 from kgrag.explore.picture import TEMPLATE
 from kgrag.explore.show import readings
 from kgrag.explore.stats import Stats
+from kgrag.types import Triple
 
 
 @pytest.fixture
@@ -173,6 +174,29 @@ def test_two_dates_of_one_birth_are_a_conflict_and_both_stay(shell: Shell, read:
 def test_what_may_both_be_right(app: App, one: str, two: str, may: bool) -> None:
     assert agree(app.facts, vocabulary(), one, two) is may
     assert agree(app.facts, vocabulary(), two, one) is may
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "apart"),
+    [
+        (("japanese", 0, 0.9), ("danish", 0, 0.9), False),  # one sentence says both
+        (("japanese", 0, 0.9), ("danish", 40, 0.9), True),
+        (("japanese", 0, 0.9), ("danish", 40, 0.5), False),  # the second was guessed
+    ],
+)
+def test_what_one_sentence_says_together_and_what_is_guessed_contradict_nothing(
+    app: App, one: tuple[str, int, float], two: tuple[str, int, float], apart: bool
+) -> None:
+    (passage,) = app.graph.passages_of(next(app.graph.documents()).id)
+
+    class Graph:
+        document, passage = app.graph.document, app.graph.passage
+
+        def triples(self) -> list[Triple]:
+            stated = [(v, passage.start + at, sure) for v, at, sure in (one, two)]
+            return [Triple("vera holm", "nationality", v, passage.id, s, s + 20, sure) for v, s, sure in stated]
+
+    assert bool(conflicts(Graph(), app.facts, vocabulary())) is apart  # type: ignore[arg-type]
 
 
 def test_dates() -> None:

@@ -32,7 +32,7 @@ def ending(out: Path) -> str:
     """
     found = out.suffix.lower()
     if found not in ENDINGS:
-        raise UsageError(f"Expected a file that ends in {' or '.join(ENDINGS)}, found {out.name!r}: name it so.")
+        raise UsageError(f"Expected a file that ends in {' or '.join(ENDINGS)}, found {str(out)!r}: name it so.")
     if out.is_dir():
         raise UsageError(f"Expected a file to write, found a folder at {out}: name a file in it.")
     return found

@@ -9,6 +9,7 @@ from itertools import pairwise
 from graphs.facts import Facts
 from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
+from kgrag.dates import MONTHS
 from kgrag.reader.questions import Questions
 from kgrag.reader.walk import Candidate, Walk, Walker, unbracketed
 from kgrag.text import is_cjk, key
@@ -31,8 +32,6 @@ _OTHER_SAME = {
 _PLACED = re.compile(
     r"\b(?:located|situated|films?|movies?|songs?|originate|villages?|towns?|albums?)\b|位于", re.IGNORECASE
 )
-_CALENDAR = "january february march april may june july august september october november december"
-_MONTHS = {name: number for number, name in enumerate(_CALENDAR.split(), 1)}
 
 
 class Comparer:
@@ -175,7 +174,7 @@ def when(text: str) -> tuple[int, ...]:
         year, month, day = match.group(2, 3, 4)
         return tuple(int(p) for p in ((f"-{year}" if match.group(1) else year), month, day) if p)
     words = key(text).split()
-    month = next((_MONTHS[w] for w in words if w in _MONTHS), 0)
+    month = next((MONTHS[w] for w in words if w in MONTHS), 0)
     numbers = [int(w) for w in words if w.isdigit()]
     if not numbers:
         return ()
