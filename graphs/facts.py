@@ -34,7 +34,8 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Statements:
-    """Triples by subject: entity numbers, places in `Facts.predicates` and `Facts.passages`, spans of the document.
+    """Triples by subject: entity numbers, places in `Facts.predicates` and `Facts.passages`, spans of the document,
+    and in `Facts.finders`.
 
     ``of_subject`` and ``of_object`` (entities + 1,): where the triples of each entity begin, those of an object in the
     order ``by_object``.
@@ -47,6 +48,7 @@ class Statements:
     start: Ints
     end: Ints
     confidence: NDArray[np.float64]
+    found_by: NDArray[np.int8]
     of_subject: NDArray[np.int64]
     of_object: NDArray[np.int64]
     by_object: NDArray[np.int64]
@@ -70,7 +72,7 @@ class Facts:
         entities: ids, ascending.
         names: (entities,), how each is called for people; empty where its id is all that is known.
         titles: (entities,), the title of the document about each; empty where there is none.
-        predicates, passages: what the numbers in ``stated`` stand for.
+        predicates, passages, finders: what the numbers in ``stated`` stand for.
         stated: the triples; none with the predicate ``mentions``.
         forms: what `resolve` knows.
         gazetteer: finds those forms in a question.
@@ -83,13 +85,14 @@ class Facts:
         titles: Strings,
         predicates: Strings,
         passages: Strings,
+        finders: Strings,
         stated: Statements,
         forms: Forms,
         gazetteer: Gazetteer,
     ) -> None:
         self.gazetteer = gazetteer
         self._entities, self._names, self._titles = entities, names, titles
-        self._predicates, self._passages = list(predicates), passages
+        self._predicates, self._passages, self._finders = list(predicates), passages, list(finders)
         self._stated, self._forms = stated, forms
 
     def name(self, entity_id: str) -> str:
@@ -132,6 +135,7 @@ class Facts:
                 int(stated.start[row]),
                 int(stated.end[row]),
                 float(stated.confidence[row]),
+                self._finders[stated.found_by[row]],
             )
             for row in rows.tolist()
         ]
@@ -195,6 +199,7 @@ class Facts:
             ("titles", self._titles),
             ("predicates", Strings.of(self._predicates)),
             ("passages", self._passages),
+            ("finders", Strings.of(self._finders)),
             ("spoken", Strings.of(self.gazetteer.names)),
         ):
             arrays |= packed(name, strings)
@@ -208,12 +213,12 @@ class Facts:
         """Read what `save` wrote, from the disk as it is used."""
         arrays = load_arrays(folder)
         entities, names, titles = (unpacked(name, arrays) for name in ("entities", "names", "titles"))
-        predicates, passages = unpacked("predicates", arrays), unpacked("passages", arrays)
+        predicates, passages, finders = (unpacked(name, arrays) for name in ("predicates", "passages", "finders"))
         stated = Statements(**{name: arrays[name] for name in Statements.__dataclass_fields__})
         forms = Forms(*(Lists.read(name, arrays) for name in Forms.__dataclass_fields__))
         table = Table(arrays["table_beginnings"], arrays["table_numbers"])
         gazetteer = Gazetteer(unpacked("spoken", arrays), table)
-        return Facts(entities, names, titles, predicates, passages, stated, forms, gazetteer)
+        return Facts(entities, names, titles, predicates, passages, finders, stated, forms, gazetteer)
 
 
 def without_honorifics(words: list[str]) -> list[str]:

@@ -64,12 +64,13 @@ def make_facts(
     of_entity: dict[str, int] = {}
     of_predicate: dict[str, int] = {}
     of_passage: dict[str, int] = {}
+    of_finder: dict[str, int] = {}
 
     def number(known: dict[str, int], text: str) -> int:
         return known.setdefault(text, len(known))
 
     columns = [array("i") for _ in range(6)]
-    confidence = array("d")
+    confidence, found_by = array("d"), array("b")
     titled: defaultdict[str, list[int]] = defaultdict(list)
     called: defaultdict[str, list[int]] = defaultdict(list)
     for entity, title in titles.items():
@@ -85,6 +86,7 @@ def make_facts(
         for column, item in zip(columns, row, strict=True):
             column.append(item)
         confidence.append(t.confidence)
+        found_by.append(number(of_finder, t.found_by))
         if t.predicate == "also_known_as":
             _add(called[t.object], subject)
     entities = sorted(of_entity)
@@ -93,7 +95,7 @@ def make_facts(
     place_of[np.fromiter((of_entity[e] for e in entities), np.int64, len(entities))] = np.arange(len(entities))
     bare, longer = _shortened(titled)
     found = [_placed(forms, place_of) for forms in (titled, called, bare, longer)]
-    stated = _stated(columns, np.array(confidence, np.float64), place_of)
+    stated = _stated(columns, np.array(confidence, np.float64), np.array(found_by, np.int8), place_of)
     spoken = {*found[0], *found[1], *(e for e, n in of_entity.items() if _states(stated, int(place_of[n])))} - {""}
     known = Strings.of(sorted(spoken))
     return Facts(
@@ -102,13 +104,19 @@ def make_facts(
         Strings.of(titles.get(e, "") for e in entities),
         Strings.of(of_predicate),
         Strings.of(of_passage),
+        Strings.of(of_finder),
         stated,
         Forms(*map(Lists.of, found)),
         Gazetteer(known),
     )
 
 
-def _stated(columns: list[array[int]], confidence: NDArray[np.float64], place_of: NDArray[np.int32]) -> Statements:
+def _stated(
+    columns: list[array[int]],
+    confidence: NDArray[np.float64],
+    found_by: NDArray[np.int8],
+    place_of: NDArray[np.int32],
+) -> Statements:
     subject, predicate, value, passage, start, end = (np.array(column, np.int32) for column in columns)
     subject, value = place_of[subject], place_of[value]
     order = np.argsort(subject, kind="stable")
@@ -121,6 +129,7 @@ def _stated(columns: list[array[int]], confidence: NDArray[np.float64], place_of
         start=start[order],
         end=end[order],
         confidence=confidence[order],
+        found_by=found_by[order],
         of_subject=_begin(subject, len(place_of)),
         of_object=_begin(value, len(place_of)),
         by_object=np.argsort(values, kind="stable"),

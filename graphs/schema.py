@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kgrag.errors import StoreError
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -32,6 +32,7 @@ CREATE TABLE triples(
     passage_id TEXT NOT NULL REFERENCES passages(id) ON DELETE CASCADE,
     start INTEGER NOT NULL, end INTEGER NOT NULL,
     subject TEXT NOT NULL, predicate TEXT NOT NULL, object TEXT NOT NULL, confidence REAL NOT NULL,
+    found_by TEXT NOT NULL,
     PRIMARY KEY(passage_id, start, end, subject, predicate, object)) WITHOUT ROWID;
 CREATE TABLE sources(id TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE problems(source TEXT NOT NULL, line INTEGER, message TEXT NOT NULL);

@@ -68,9 +68,9 @@ class SQLiteGraph(Database):
             [(m.passage_id, m.start, m.end, m.entity_id, m.type, m.surface) for m in extraction.mentions],
         )
         db.executemany(
-            "INSERT OR IGNORE INTO triples VALUES(?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO triples VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object, t.confidence)
+                (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object, t.confidence, t.found_by)
                 for t in extraction.triples
             ],
         )
@@ -217,7 +217,7 @@ class SQLiteGraph(Database):
 
     def triples_in(self, passage_id: str) -> list[Triple]:
         """The triples that one passage states."""
-        query = "SELECT subject, predicate, object, passage_id, start, end, confidence FROM triples"
+        query = "SELECT subject, predicate, object, passage_id, start, end, confidence, found_by FROM triples"
         order = " WHERE passage_id = ? ORDER BY start, end, subject, predicate, object"
         return [Triple(*row) for row in self._rows(query + order, passage_id)]
 
@@ -239,7 +239,7 @@ class SQLiteGraph(Database):
 
     def triples(self) -> Iterator[Triple]:
         """All triples, ordered by passage and offset."""
-        query = "SELECT subject, predicate, object, passage_id, start, end, confidence FROM triples"
+        query = "SELECT subject, predicate, object, passage_id, start, end, confidence, found_by FROM triples"
         for row in self._rows(query + " ORDER BY passage_id, start, end, subject, predicate, object"):
             yield Triple(*row)
 

@@ -19,7 +19,7 @@ from ingest.patterns import MARK, POSSESSIVE, SUBJECT, alternatives, patterns, v
 from ingest.relate import relate
 from ingest.subjects import GENERIC, find_subject
 from kgrag.text import is_cjk, key, sentences, tokens
-from kgrag.types import Passage, Triple
+from kgrag.types import CLASSIFIER, PATTERN, Passage, Triple
 
 _FEMALE, _MALE = (re.compile(rf"\b(?:{alternatives(w)})\b", re.IGNORECASE) for w in ("female", "male"))
 _AWARD, _BODY, _BODY_ZH = (word_pattern(w) for w in ("award", "body", "body_zh"))
@@ -64,15 +64,16 @@ def find_triples(
     best: dict[tuple[int, str, str, str], Triple] = {}
     for line in read_lines(passage, names, ids, title, lang):
         start, end = line.start, line.start + len(line.text)
-        facts = list(_facts(line, title, title_id, lang))
+        facts = [(*fact, PATTERN) for fact in _facts(line, title, title_id, lang)]
         if lang == "en":
-            joined = {frozenset((s, o)) for s, _, o, _ in facts}
-            facts += [f for f in relate(line.text, line.marks, title_id) if frozenset((f[0], f[2])) not in joined]
-        for subject, predicate, value, confidence in facts:
+            joined = {frozenset((s, o)) for s, _, o, _, _ in facts}
+            guessed = relate(line.text, line.marks, title_id)
+            facts += [(*fact, CLASSIFIER) for fact in guessed if frozenset((fact[0], fact[2])) not in joined]
+        for subject, predicate, value, confidence, found_by in facts:
             place = (start, subject, predicate, value)
             if place not in best or best[place].confidence < confidence:
                 span = (passage.start + start, passage.start + end)
-                best[place] = Triple(subject, predicate, value, passage.id, *span, confidence)
+                best[place] = Triple(subject, predicate, value, passage.id, *span, confidence, found_by)
     return list(best.values())
 
 

@@ -81,7 +81,7 @@ def _facts(facts: Sequence[Said], in_all: int, *, of_it: bool) -> None:
         console.say(f"  [cyan]{escape(arrow)}[/cyan]")
         for said in some:
             other = said.object if of_it else said.subject
-            console.say(f"    [bold]{escape(other)}[/bold] [dim]{said.confidence:.2f}[/dim]")
+            console.say(f"    [bold]{escape(other)}[/bold] [dim]{said.confidence:.2f} {said.found_by}[/dim]")
             before, spelt, after = said.sentence.partition(surface(said.sentence, key(other)) or said.sentence)
             if spelt == said.sentence:
                 before, spelt = spelt, ""
@@ -104,7 +104,9 @@ def _where(said: Said) -> str:
 def _fact(said: Said) -> None:
     line = f"{escape(said.subject)} [cyan]{escape(_words(said.predicate))}[/cyan] [bold]{escape(said.object)}[/bold]"
     # that a text names something is plain to see, whoever reads it
-    console.say(f"  {line}" + (f" [dim]{said.confidence:.2f}[/dim]" if said.predicate != "mentions" else ""))
+    console.say(
+        f"  {line}" + (f" [dim]{said.confidence:.2f} {said.found_by}[/dim]" if said.predicate != "mentions" else "")
+    )
     console.say(f"    “{escape(said.sentence)}” [dim]{escape(_where(said))}[/dim]")
 
 

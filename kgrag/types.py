@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -73,7 +75,7 @@ class Mention:
 class Triple:
     """A fact and the sentence that states it. ``subject`` and ``object`` are entity ids; ``confidence`` is in (0, 1].
 
-    The predicate ``mentions`` means only: the subject's document names the object there.
+    ``found_by`` is who read it: `PATTERN`, `CLASSIFIER`, `LLM`, or several joined by ``+``, in this order. The predicate ``mentions`` means only: the subject's document names the object there.
     """
 
     subject: str
@@ -83,6 +85,7 @@ class Triple:
     start: int
     end: int
     confidence: float
+    found_by: str = PATTERN
 
 
 @dataclass(frozen=True, slots=True)

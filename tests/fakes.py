@@ -16,7 +16,7 @@ from ingest.names import Name
 from ingest.rows import make_document
 from kgrag.protocols import Matrix
 from kgrag.text import key, sentences
-from kgrag.types import Document, Extraction, Mention, Passage, Triple
+from kgrag.types import CLASSIFIER, Document, Extraction, Mention, Passage, Triple
 
 
 class FakeEmbedder:
@@ -67,7 +67,7 @@ def extraction(
         for m in re.finditer(re.escape(spelling), p.text)
     ]
     triples = [
-        Triple(key(subject), predicate, key(object_), p.id, p.start, p.end, 0.9)
+        Triple(key(subject), predicate, key(object_), p.id, p.start, p.end, 0.9, CLASSIFIER)
         for p in passages
         for subject, predicate, object_ in facts
         if subject in p.text and object_ in p.text

@@ -11,7 +11,7 @@ from graphs.gather import make_facts
 from graphs.lists import Lists, place
 from indices.rows import Row, Rows
 from kgrag.text import key
-from kgrag.types import Triple
+from kgrag.types import CLASSIFIER, PATTERN, Triple
 
 ENTITIES = st.sampled_from(
     ["ada", "byron", "lord byron", "harald of norway", key("杨振宁"), "1912", "x", "king harald"]
@@ -27,6 +27,7 @@ TRIPLES = st.lists(
         st.integers(0, 9),
         st.integers(10, 2**31 - 1),
         st.floats(0.01, 1.0),
+        st.sampled_from([PATTERN, CLASSIFIER]),
     ),
     max_size=12,
 )

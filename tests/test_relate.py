@@ -19,7 +19,7 @@ from ingest.spans import BUCKETS, decode, features, words
 from kgrag.errors import ModelError
 from kgrag.evaluate import relate_training
 from kgrag.evaluate.extraction_sets import FORMATS
-from kgrag.types import Document, Triple
+from kgrag.types import CLASSIFIER, PATTERN, Document, Triple
 
 SENTENCES = [
     "Jane Smith works for Acme Corporation in Boston.",
@@ -66,8 +66,11 @@ def test_a_text_without_a_title_is_about_the_name_that_it_begins_with() -> None:
 
 def test_guesses_count_less_than_patterns_and_their_values_are_of_their_type() -> None:
     known = vocabulary().predicates
-    for triple in itertools.chain.from_iterable(facts(text) for text in SENTENCES):
+    found = list(itertools.chain.from_iterable(facts(text) for text in SENTENCES))
+    assert {triple.found_by for triple in found} == {PATTERN, CLASSIFIER}
+    for triple in found:
         assert 0 < triple.confidence <= 1
+        assert triple.found_by == PATTERN or (triple.found_by == CLASSIFIER and triple.confidence <= relate.TRUST)
         if triple.confidence <= relate.TRUST and triple.predicate in known and known[triple.predicate].value == "DATE":
             assert any(letter.isdigit() for letter in triple.object)
 

@@ -68,7 +68,7 @@ def plain(
     """A graph as lists that JSON can take, in one order for one store.
 
     ``nodes``: ``id``, ``name``, ``type``, ``documents`` (how many of those that state an edge here), ``degree`` (ends of
-    edges here). ``edges``: ``source`` and ``target`` (ids), ``predicate``, ``confidence``, ``sentence``, ``document``
+    edges here). ``edges``: ``source`` and ``target`` (ids), ``predicate``, ``confidence``, ``found_by``, ``sentence``, ``document``
     (its id), ``start`` and ``end`` (a span of that document's text).
     """
     teller = Teller(graph, facts.name)
@@ -87,6 +87,7 @@ def plain(
                 "target": t.object,
                 "predicate": t.predicate,
                 "confidence": t.confidence,
+                "found_by": t.found_by,
                 "sentence": said.sentence,
                 "document": said.document,
                 "start": said.start,

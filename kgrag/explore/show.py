@@ -15,7 +15,7 @@ from kgrag.types import Document, Entity, Triple
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A fact with names for people, its sentence, and where that stands: a document's id, its title, a span of its text.
+    """A fact with names for people, who read it (`kgrag.types.Triple.found_by`), its sentence, and where that stands: a document's id, its title, a span of its text.
 
     The sentence has its line breaks and repeated blanks as one blank each.
     """
@@ -24,6 +24,7 @@ class Said:
     predicate: str
     object: str
     confidence: float
+    found_by: str
     sentence: str
     document: str
     title: str
@@ -85,6 +86,7 @@ class Teller:
             predicate=triple.predicate,
             object=self._name(triple.object),
             confidence=triple.confidence,
+            found_by=triple.found_by,
             sentence=" ".join(self._document.text[triple.start : triple.end].split()),
             document=self._document.id,
             title=self._document.title,

@@ -28,7 +28,7 @@ from kgrag.files import replaced
 from kgrag.retrieve.candidates import Indices
 from kgrag.types import Passage
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the files change their meaning, so that those of an older program are built again."""
 FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts")
 MANY = 2000
