@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from graphs.gazetteer import Found, Gazetteer, Table, spoken_forms
 from kgrag.arrays import load_arrays, packed, save_arrays, unpacked
 from kgrag.strings import Strings
 from kgrag.text import key
-from kgrag.types import Mention, Passage
+from kgrag.types import VALUES, Mention, Passage
 
 TITLE_WEIGHT = 3.0
 HUB = 0.2
@@ -111,6 +112,7 @@ def build(
     titles: Mapping[str, Sequence[str]],
     done: Callable[[int], None] = lambda _: None,
     found_in: Callable[[Passage, Sequence[Found]], None] = lambda _, __: None,
+    merges: Mapping[str, str] = MappingProxyType({}),
 ) -> Adjacency:
     """Tie passages to names. What is kept meanwhile is a number for each tie and each name once, but no passage.
 
@@ -120,13 +122,14 @@ def build(
         titles: document id -> the names it goes by, its title first.
         done: told, now and then, how many passages names were looked for in.
         found_in: told, in row order, which names a passage's text has and where.
+        merges: names that are others: a passage that has one of them is tied to all.
     """
     row_of = {passage.id: row for row, passage in enumerate(passages)}
     column_of: dict[str, int] = {}
     mentioned = array("q"), array("q")
     for mention in mentions:
         name = key(mention.surface)
-        if name and mention.type != "DATE":
+        if name and mention.type not in VALUES:
             mentioned[0].append(row_of[mention.passage_id])
             mentioned[1].append(column_of.setdefault(name, len(column_of)))
     rows = len(row_of)
@@ -154,7 +157,33 @@ def build(
         goes_by = _columns([(row, name) for row, passage in batch for name in own.get(passage.document_id, ())])
         titled.append(_cells(goes_by[0], place[goes_by[1]], len(names)))
         done(batch[-1][0] + 1)
-    return _assemble(Strings.of(names), gazetteer.table, rows, _distinct(cells), _distinct(titled))
+    one = _groups(names, merges)
+    return _assemble(Strings.of(names), gazetteer.table, rows, *(_shared(_distinct(c), one) for c in (cells, titled)))
+
+
+def _groups(names: Sequence[str], merges: Mapping[str, str]) -> NDArray[np.int64]:
+    """(names,): the same number for names that are one, -1 for the others."""
+    column = {name: place for place, name in enumerate(names)} if merges else {}
+    group = np.full(len(names), -1, np.int64)
+    number: dict[str, int] = {}
+    for alias, into in merges.items():
+        for name in (alias, into):
+            if name in column:
+                group[column[name]] = number.setdefault(into, len(number))
+    return group
+
+
+def _shared(cells: Cells, group: NDArray[np.int64]) -> Cells:
+    """Cells, and for each in a column of a group those of the group's other columns."""
+    width = max(1, len(group))
+    of = group[cells % width] if len(cells) else cells
+    rows, groups = cells[of >= 0] // width, of[of >= 0]
+    members = np.flatnonzero(group >= 0)
+    members = members[np.argsort(group[members], kind="stable")]
+    first = np.searchsorted(group[members], groups)
+    count = np.searchsorted(group[members], groups, side="right") - first
+    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    return np.union1d(cells, np.repeat(rows, count) * width + members[place])
 
 
 def _marked(columns: NDArray[Any], width: int) -> NDArray[np.bool_]:

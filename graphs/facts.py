@@ -15,17 +15,12 @@ from numpy.typing import NDArray
 
 from graphs.gazetteer import Gazetteer, Table
 from graphs.lists import Lists, place
+from graphs.people import without_honorifics
 from kgrag.arrays import Arrays, load_arrays, packed, save_arrays, unpacked
 from kgrag.strings import Strings
 from kgrag.text import is_cjk, key
 from kgrag.types import Triple
 
-_BEFORE_A_NAME = (
-    "king queen prince princess emperor empress sir dame lord lady duke duchess count countess baron baroness earl "
-    "sultan caliph tsar pope saint dr professor president general captain colonel major admiral archduke "
-    "archduchess infante infanta grand elector margrave st mr mrs crown former actor actress director the"
-)
-_HONORIFICS = frozenset(_BEFORE_A_NAME.split())
 _RANKS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
 LIKELY = 0.9
 """How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
@@ -219,11 +214,3 @@ class Facts:
         table = Table(arrays["table_beginnings"], arrays["table_numbers"])
         gazetteer = Gazetteer(unpacked("spoken", arrays), table)
         return Facts(entities, names, titles, predicates, passages, finders, stated, forms, gazetteer)
-
-
-def without_honorifics(words: list[str]) -> list[str]:
-    """``["king", "harald"]`` -> ``["harald"]``; the last word always stays."""
-    first = 0
-    while first < len(words) - 1 and words[first] in _HONORIFICS:
-        first += 1
-    return words[first:]

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.facts import Facts, Forms, Statements, without_honorifics
+from graphs.facts import Facts, Forms, Statements
 from graphs.gazetteer import Gazetteer, spoken_forms
 from graphs.lists import Lists
+from graphs.people import without_honorifics
 from kgrag.protocols import Graph
 from kgrag.strings import Strings
 from kgrag.text import key, tokens
@@ -30,8 +31,13 @@ def facts_of(graph: Graph) -> Facts:
     aliases: list[tuple[str, str]] = []
     for entity in graph.entities(wanted):
         names[entity.id] = entity.name
-        if entity.id in titles:
-            aliases += [(entity.id, alias) for alias in entity.aliases]
+        # part of a name may be anyone's, unless a document is about this one
+        own = set(entity.id.split())
+        aliases += [
+            (entity.id, alias)
+            for alias in entity.aliases
+            if entity.id in titles or not own.issuperset(key(alias).split())
+        ]
     # a name put together from several mentions is no entity of the store: read it off its sentence
     passage: Passage | None = None
     for triple in graph.triples() if len(names) < len(wanted) else ():

@@ -17,6 +17,7 @@ from graphs.database import WAIT, Database
 from graphs.schema import APPLICATION, SCHEMA, VERSION
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
+from kgrag.text import key
 from kgrag.types import Document, Entity, Extraction, Heading, Mention, Passage, Triple
 
 FEW = 500
@@ -190,8 +191,9 @@ class SQLiteGraph(Database):
     def document_names(self) -> dict[str, list[str]]:
         """document id -> the names it goes by, its title first."""
         forms = {document_id: [title] for document_id, (_, title) in self.titles().items()}
-        for document_id, _, name, _ in self.names():
-            if name not in forms[document_id]:
+        titles = self.titles()
+        for document_id, entity_id, name, _ in self.names():
+            if entity_id == titles[document_id][0] and name not in forms[document_id]:
                 forms[document_id].append(name)
         return forms
 
@@ -247,30 +249,45 @@ class SQLiteGraph(Database):
         """All declared names, as (document id, entity id, name, type)."""
         yield from self._rows("SELECT document_id, entity_id, name, type FROM names ORDER BY 1, 2, 3")
 
-    def named_in(self, entity_id: str) -> tuple[int, int]:
-        """How often an entity is named, and in how many documents."""
+    def named_in(self, *entities: str) -> tuple[int, int]:
+        """How often entities are named, and in how many documents."""
         query = "SELECT count(*), count(DISTINCT document_id) FROM mentions JOIN passages ON id = passage_id"
-        times, documents = next(self._rows(query + " WHERE entity_id = ?", entity_id))
+        times, documents = next(self._rows(f"{query} WHERE entity_id IN ({', '.join('?' * len(entities))})", *entities))
         return times, documents
 
+    def kinds(self) -> Iterator[tuple[str, str, int]]:
+        """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
+        yield from self._rows("SELECT entity_id, type, count(*) FROM mentions GROUP BY 1, 2 ORDER BY 1, 2")
+
+    def spelt(self, name: str) -> list[str]:
+        """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
+
+        Reads all mentions: for where other ways find nothing.
+        """
+        query = "SELECT entity_id FROM mentions WHERE surface = ? COLLATE NOCASE GROUP BY 1 ORDER BY -count(*), 1"
+        return [row[0] for row in self._rows(query, name)]
+
     def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
-        """All entities, or those ``among`` some ids, ordered by id: a declared name wins, then the commonest spelling,
-        then the alphabet."""
+        """All entities, or those ``among`` some ids, ordered by id: a declared name wins, then a spelling of the id
+        itself, the commonest, then the alphabet."""
         spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
         types: defaultdict[str, Counter[str]] = defaultdict(Counter)
         few = tuple(among) if isinstance(among, set | frozenset) and len(among) <= FEW else ()
         # of a few, only their own rows: the names of a large store take seconds to be sorted
         where = f" WHERE entity_id IN ({', '.join('?' * len(few))})" if few else ""
-        for entity_id, name, kind in self._rows(f"SELECT entity_id, name, type FROM names{where}", *few):
+        # what a document says of its own subject counts before what is said elsewhere
+        own = "(SELECT entity_id FROM documents WHERE id = document_id) = entity_id"
+        for entity_id, name, kind, of_own in self._rows(f"SELECT entity_id, name, type, {own} FROM names{where}", *few):
             if among is not None and entity_id not in among:
                 continue
-            spellings[entity_id][name] += 1_000_000
+            spellings[entity_id][name] += 1_000_000 if of_own else 0
             types[entity_id][kind] += 0 if kind == "MISC" else 1_000
         query = f"SELECT entity_id, surface, type, count(*) FROM mentions{where} GROUP BY 1, 2, 3"
         for entity_id, surface, kind, count in self._rows(query, *few):
             if among is not None and entity_id not in among:
                 continue
-            spellings[entity_id][surface] += count
+            # before a shorter form, however common: "Byron" is short for many
+            spellings[entity_id][surface] += count + (1_000 if key(surface) == entity_id else 0)
             types[entity_id][kind] += 0 if kind == "MISC" else count
         for entity_id in sorted(spellings):
             ranked = sorted(spellings[entity_id], key=lambda s: (-spellings[entity_id][s], s))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from kgrag.dates import date_id
+from kgrag.quantities import quantity_id
+from kgrag.text import key
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A kind of fact: what it means and how questions ask for it (see ``ingest/relations.toml``)."""
+    """A kind of fact; ``unit`` is what a QUANTITY is in ("money": any currency; "": whatever it is): what it means and how questions ask for it (see ``ingest/predicates.toml``)."""
 
     name: str
     meaning: str
@@ -16,6 +20,7 @@ class Predicate:
     symmetric: bool = False
     functional: bool = False
     value: str = "NAME"
+    unit: str = ""
     nouns: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     derived: tuple[tuple[str, ...], ...] = ()
@@ -25,10 +30,22 @@ class Predicate:
 class Vocabulary:
     """All predicates, words for more than one step (``kin``), and what countries and their peoples are called.
 
-    ``countries`` maps lower-case names and adjectives to the country; ``peoples`` are the adjectives among them.
+    ``countries`` maps lower-case names and adjectives to the country; ``peoples`` are the adjectives among them,
+    ``lands`` those names that mean the whole country and it alone (England is not the UK, and the Dutch are no country).
     """
 
     predicates: Mapping[str, Predicate]
     kin: Mapping[str, tuple[str, ...]]
     countries: Mapping[str, str]
     peoples: frozenset[str] = frozenset()
+    lands: Mapping[str, str] = field(default_factory=dict)
+
+    def entity(self, name: str, kind: str) -> str:
+        """The entity id of a name by itself, of a type as `kgrag.types.Mention` has it: dates, quantities and
+        countries have one each, however they are called; else `kgrag.text.key`."""
+        if kind == "DATE":
+            return date_id(name)
+        if kind == "QUANTITY":
+            return quantity_id(name)
+        land = self.lands.get(" ".join(name.lower().split())) if kind == "PLACE" else None
+        return key(land or name)

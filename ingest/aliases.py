@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 
 from graphs.gazetteer import spoken_forms, without_bracket
-from ingest.names import VALUES, Name
+from ingest.names import Name
 from kgrag.text import key, sentences, tokens
-from kgrag.types import Document
+from kgrag.types import VALUES, Document
 
 HEAD = 600
 """Characters of a document that are looked at."""

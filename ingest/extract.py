@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from graphs.gazetteer import spoken_forms
-from ingest.aliases import aliases
+from ingest.amounts import amounts
 from ingest.names import Name, find_names
 from ingest.relations import Line, find_triples, read_lines
+from ingest.resolve import Resolver
+from ingest.rules import PLAIN, Rules
 from ingest.split import split
-from kgrag.text import key
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
 
-def extract(documents: Sequence[Document], size: int) -> list[Extraction]:
+def extract(documents: Sequence[Document], size: int, rules: Rules = PLAIN) -> list[Extraction]:
     """Read documents; ``size`` is the longest passage, in characters (see `ingest.split.split`)."""
     cut = [split(document, size) for document in documents]
     found: dict[str, list[Name]] = {}
@@ -25,7 +25,7 @@ def extract(documents: Sequence[Document], size: int) -> list[Extraction]:
         passages = [p for document, ps in zip(documents, cut, strict=True) if document.lang == lang for p in ps]
         for passage, names in zip(passages, find_names([p.text for p in passages], lang), strict=True):
             found[passage.id] = names
-    return [_read(document, passages, found) for document, passages in zip(documents, cut, strict=True)]
+    return [_read(document, passages, found, rules) for document, passages in zip(documents, cut, strict=True)]
 
 
 def lines_of(document: Document) -> Iterator[tuple[int, Line, str]]:
@@ -33,70 +33,32 @@ def lines_of(document: Document) -> Iterator[tuple[int, Line, str]]:
     that is its subject: what models of relations are trained on."""
     passages = split(document, 2000)
     names = dict(zip((p.id for p in passages), find_names([p.text for p in passages], document.lang), strict=True))
-    about = _About(document, passages, names)
+    resolver = Resolver(document, passages, names)
     for passage in passages:
-        ids = about.ids(names[passage.id])
-        title, subject = about.subject(passage, names[passage.id], ids)
-        for line in read_lines(passage, names[passage.id], ids, title, document.lang):
+        here = resolver.found[passage.id]
+        ids = resolver.ids(here)
+        title, subject = resolver.subject(passage, here, ids)
+        for line in read_lines(passage, here, ids, title, document.lang):
             yield passage.start + line.start, line, subject
 
 
-def _read(document: Document, passages: Sequence[Passage], found: dict[str, list[Name]]) -> Extraction:
-    about = _About(document, passages, found)
+def _read(
+    document: Document, passages: Sequence[Passage], found: dict[str, list[Name]], rules: Rules = PLAIN
+) -> Extraction:
+    resolver = Resolver(document, passages, found, rules.apart)
     mentions: list[Mention] = []
     triples: list[Triple] = []
     for passage in passages:
-        here = found[passage.id]
-        ids = about.ids(here)
+        here = resolver.found[passage.id]
+        ids = resolver.ids(here)
         for name, entity_id in zip(here, ids, strict=True):
             if entity_id:
                 place = passage.start + name.start
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
-        title, subject = about.subject(passage, here, ids)
-        triples += find_triples(passage, here, ids, title=title, title_id=subject, lang=document.lang)
-    return Extraction(document, tuple(passages), tuple(dict.fromkeys(about.names)), tuple(mentions), tuple(triples))
-
-
-class _About:
-    """What a document is about, and which of its names are that."""
-
-    def __init__(self, document: Document, passages: Sequence[Passage], found: dict[str, list[Name]]) -> None:
-        self.id = key(document.title) or key(document.id)
-        self.document = document
-        self.titled = document.title, self.id
-        own = {key(form): self.id for form in spoken_forms(document.title)}
-        self.names = [(self.id, document.title, "MISC")]
-        self.names += [(self.id, form, "MISC") for form in spoken_forms(document.title)[1:]]
-        read = [n._replace(start=n.start + p.start, end=n.end + p.start) for p in passages[:1] for n in found[p.id]]
-        self.names += [(self.id, alias, "MISC") for alias in aliases(document, read)]
-        own.update((key(name), self.id) for _, name, _ in self.names)
-        self.own = own
-        self.people = [words for words in map(str.split, own) if len(words) > 1] if document.lang == "en" else []
-
-    def ids(self, names: Sequence[Name]) -> list[str]:
-        """The entities of names, in parallel."""
-        return [self.own.get(key(n.text)) or _surname(n, self.people, self.id) or key(n.text) for n in names]
-
-    def subject(self, passage: Passage, names: Sequence[Name], ids: Sequence[str]) -> tuple[str, str]:
-        """The title as written and its entity; of a text without a title, the name that it begins with."""
-        if passage.start == 0 and not key(self.document.title):
-            self.titled = _opening(passage.text, names, ids) or self.titled
-        return self.titled
-
-
-def _opening(text: str, names: Sequence[Name], ids: Sequence[str]) -> tuple[str, str] | None:
-    """What a text without a title is about, as it is written and as an entity: the name that it begins with."""
-    for name, entity in zip(names[:1], ids, strict=False):
-        if text[: name.start].strip(" \n\"'“‘《").lower() in ("", "the", "a", "an") and name.type not in (
-            "DATE",
-            "GROUP",
-        ):
-            return name.text, entity
-    return None
-
-
-def _surname(name: Name, people: Sequence[Sequence[str]], title_id: str) -> str:
-    """The document's own entity, if a person is called by the end of one of its names ("Alger" for Ross Alger)."""
-    called = key(name.text).split()
-    ends = any(len(called) < len(words) and words[-len(called) :] == called for words in people)
-    return title_id if name.type == "PERSON" and called and ends else ""
+        title, subject = resolver.subject(passage, here, ids)
+        stated = find_triples(
+            passage, here, ids, title=title, title_id=subject, lang=document.lang, extra=rules.predicates
+        )
+        triples += stated
+        mentions += amounts(passage, stated, rules.predicates)
+    return Extraction(document, tuple(passages), tuple(resolver.names), tuple(mentions), tuple(triples))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ingest.names import Name
 from ingest.patterns import DATES, GROUPS, NAMES, POSSESSIVE, PRIVATE, ROOM, SUBJECT, alternatives, vocabulary
+from kgrag.quantities import UNIT
 from kgrag.text import key
 
 _RANK = alternatives("rank")
@@ -14,7 +15,9 @@ _TITLED = re.compile(rf"\s*,\s*(?:{_RANK})\b")
 _TAIL = re.compile(rf"\s*,\s*(?:{_RANK})\s+(?:Palatine\s+)?of\s+")
 _ORDINAL = re.compile(r"\s*,\s*(?:the )?(?:\d+(?:st|nd|rd|th) )?")
 _JOINS = re.compile(r"\s*(?:,\s*)?(?:of|de|von|van)(?:\s+the)?\s*")
-_OWN_DATE = re.compile(r"(?<![\w.,-])\d{3,4}(?![\w%]|,\d|\.\d)")
+_OWN_DATE = re.compile(
+    rf"(?<![\w.,$£€¥-])(?<!opulation of )(?:1?\d{{3}}|20\d\d)(?![\w%]|,\d|\.\d)(?:(?<=[Ii]n \d{{4}})|(?![ -]?{UNIT}))"
+)
 _BEFORE_DOTTED = re.compile(".*(?:是|为|与|和|由|叫|对|向|的|跟|了|师|家|子|给)(?=[^·・]{1,6}[·・])")
 
 
@@ -32,7 +35,8 @@ def find_marks(
     sentence: str, names: list[tuple[Name, str]], own: list[tuple[int, int, str]], lang: str, opening: bool
 ) -> list[Mark]:
     """Markers for everything in a sentence that can be the end of a fact, ordered, not overlapping."""
-    peoples = vocabulary().peoples
+    known = vocabulary()
+    peoples = known.peoples
     ends: list[Mark] = []
     for name, entity in sorted(names, key=lambda pair: pair[0].start):
         if any(name.start < end and name.end > start for start, end, _ in own):
@@ -56,7 +60,7 @@ def find_marks(
         }
         more = [(m, "DATE") for m in _OWN_DATE.finditer(sentence)]
         more += [(m, "GROUP") for m in re.finditer(r"[A-Z]\w+(?=[ -])", sentence) if m.group().lower() in peoples]
-        ends += [Mark(*m.span(), "", key(m.group()), kind) for m, kind in more if m.start() not in taken]
+        ends += [Mark(*m.span(), "", known.entity(m.group(), kind), kind) for m, kind in more if m.start() not in taken]
     bases = {"DATE": DATES, "GROUP": GROUPS}
     marks = [Mark(start, end, char, "") for start, end, char in own]
     for number, mark in enumerate(sorted(ends)[:ROOM]):

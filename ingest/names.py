@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from kgrag.quantities import UNIT
 from kgrag.text import STOPWORDS, fold, is_cjk, key
 
 SPACY_TYPES = {
@@ -30,18 +31,36 @@ SPACY_TYPES = {
     "DATE": "DATE",
 }
 LAC_TYPES = {"PER": "PERSON", "LOC": "PLACE", "ORG": "ORGANISATION", "nw": "WORK", "nz": "MISC", "TIME": "DATE"}
-VALUES = frozenset({"DATE"})
-"""Types that are values: kept for facts, never walked through (a year would join half of all documents)."""
 
 _UPPER = "".join(c for c in map(chr, range(0x41, 0x530)) if c.isupper())
 _LINK = r"(?:of|the|de|du|da|di|del|della|von|van|der|den|la|le|el|al|bin|ibn|&|y)"
 _WORD = rf"(?:[{_UPPER}]\.|(?:St|Dr|Mt|Jr|Sr|Mr|Mrs)\.|[{_UPPER}](?:[^\W_]|[.'\u2019-](?=[^\W_]))*)"
-_RUN = re.compile(rf"(?<![^\W_]){_WORD}(?:(?:\s+{_LINK}){{0,2}}\s*(?<=[\s.]){_WORD})*")
+_GAP = r"(?:[^\S\n]+\n?[^\S\n]*|\n[^\S\n]*)"  # a name may go on in the next line, and not after an empty one
+_EMPTY_LINE = re.compile(r"\n\s*\n\s*")
+_RUN = re.compile(rf"(?<![^\W_]){_WORD}(?:(?:{_GAP}{_LINK}){{0,2}}{_GAP}?(?<=[\s.]){_WORD})*")
 _CALENDAR = (
     "january february march april may june july august september october november december "
     "monday tuesday wednesday thursday friday saturday sunday"
 )
-_MONTHS = frozenset(_CALENDAR.split())
+MONTHS = frozenset(_CALENDAR.split())
+_BEFORE = frozenset(
+    [
+        "during",
+        "before",
+        "after",
+        "since",
+        "until",
+        "prior",
+        "despite",
+        "although",
+        "however",
+        "while",
+        "when",
+        "under",
+        "following",
+    ]
+)
+_ENDED = re.compile(rf"\.\s+([{_UPPER}]\w*)")
 _QUOTED = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{2,80})[\"\u201d]")
 _BOOK = re.compile(r"《([^《》]{1,60})》")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9.&'+#-]*(?:[ ·][A-Za-z0-9][A-Za-z0-9.&'+#-]*)*")
@@ -49,7 +68,7 @@ _DOTTED = re.compile("[\u4e00-\u9fff]{1,8}(?:[·・][\u4e00-\u9fffA-Za-z]{1,8})+
 _DATE_ZH = re.compile(r"(?:公元前)?\d{1,4}年(?:\d{1,2}月)?(?:\d{1,2}日)?")
 _DATE_EN = re.compile(
     r"\b(?:\d{1,2}\s+)?(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-    r"(?:\s+\d{1,2})?,?\s+\d{3,4}\b|\b1\d{3}\b|\b20\d\d\b"
+    r"(?:\s+\d{1,2})?,?\s+\d{3,4}\b|(?:(?<=[Ii]n )(?:1\d{3}|20\d\d)\b|\b(?:1\d{3}|20\d\d)\b(?![ -]?(?:" + UNIT + ")))"
 )
 _YEAR = re.compile(r"\d{3,4}")
 LONGEST = 120  # characters; a longer run of capitals is a heading or a list, not a name
@@ -84,7 +103,7 @@ def _english(texts: Sequence[str]) -> Iterator[list[Name]]:
             first = match.group().split()[0]
             # the first word of a sentence has a capital whatever it is
             start = match.start()
-            if fold(first) in STOPWORDS or fold(first) in _MONTHS:
+            if fold(first) in STOPWORDS or fold(first) in MONTHS or fold(first) in _BEFORE:
                 start += len(first)
             if " " not in match.group() and (start > match.start() or _opens(text, start)):
                 continue
@@ -103,12 +122,23 @@ def _opens(text: str, start: int) -> bool:
 def _trimmed(text: str, start: int, end: int, kind: str) -> list[Name]:
     """A name without leading articles and stop words, possessives and loose punctuation, or nothing."""
     piece = text[start:end]
+    if match := _EMPTY_LINE.search(piece):
+        return [
+            *_trimmed(text, start, start + match.start(), kind),
+            *_trimmed(text, start + match.end(), end, kind),
+        ]
+    # "written in C. For": a sentence ends after an initial, too
+    if (ended := _ENDED.search(piece)) and fold(ended.group(1)) in STOPWORDS:
+        end = start + ended.start()
+        piece = text[start:end]
     while match := re.match(
         r"[\W_]+|(?:the|a|an|this|that|his|her|its|their|in|on|at|by|from|it|he|she|they|as)\s+", piece, re.I
     ):
         start += match.end()
         piece = text[start:end]
     piece = re.sub(r"(?:['\u2019]s?|[^\w.)])+$", "", piece)
+    if "(" in piece and ")" not in piece:
+        piece = piece.split("(")[0].rstrip()
     if piece.endswith(".") and not re.search(r"\b[A-Z]\.$|\b(?:Jr|Sr|Inc|Ltd|Co|Corp)\.$", piece):
         piece = piece[:-1]
     folded = key(piece)

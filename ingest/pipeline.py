@@ -19,6 +19,7 @@ from graphs.sqlite import SQLiteGraph
 from ingest.convert import Problem
 from ingest.find import Source
 from ingest.read import file_digest, read
+from ingest.rules import PLAIN, Rules
 from ingest.workers import Workers
 from kgrag.protocols import Embedder
 from kgrag.types import Document, Extraction
@@ -68,11 +69,23 @@ class Ingest:
         embedder: the one the store was made with.
         size: longest passage, in characters.
         workers: processes that extract; 0 chooses by the machine and the amount.
+        rules: what reading depends on besides.
+        again: read what has not changed, too.
     """
 
-    def __init__(self, graph: SQLiteGraph, embedder: Embedder, *, size: int, workers: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        graph: SQLiteGraph,
+        embedder: Embedder,
+        *,
+        size: int,
+        workers: int,
+        progress: Progress,
+        rules: Rules = PLAIN,
+        again: bool = False,
+    ) -> None:
         self._graph, self._embedder, self._progress = graph, embedder, progress
-        self._size, self._workers = size, workers
+        self._size, self._workers, self._rules, self._again = size, workers, rules, again
         self._known = dict(graph.fingerprints())
         self._owner: dict[str, str] = {}
         self.report = Report()
@@ -84,7 +97,7 @@ class Ingest:
         Raises:
             StoreError: a commit failed; what was committed before it is kept.
         """
-        read_before = self._graph.sources()
+        read_before = {} if self._again else self._graph.sources()
         due: list[tuple[Source, str]] = []
         for source in sources:
             digest = _digest(source)
@@ -97,7 +110,7 @@ class Ingest:
         self._total = sum(_count(source) for source, _ in due)
         if due:
             workers = self._workers or (min(4, os.cpu_count() or 1) if self._total >= 200 else 0)
-            with Workers(workers, self._size) as pool:
+            with Workers(workers, self._size, self._rules) as pool:
                 self._overlapped(pool, self._batches(due))
         return self.report
 
@@ -142,7 +155,7 @@ class Ingest:
                 self.report.problems.append(problem)
                 continue
             ending.seen.add(item.id)
-            if self._known.get(item.id) == item.sha256 and item.id in before:
+            if self._known.get(item.id) == item.sha256 and item.id in before and not self._again:
                 self.report.unchanged += 1
                 self._advance(1)
             else:

@@ -1,7 +1,7 @@
 """Typed facts where a pattern is sure: regular expressions over sentences whose names are marks.
 
 No parser and no language model: in each sentence the names become single characters (`ingest.marks`), every way of
-saying the document's own subject becomes another (`ingest.subjects`), and the patterns of ``relations.toml``
+saying the document's own subject becomes another (`ingest.subjects`), and the patterns of ``patterns.toml``
 (`ingest.patterns`) run over what is left. A fact carries the span of its sentence.
 """
 
@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from graphs.gazetteer import without_bracket
+from ingest.amounts import amount
 from ingest.marks import Mark, find_marks, marked
 from ingest.names import Name
 from ingest.patterns import MARK, POSSESSIVE, SUBJECT, alternatives, patterns, vocabulary, word_pattern, word_set
@@ -53,6 +54,7 @@ def find_triples(
     title: str,
     title_id: str,
     lang: str,
+    extra: str = "",
 ) -> list[Triple]:
     """The typed facts of a passage, ordered by sentence; the most confident pattern for a fact counts.
 
@@ -60,11 +62,12 @@ def find_triples(
         names: the names in the passage, with offsets into ``passage.text``; ``ids`` are their entities, in parallel.
         title: the document's title, as written; ``title_id`` is its entity.
         lang: ``"en"`` or ``"zh"``.
+        extra: predicates and patterns of the user's (`ingest.patterns`).
     """
     best: dict[tuple[int, str, str, str], Triple] = {}
     for line in read_lines(passage, names, ids, title, lang):
         start, end = line.start, line.start + len(line.text)
-        facts = [(*fact, PATTERN) for fact in _facts(line, title, title_id, lang)]
+        facts = [(*fact, PATTERN) for fact in _facts(line, title, title_id, lang, extra)]
         if lang == "en":
             joined = {frozenset((s, o)) for s, _, o, _, _ in facts}
             guessed = relate(line.text, line.marks, title_id)
@@ -104,10 +107,11 @@ def read_lines(passage: Passage, names: Sequence[Name], ids: Sequence[str], titl
         opening = False
 
 
-def _facts(read: Line, title: str, title_id: str, lang: str) -> Iterator[tuple[str, str, str, float]]:
+def _facts(read: Line, title: str, title_id: str, lang: str, extra: str) -> Iterator[tuple[str, str, str, float]]:
     _, sentence, marks, own, opening = read
     line = marked(sentence, marks, lang)
     about = SUBJECT in line or POSSESSIVE in line
+    known = vocabulary(extra)
     entity = {m.char: m.entity for m in marks}
     surface = {m.char: sentence[m.start : m.end] for m in marks}
     kinds = {m.char: m.kind for m in marks}
@@ -128,11 +132,11 @@ def _facts(read: Line, title: str, title_id: str, lang: str) -> Iterator[tuple[s
         lands = [(m, land) for m, land in tails if land and m.kind != "GROUP"]
         if lands:
             mark, land = lands[-1]
-            yield title_id, "country", mark.entity if land == surface[mark.char] else key(land), 0.88
+            yield title_id, "country", key(land), 0.88
     if lang == "en":
         for inner, outer in _within(line, surface, kinds):
             yield entity[inner], "located_in", entity[outer], 0.8
-    for pattern in patterns():
+    for pattern in patterns(extra):
         if pattern.lang != lang:
             continue
         for match in pattern.find.finditer(line):
@@ -151,13 +155,18 @@ def _facts(read: Line, title: str, title_id: str, lang: str) -> Iterator[tuple[s
                     continue
             subject = title_id if said is None or said == SUBJECT else entity[said]
             for name, held in groups.items():
+                said_of = known.predicates.get(name)
+                if held and said_of is not None and said_of.value == "QUANTITY":
+                    if value := amount(held, said_of.unit):
+                        yield subject, name, value, pattern.confidence
+                    continue
                 for mark in MARK.findall(held or ""):
                     at = line.index(mark)
                     predicate = _sharpened(name, line[:at], surface[mark], kinds[mark], line[at + 1 :])
                     value = entity[mark]
                     if value == subject or not predicate:
                         continue
-                    if predicate.endswith("_of") and predicate not in vocabulary().predicates:
+                    if predicate.endswith("_of") and predicate not in known.predicates:
                         yield value, predicate[:-3], subject, pattern.confidence
                     else:
                         yield subject, predicate, value, pattern.confidence

@@ -14,6 +14,7 @@ from types import TracebackType
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
+from ingest.rules import PLAIN, Rules
 from kgrag.errors import KgragError
 from kgrag.types import Document, Extraction
 
@@ -21,8 +22,8 @@ from kgrag.types import Document, Extraction
 class Workers:
     """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters."""
 
-    def __init__(self, count: int, size: int) -> None:
-        self.count, self._size = count, size
+    def __init__(self, count: int, size: int, rules: Rules = PLAIN) -> None:
+        self.count, self._size, self._rules = count, size, rules
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
@@ -46,16 +47,16 @@ class Workers:
     def submit(self, documents: Sequence[Document]) -> Future[list[Extraction]]:
         """The extractions of ``documents``, in their order, when they are done."""
         if self._pool:
-            return self._pool.submit(_extract, documents, self._size)
+            return self._pool.submit(_extract, documents, self._size, self._rules)
         done: Future[list[Extraction]] = Future()
-        done.set_result(_extract(documents, self._size))
+        done.set_result(_extract(documents, self._size, self._rules))
         return done
 
 
-def _extract(documents: Sequence[Document], size: int) -> list[Extraction]:
+def _extract(documents: Sequence[Document], size: int, rules: Rules) -> list[Extraction]:
     from ingest.extract import extract
 
-    return extract(documents, size)
+    return extract(documents, size, rules)
 
 
 def _begin(parent: int) -> None:

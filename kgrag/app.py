@@ -17,8 +17,11 @@ from kgrag.types import Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
     from graphs.facts import Facts
+    from graphs.merged import MergedGraph
+    from graphs.merges import Said
     from graphs.sqlite import SQLiteGraph
     from ingest.pipeline import Progress, Report
+    from ingest.rules import Rules
     from kgrag.answer import Answerer
     from kgrag.reader.graph import GraphReader
     from kgrag.retrieve.candidates import Indices
@@ -59,7 +62,7 @@ class App:
             )
         self.config: Config = load_config(store)
         self.model = model or self.config.model
-        self._opened: tuple[int, Indices] | None = None
+        self._opened: tuple[tuple[int, tuple[Said, ...]], Indices] | None = None
         self._serving: tuple[Indices, HybridRetriever] | None = None
 
     @cached_property
@@ -138,6 +141,7 @@ class App:
         """Bring the store in step with files and folders; see `ingest.pipeline`."""
         from collections import Counter
 
+        from ingest.again import note_rules, read_again, rules_changed
         from ingest.convert import Problem
         from ingest.find import find_sources
         from ingest.pipeline import Ingest, vanished
@@ -148,10 +152,22 @@ class App:
             embedder = self.embedder
             if self.graph.meta("embedder") is None:
                 self.graph.set_meta("embedder", self.config.embedder)
+            rules = self.rules
+            changed = rules_changed(self.graph, rules)
+            if changed:
+                self.notice("predicates.toml has changed: every document named here is read again.")
             run = Ingest(
-                self.graph, embedder, size=self.config.passage_size, workers=self.config.workers, progress=progress
+                self.graph,
+                embedder,
+                size=self.config.passage_size,
+                workers=self.config.workers,
+                progress=progress,
+                rules=rules,
+                again=changed,
             )
             report = run.run(sources)
+            note_rules(self.graph, rules)
+            read_again(self.graph, embedder, self.config.passage_size, rules)
             report.skipped = skipped
             # a file that could not be read and has not changed since is not read again, but said again
             said = {(problem.source_id, problem.line) for problem in report.problems}
@@ -189,16 +205,61 @@ class App:
             hint = f"; did you mean {close[0]}?" if close else "; `kgrag status --documents` lists them."
             raise UsageError(f"Expected a document of {self.store}, found none called {name!r}{hint}")
 
+    @property
+    def said(self) -> list[Said]:
+        """What the store's ``aliases.toml`` says is one thing, or is not.
+
+        Raises:
+            UsageError: the file is wrong.
+        """
+        from kgrag.same import NAME, read_said
+
+        return read_said(self.store / NAME)
+
+    @property
+    def rules(self) -> Rules:
+        """How this store's documents are read.
+
+        Raises:
+            UsageError: its ``aliases.toml`` or ``predicates.toml`` is wrong.
+        """
+        from ingest.own import NAME, read_own
+        from ingest.rules import Rules
+
+        same = {one.pair: one.same for one in self.said}
+        return Rules(frozenset(pair for pair, one in same.items() if not one), read_own(self.store / NAME))
+
+    def keep(self, kind: str, one: str, other: str) -> list[str]:
+        """Say that two names are one thing ("same") or two ("apart"); gives the documents that were read again for it.
+
+        Raises:
+            UsageError: the names are the same one.
+            StoreError: the file cannot be written, or another process writes to the store.
+        """
+        from ingest.again import read_again
+        from kgrag.same import NAME, say
+        from kgrag.text import key
+
+        if key(one) == key(other) or not key(one) or not key(other):
+            raise UsageError(f"Expected two names, found {one!r} and {other!r}, which are read as one: name two.")
+        with self.writing():
+            say(self.store / NAME, kind, one, other)
+            again = read_again(self.graph, self.embedder, self.config.passage_size, self.rules)
+            self._indices(keep=True)
+        return again
+
     def _indices(self, *, keep: bool) -> Indices:
         from kgrag.retrieve.derived import open_indices
 
-        return open_indices(self.graph, self.store / "indices", self.notice, keep=keep, progress=self.progress)
+        return open_indices(
+            self.graph, self.store / "indices", self.notice, keep=keep, progress=self.progress, said=self.said
+        )
 
     @property
     def indices(self) -> Indices:
         """What is derived from the store's present generation; opened again when others have written."""
         with self.graph.snapshot():
-            generation = self.graph.generation
+            generation = self.graph.generation, tuple(self.said)
             if self._opened is None or self._opened[0] != generation:
                 try:
                     with self.writing():
@@ -208,6 +269,13 @@ class App:
                     self._opened = generation, self._indices(keep=False)
                 self.__dict__.pop("graph_reader", None)
             return self._opened[1]
+
+    @property
+    def merged(self) -> MergedGraph:
+        """The store with its merges, of the present generation."""
+        from graphs.merged import MergedGraph
+
+        return MergedGraph(self.graph, self.indices.merges)
 
     @property
     def facts(self) -> Facts:
@@ -245,7 +313,7 @@ class App:
         from ingest.patterns import vocabulary
         from kgrag.reader.graph import GraphReader
 
-        return GraphReader(self.facts, vocabulary())
+        return GraphReader(self.facts, vocabulary(self.rules.predicates))
 
     @property
     def answerer(self) -> Answerer:

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from kgrag import console
 from kgrag.bench_cli import bench
 from kgrag.errors import KgragError, ModelError, UsageError
-from kgrag.graph_cli import graph
+from kgrag.merge_cli import graph
 from kgrag.options import (
     STORE,
     Json,

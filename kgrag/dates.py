@@ -18,6 +18,7 @@ _FORMS = (
     re.compile(rf"(?P<m>{_MONTH}) (?P<y>\d{{3,4}})"),
     re.compile(r"(?P<y>\d{4}) (?P<n>\d{2}) (?P<d>\d{2})"),
 )
+_NUMBERS = frozenset(f"{number:02d}" for number in range(1, 13))
 _YEAR = re.compile(r"\d{3,4}")
 _CHINESE = re.compile(r"(?P<y>\d{1,4})年(?:(?P<n>\d{1,2})月(?:(?P<d>\d{1,2})[日号])?)?")
 
@@ -31,6 +32,17 @@ def date(name: str) -> str:
     if match := _CHINESE.fullmatch(plain.replace(" ", "")):
         return _iso(match)
     return f"{int(plain):04d}" if _YEAR.fullmatch(plain) else in_words(plain)
+
+
+def date_id(name: str) -> str:
+    """The entity id of a date, the same however it is written: "1912 06 23", "june 1912" or "1912"; else `key`.
+
+    A month is in words, since "1912 06" may as well be a span of years.
+    """
+    said = date(name)
+    if len(said) == 7:
+        return f"{_CALENDAR.split()[int(said[5:]) - 1]} {int(said[:4])}" if said[5:] in _NUMBERS else key(name)
+    return said.replace("-", " ") if len(said) > 7 else str(int(said)) if said else key(name)
 
 
 def in_words(plain: str) -> str:

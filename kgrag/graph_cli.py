@@ -44,7 +44,7 @@ def show_entity(
 
     opened = open_app(store)
     with opened.graph.snapshot():
-        shown = show(opened.graph, opened.facts, name, limit)
+        shown = show(opened.merged, opened.facts, name, limit)
     if json_:
         print_json(asdict(shown))
         return
@@ -127,12 +127,12 @@ def best_paths(
     opened = open_app(store)
     with opened.graph.snapshot():
         facts = opened.facts
-        start, goal = (readings(opened.graph, facts, name)[0] for name in (first, second))
+        start, goal = (readings(opened.merged, facts, name)[0] for name in (first, second))
         if start == goal:
             raise UsageError(f"Expected two things, found {facts.name(start)} under both names: name another.")
-        joined = paths(facts, start, goal, most=most, longest=longest, mentions=lambda: Mentions(opened.graph))
+        joined = paths(facts, start, goal, most=most, longest=longest, mentions=lambda: Mentions(opened.merged))
         names = {node: name for path in joined.paths for node, name in zip(path.nodes, path.names, strict=True)}
-        teller = Teller(opened.graph, names.__getitem__)
+        teller = Teller(opened.merged, names.__getitem__)
         told = [[teller.say(t) for t in path.triples] for path in joined.paths]
     if json_:
         print_json(
@@ -162,7 +162,7 @@ def contradictions(store: Store = STORE, json_: Json = False) -> None:
 
     opened = open_app(store)
     with opened.graph.snapshot():
-        found = conflicts(opened.graph, opened.facts, vocabulary())
+        found = conflicts(opened.merged, opened.facts, vocabulary(opened.rules.predicates))
     if json_:
         print_json([asdict(one) for one in found])
         return
@@ -181,7 +181,7 @@ def sizes(store: Store = STORE, sure: Sure = 0.0, json_: Json = False) -> None:
 
     opened = open_app(store)
     with opened.graph.snapshot():
-        found = stats(opened.graph, opened.facts, sure)
+        found = stats(opened.merged, opened.facts, sure)
     if json_:
         print_json(asdict(found))
         return
@@ -235,9 +235,9 @@ def write(
     kind = ending(out)
     opened = open_app(store)
     with opened.graph.snapshot():
-        named = Mentions(opened.graph) if mentions else None
-        part = network(opened.graph, opened.facts, sure, named)
-        near = distances(part, readings(opened.graph, opened.facts, around)[0], hops) if around else None
+        named = Mentions(opened.merged) if mentions else None
+        part = network(opened.merged, opened.facts, sure, named)
+        near = distances(part, readings(opened.merged, opened.facts, around)[0], hops) if around else None
         reached = part if near is None else part.subgraph(near)
         if not len(reached):
             where = f"near {around}" if around else f"in {store}"
@@ -245,7 +245,7 @@ def write(
                 f"Expected facts {where}, found none to write: try --mentions, a lower --sure or another name."
             )
         kept = greatest(part, most or (PICTURED if kind == ".html" else len(part)), near)
-        export(opened.graph, opened.facts, kept, out, named)
+        export(opened.merged, opened.facts, kept, out, named)
     edges = "fact or mention", "facts and mentions"
     what = edges if mentions else ("fact", "facts")
     console.say(

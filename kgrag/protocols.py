@@ -53,6 +53,12 @@ class Graph(Protocol):
     def triples(self) -> Iterator[Triple]:
         """All triples, ordered by passage and offset."""
 
+    def names(self) -> Iterator[tuple[str, str, str, str]]:
+        """All declared names, as (document id, entity id, name, type)."""
+
+    def kinds(self) -> Iterator[tuple[str, str, int]]:
+        """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
+
     def titles(self) -> Mapping[str, tuple[str, str]]:
         """document id -> (entity id of its title, title)."""
 

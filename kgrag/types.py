@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+VALUES = frozenset(["DATE", "QUANTITY"])
+"""Types of mentions that are values: kept for facts, never walked through (a year would join half of all documents)."""
 PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
 
 

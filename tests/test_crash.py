@@ -234,6 +234,7 @@ def test_killed_while_it_writes_the_indices(tmp_path: Path) -> None:
         assert sorted(path.name for path in (store / "indices").iterdir()) == [
             "facts",
             "generation.json",
+            "merges",
             "names",
             "rows",
             "sentences",

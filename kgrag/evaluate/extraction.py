@@ -101,8 +101,8 @@ def sorts(ours: Sequence[Stated], gold: Sequence[Gold], types: Mapping[str, str]
 def clusters(marked: Sequence[Marked], mentions: Sequence[Mention], *, differing: bool = False) -> Count:
     """Pairs of a set's mentions that are one thing, against pairs that have one entity of ours.
 
-    A mention has the entity of ours that is named at the same span, else of one with the same text anywhere in the
-    document; without either it is a thing of its own.
+    A mention has the entity of ours that is named at the same span, else of one with the same text, but for an article
+    before it, anywhere in the document; without either it is a thing of its own.
 
     Args:
         differing: only pairs of mentions that are spelt differently.
@@ -110,8 +110,8 @@ def clusters(marked: Sequence[Marked], mentions: Sequence[Mention], *, differing
     at = {(m.start, m.end): m.entity_id for m in mentions}
     spelt: dict[str, str] = {}
     for mention in mentions:
-        spelt.setdefault(value(mention.surface), mention.entity_id)
-    ours = [at.get((m.start, m.end)) or spelt.get(value(m.text)) for m in marked]
+        spelt.setdefault(_spelling(mention.surface), mention.entity_id)
+    ours = [at.get((m.start, m.end)) or spelt.get(_spelling(m.text)) for m in marked]
     both = [
         (marked[a].thing == marked[b].thing, ours[a] is not None and ours[a] == ours[b])
         for a, b in combinations(range(len(marked)), 2)
@@ -119,6 +119,10 @@ def clusters(marked: Sequence[Marked], mentions: Sequence[Mention], *, differing
     ]
     right = sum(same and one for same, one in both)
     return Count(right, sum(one for _, one in both), sum(same for same, _ in both), right)
+
+
+def _spelling(name: str) -> str:
+    return value(name).removeprefix("the ")
 
 
 def _gold(item: Item) -> list[Gold]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graphs.sqlite import SQLiteGraph
 from kgrag.text import sentences
-from kgrag.types import Triple
+from kgrag.types import VALUES, Triple
 
 Numbers = NDArray[np.int32]
 
@@ -30,7 +30,7 @@ class Mentions:
         columns = [array("i") for _ in range(5)]
         for mention in graph.mentions():
             subject = owner.get(mention.passage_id, "")
-            if not subject or mention.type == "DATE" or mention.entity_id == subject:
+            if not subject or mention.type in VALUES or mention.entity_id == subject:
                 continue
             ends = (self._number.setdefault(end, len(self._number)) for end in (subject, mention.entity_id))
             passage = passages.setdefault(mention.passage_id, len(passages))

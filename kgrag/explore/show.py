@@ -106,6 +106,8 @@ def readings(graph: SQLiteGraph, facts: Facts, name: str) -> list[str]:
     wanted = key(name)
     if found or (wanted and any(True for _ in graph.entities(frozenset([wanted])))):
         return found or [wanted]
+    if found := graph.spelt(name.strip()):
+        return found
     close = difflib.get_close_matches(wanted, list(facts.gazetteer.names), 3, 0.6) if wanted else []
     said = list(dict.fromkeys(facts.name((facts.resolve(other) or [other])[0]) for other in close))
     hint = f"did you mean {' or '.join(said)}?" if said else "check the spelling."

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from graphs.adjacency import Adjacency, Neighbourhood
 from graphs.facts import Facts
+from graphs.merges import Merges
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best
 from indices.rows import Rows
@@ -38,6 +39,7 @@ class Indices:
     graph: Adjacency
     walker: Walker
     facts: Facts
+    merges: Merges
 
 
 @dataclass(frozen=True)

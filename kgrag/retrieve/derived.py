@@ -18,6 +18,8 @@ from graphs.adjacency import Adjacency, build
 from graphs.facts import Facts
 from graphs.gather import facts_of
 from graphs.gazetteer import Found
+from graphs.merged import MergedGraph
+from graphs.merges import Merges, Said, find_merges
 from graphs.sqlite import SQLiteGraph
 from graphs.walk import Walker
 from indices.bm25 import WordIndex
@@ -30,7 +32,7 @@ from kgrag.types import Passage
 
 FORMAT = 5
 """Raised when the files change their meaning, so that those of an older program are built again."""
-FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts")
+FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
 MANY = 2000
 """Passages from which on the building is worth a word."""
 WHOLE = 64 << 20
@@ -38,11 +40,17 @@ WHOLE = 64 << 20
 END = 64 << 10
 Notice = Callable[[str], None]
 Progress = Callable[[str, float], None]
-Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex, Facts, Rows)
+Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex, Facts, Rows, Merges)
 
 
 def open_indices(
-    graph: SQLiteGraph, folder: Path, notice: Notice, *, keep: bool, progress: Progress = lambda _, __: None
+    graph: SQLiteGraph,
+    folder: Path,
+    notice: Notice,
+    *,
+    keep: bool,
+    progress: Progress = lambda _, __: None,
+    said: Sequence[Said] = (),
 ) -> Indices:
     """The indices of ``graph``'s present generation.
 
@@ -52,12 +60,13 @@ def open_indices(
         notice: told in a sentence when something has to be built, or cannot be written.
         keep: write what was built (only one process at a time may).
         progress: told what is being built, and the share of it that is done.
+        said: which entities a user says are one, or are not.
     """
-    loaded = _load(folder, _stamp(graph), notice)
+    loaded = _load(folder, _stamp(graph, said), notice)
     if loaded:
         return loaded
     with graph.snapshot():
-        stamp = _stamp(graph)
+        stamp = _stamp(graph, said)
         total = graph.passage_count()
         if total > MANY:
             notice(f"Building the indices of {total:,} passages …")
@@ -84,10 +93,11 @@ def open_indices(
         def named(passage: Passage, found: Sequence[Found]) -> None:
             builder.add(names[passage.document_id][0], passage.text, found)
 
-        made = build(_Passages(graph), graph.mentions(), names, tied, named)
+        merges = files.put("merges", find_merges(graph, said), Merges.load)
+        made = build(_Passages(graph), graph.mentions(), names, tied, named, merges.into)
         adjacency = files.put("names", made, Adjacency.load)
         del made
-        said = files.put("sentences", builder.done(), SentenceIndex.load)
+        sentences = files.put("sentences", builder.done(), SentenceIndex.load)
         walker = files.put("walk", Walker.of(adjacency), Walker.load)
         if total > MANY:
             progress("indexing the vectors", 0.0)
@@ -98,9 +108,9 @@ def open_indices(
         )
         if total > MANY:
             progress("indexing the vectors", 1.0)
-        facts = files.put("facts", facts_of(graph), Facts.load)
+        facts = files.put("facts", facts_of(MergedGraph(graph, merges)), Facts.load)
     files.finish(stamp)
-    return Indices(rows, words, said, vectors, adjacency, walker, facts)
+    return Indices(rows, words, sentences, vectors, adjacency, walker, facts, merges)
 
 
 class _Passages:
@@ -161,8 +171,9 @@ class _Files:
             )
 
 
-def _stamp(graph: SQLiteGraph) -> dict[str, object]:
-    return {"store": graph.meta("made"), "generation": graph.generation, "format": FORMAT}
+def _stamp(graph: SQLiteGraph, said: Sequence[Said]) -> dict[str, object]:
+    pairs = [[one.same, *sorted(one.pair)] for one in said]
+    return {"store": graph.meta("made"), "generation": graph.generation, "format": FORMAT, "said": pairs}
 
 
 def _marks(folder: Path) -> dict[str, list[int]]:
@@ -197,11 +208,11 @@ def _load(folder: Path, stamp: dict[str, object], notice: Notice) -> Indices | N
         )
         said = SentenceIndex.load(folder / "sentences")
         adjacency, walker = Adjacency.load(folder / "names"), Walker.load(folder / "walk")
-        facts = Facts.load(folder / "facts")
+        facts, merges = Facts.load(folder / "facts"), Merges.load(folder / "merges")
         if json.loads((folder / "generation.json").read_text()) != written:
             return None  # another process began to write while this one read
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError):
         return None
     if not len(rows) == len(words) == len(said) == len(vectors) == adjacency.ties.shape[0]:
         return None
-    return Indices(rows, words, said, vectors, adjacency, walker, facts)
+    return Indices(rows, words, said, vectors, adjacency, walker, facts, merges)

@@ -1,0 +1,71 @@
+"""Documents read again, from the store itself, since a user has changed how they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+
+from graphs.sqlite import SQLiteGraph
+from ingest.extract import extract
+from ingest.pipeline import BATCH
+from ingest.rules import Rules
+from kgrag.protocols import Embedder
+from kgrag.text import key
+
+APART, PREDICATES = "apart", "predicates"
+"""Facts about a store: the pairs that its documents were read with, and the digest of the predicates."""
+Pairs = Collection[frozenset[str]]
+
+
+def rules_changed(graph: SQLiteGraph, rules: Rules) -> bool:
+    """Whether documents of the store were read with other predicates."""
+    return (graph.meta(PREDICATES) or "") != _digest(rules) and graph.passage_count() > 0
+
+
+def note_rules(graph: SQLiteGraph, rules: Rules) -> None:
+    """Keep what the documents were read with."""
+    if (graph.meta(PREDICATES) or "") != _digest(rules):
+        graph.set_meta(PREDICATES, _digest(rules))
+
+
+def _digest(rules: Rules) -> str:
+    return hashlib.sha256(rules.predicates.encode()).hexdigest() if rules.predicates.strip() else ""
+
+
+def read_again(graph: SQLiteGraph, embedder: Embedder, size: int, rules: Rules) -> list[str]:
+    """Read the documents again that pairs kept apart, or no longer kept apart, are about; gives their ids.
+
+    What was done is kept when it is stopped: it is noted at the end, and begun anew the next time.
+
+    Args:
+        graph: the store, held for writing.
+        embedder: the one the store was made with.
+        size: longest passage, in characters.
+    """
+    before = {frozenset(pair) for pair in json.loads(graph.meta(APART) or "[]")}
+    changed = before ^ rules.apart
+    ids = touched(graph, changed) if changed else []
+    for start in range(0, len(ids), BATCH):
+        documents = [document for i in ids[start : start + BATCH] if (document := graph.document(i))]
+        for extraction in extract(documents, size, rules):
+            texts = [f"{extraction.document.title}. {p.text}" for p in extraction.passages]
+            graph.put(extraction, embedder.embed(texts))
+    if changed:
+        graph.set_meta(APART, json.dumps(sorted(map(sorted, rules.apart))))
+    return ids
+
+
+def touched(graph: SQLiteGraph, pairs: Pairs) -> list[str]:
+    """The documents in which both names of a pair stand, as entities or as they are spelt; ordered."""
+    owner = dict(graph.rows())
+    here: dict[str, set[str]] = {}
+    wanted = {name for pair in pairs for name in pair}
+    for document, (entity, title) in graph.titles().items():
+        here[document] = {entity, key(title)} & wanted
+    for document, entity, name, _ in graph.names():
+        here[document] |= {entity, key(name)} & wanted
+    for mention in graph.mentions():
+        if found := {mention.entity_id, key(mention.surface)} & wanted:
+            here[owner[mention.passage_id]] |= found
+    return sorted(document for document, found in here.items() if any(pair <= found for pair in pairs))

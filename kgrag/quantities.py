@@ -1,0 +1,140 @@
+"""Numbers with units as documents write them, in English and Chinese, as one form that can be compared.
+
+Prefixes and conversion are few and fixed, and half of them Chinese: a table here is less than a library of units.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from kgrag.text import key
+
+_UNITS: dict[tuple[str, float], str] = {
+    ("m", 1): "m metre metres meter meters 米 公尺",
+    ("m", 1000): "km kilometre kilometres kilometer kilometers 公里 千米",
+    ("m", 0.01): "cm centimetre centimetres centimeter centimeters 厘米 公分",
+    ("m", 0.001): "mm millimetre millimetres millimeter millimeters 毫米",
+    ("m", 0.3048): "ft foot feet 英尺",
+    ("m", 0.0254): "inch inches 英寸",
+    ("m", 0.9144): "yd yard yards 码",
+    ("m", 1609.344): "mi mile miles 英里",
+    ("m", 1852): "nmi 海里",
+    ("m2", 1): "m² m2 平方米",
+    ("m2", 1e6): "km² km2 平方公里 平方千米",
+    ("m2", 1e4): "ha hectare hectares 公顷",
+    ("m2", 4046.8564): "acre acres 英亩",
+    ("m2", 2589988.11): "mi² 平方英里",
+    ("m2", 2000 / 3): "亩",
+    ("kg", 1): "kg kilogram kilograms 公斤 千克",
+    ("kg", 1000): "t tonne tonnes ton tons 吨",
+    ("kg", 0.001): "g gram grams 克",
+    ("kg", 0.45359237): "lb lbs",
+    ("min", 1): "min minute minutes 分钟",
+    ("min", 60): "hour hours 小时",
+    ("km/h", 1): "km/h kph",
+    ("km/h", 1.609344): "mph",
+    (
+        "people",
+        1,
+    ): "people inhabitants residents persons students pupils employees workers staff members seats spectators 人 名 位 户",
+    ("%", 1): "% percent 个百分点",
+    ("USD", 1): "dollars 美元 美金",
+    ("GBP", 1): "pounds 英镑",
+    ("EUR", 1): "euros euro 欧元",
+    ("CNY", 1): "yuan rmb 元 人民币 元人民币",
+    ("JPY", 1): "yen 日元",
+    ("INR", 1): "rupees crore 卢比",
+}
+_SQUARE = {
+    "m": "m2",
+    "metre": "m2",
+    "km": "km2",
+    "kilomet": "km2",
+    "mi": "mi²",
+    "mile": "mi²",
+    "ft": "sqft",
+    "feet": "sqft",
+}
+_MONEY = {
+    "us$": "USD",
+    "$": "USD",
+    "£": "GBP",
+    "€": "EUR",
+    "¥": "CNY",
+    "rmb": "CNY",
+    "₹": "INR",
+    "usd": "USD",
+    "eur": "EUR",
+    "gbp": "GBP",
+}
+_SCALES = {
+    "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "m": 1e6, "bn": 1e9,
+    "千": 1e3, "万": 1e4, "萬": 1e4, "百万": 1e6, "千万": 1e7, "亿": 1e8, "億": 1e8, "万亿": 1e12,
+}  # fmt: skip
+_KNOWN = {word: unit for unit, words in _UNITS.items() for word in words.split()} | {"sqft": ("m2", 0.09290304)}
+_ENGLISH = "|".join(sorted((re.escape(w) for w in _KNOWN if w.isascii() or "²" in w), key=len, reverse=True))
+_CHINESE = "|".join(sorted((w for w in _KNOWN if w > "\u2fff"), key=len, reverse=True))
+NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_SCALE = r"thousand|million|billion|trillion|bn"
+_SCALE_ZH = "万亿|百万|千万|千|万|萬|亿|億"
+_SQUARE_EN = r"(?P<square>(?:square|sq\.?) )?"
+_CURRENCY = r"(?P<money>US\$|\$|£|€|¥|₹|(?:USD|EUR|GBP|RMB) ?)"
+UNIT = rf"(?:(?:square|sq\.?) )?(?:{_ENGLISH})(?![\w/²])"
+"""A unit in English, as part of a regular expression."""
+AMOUNT = (
+    rf"(?:(?:US\$|[$£€¥₹]|(?:USD|EUR|GBP|RMB) ?)(?:{NUMBER})(?:[ -]?(?:{_SCALE}))?"
+    rf"|(?:{NUMBER})(?: (?:{_SCALE}))?[ -]?{UNIT}"
+    rf"|(?:{NUMBER})(?:多|余)?(?:{_SCALE_ZH})?(?:多|余)?(?:{_CHINESE}))"
+)
+"""A quantity in either language, as part of a regular expression."""
+COUNT = rf"(?:{NUMBER})(?: (?:{_SCALE}))?"
+"""A number without a unit, where the words around it say what is counted, as part of a regular expression."""
+_WHOLE = re.compile(
+    rf"{_CURRENCY}?(?P<number>{NUMBER})(?:多|余)?[ -]?(?P<scale>{_SCALE}|{_SCALE_ZH})?(?:多|余)?[ -]?"
+    rf"{_SQUARE_EN}(?P<unit>{_ENGLISH}|{_CHINESE})?",
+    re.IGNORECASE,
+)
+
+
+class Quantity(NamedTuple):
+    """``value`` in ``unit``: m, m2, kg, min, km/h, people, %, a currency of ISO 4217, or "" for a bare number."""
+
+    value: float
+    unit: str
+
+    def __str__(self) -> str:
+        number = f"{self.value:.10f}".rstrip("0").rstrip(".")
+        return f"{number} {self.unit}".strip()
+
+
+@lru_cache(maxsize=1 << 14)
+def quantity(text: str) -> Quantity | None:
+    """The quantity that a text is; None if it is none.
+
+    What is given in another unit is converted and rounded to four digits: "1,063 ft" is 324 m.
+    """
+    match = _WHOLE.fullmatch(" ".join(text.split()))
+    if not match:
+        return None
+    value = float(match["number"].replace(",", ""))
+    if match["scale"]:
+        value *= _SCALES[match["scale"].lower()]
+    if match["money"]:
+        return Quantity(value, _MONEY[match["money"].strip().lower()]) if not match["unit"] else None
+    if not match["unit"]:
+        return Quantity(value, "")
+    named = match["unit"].lower()
+    if match["square"]:
+        named = next((square for word, square in sorted(_SQUARE.items(), reverse=True) if named.startswith(word)), "")
+    unit, factor = _KNOWN.get(named, ("", 0.0))
+    if not factor:
+        return None
+    return Quantity(value if factor == 1 else float(f"{value * factor:.4g}"), unit)
+
+
+def quantity_id(text: str) -> str:
+    """The entity id of a quantity, the same in whatever unit it is written; else `key`."""
+    found = quantity(text)
+    return key(str(found)) if found else key(text)

@@ -1,0 +1,184 @@
+"""One document's names that are one thing get one entity; where two could be meant, none does."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphs.people import compatible, likeness, parts, plain
+from ingest.acronyms import declared, initials
+from ingest.extract import _read, extract
+from ingest.names import Name
+from ingest.rules import Rules
+from kgrag.text import key
+from kgrag.types import Document, Extraction, Passage
+
+
+def read(title: str, text: str, names: str, *apart: tuple[str, str], lang: str = "en") -> dict[str, set[str]]:
+    """Spelling -> entities, of names given as "Spelling/TYPE; ...", each at all its places but within longer ones."""
+    given: list[Name] = []
+    taken: set[int] = set()
+    for spelling, _, kind in sorted((n.partition("/") for n in names.split("; ")), key=lambda n: -len(n[0])):
+        start = text.find(spelling)
+        while start >= 0:
+            if taken.isdisjoint(span := range(start, start + len(spelling))):
+                taken.update(span)
+                given.append(Name(spelling, start, start + len(spelling), kind))
+            start = text.find(spelling, start + 1)
+    given.sort(key=lambda n: n.start)
+    passage = Passage("d#0001", "d", text, 0, len(text))
+    rules = Rules(frozenset(frozenset(map(key, pair)) for pair in apart))
+    made = _read(Document("d", title, text, "d.txt", lang, "0"), [passage], {passage.id: given}, rules)
+    check(made)
+    found: dict[str, set[str]] = {}
+    for mention in made.mentions:
+        found.setdefault(mention.surface, set()).add(mention.entity_id)
+    return found
+
+
+def check(made: Extraction) -> None:
+    """Every mention stands where it says, and none over another."""
+    spans = [(m.start, m.end) for m in made.mentions]
+    assert all(made.document.text[m.start : m.end] == m.surface for m in made.mentions)
+    assert all(a[1] <= b[0] for a, b in zip(sorted(spans), sorted(spans)[1:], strict=False))
+
+
+def test_a_surname_is_the_one_person_who_has_it() -> None:
+    text = "It was written by Guy Chambers and Kylie Minogue. Minogue sang it, and Dr Chambers played."
+    found = read("Disco", text, "Guy Chambers/PERSON; Kylie Minogue/PERSON; Minogue/ORGANISATION; Dr Chambers/PERSON")
+    assert found["Minogue"] == {"kylie minogue"} and found["Dr Chambers"] == {"guy chambers"}
+
+
+def test_a_surname_of_two_is_nobody_s() -> None:
+    text = "Ann Bell and Tom Bell met. Bell spoke."
+    assert read("Meeting", text, "Ann Bell/PERSON; Tom Bell/PERSON; Bell/PERSON")["Bell"] == {"bell"}
+
+
+def test_a_place_is_no_surname() -> None:
+    text = "Jack London lived in London. London was a writer."
+    assert read("Writers", text, "Jack London/PERSON; London/PLACE")["London"] == {"london"}
+
+
+def test_a_surname_that_the_recogniser_missed_is_found() -> None:
+    text = "Betty Bowes was a painter. After that Bowes taught."
+    assert read("Betty Bowes", text, "Betty Bowes/PERSON")["Bowes"] == {"betty bowes"}
+
+
+def test_a_name_known_from_one_place_is_found_at_another_but_not_in_a_word() -> None:
+    found = read("Trips", "The Orly train. An Orly bus, and Orlyval.", "Orly/PLACE")
+    assert found == {"Orly": {"orly"}}
+    text = "Friends came. All friends of Friends came with the Orly train."
+    assert len([m for m in extract([Document("d", "Trips", text, "d", "en", "0")], 500)[0].mentions]) <= 3
+
+
+def test_initials_and_middle_names() -> None:
+    text = "John Ronald Tolkien was born. J. R. Tolkien wrote. J. Tolkien and Christopher Tolkien were two."
+    given = "John Ronald Tolkien/PERSON; J. R. Tolkien/PERSON; J. Tolkien/PERSON; Christopher Tolkien/PERSON"
+    found = read("Writers", text, given)
+    assert found["J. R. Tolkien"] == found["J. Tolkien"] == found["John Ronald Tolkien"]
+    assert found["Christopher Tolkien"] == {"christopher tolkien"}
+
+
+@pytest.mark.parametrize(
+    ("text", "short", "entity"),
+    [
+        ("The Recording Industry Association of America (RIAA) met. RIAA spoke.", "RIAA", None),
+        ("The National Football League met. The NFL spoke.", "NFL", "national football league"),
+        ("Blue Note Records signed her. Blue Note paid.", "Blue Note", "blue note records"),
+        ("The Rockefeller Brothers Fund gave. The Fund lent.", "Fund", "rockefeller brothers fund"),
+        ("The War Fund and the Peace Fund gave. The Fund lent.", "Fund", "fund"),
+    ],
+)
+def test_bodies(text: str, short: str, entity: str | None) -> None:
+    long = "Recording Industry Association of America"
+    names = [
+        long,
+        "National Football League",
+        "Blue Note Records",
+        "Rockefeller Brothers Fund",
+        "War Fund",
+        "Peace Fund",
+    ]
+    given = [f"{name}/ORGANISATION" for name in (*names, short) if name in text]
+    assert read("Money", text, "; ".join(given))[short] == {entity or key(long)}
+
+
+def test_a_declared_acronym_is_a_name_of_what_it_stands_for() -> None:
+    text = "The Recording Industry Association of America (RIAA) certified it. RIAA spoke."
+    made = extract([Document("d", "Trouble", text, "d", "en", "0")], 500)[0]
+    assert ("recording industry association of america", "RIAA", "MISC") in made.names
+
+
+@pytest.mark.parametrize(
+    ("text", "full", "short"),
+    [
+        ("the World Trade Body (WTB) said", "World Trade Body", "WTB"),
+        ("the World Trade Body (also known as the “WTB”) said", "World Trade Body", "WTB"),
+        ("世界贸易组织（简称世贸组织）成立", "世界贸易组织", "世贸组织"),
+        ("世界贸易组织，简称世贸组织，成立", "世界贸易组织", "世贸组织"),
+        ("阿兰·图灵（Alan Turing）出生", "阿兰·图灵", "Alan Turing"),
+    ],
+)
+def test_what_a_bracket_declares(text: str, full: str, short: str) -> None:
+    assert declared(text, [Name(full, text.index(full), 0, "ORGANISATION")]) == {short: full}
+
+
+@pytest.mark.parametrize("text", ["World Trade Body (1995)", "World Trade Body (Geneva)", "World Trade Body (TWB)"])
+def test_a_bracket_that_declares_nothing(text: str) -> None:
+    assert declared(text, [Name("World Trade Body", 0, 16, "ORGANISATION")]) == {}
+
+
+def test_initials_of_names() -> None:
+    assert initials("Bank of England") == ["BE", "BOE"] and initials("Bank") == []
+
+
+def test_a_user_keeps_two_apart() -> None:
+    text, given = "Kylie Minogue sang. Minogue danced.", "Kylie Minogue/PERSON; Minogue/PERSON"
+    assert read("Disco", text, given)["Minogue"] == {"kylie minogue"}
+    assert read("Disco", text, given, ("Kylie Minogue", "Minogue"))["Minogue"] == {"minogue"}
+
+
+def test_countries_and_dates_have_one_entity_however_they_are_called() -> None:
+    text = "She left the UK for the United Kingdom on 3 May 1912, or May 3, 1912, or 1912年5月3日; 中国 is China."
+    given = (
+        "UK/PLACE; United Kingdom/PLACE; 3 May 1912/DATE; May 3, 1912/DATE; 1912年5月3日/DATE; 中国/PLACE; China/PLACE"
+    )
+    found = read("Trips", text, given)
+    assert found["UK"] == found["United Kingdom"] == {"united kingdom"} and found["中国"] == found["China"]
+    assert found["3 May 1912"] == found["May 3, 1912"] == found["1912年5月3日"] == {"1912 05 03"}
+
+
+def test_england_is_not_the_united_kingdom() -> None:
+    assert read("Trips", "England won.", "England/PLACE")["England"] == {"england"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "like"),
+    [
+        ("J. R. R. Tolkien", "John Ronald Reuel Tolkien", 2),
+        ("John F. Kennedy", "John Kennedy", 1),
+        ("M. G. Pryor", "Mark Pryor", 0),
+    ],
+)
+def test_how_like_two_names_are(one: str, other: str, like: int) -> None:
+    assert compatible(parts(one), parts(other)) and likeness(parts(one), parts(other)) == like
+    assert compatible(parts(other), parts(one)) and likeness(parts(other), parts(one)) == like
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ann Bell", "Tom Bell"), ("Ann Bell", "Ann Hill"), ("J. K. Bell", "John Lee Bell")]
+)
+def test_names_of_two_persons(one: str, other: str) -> None:
+    assert not compatible(parts(one), parts(other))
+
+
+def test_parts() -> None:
+    assert parts("Sir Isaac Newton Jr.") == ["isaac", "newton"]
+    assert parts("阿兰·图灵") == [key("阿兰"), key("图灵")] and parts("王小明") == [key("王小明")]
+    assert plain(["ann", "bell"]) and not plain(["louis", "xv"]) and not plain(["earl", "of", "ross"])
+
+
+def test_one_name_ten_thousand_times_and_one_of_five_thousand_characters() -> None:
+    text = "Kylie Minogue sang. " + "Minogue danced. " * 10_000 + "A" * 5_000 + " ended."
+    made = extract([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
+    check(made)
+    assert sum(m.entity_id == "kylie minogue" for m in made.mentions) > 9_000
