@@ -118,9 +118,28 @@ class Token(NamedTuple):
 
 @lru_cache(maxsize=65536)
 def fold(word: str) -> str:
-    """Casefold, compatibility forms to plain ones, no diacritics, straight apostrophes, no invisible characters."""
+    """Casefold, compatibility forms to plain ones, traditional characters to simplified ones, no diacritics, straight
+    apostrophes, no invisible characters."""
     decomposed = unicodedata.normalize("NFKD", _INVISIBLE.sub("", word).casefold().replace("\u2019", "'"))
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return simplified(plain) if is_cjk(plain) else plain
+
+
+def simplified(text: str) -> str:
+    """Traditional Chinese characters as simplified ones, each by itself: the text is as long as before."""
+    return text.translate(_simple()) if is_cjk(text) else text
+
+
+@lru_cache(maxsize=1)
+def _simple() -> dict[int, str]:
+    import opencc  # type: ignore[import-untyped, unused-ignore]
+
+    every = [
+        chr(c) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00)) for c in range(first, last)
+    ]
+    # one character a line, so that none is read as part of a word
+    found = opencc.OpenCC("t2s").convert("\n".join(every)).split("\n")
+    return {ord(one): other for one, other in zip(every, found, strict=True) if one != other and len(other) == 1}
 
 
 def tokens(text: str) -> list[Token]:

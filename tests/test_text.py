@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrag.text import content_words, fold, is_cjk, key, language, sentences, shorten, tokens
+from kgrag.text import content_words, fold, is_cjk, key, language, sentences, shorten, simplified, tokens
 
 MIXED = st.text(
     alphabet=st.sampled_from("aB1 .。!?！？…\n\t\"“”《》(),，;；:：#|-*字国e\u0301\u200b\u202e\u05d0😀\u200d'"),
@@ -146,3 +146,15 @@ def test_no_text_takes_quadratic_time(piece: str) -> None:
 def test_shorten() -> None:
     assert shorten("a\n b", 10) == "a b"
     assert shorten("x" * 20, 10) == "x" * 9 + "…"
+
+
+@given(st.text())
+def test_simplified_characters_are_as_many(text: str) -> None:
+    plain = simplified(text)
+    assert len(plain) == len(text) and simplified(plain) == plain
+    assert key(text) == key(plain)
+
+
+def test_traditional_characters_are_their_simplified_ones_and_no_others_change() -> None:
+    assert simplified("陳省身後來出生於廣東, 2 km") == "陈省身后来出生于广东, 2 km"
+    assert key("陳省身") == key("陈省身") and simplified("Ströme") == "Ströme"

@@ -12,7 +12,7 @@ from graphs.vocabulary import Vocabulary
 from kgrag.reader.compare import Comparer
 from kgrag.reader.questions import Questions, bare, marked, unframed
 from kgrag.reader.walk import Candidate, Walk, Walker, unbracketed
-from kgrag.text import is_cjk, key
+from kgrag.text import is_cjk, key, simplified
 
 
 class Finder(Protocol):
@@ -43,7 +43,7 @@ class GraphReader:
 
     def read(self, question: str) -> list[Candidate]:
         """Answers, best first; none where the facts do not cover what is asked."""
-        text = unframed(question)
+        text = unframed(simplified(question))
         found = [
             bare(f, text) for f in self._finder.find(text) if self._finder.names[f.name] not in self._questions.asked
         ]
