@@ -53,8 +53,12 @@ class SQLiteGraph(Database):
         db.execute(lost, (document.id, document.source))
         db.execute("DELETE FROM documents WHERE id = ?", (document.id,))
         db.execute(
-            "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (*(getattr(document, f) for f in ("id", "title", "text", "source", "lang", "sha256")), entity),
+            "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(getattr(document, f) for f in ("id", "title", "text", "source", "lang", "sha256")),
+                entity,
+                extraction.read_by,
+            ),
         )
         db.executemany(
             "INSERT INTO passages VALUES(?, ?, ?, ?, ?)",
@@ -164,6 +168,10 @@ class SQLiteGraph(Database):
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256 of title and text."""
         return dict(self._rows("SELECT id, sha256 FROM documents"))
+
+    def read_by(self) -> Mapping[str, str]:
+        """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
+        return dict(self._rows("SELECT id, read_by FROM documents"))
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
         """document id -> (entity id of its title, title)."""

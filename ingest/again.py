@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from dataclasses import replace
 
 from graphs.sqlite import SQLiteGraph
 from ingest.extract import extract
+from ingest.llm_reader import SURE, combined
 from ingest.pipeline import BATCH
 from ingest.rules import Rules
 from kgrag.protocols import Embedder
 from kgrag.text import key
+from kgrag.types import BOTH, LLM, RULES, Extraction
 
 APART, PREDICATES = "apart", "predicates"
 """Facts about a store: the pairs that its documents were read with, and the digest of the predicates."""
@@ -48,12 +51,23 @@ def read_again(graph: SQLiteGraph, embedder: Embedder, size: int, rules: Rules) 
     ids = touched(graph, changed) if changed else []
     for start in range(0, len(ids), BATCH):
         documents = [document for i in ids[start : start + BATCH] if (document := graph.document(i))]
-        for extraction in extract(documents, size, rules):
+        for read in extract(documents, size, rules):
+            extraction = _with_model(graph, read)
             texts = [f"{extraction.document.title}. {p.text}" for p in extraction.passages]
             graph.put(extraction, embedder.embed(texts))
     if changed:
         graph.set_meta(APART, json.dumps(sorted(map(sorted, rules.apart))))
     return ids
+
+
+def _with_model(graph: SQLiteGraph, read: Extraction) -> Extraction:
+    """What a language model found before stays: it is not asked again."""
+    how = graph.read_by().get(read.document.id, RULES)
+    if how == RULES:
+        return read
+    before = [t for p in read.passages for t in graph.triples_in(p.id) if LLM in t.found_by.split("+")]
+    alone = [replace(t, confidence=SURE, found_by=LLM) for t in before]
+    return replace(read, triples=tuple(combined(read.triples if how == BOTH else (), alone)), read_by=how)
 
 
 def touched(graph: SQLiteGraph, pairs: Pairs) -> list[str]:

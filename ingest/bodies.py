@@ -37,6 +37,9 @@ def bodies(every: Sequence[Name], subject: str, known: Mapping[str, str]) -> Joi
             if last in bare and name.type != "PERSON":
                 by_head[head].add(entity)
     for plain, name in spelt.items():
+        if found.get(plain) == subject and name.text.isupper():
+            for full in by_initials.get(name.text, ()):
+                found.setdefault(full, subject)  # the document is about the acronym, and says what it stands for
         if plain in found:
             continue
         letters = name.text.replace(".", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Protocol
 from graphs.sqlite import SQLiteGraph
 from ingest.convert import Problem
 from ingest.find import Source
+from ingest.llm_reader import LLMReader, Tally
 from ingest.read import file_digest, read
 from ingest.rules import PLAIN, Rules
 from ingest.workers import Workers
@@ -26,6 +27,8 @@ from kgrag.types import Document, Extraction
 
 BATCH = 32
 """Documents extracted and embedded together."""
+TOLD = 3
+"""Documents after which it is told how long a language model will take."""
 STREAMS = (".jsonl", ".csv", ".tsv")
 
 
@@ -38,7 +41,8 @@ class Progress(Protocol):
 
 @dataclass
 class Report:
-    """What an ingest did. ``vanished``: documents in the store whose file is gone. ``skipped``: files, by reason."""
+    """What an ingest did. ``vanished``: documents in the store whose file is gone. ``skipped``: files, by reason.
+    ``tally``: what a language model did, if one was asked."""
 
     added: int = 0
     replaced: int = 0
@@ -49,6 +53,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    tally: Tally | None = None
 
 
 @dataclass
@@ -71,6 +76,9 @@ class Ingest:
         workers: processes that extract; 0 chooses by the machine and the amount.
         rules: what reading depends on besides.
         again: read what has not changed, too.
+        reader: a language model that looks for facts, too or alone.
+        read_by: read again what was not read so (``rules``, ``llm``, ``both``); None leaves it as it was read.
+        notice: told in a sentence how long a language model will take.
     """
 
     def __init__(
@@ -83,13 +91,20 @@ class Ingest:
         progress: Progress,
         rules: Rules = PLAIN,
         again: bool = False,
+        reader: LLMReader | None = None,
+        read_by: str | None = None,
+        notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._graph, self._embedder, self._progress = graph, embedder, progress
         self._size, self._workers, self._rules, self._again = size, workers, rules, again
+        self._reader, self._notice = reader, notice
+        # what was read in another way has changed, for all that the text is the same
+        was = graph.read_by() if read_by is not None else {}
+        self._other = {document for document, how in was.items() if how != read_by}
         self._known = dict(graph.fingerprints())
         self._owner: dict[str, str] = {}
-        self.report = Report()
-        self._done = self._total = 0
+        self.report = Report(tally=reader.tally if reader else None)
+        self._done = self._total = self._told = 0
 
     def run(self, sources: Sequence[Source]) -> Report:
         """Bring the store in step with ``sources``.
@@ -101,8 +116,8 @@ class Ingest:
         due: list[tuple[Source, str]] = []
         for source in sources:
             digest = _digest(source)
-            if digest and read_before.get(source.id) == digest:
-                held = self._graph.documents_of(source.id)
+            held = self._graph.documents_of(source.id)
+            if digest and read_before.get(source.id) == digest and self._other.isdisjoint(held):
                 self._owner.update(dict.fromkeys(held, source.id))
                 self.report.unchanged += len(held)
             else:
@@ -155,7 +170,12 @@ class Ingest:
                 self.report.problems.append(problem)
                 continue
             ending.seen.add(item.id)
-            if self._known.get(item.id) == item.sha256 and item.id in before and not self._again:
+            if (
+                self._known.get(item.id) == item.sha256
+                and item.id in before
+                and not self._again
+                and item.id not in self._other
+            ):
                 self.report.unchanged += 1
                 self._advance(1)
             else:
@@ -173,6 +193,9 @@ class Ingest:
                 self._finish(item)
                 continue
             extraction = next(ready)
+            if self._reader:
+                extraction = self._reader.read(extraction)
+                self._tell()
             stop = start + len(extraction.passages)
             self._graph.put(extraction, vectors[start:stop])
             self.report.passages += stop - start
@@ -183,6 +206,18 @@ class Ingest:
                 self.report.added += 1
             self._known[item.id] = item.sha256
             self._advance(1)
+
+    def _tell(self) -> None:
+        """Say once what a language model will take, as soon as it is known."""
+        assert self._reader is not None
+        self._told += 1
+        left = self._total - self._done - 1
+        if self._told == TOLD and left > 0:
+            each = self._reader.tally.seconds / TOLD
+            self._notice(
+                f"The language model takes {each:.0f} s a document, about {spoken(left * each)} for the {left:,} that are "
+                "left. Ctrl-C stops; what is done is kept."
+            )
 
     def _finish(self, ending: _Ending) -> None:
         """Forget what the source no longer has, then note that it was read.
@@ -200,6 +235,13 @@ class Ingest:
         self._done += documents
         self._total = max(self._total, self._done)
         self._progress(self._done, self._total, self.report.passages)
+
+
+def spoken(seconds: float) -> str:
+    """A time as people say it: "40 s", "12 min", "3.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def vanished(graph: SQLiteGraph, folders: Sequence[Path], base: Path) -> list[str]:

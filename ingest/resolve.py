@@ -53,12 +53,18 @@ class Resolver:
         peoples = vocabulary().peoples
         here = [(p, n) for p in passages for n in found[p.id] if n.type not in VALUES and key(n.text) not in peoples]
         every = [name for _, name in here]
-        self._join(persons(every, self.id, forms, self._one, {key(n.text) for p, n in here if _placed(p, n)}))
+        self._join(
+            persons(
+                every, self.id, forms, {self.id: self.id, **self._one}, {key(n.text) for p, n in here if _placed(p, n)}
+            )
+        )
         short = declared(document.text, every)
-        self._join({key(name): self._one.get(key(full), key(full)) for name, full in short.items()})
-        self._join(bodies(every, self.id, self._one))
+        for name, full in short.items():
+            entity = self._one.get(key(full), key(full))
+            self._join({key(full): self.id} if key(name) == self.id else {key(name): entity})
+        self._join(bodies(every, self.id, {self.id: self.id, **self._one}))
         known = [(self.id, form, "MISC") for form in forms]
-        known += [(self._one[key(name)], name, "MISC") for name in short if key(name) in self._one]
+        known += [(self._one[key(n)], n, "MISC") for pair in short.items() for n in pair if key(n) in self._one]
         self.names = list(dict.fromkeys(known))
         again = self._again(every, [*forms, *short])
         self.found = {p.id: _with(p.text, found[p.id], again) for p in passages}
@@ -77,7 +83,7 @@ class Resolver:
     def _join(self, joined: Mapping[str, str]) -> None:
         """Give names their entities, but those that have one and those that a user keeps apart."""
         for name, entity in joined.items():
-            if name and name != entity and frozenset((name, entity)) not in self._apart:
+            if name and name not in (entity, self.id) and frozenset((name, entity)) not in self._apart:
                 self._one.setdefault(name, entity)
 
     def _again(self, every: Sequence[Name], forms: Iterable[str]) -> list[Name]:

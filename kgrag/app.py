@@ -13,13 +13,14 @@ from filelock import FileLock, Timeout
 from kgrag.config import Config, load_config
 from kgrag.errors import StoreError, UsageError
 from kgrag.protocols import LLM, Embedder, Reranker
-from kgrag.types import Hit, Passage, Question, Triple
+from kgrag.types import BOTH, RULES, Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
     from graphs.facts import Facts
     from graphs.merged import MergedGraph
     from graphs.merges import Said
     from graphs.sqlite import SQLiteGraph
+    from ingest.llm_reader import LLMReader, Tally
     from ingest.pipeline import Progress, Report
     from ingest.rules import Rules
     from kgrag.answer import Answerer
@@ -137,8 +138,15 @@ class App:
         """What the names of files are relative to: the folder that holds the store."""
         return self.store.resolve().parent
 
-    def ingest(self, arguments: Sequence[str], progress: Progress) -> Report:
-        """Bring the store in step with files and folders; see `ingest.pipeline`."""
+    def ingest(self, arguments: Sequence[str], progress: Progress, extract: str | None = None) -> Report:
+        """Bring the store in step with files and folders; see `ingest.pipeline`.
+
+        Args:
+            arguments: files, folders and globs.
+            progress: told how far it is.
+            extract: who looks for facts, ``rules``, ``llm`` or ``both``; what was read otherwise is read again. By default
+                what the configuration says, which leaves alone what was read.
+        """
         from collections import Counter
 
         from ingest.again import note_rules, read_again, rules_changed
@@ -164,8 +172,14 @@ class App:
                 progress=progress,
                 rules=rules,
                 again=changed,
+                reader=self._llm_reader(extract or self.config.extract, rules),
+                read_by=extract,
+                notice=self.notice,
             )
-            report = run.run(sources)
+            try:
+                report = run.run(sources)
+            finally:
+                self._keep_tally(run.report.tally)
             note_rules(self.graph, rules)
             read_again(self.graph, embedder, self.config.passage_size, rules)
             report.skipped = skipped
@@ -178,6 +192,23 @@ class App:
             report.vanished = vanished(self.graph, [Path(a) for a in arguments if a != "-"], self.base)
             self._indices(keep=True)
         return report
+
+    def _llm_reader(self, extract: str, rules: Rules) -> LLMReader | None:
+        if extract == RULES:
+            return None
+        from ingest.llm_reader import LLMReader
+        from ingest.patterns import vocabulary
+
+        return LLMReader(self.llm, vocabulary(rules.predicates), keep_rules=extract == BOTH)
+
+    def _keep_tally(self, tally: Tally | None) -> None:
+        """Add what a language model dropped to what the store knows of it, for `kgrag status`."""
+        import json
+        from collections import Counter
+
+        if tally is not None and tally.passages:
+            before = Counter(json.loads(self.graph.meta("dropped") or "{}"))
+            self.graph.set_meta("dropped", json.dumps(before + tally.dropped))
 
     def forget(self, name: str) -> list[str]:
         """Forget a document by its id, or every document of a file; gives the ids that are gone.

@@ -12,7 +12,7 @@ from kgrag import console
 from kgrag.bench_sets import CORPUS
 from kgrag.config import Config
 from kgrag.errors import UsageError
-from kgrag.options import Json, open_app, print_json
+from kgrag.options import Extract, Json, Model, open_app, print_json
 
 if TYPE_CHECKING:
     from kgrag.evaluate.edges import Evidence
@@ -44,6 +44,8 @@ def bench_extraction(
         Path | None, typer.Option(help="2wiki: the documents; by default corpus.jsonl.gz beside the file.")
     ] = None,
     limit: Limit = None,
+    extract: Annotated[Extract, typer.Option(help="Who looks for facts; not for 2wiki.")] = Extract.rules,
+    model: Model = None,
     json_: Json = False,
 ) -> None:
     """Names, typed triples and one node for a thing, as they are read now, against a public set."""
@@ -66,8 +68,18 @@ def bench_extraction(
 
         items = load(format.value, file, limit)
         with console.counter("texts", len(items)) as tick:
-            figures = measure(format.value, items, size, tick)
+            reader = None
+            if extract is not Extract.rules:
+                from ingest.llm_reader import LLMReader
+                from ingest.patterns import vocabulary
+                from kgrag.llm.choose import load_llm
+
+                name = model or Config.model_validate({}).model
+                reader = LLMReader(load_llm(name), vocabulary(), keep_rules=extract is Extract.both)
+            figures = measure(format.value, items, size, tick, reader.read if reader else lambda extraction: extraction)
         counts = {"texts": len(items)}
+        if reader:
+            console.notice(console.model_line(reader.tally))
     _show(figures, counts, json_)
 
 

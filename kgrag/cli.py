@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +22,7 @@ from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.merge_cli import graph
 from kgrag.options import (
     STORE,
+    Extract,
     Json,
     Model,
     ReaderName,
@@ -70,16 +74,24 @@ app.add_typer(models, name="models")
 def ingest(
     paths: Annotated[list[str], typer.Argument(help="Files, folders or globs; - reads standard input.")],
     store: Store = STORE,
+    extract: Annotated[
+        Extract | None,
+        typer.Option(
+            help="Who looks for facts; rules unless kgrag.toml says. The language model takes seconds a sentence."
+        ),
+    ] = None,
+    model: Model = None,
     json_: Json = False,
 ) -> None:
     """Read files into a store: txt, md, html, pdf, docx, csv, json, jsonl. Run it again to take in changes."""
-    opened = open_app(store, create=True)
-    report = ingest_into(opened, paths)
+    opened = open_app(store, create=True, model=model)
+    report = ingest_into(opened, paths, extract.value if extract else None)
     counts = opened.graph.counts()
     if json_:
         problems = [{"source": p.source_id, "line": p.line, "message": p.message} for p in report.problems]
         keys = ("added", "replaced", "unchanged", "removed", "passages", "notes", "vanished", "skipped")
-        print_json({**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts})
+        value = {**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts}
+        print_json(value | ({"llm": asdict(report.tally)} if report.tally else {}))
     else:
         console.ingest_report(report, counts, store)
     something(report)
@@ -184,6 +196,8 @@ def status(
         "embedder": graph.meta("embedder"),
         "bytes": _size(store),
         **graph.counts(),
+        "read_by": dict(Counter(graph.read_by().values())),
+        "dropped": json.loads(graph.meta("dropped") or "{}"),
         "problems": problems,
     }
     if documents:
@@ -207,8 +221,6 @@ def models_list(context: typer.Context, json_: Json = False) -> None:
     """List the models: what each is for, its licence, and whether it is here."""
     if context.invoked_subcommand:
         return
-    from dataclasses import asdict
-
     from kgrag.models.convert import ready
     from kgrag.models.registry import all_models
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +31,7 @@ class Config(BaseModel):
     k: int = Field(8, ge=1, le=1000, description="passages shown to the reader")
     evidence_tokens: int = Field(400, ge=100, le=100_000, description="tokens of evidence in a prompt")
     answer_tokens: int = Field(96, ge=8, le=4096, description="tokens of an answer, at most")
+    extract: Literal["rules", "llm", "both"] = Field("rules", description="who looks for facts while ingesting")
     workers: int = Field(0, ge=0, le=64, description="processes that find names while ingesting; 0: by the machine")
 
 

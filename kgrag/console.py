@@ -27,6 +27,7 @@ from rich.text import Text
 from kgrag.render import figure
 
 if TYPE_CHECKING:
+    from ingest.llm_reader import Tally
     from ingest.pipeline import Report
     from kgrag.models.registry import Model
 
@@ -210,7 +211,18 @@ def ingest_report(report: Report, counts: dict[str, int], store: Path) -> None:
     done = [f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)]
     if done:
         say(f"Documents: {', '.join(done)}. [bold]{escape(str(store))}[/bold] now holds {counted(counts)}.")
+    if report.tally is not None and report.tally.passages:
+        say(model_line(report.tally))
     read_report(report)
+
+
+def model_line(tally: Tally) -> str:
+    """What a language model did, what it cost, and what was not believed."""
+    dropped = ", ".join(f"{number:,} {reason}" for reason, number in tally.dropped.most_common() if number)
+    return (
+        f"The language model read {tally.passages:,} passages in {tally.seconds:,.0f} s ({tally.tokens_in:,} tokens in, "
+        f"{tally.tokens_out:,} out): {tally.facts:,} facts kept, {tally.dropped.total():,} dropped{f' ({dropped})' if dropped else ''}."
+    )
 
 
 def read_report(report: Report) -> None:
@@ -246,6 +258,11 @@ def status_table(value: dict[str, Any]) -> None:
         shown = value[name]
         rows.append((name, f"[bold]{shown:,}[/bold]" if isinstance(shown, int) else escape(str(shown or "none yet"))))
     rows.append(("size", f"{value['bytes'] / 1e6:,.1f} MB"))
+    if set(value["read_by"]) - {"rules"}:
+        rows.append(("facts looked for by", ", ".join(f"{how} {n:,}" for how, n in sorted(value["read_by"].items()))))
+    if value["dropped"]:
+        dropped = ", ".join(f"{reason} {n:,}" for reason, n in sorted(value["dropped"].items()))
+        rows.append(("dropped of the model's facts", escape(dropped)))
     if value["problems"]:
         rows.append(("not read", f"[yellow]{len(value['problems']):,}[/yellow]"))
     table(rows)

@@ -98,11 +98,19 @@ def defined(value: Any) -> Any:
     return [defined(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def ingest_into(opened: App, paths: list[str]) -> Report:
+class Extract(StrEnum):
+    """Who looks for facts while ingesting."""
+
+    rules = "rules"
+    llm = "llm"
+    both = "both"
+
+
+def ingest_into(opened: App, paths: list[str], extract: str | None = None) -> Report:
     """Read files into a store behind a bar; Ctrl-C says what was kept."""
     try:
         with console.ingest_progress() as progress:
-            return opened.ingest(paths, progress)
+            return opened.ingest(paths, progress, extract)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("What was read is kept; run the same command again to go on.") from None
 

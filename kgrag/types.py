@@ -13,6 +13,7 @@ from enum import StrEnum
 VALUES = frozenset(["DATE", "QUANTITY"])
 """Types of mentions that are values: kept for facts, never walked through (a year would join half of all documents)."""
 PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
+RULES, BOTH = "rules", "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ class Question:
 class Extraction:
     """All that reading one document gives, and all that is stored for it, in one transaction.
 
-    ``names`` are the names a document goes by (its title, aliases it declares) as ``(entity_id, name, type)``.
+    ``names`` are the names a document goes by (its title, aliases it declares) as ``(entity_id, name, type)``;
+    ``read_by`` is who looked for facts: `RULES`, `LLM` or `BOTH`.
     """
 
     document: Document
@@ -170,6 +172,7 @@ class Extraction:
     names: tuple[tuple[str, str, str], ...]
     mentions: tuple[Mention, ...]
     triples: tuple[Triple, ...]
+    read_by: str = RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,15 @@ def test_a_bracket_that_declares_nothing(text: str) -> None:
     assert declared(text, [Name("World Trade Body", 0, 16, "ORGANISATION")]) == {}
 
 
+def test_what_a_document_is_about_keeps_its_acronym_and_has_the_long_name() -> None:
+    for text in (
+        "EDC, short for Electronic Delay Computer, was built. EDC ran.",
+        "The Electronic Delay Computer (EDC) was built. EDC ran.",
+    ):
+        found = read("EDC", text, "EDC/ORGANISATION; Electronic Delay Computer/ORGANISATION")
+        assert found == {"EDC": {"edc"}, "Electronic Delay Computer": {"edc"}}
+
+
 def test_initials_of_names() -> None:
     assert initials("Bank of England") == ["BE", "BOE"] and initials("Bank") == []
 

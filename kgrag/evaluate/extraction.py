@@ -27,18 +27,30 @@ Gold = tuple[frozenset[str], str, frozenset[str]]
 """A fact of a set: the values of its subject, its relation, the values of its object."""
 
 
-def read(documents: Iterable[Document], size: int, tick: Callable[[], None] = lambda: None) -> Iterator[Extraction]:
-    """What the extraction finds in each document; ``size`` is the longest passage, in characters."""
+def read(
+    documents: Iterable[Document],
+    size: int,
+    tick: Callable[[], None] = lambda: None,
+    further: Callable[[Extraction], Extraction] = lambda extraction: extraction,
+) -> Iterator[Extraction]:
+    """What the extraction finds in each document, and ``further`` makes of it; ``size`` is the longest passage, in
+    characters."""
     rest = iter(documents)
     while batch := list(islice(rest, BATCH)):
         for extraction in extract(batch, size):
-            yield extraction
+            yield further(extraction)
             tick()
 
 
-def measure(name: str, items: Sequence[Item], size: int, tick: Callable[[], None] = lambda: None) -> Figures:
-    """The figures of a set (one of `MEASURES`) on the extraction as it is."""
-    found = read((item.document for item in items), size, tick)
+def measure(
+    name: str,
+    items: Sequence[Item],
+    size: int,
+    tick: Callable[[], None] = lambda: None,
+    further: Callable[[Extraction], Extraction] = lambda extraction: extraction,
+) -> Figures:
+    """The figures of a set (one of `MEASURES`) on the extraction as it is, and as ``further`` changes it."""
+    found = read((item.document for item in items), size, tick, further)
     return MEASURES[name](list(zip(items, found, strict=True)))
 
 
