@@ -158,6 +158,9 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again_in_halves() -> None:
     made, reader = read(model)
     assert [t.predicate for t in made.triples] == ["place_of_birth"] or len(model.asked) == 3
     assert "1. She wrote" in model.asked[2] and len(model.asked) == 3
+    model = Scripted("no", says(), says((1, "She", "wrote with", "Charles Babbage")))
+    made, _ = read(model)
+    assert TEXT[made.triples[0].start : made.triples[0].end].startswith("She wrote")  # numbered in its half
     made, reader = read(Scripted("nothing"))
     assert made.triples == () and reader.tally.dropped["answer that is no JSON"] == 3
 
@@ -165,6 +168,10 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again_in_halves() -> None:
 def test_a_text_that_the_model_cannot_take_is_counted_and_a_model_that_cannot_run_is_said() -> None:
     _made, reader = read(Scripted(ModelError("too long"), says()))
     assert reader.tally.dropped["answer that is no JSON"] == 0
+    model = Scripted(*[answer for _ in range(PATIENCE + 2) for answer in (ModelError("too long"), says(), says())])
+    reader = LLMReader(model, vocabulary(), keep_rules=False)
+    for _ in range(PATIENCE + 2):  # now and then is not again and again
+        reader.read(extract([Document("d", "Ada", TEXT, "d", "en", "0")], 1200)[0])
     with pytest.raises(ModelError, match="gone"):
         for _ in range(PATIENCE + 1):
             reader = LLMReader(Scripted(ModelError("gone")), vocabulary(), keep_rules=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from graphs.adjacency import build
 from graphs.gather import facts_of
 from graphs.merged import MergedGraph
-from graphs.merges import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Merge, Merges, Said, _Groups, find_merges
+from graphs.merges import COMPANY, DECLARED, HONORIFIC, INITIALS, RARE, USER, Merge, Merges, Said, _Groups, find_merges
 from graphs.sqlite import SQLiteGraph
 from kgrag.text import key
 from kgrag.types import Mention, Passage
@@ -284,3 +284,26 @@ def test_a_passage_that_has_one_name_is_tied_to_all_names_of_the_thing(cells: li
     wanted = {(row, other) for row, name in cells for other in (group & here if name in group else {name})}
     assert ties(merged) == wanted
     assert list(merged.names) == list(plain.names)
+
+
+def test_a_neighbour_that_everybody_has_says_nothing(graph: SQLiteGraph) -> None:
+    tolkiens(graph)
+    assert found(graph)
+    put(graph, "many", "Colleges", "Exeter College. " * (RARE + 1), {"Exeter College": "ORGANISATION"})
+    assert found(graph) == set()
+
+
+def test_part_of_a_name_that_no_document_is_about_means_nobody(graph: SQLiteGraph) -> None:
+    put(
+        graph,
+        "a",
+        "One",
+        "Ann Bell met Bell Works (BW).",
+        {"Ann Bell": "PERSON", "Bell Works": "ORGANISATION"},
+        (),
+        (("Ann Bell", "met", "Bell Works"),),
+    )
+    merges = Merges([Merge("bell", "ann bell", USER), Merge("bw", "bell works", USER)])
+    put(graph, "b", "Two", "Bell left BW.", {"Bell": "PERSON", "BW": "ORGANISATION"})
+    facts = facts_of(MergedGraph(graph, merges))
+    assert facts.resolve("BW") == ["bell works"] and facts.resolve("Bell") == []

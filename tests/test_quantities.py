@@ -82,6 +82,7 @@ def test_less_exact_dates_stay_so_and_spans_of_years_are_no_months() -> None:
     assert date_id("June 1912") == date_id("1912年6月") == "june 1912" and date(date_id("June 1912")) == "1912-06"
     assert date_id("1912") == date_id("1912年") == "1912"
     assert date_id("1912–06") == key("1912–06") != date_id("June 1912")
+    assert date_id("1912年13月") == key("1912年13月")
     assert date_id("in spring") == "in spring"
 
 
@@ -92,3 +93,7 @@ def test_a_year_is_no_quantity_and_a_quantity_no_year() -> None:
     assert {m.surface for m in made.mentions if m.type == "DATE"} == {"1912"}
     made = extract([Document("d", "Calder", "Calder rises 1912 metres.", "d", "en", "0")], 500)[0]
     assert not [m for m in made.mentions if m.type == "DATE"]
+    made = extract(
+        [Document("d", "Calder", "Calder is 800 metres from Orly, built in 1912 with 850 seats.", "d", "en", "0")], 500
+    )[0]
+    assert {m.surface for m in made.mentions if m.type == "DATE"} == {"1912"}

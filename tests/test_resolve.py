@@ -191,3 +191,30 @@ def test_one_name_ten_thousand_times_and_one_of_five_thousand_characters() -> No
     made = extract([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
     check(made)
     assert sum(m.entity_id == "kylie minogue" for m in made.mentions) > 9_000
+
+
+def test_what_a_document_is_about_goes_before_its_relations() -> None:
+    text = "Ross Alger was a mayor. His brother was Harry Alger. Alger died."
+    assert read("Ross Alger", text, "Ross Alger/PERSON; Harry Alger/PERSON; Alger/PERSON")["Alger"] == {"ross alger"}
+
+
+def test_a_word_that_the_text_has_in_small_letters_is_no_name_elsewhere() -> None:
+    text = "Friends is a series. It has good friends in it. Old Friends met. Then Friends ended."
+    names = [Name("Friends", text.rindex("Friends"), text.rindex("Friends") + 7, "WORK")]
+    passage = Passage("d#0001", "d", text, 0, len(text))
+    made = _read(Document("d", "Series", text, "d.txt", "en", "0"), [passage], {passage.id: names})
+    assert [m.start for m in made.mentions] == [text.rindex("Friends")]
+
+
+def test_an_acronym_of_which_the_first_letter_is_another_s_is_not_declared() -> None:
+    text = "the World Trade Body of Europe (TBE) said"
+    assert declared(text, [Name("World Trade Body of Europe", 4, 30, "ORGANISATION")]) == {}
+
+
+def test_a_thousand_smiths_take_no_time() -> None:
+    text = " ".join(
+        f"A{'bcdefghij'[n % 9]}{'klmnopqrs'[n // 9 % 9]}{'tuvwxyzab'[n // 81 % 9]} Smith spoke." for n in range(700)
+    )
+    given = "; ".join(f"{name} Smith/PERSON" for name in {part.split()[0] for part in text.split(". ")})
+    found = read("Smiths", f"{text} A. Smith left.", f"{given}; A. Smith/PERSON")
+    assert found["A. Smith"] == {"a smith"}

@@ -39,6 +39,8 @@ def test_aliases_are_read_in_their_order(tmp_path: Path) -> None:
     found = read_said(path)
     assert found[0] == Said(True, frozenset(["count ada", "ada the countess lovelace"]))
     assert found[1] == Said(False, frozenset(["count ada", "ada king"]))
+    path.write_text(path.read_text() + '[[same]]\nnames = ["g", "h", "G"]\n')
+    assert len(read_said(path)) == 6
     assert len(found) == 5 and all(one.same for one in found[2:])
 
 
