@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graphs.merged import MergedGraph
     from graphs.merges import Said
     from graphs.sqlite import SQLiteGraph
+    from graphs.vocabulary import Vocabulary
     from ingest.llm_reader import LLMReader, Tally
     from ingest.pipeline import Progress, Report
     from ingest.rules import Rules
@@ -260,6 +261,13 @@ class App:
         same = {one.pair: one.same for one in self.said}
         return Rules(frozenset(pair for pair, one in same.items() if not one), read_own(self.store / NAME))
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What facts can say here: the predicates of the program and of the store's ``predicates.toml``."""
+        from ingest.patterns import vocabulary
+
+        return vocabulary(self.rules.predicates)
+
     def keep(self, kind: str, one: str, other: str) -> list[str]:
         """Say that two names are one thing ("same") or two ("apart"); gives the documents that were read again for it.
 
@@ -341,10 +349,9 @@ class App:
     @cached_property
     def graph_reader(self) -> GraphReader:
         """Answers from typed facts alone."""
-        from ingest.patterns import vocabulary
         from kgrag.reader.graph import GraphReader
 
-        return GraphReader(self.facts, vocabulary(self.rules.predicates))
+        return GraphReader(self.facts, self.vocabulary)
 
     @property
     def answerer(self) -> Answerer:

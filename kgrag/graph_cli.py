@@ -44,7 +44,7 @@ def show_entity(
 
     opened = open_app(store)
     with opened.graph.snapshot():
-        shown = show(opened.merged, opened.facts, name, limit)
+        shown = show(opened.merged, opened.facts, opened.vocabulary, name, limit)
     if json_:
         print_json(asdict(shown))
         return
@@ -132,7 +132,7 @@ def best_paths(
             raise UsageError(f"Expected two things, found {facts.name(start)} under both names: name another.")
         joined = paths(facts, start, goal, most=most, longest=longest, mentions=lambda: Mentions(opened.merged))
         names = {node: name for path in joined.paths for node, name in zip(path.nodes, path.names, strict=True)}
-        teller = Teller(opened.merged, names.__getitem__)
+        teller = Teller(opened.merged, names.__getitem__, opened.vocabulary)
         told = [[teller.say(t) for t in path.triples] for path in joined.paths]
     if json_:
         print_json(
@@ -157,12 +157,11 @@ def best_paths(
 @graph.command("conflicts")
 def contradictions(store: Store = STORE, json_: Json = False) -> None:
     """Facts that cannot all be right, such as two dates of one birth; all of them stay in the store."""
-    from ingest.patterns import vocabulary
     from kgrag.explore.conflicts import conflicts
 
     opened = open_app(store)
     with opened.graph.snapshot():
-        found = conflicts(opened.merged, opened.facts, vocabulary(opened.rules.predicates))
+        found = conflicts(opened.merged, opened.facts, opened.vocabulary)
     if json_:
         print_json([asdict(one) for one in found])
         return
@@ -245,7 +244,7 @@ def write(
                 f"Expected facts {where}, found none to write: try --mentions, a lower --sure or another name."
             )
         kept = greatest(part, most or (PICTURED if kind == ".html" else len(part)), near)
-        export(opened.merged, opened.facts, kept, out, named)
+        export(opened.merged, opened.facts, opened.vocabulary, kept, out, named)
     edges = "fact or mention", "facts and mentions"
     what = edges if mentions else ("fact", "facts")
     console.say(

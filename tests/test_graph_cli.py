@@ -58,6 +58,8 @@ def test_show_prints_facts_with_their_sentences(
     assert (shown["name"], shown["type"]) == (called, "PERSON")
     assert shown["mentions"] >= shown["documents"] >= 1
     assert shown["facts_in_all"] == len(shown["facts"]) > 2 and shown["incoming_in_all"] == len(shown["incoming"])
+    born = [fact["value"] for fact in shown["facts"] if fact["predicate"] == "date_of_birth"]
+    assert born == ["1815-12-10" if "Ada" in called else "1910-11-12"]
     for fact in (*shown["facts"], *shown["incoming"]):
         document = app.graph.document(fact["document"])
         assert document is not None and document.title == fact["title"] and fact["predicate"] != "mentions"

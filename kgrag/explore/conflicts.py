@@ -36,7 +36,7 @@ def conflicts(graph: SQLiteGraph, facts: Facts, known: Vocabulary) -> list[Confl
         if triple.predicate in functional and triple.confidence >= SURE:
             said[triple.subject, triple.predicate].append(triple)
     found = []
-    teller = Teller(graph, facts.name)
+    teller = Teller(graph, facts.name, known)
     for (subject, predicate), triples in sorted(said.items()):
         kept: list[Triple] = []
         # the most exact dates stand for others

@@ -11,6 +11,7 @@ import networkx as nx
 
 from graphs.facts import Facts
 from graphs.sqlite import SQLiteGraph
+from graphs.vocabulary import Vocabulary
 from kgrag.errors import UsageError
 from kgrag.explore.mentions import Mentions
 from kgrag.explore.picture import page
@@ -38,11 +39,18 @@ def ending(out: Path) -> str:
     return found
 
 
-def export(graph: SQLiteGraph, facts: Facts, part: Network, out: Path, mentions: Mentions | None = None) -> None:
+def export(
+    graph: SQLiteGraph,
+    facts: Facts,
+    predicates: Vocabulary,
+    part: Network,
+    out: Path,
+    mentions: Mentions | None = None,
+) -> None:
     """Write a part of the graph, whole or not at all: GraphML, JSON, or a page with a picture that needs no network.
 
     Args:
-        graph, facts: the store.
+        graph, facts, predicates: the store, and what its facts can say.
         part: of `kgrag.explore.whole.network`.
         out: the file; its ending says which kind.
         mentions: what the edges ``mentions`` came from, if the part has any.
@@ -52,7 +60,7 @@ def export(graph: SQLiteGraph, facts: Facts, part: Network, out: Path, mentions:
         OSError: the file cannot be written.
     """
     kind = ending(out)
-    data = plain(graph, facts, part, mentions)
+    data = plain(graph, facts, predicates, part, mentions)
     with replaced(out) as made:
         if kind == ".json":
             made.write_text(json.dumps(_FORM | data, ensure_ascii=False, indent=1), "utf-8")
@@ -63,15 +71,16 @@ def export(graph: SQLiteGraph, facts: Facts, part: Network, out: Path, mentions:
 
 
 def plain(
-    graph: SQLiteGraph, facts: Facts, part: Network, mentions: Mentions | None = None
+    graph: SQLiteGraph, facts: Facts, predicates: Vocabulary, part: Network, mentions: Mentions | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     """A graph as lists that JSON can take, in one order for one store.
 
     ``nodes``: ``id``, ``name``, ``type``, ``documents`` (how many of those that state an edge here), ``degree`` (ends of
-    edges here). ``edges``: ``source`` and ``target`` (ids), ``predicate``, ``confidence``, ``found_by``, ``sentence``, ``document``
+    edges here). ``edges``: ``source`` and ``target`` (ids), ``predicate``, ``value`` (of a
+    date or a quantity), ``confidence``, ``found_by``, ``sentence``, ``document``
     (its id), ``start`` and ``end`` (a span of that document's text).
     """
-    teller = Teller(graph, facts.name)
+    teller = Teller(graph, facts.name, predicates)
     known = {entity.id: entity for entity in graph.entities(set(part))}
     stating: dict[str, set[str]] = {node: set() for node in part}
     edges = []
@@ -86,6 +95,7 @@ def plain(
                 "source": t.subject,
                 "target": t.object,
                 "predicate": t.predicate,
+                "value": said.value,
                 "confidence": t.confidence,
                 "found_by": t.found_by,
                 "sentence": said.sentence,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from graphs.facts import Facts
 from graphs.sqlite import SQLiteGraph
+from graphs.vocabulary import Vocabulary
+from kgrag.dates import date
 from kgrag.errors import StoreError, UsageError
 from kgrag.text import key
 from kgrag.types import Document, Entity, Triple
@@ -17,12 +19,14 @@ from kgrag.types import Document, Entity, Triple
 class Said:
     """A fact with names for people, who read it (`kgrag.types.Triple.found_by`), its sentence, and where that stands: a document's id, its title, a span of its text.
 
-    The sentence has its line breaks and repeated blanks as one blank each.
+    The sentence has its line breaks and repeated blanks as one blank each. ``value`` is a date as ISO 8601 has it, as exact
+    as it is known ("1912-06"), or a quantity in its base unit ("324 m"); "" for other objects.
     """
 
     subject: str
     predicate: str
     object: str
+    value: str
     confidence: float
     found_by: str
     sentence: str
@@ -61,10 +65,11 @@ class Teller:
     Args:
         graph: has the documents.
         name: how an entity is called for people.
+        known: the predicates, which say whose objects are values.
     """
 
-    def __init__(self, graph: SQLiteGraph, name: Callable[[str], str]) -> None:
-        self._graph, self._name = graph, name
+    def __init__(self, graph: SQLiteGraph, name: Callable[[str], str], known: Vocabulary) -> None:
+        self._graph, self._name, self._known = graph, name, known
         self._of_passage: tuple[str, str] = ("", "")
         self._document: Document | None = None
 
@@ -85,6 +90,7 @@ class Teller:
             subject=self._name(triple.subject),
             predicate=triple.predicate,
             object=self._name(triple.object),
+            value=self._value(triple),
             confidence=triple.confidence,
             found_by=triple.found_by,
             sentence=" ".join(self._document.text[triple.start : triple.end].split()),
@@ -93,6 +99,12 @@ class Teller:
             start=triple.start,
             end=triple.end,
         )
+
+    def _value(self, triple: Triple) -> str:
+        predicate = self._known.predicates.get(triple.predicate)
+        kind = predicate.value if predicate else ""
+        # what is counted or measured is its own id
+        return date(triple.object) if kind == "DATE" else triple.object if kind == "QUANTITY" else ""
 
 
 def readings(graph: SQLiteGraph, facts: Facts, name: str) -> list[str]:
@@ -125,24 +137,24 @@ def grouped(triples: Sequence[Triple]) -> list[Triple]:
     return sorted(triples, key=lambda t: places[t.predicate])
 
 
-def show(graph: SQLiteGraph, facts: Facts, name: str, limit: int) -> Shown:
+def show(graph: SQLiteGraph, facts: Facts, known: Vocabulary, name: str, limit: int) -> Shown:
     """What the graph knows of the entity that ``name`` means; at most ``limit`` facts in each direction.
 
     Raises:
         UsageError: the documents have nothing by that name.
     """
     entity, *also = readings(graph, facts, name)
-    teller = Teller(graph, facts.name)
+    teller = Teller(graph, facts.name, known)
     about, incoming = ordered(facts.about(entity)), ordered(facts.pointing_at(entity))
     # a name put together from several mentions is no entity of the store
-    known = next(graph.entities(frozenset([entity])), Entity(entity, facts.name(entity), "MISC"))
-    display = called(facts, known)
+    found = next(graph.entities(frozenset([entity])), Entity(entity, facts.name(entity), "MISC"))
+    display = called(facts, found)
     mentions, documents = graph.named_in(entity)
     return Shown(
         id=entity,
         name=display,
-        type=known.type,
-        aliases=tuple(sorted({" ".join(alias.split()) for alias in (known.name, *known.aliases)} - {display})),
+        type=found.type,
+        aliases=tuple(sorted({" ".join(alias.split()) for alias in (found.name, *found.aliases)} - {display})),
         title=facts.title(entity),
         also=tuple(facts.name(other) for other in also),
         mentions=mentions,
