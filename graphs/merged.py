@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from graphs.merges import Merges
+from graphs.groups import Merges
 from kgrag.types import Entity, Mention, Triple
 
 if TYPE_CHECKING:

@@ -7,36 +7,24 @@ thing that could be meant, another kind of thing, another date of birth.
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
-from pathlib import Path
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from graphs.gazetteer import COMMON, spoken_forms
+from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Groups, Merges
 from graphs.people import compatible, likeness, parts, plain, without_honorifics
-from kgrag.files import replaced_folder
 from kgrag.protocols import Graph
 from kgrag.text import is_cjk, key
 from kgrag.types import VALUES
 
-USER, DECLARED, HONORIFIC, COMPANY, INITIALS = "user", "declared", "honorific", "company form", "initials"
 _COMPANY = frozenset(
     ["inc", "ltd", "co", "corp", "plc", "llc", "gmbh", "ag", "limited", "incorporated", "corporation", "company"]
 )
 RARE = 50
 """Mentions up to which a neighbour that two names share says that they are one person's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """An entity that is another one: ids, one of the reasons above, and the document that says so or ""."""
-
-    alias: str
-    into: str
-    reason: str
-    document: str = ""
 
 
 class Said(NamedTuple):
@@ -46,71 +34,14 @@ class Said(NamedTuple):
     pair: frozenset[str]
 
 
-class Merges:
-    """The merges of a store, and the ids that stand for others.
+class _Seen(NamedTuple):
+    """The commonest type of an entity's mentions, and how many there are."""
 
-    ``into`` has each alias's entity; ``aliases`` the aliases of each entity that has any, in order.
-    """
-
-    def __init__(self, every: Sequence[Merge]) -> None:
-        self.every = tuple(every)
-        self.into = {merge.alias: merge.into for merge in every}
-        self.aliases: dict[str, list[str]] = {}
-        for merge in every:
-            self.aliases.setdefault(merge.into, []).append(merge.alias)
-
-    def __len__(self) -> int:
-        return len(self.every)
-
-    def save(self, folder: Path) -> None:
-        """Write to ``folder``, whole or not at all."""
-        with replaced_folder(folder) as beside:
-            (beside / "merges.json").write_text(json.dumps([astuple(merge) for merge in self.every]), "utf-8")
-
-    @staticmethod
-    def load(folder: Path) -> Merges:
-        """Read what `save` wrote."""
-        return Merges([Merge(*row) for row in json.loads((folder / "merges.json").read_text("utf-8"))])
+    kind: str
+    times: int
 
 
-class _Groups:
-    """Entities that are one: the id of the highest rank stands for all.
-
-    Args:
-        rank: of an entity; those without one are of none.
-        apart: pairs that must not become one.
-    """
-
-    def __init__(self, rank: Mapping[str, tuple[bool, int]], apart: Iterable[frozenset[str]]) -> None:
-        self._rank = rank
-        self._apart: defaultdict[str, set[str]] = defaultdict(set)
-        for pair in apart:
-            for one in pair:
-                self._apart[one] |= pair - {one}
-        self._members: dict[str, list[str]] = {}
-        self._root: dict[str, str] = {}
-        self._why: dict[str, tuple[str, str]] = {}
-
-    def join(self, one: str, other: str, reason: str, document: str = "") -> None:
-        """Make two entities one, unless they are, or a pair would become one that is kept apart."""
-        a, b = self._root.get(one, one), self._root.get(other, other)
-        ours, theirs = self._members.get(a, [a]), self._members.get(b, [b])
-        if a == b or any(not self._apart[member].isdisjoint(theirs) for member in ours if member in self._apart):
-            return
-        top, low = (a, b) if self._order(a) > self._order(b) else (b, a)
-        self._members[top] = [*ours, *theirs]
-        self._members.pop(low, None)
-        self._root |= dict.fromkeys(self._members[top], top)
-        for entity in (one, other):
-            self._why.setdefault(entity, (reason, document))
-
-    def _order(self, entity: str) -> tuple[bool, int, int, str]:
-        return (*self._rank.get(entity, (False, 0)), len(entity), entity)
-
-    def merges(self) -> list[Merge]:
-        """Which ids gave way to which, by the one that stays."""
-        found = [Merge(alias, into, *self._why[alias]) for alias, into in self._root.items() if alias != into]
-        return sorted(found, key=lambda m: (m.into, m.alias))
+UNSEEN = _Seen("", 0)
 
 
 def find_merges(graph: Graph, said: Sequence[Said] = ()) -> Merges:
@@ -120,27 +51,25 @@ def find_merges(graph: Graph, said: Sequence[Said] = ()) -> Merges:
         said: by the user, later ones before earlier ones of the same pair.
     """
     last = {one.pair: one.same for one in said}
-    types: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for entity, kind, count in graph.kinds():
-        types[entity][kind] += count
+    types = _types(graph)
     titled = {entity for entity, _ in graph.titles().values()}
-    rank = {entity: (entity in titled, counts.total()) for entity, counts in types.items()}
+    rank = {entity: (entity in titled, seen.times) for entity, seen in types.items()}
     rank |= {entity: (True, rank.get(entity, (True, 0))[1]) for entity in titled}
-    groups = _Groups(rank, (pair for pair, same in last.items() if not same))
+    groups = Groups(rank, (pair for pair, same in last.items() if not same))
     for pair, same in last.items():
         if same and len(pair) == 2:
             one, other = sorted(pair)
             groups.join(one, other, USER)
     for alias, entity, document in _declared(graph, types, titled):
         groups.join(alias, entity, DECLARED, document)
-    persons = {e for e, counts in types.items() if _mostly(counts) == "PERSON"}
+    persons = {e for e, seen in types.items() if seen.kind == "PERSON"}
     for entity in sorted(persons):
         bare = " ".join(without_honorifics(entity.split()))
         if bare != entity and " " in bare and (bare in persons or bare in titled):
             groups.join(entity, bare, HONORIFIC)
-    for entity, counts in sorted(types.items()):
-        bare = _without_company(entity) if _mostly(counts) == "ORGANISATION" else entity
-        if bare != entity and bare in types and _mostly(types[bare]) == "ORGANISATION":
+    for entity, seen in types.items():
+        bare = _without_company(entity) if seen.kind == "ORGANISATION" else entity
+        if bare != entity and types.get(bare, UNSEEN).kind == "ORGANISATION":
             groups.join(entity, bare, COMPANY)
     for one, other in _one_person(graph, persons, rank):
         groups.join(one, other, INITIALS)
@@ -154,11 +83,17 @@ def _without_company(entity: str) -> str:
     return " ".join(words)
 
 
-def _mostly(counts: Counter[str]) -> str:
-    return max(sorted(counts), key=counts.__getitem__) if counts else ""
+def _types(graph: Graph) -> dict[str, _Seen]:
+    """How each entity is mentioned, in the order of ids: a million of them are a few hundred megabytes."""
+    found: dict[str, _Seen] = {}
+    for entity, rows in groupby(graph.kinds(), key=lambda row: row[0]):
+        counts = [(count, sys.intern(kind)) for _, kind, count in rows]
+        # of two as common the first of the alphabet: they come in its order
+        found[entity] = _Seen(max(counts, key=lambda pair: pair[0])[1], sum(count for count, _ in counts))
+    return found
 
 
-def _declared(graph: Graph, types: Mapping[str, Counter[str]], titled: set[str]) -> Iterator[tuple[str, str, str]]:
+def _declared(graph: Graph, types: Mapping[str, _Seen], titled: set[str]) -> Iterator[tuple[str, str, str]]:
     """(alias, entity, document) of names that documents declare, where all that do mean the same thing."""
     titles = {document: title for document, (_, title) in graph.titles().items()}
     meant: defaultdict[str, set[str]] = defaultdict(set)
@@ -176,11 +111,12 @@ def _declared(graph: Graph, types: Mapping[str, Counter[str]], titled: set[str])
         if len(meant[alias]) != 1 or not _telling(name):
             continue
         entity = next(iter(meant[alias]))
-        kinds = {_mostly(types.get(e, Counter())) for e in (alias, entity)} - {"", "MISC"}
-        if _mostly(types[alias]) == "PLACE" != _mostly(types.get(entity, Counter())):
+        named, own = types[alias], types.get(entity, UNSEEN)
+        kinds = {named.kind, own.kind} - {"", "MISC"}
+        if named.kind == "PLACE" != own.kind:
             continue  # "Ann Bell (Turin, 3 May 1912 – …)"
         # a name that others use more than the thing's own is theirs: "Genghis Khan" on the page of his father
-        usual = types[alias].total() > max(3, types.get(entity, Counter()).total())
+        usual = named.times > max(3, own.times)
         if shortened(name, entity) if name.isupper() else len(kinds) < 2 and not usual:
             yield alias, entity, document
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from graphs.adjacency import build
 from graphs.gather import facts_of
+from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Groups, Merge, Merges
 from graphs.merged import MergedGraph
-from graphs.merges import COMPANY, DECLARED, HONORIFIC, INITIALS, RARE, USER, Merge, Merges, Said, _Groups, find_merges
+from graphs.merges import RARE, Said, find_merges
 from graphs.sqlite import SQLiteGraph
 from kgrag.text import key
 from kgrag.types import Mention, Passage
@@ -210,7 +211,7 @@ PAIRS = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=2, max_size
 def test_groups_join_what_is_joined_and_never_what_is_kept_apart(
     pairs: list[frozenset[str]], apart: list[frozenset[str]]
 ) -> None:
-    groups = _Groups({"c": (True, 1), "d": (False, 9)}, apart)
+    groups = Groups({"c": (True, 1), "d": (False, 9)}, apart)
     for pair in pairs:
         groups.join(*sorted(pair), USER)
     into = {m.alias: m.into for m in groups.merges()}

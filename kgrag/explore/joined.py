@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphs.merges import DECLARED, Merges
+from graphs.groups import DECLARED, Merges
 from graphs.sqlite import SQLiteGraph
 from kgrag.text import key
 from kgrag.types import VALUES

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graphs.adjacency import Adjacency, Neighbourhood
 from graphs.facts import Facts
-from graphs.merges import Merges
+from graphs.groups import Merges
 from graphs.walk import Seeds, Walker
 from indices.bm25 import WordIndex, best
 from indices.rows import Rows

@@ -18,8 +18,9 @@ from graphs.adjacency import Adjacency, build
 from graphs.facts import Facts
 from graphs.gather import facts_of
 from graphs.gazetteer import Found
+from graphs.groups import Merges
 from graphs.merged import MergedGraph
-from graphs.merges import Merges, Said, find_merges
+from graphs.merges import Said, find_merges
 from graphs.sqlite import SQLiteGraph
 from graphs.walk import Walker
 from indices.bm25 import WordIndex
