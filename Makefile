@@ -16,7 +16,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test test-slow check format ingest chat eval bench bench-scale tune ranker relations lock clean
+.PHONY: help install demo neo4j test test-neo4j test-slow check format ingest chat eval bench bench-scale tune ranker relations lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -29,6 +29,8 @@ help:
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
 	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
 	@echo "make test-slow                         the tests that need the language model"
+	@echo "make neo4j                             a Neo4j server of your own, on this machine"
+	@echo "make test-neo4j                        the tests that need one: brings it up, and takes it down"
 	@echo "make check | format | lock | clean"
 
 install: .venv/installed .venv/models
@@ -65,6 +67,15 @@ demo: install
 
 test: install check
 	@$(BIN)/python -m pytest -m "not slow"
+
+test-neo4j: install
+	@$(BIN)/python -m graphs.neo4j_server around $(BIN)/python -m pytest -m neo4j $(TESTS)
+
+neo4j: install
+	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then \
+	    : $${KGRAG_NEO4J_PASSWORD:?Set KGRAG_NEO4J_PASSWORD to the password that the server shall have}; \
+	    docker compose up --detach --wait && echo "Neo4j answers: kgrag ingest PATH --store neo4j://neo4j@127.0.0.1:7687/neo4j"; \
+	else $(BIN)/python -m graphs.neo4j_server serve; fi
 
 test-slow: install
 	@$(KGRAG) models pull auto

@@ -8,17 +8,13 @@ passages that a very common name leads to say next to nothing, and looking at ea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from kgrag.arrays import spread
+from graphs.ways import Ints, Ways
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
 Mass = NDArray[np.float64]
 LEAST = 3e-6
 """Of all that begins at the seeds, the part that is still sent on."""
@@ -26,72 +22,6 @@ MOST = 5_000
 FORWARD = 0.8
 """The chance of going on: that of the walk that goes furthest."""
 STEPS = 4
-
-
-@dataclass(frozen=True)
-class Ways:
-    """The ties of a graph in both directions; every array may be memory-mapped.
-
-    ``row_begin`` (rows + 1,), ``row_names`` and ``row_weights``: the names of each passage that other passages have
-    too. ``name_begin`` (names + 1,), ``name_rows`` and ``name_shares``: the passages of each name, heaviest tie
-    first, and which part of a name's mass each gets. ``row_scale``, ``name_scale``: 1 over the sum of all ties, 0
-    where there are none. ``stays``: which part of a passage's mass its other names send straight back.
-    """
-
-    row_begin: NDArray[np.int32]
-    row_names: NDArray[np.int32]
-    row_weights: Floats
-    name_begin: NDArray[np.int32]
-    name_rows: NDArray[np.int32]
-    name_shares: Floats
-    row_scale: Floats
-    name_scale: Floats
-    stays: Floats
-
-    @staticmethod
-    def of(ties: sparse.csr_array) -> Ways:
-        """The ways of ties of shape (passages, names)."""
-        rows, columns = ties.shape
-        row_scale, name_scale = _inverse(ties.sum(axis=1)), _inverse(ties.sum(axis=0))
-        row_of = np.repeat(np.arange(rows, dtype=np.int32), np.diff(ties.indptr))
-        count = np.bincount(ties.indices, minlength=columns)
-        shared = count[ties.indices] > 1
-        stays = np.bincount(row_of[~shared], ties.data[~shared], rows) * row_scale
-        order = np.lexsort((row_of, -ties.data, ties.indices))
-        return Ways(
-            row_begin=_begin(np.bincount(row_of[shared], minlength=rows)),
-            row_names=ties.indices[shared].astype(np.int32),
-            row_weights=ties.data[shared].astype(np.float32),
-            name_begin=_begin(count),
-            name_rows=row_of[order],
-            name_shares=(ties.data * name_scale[ties.indices])[order].astype(np.float32),
-            row_scale=row_scale,
-            name_scale=name_scale,
-            stays=stays.astype(np.float32),
-        )
-
-    @property
-    def rows(self) -> int:
-        """How many passages there are."""
-        return len(self.row_scale)
-
-    @property
-    def names(self) -> int:
-        """How many names there are."""
-        return len(self.name_scale)
-
-    def rows_of(self, name: int) -> NDArray[np.int32]:
-        """The passages of one name, heaviest tie first."""
-        return self.name_rows[self.name_begin[name] : self.name_begin[name + 1]]
-
-
-def _inverse(sums: object) -> Floats:
-    values = np.asarray(sums, np.float64).ravel()
-    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0).astype(np.float32)
-
-
-def _begin(counts: NDArray[np.int64]) -> NDArray[np.int32]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
 
 
 class Slots:
@@ -138,14 +68,15 @@ def reach(ways: Ways, passages: Mapping[int, float], names: Mapping[int, float],
     for _ in range(STEPS):
         enough = mass_p > LEAST
         at_p, mass_p = at_p[enough], mass_p[enough]
-        from_, ties = spread(ways.row_begin, at_p)
-        sent = FORWARD * (mass_p * ways.row_scale[at_p])[from_] * ways.row_weights[ties]
-        at_n, mass_n = _gathered(np.concatenate([at_n, ways.row_names[ties]]), np.concatenate([mass_n, sent]), slots)
+        from_, to, weights = ways.of_rows(at_p)
+        sent = FORWARD * (mass_p * ways.row_scales(at_p)[0])[from_] * weights
+        at_n, mass_n = _gathered(np.concatenate([at_n, to]), np.concatenate([mass_n, sent]), slots)
         enough = mass_n > LEAST
         at_n, mass_n = at_n[enough], mass_n[enough]
         # no more than this many ties can each get the least that is sent on
-        from_, ties = spread(ways.name_begin, at_n, np.minimum(np.ceil(FORWARD * mass_n / LEAST), MOST).astype(int))
-        at_p, mass_p = _gathered(ways.name_rows[ties], FORWARD * mass_n[from_] * ways.name_shares[ties], slots)
+        most = np.minimum(np.ceil(FORWARD * mass_n / LEAST), MOST).astype(np.int64)
+        from_, to, shares = ways.of_names(at_n, most)
+        at_p, mass_p = _gathered(to, FORWARD * mass_n[from_] * shares, slots)
         if not len(at_p):
             break
         visited.append(at_p)

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from graphs.groups import Merges
+from kgrag.protocols import Graph
 from kgrag.types import Entity, Mention, Triple
 
-if TYPE_CHECKING:
-    from graphs.sqlite import SQLiteGraph as _Store
-else:
-    _Store = object
 
-
-class MergedGraph(_Store):
-    """Reads a store; what says nothing of entities is the store's own. Writing is not for it.
+def merged(graph: Graph, merges: Merges) -> Graph:
+    """A store read with its merges; what says nothing of entities is the store's own. Writing is not for it.
 
     Args:
         graph: the store.
         merges: which of its entities are others.
     """
+    return cast(Graph, _Merged(graph, merges))  # what it does not have itself, the store has
 
-    def __init__(self, graph: _Store, merges: Merges) -> None:
+
+class _Merged:
+    def __init__(self, graph: Graph, merges: Merges) -> None:
         self._graph, self._merges = graph, merges
 
     def __getattr__(self, name: str) -> Any:

@@ -8,16 +8,15 @@ name, so forgetting a document leaves exactly the store that never knew it.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from graphs.database import WAIT, Database
 from graphs.schema import APPLICATION, SCHEMA, VERSION
+from graphs.spelling import entities_of, forms_of
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
-from kgrag.text import key
 from kgrag.types import Document, Entity, Extraction, Heading, Mention, Passage, Triple
 
 FEW = 500
@@ -32,6 +31,8 @@ class SQLiteGraph(Database):
         StoreError: the file is no store, is damaged, or was written by another version; on a write, the disk is
             full or another process holds the store.
     """
+
+    group = 1
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -93,6 +94,9 @@ class SQLiteGraph(Database):
             db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
         return True
 
+    def settle(self) -> None:
+        """Nothing: a file keeps nothing twice."""
+
     def set_meta(self, key: str, value: str) -> None:
         """Keep a fact about the store itself (such as its embedder)."""
         with self._transaction(bump=False) as db:
@@ -122,6 +126,10 @@ class SQLiteGraph(Database):
         """A fact about the store itself, or None."""
         row = next(self._rows("SELECT value FROM meta WHERE key = ?", key), None)
         return None if row is None else str(row[0])
+
+    def settings(self) -> Mapping[str, str]:
+        """All that `set_meta` kept."""
+        return dict(self._rows("SELECT key, value FROM meta WHERE key NOT IN ('made', 'generation') ORDER BY key"))
 
     def sources(self) -> Mapping[str, str]:
         """Files that were read to their end: id -> sha256 of the bytes."""
@@ -198,12 +206,7 @@ class SQLiteGraph(Database):
 
     def document_names(self) -> dict[str, list[str]]:
         """document id -> the names it goes by, its title first."""
-        forms = {document_id: [title] for document_id, (_, title) in self.titles().items()}
-        titles = self.titles()
-        for document_id, entity_id, name, _ in self.names():
-            if entity_id == titles[document_id][0] and name not in forms[document_id]:
-                forms[document_id].append(name)
-        return forms
+        return forms_of(self.titles(), self.names())
 
     def rows(self) -> list[tuple[str, str]]:
         """(passage id, document id) of every passage, in the order of `passages`."""
@@ -276,28 +279,11 @@ class SQLiteGraph(Database):
         return [row[0] for row in self._rows(query, name)]
 
     def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
-        """All entities, or those ``among`` some ids, ordered by id: a declared name wins, then a spelling of the id
-        itself, the commonest, then the alphabet."""
-        spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        types: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """All entities, or those ``among`` some ids, ordered by id; see `graphs.spelling`."""
         few = tuple(among) if isinstance(among, set | frozenset) and len(among) <= FEW else ()
         # of a few, only their own rows: the names of a large store take seconds to be sorted
         where = f" WHERE entity_id IN ({', '.join('?' * len(few))})" if few else ""
-        # what a document says of its own subject counts before what is said elsewhere
         own = "(SELECT entity_id FROM documents WHERE id = document_id) = entity_id"
-        for entity_id, name, kind, of_own in self._rows(f"SELECT entity_id, name, type, {own} FROM names{where}", *few):
-            if among is not None and entity_id not in among:
-                continue
-            spellings[entity_id][name] += 1_000_000 if of_own else 0
-            types[entity_id][kind] += 0 if kind == "MISC" else 1_000
+        names = self._rows(f"SELECT entity_id, name, type, {own} FROM names{where}", *few)
         query = f"SELECT entity_id, surface, type, count(*) FROM mentions{where} GROUP BY 1, 2, 3"
-        for entity_id, surface, kind, count in self._rows(query, *few):
-            if among is not None and entity_id not in among:
-                continue
-            # before a shorter form, however common: "Byron" is short for many
-            spellings[entity_id][surface] += count + (1_000 if key(surface) == entity_id else 0)
-            types[entity_id][kind] += 0 if kind == "MISC" else count
-        for entity_id in sorted(spellings):
-            ranked = sorted(spellings[entity_id], key=lambda s: (-spellings[entity_id][s], s))
-            kind = min(types[entity_id], key=lambda t: (-types[entity_id][t], t))
-            yield Entity(entity_id, ranked[0], kind, tuple(sorted(ranked[1:])))
+        yield from entities_of(names, self._rows(query, *few), among)

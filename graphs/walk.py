@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphs.adjacency import Adjacency
-from graphs.frontier import Slots, Ways, reach
-from kgrag.arrays import load_arrays, save_arrays, spread
+from graphs.frontier import Slots, reach
+from graphs.ways import LocalWays, Ways
+from kgrag.arrays import load_arrays, save_arrays
 
 Matrix = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -40,18 +41,22 @@ class Seeds:
 
 @dataclass(frozen=True)
 class _Part:
-    """``ties``: (rows, names) weights among some passages and the names that they share with any other."""
+    """``ties``: (rows, names) weights among some passages and the names that they share with any other; the rest as
+    `Ways` gives it of those."""
 
     rows: Rows
     names: Rows
     ties: sparse.csr_array
+    row_scale: Matrix
+    stays: Matrix
+    name_scale: Matrix
 
 
 class Walker:
     """Walks one graph.
 
     Args:
-        ways: of the graph; may be memory-mapped.
+        ways: of the graph; in memory, on the disk, or on a server.
         near: passages that are walked at most.
     """
 
@@ -63,7 +68,7 @@ class Walker:
     @staticmethod
     def of(graph: Adjacency, near: int = NEAR) -> Walker:
         """A walker of ``graph``; takes one pass over its ties."""
-        return Walker(Ways.of(graph.ties), near)
+        return Walker(LocalWays.of(graph.ties), near)
 
     def pagerank(self, seeds: Sequence[Seeds], steps: int = 8) -> Matrix:
         """Scores of all passages for each seeding.
@@ -86,10 +91,10 @@ class Walker:
             at_p[np.searchsorted(part.rows, list(start_p))] = np.array(list(start_p.values())).reshape(-1, len(seeds))
             kept, places = self._slots.places(part.names, np.array(list(start_n), np.int64))
             at_n[places] = np.array(list(start_n.values())).reshape(-1, len(seeds))[kept]
-        out_of_name = damping * ways.name_scale[part.names, None]
+        out_of_name = damping * part.name_scale[:, None]
         through = damping * out_of_name
-        out_of_passage = ways.row_scale[part.rows, None]
-        stays = ways.stays[part.rows, None] * damping**2
+        out_of_passage = part.row_scale[:, None]
+        stays = part.stays[:, None] * damping**2
         begun = out_of_name * at_n
         backward = part.ties.T
         passages = at_p
@@ -107,12 +112,15 @@ class Walker:
         def add(where: dict[int, Matrix], node: int, walk: int, weight: float) -> None:
             where.setdefault(node, np.zeros(len(seeds), np.float32))[walk] += weight
 
+        named = np.array(sorted({column for seed in seeds for column in seed.names}), np.int64)
+        place, found, _ = self._ways.of_names(named, np.full(len(named), 2))  # two tell whether there is one
+        rows_of = {int(column): found[place == n] for n, column in enumerate(named)}
         for walk, seed in enumerate(seeds):
             total = sum(seed.passages.values()) + sum(seed.names.values())
             for row, weight in seed.passages.items():
                 add(start_p, row, walk, weight / total)
             for column, weight in seed.names.items():
-                rows = self._ways.rows_of(column)
+                rows = rows_of[column]
                 if len(rows) == 1:
                     add(start_p, int(rows[0]), walk, seed.damping * weight / total)
                 elif len(rows):
@@ -131,20 +139,20 @@ class Walker:
 
     def _among(self, rows: Rows) -> _Part:
         """The part of some rows, in order."""
-        ways = self._ways
-        _, places = spread(ways.row_begin, rows)
-        names, local = self._slots.group(ways.row_names[places])
+        place, tied, weights = self._ways.of_rows(rows)
+        names, local = self._slots.group(tied)
         begin = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(ways.row_begin[rows + 1] - ways.row_begin[rows], out=begin[1:])
-        shape = (len(rows), len(names))
-        return _Part(rows, names, sparse.csr_array((ways.row_weights[places], local, begin), shape=shape))
+        np.cumsum(np.bincount(place, minlength=len(rows)), out=begin[1:])
+        ties = sparse.csr_array((weights, local, begin), shape=(len(rows), len(names)))
+        return _Part(rows, names, ties, *self._ways.row_scales(rows), self._ways.name_scales(names))
 
     def save(self, folder: Path) -> None:
-        """Write to ``folder``, whole or not at all."""
+        """Write the arrays to ``folder``, whole or not at all; a server's ties stay there."""
+        assert isinstance(self._ways, LocalWays)
         save_arrays(folder, vars(self._ways))
 
     @staticmethod
     def load(folder: Path) -> Walker:
         """Read what `save` wrote, from the disk as it is walked."""
         arrays: dict[str, Any] = load_arrays(folder)
-        return Walker(Ways(**arrays))
+        return Walker(LocalWays(**arrays))

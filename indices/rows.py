@@ -57,6 +57,10 @@ class Rows(Sequence[Row]):
             return [self[number] for number in range(*place.indices(len(self)))]
         return Row(self._passages[place], self._documents[int(self._owner[place])])
 
+    def passages(self) -> Sequence[str]:
+        """The passages' ids by row."""
+        return self._passages
+
     def save(self, folder: Path) -> None:
         """Write the folder, whole or not at all."""
         parts = packed("passages", self._passages) | packed("documents", self._documents)

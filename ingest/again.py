@@ -7,12 +7,11 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 
-from graphs.sqlite import SQLiteGraph
 from ingest.extract import extract
 from ingest.llm_reader import SURE, combined
 from ingest.pipeline import BATCH
 from ingest.rules import Rules
-from kgrag.protocols import Embedder
+from kgrag.protocols import Embedder, Graph
 from kgrag.text import key
 from kgrag.types import BOTH, LLM, RULES, Extraction
 
@@ -21,12 +20,12 @@ APART, PREDICATES = "apart", "predicates"
 Pairs = Collection[frozenset[str]]
 
 
-def rules_changed(graph: SQLiteGraph, rules: Rules) -> bool:
+def rules_changed(graph: Graph, rules: Rules) -> bool:
     """Whether documents of the store were read with other predicates."""
     return (graph.meta(PREDICATES) or "") != _digest(rules) and graph.passage_count() > 0
 
 
-def note_rules(graph: SQLiteGraph, rules: Rules) -> None:
+def note_rules(graph: Graph, rules: Rules) -> None:
     """Keep what the documents were read with."""
     if (graph.meta(PREDICATES) or "") != _digest(rules):
         graph.set_meta(PREDICATES, _digest(rules))
@@ -36,7 +35,7 @@ def _digest(rules: Rules) -> str:
     return hashlib.sha256(rules.predicates.encode()).hexdigest() if rules.predicates.strip() else ""
 
 
-def read_again(graph: SQLiteGraph, embedder: Embedder, size: int, rules: Rules) -> list[str]:
+def read_again(graph: Graph, embedder: Embedder, size: int, rules: Rules) -> list[str]:
     """Read the documents again that pairs kept apart, or no longer kept apart, are about; gives their ids.
 
     What was done is kept when it is stopped: it is noted at the end, and begun anew the next time.
@@ -60,7 +59,7 @@ def read_again(graph: SQLiteGraph, embedder: Embedder, size: int, rules: Rules) 
     return ids
 
 
-def _with_model(graph: SQLiteGraph, read: Extraction) -> Extraction:
+def _with_model(graph: Graph, read: Extraction) -> Extraction:
     """What a language model found before stays: it is not asked again."""
     how = graph.read_by().get(read.document.id, RULES)
     if how == RULES:
@@ -70,7 +69,7 @@ def _with_model(graph: SQLiteGraph, read: Extraction) -> Extraction:
     return replace(read, triples=tuple(combined(read.triples if how == BOTH else (), alone)), read_by=how)
 
 
-def touched(graph: SQLiteGraph, pairs: Pairs) -> list[str]:
+def touched(graph: Graph, pairs: Pairs) -> list[str]:
     """The documents in which both names of a pair stand, as entities or as they are spelt; ordered."""
     owner = dict(graph.rows())
     here: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Files into a store: read, extract in worker processes, embed, commit one document at a time.
+"""Files into a store: read, extract in worker processes, embed, commit a document, or a few, at a time.
 
 It can be stopped at any moment and run again: what was committed is unchanged the second time and costs nothing.
 A file is noted as read only after its last document is in.
@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from graphs.sqlite import SQLiteGraph
 from ingest.convert import Problem
 from ingest.find import Source
 from ingest.llm_reader import LLMReader, Tally
 from ingest.read import file_digest, read
 from ingest.rules import PLAIN, Rules
 from ingest.workers import Workers
-from kgrag.protocols import Embedder
+from kgrag.protocols import Embedder, Graph, Matrix
 from kgrag.types import Document, Extraction
 
 BATCH = 32
@@ -66,6 +65,18 @@ class _Ending:
     problems: list[Problem]
 
 
+@dataclass
+class _Held:
+    """Documents to be put in one transaction, and the sources that end with them."""
+
+    documents: list[tuple[Extraction, Matrix]] = field(default_factory=list)
+    endings: list[_Ending] = field(default_factory=list)
+
+    @property
+    def passages(self) -> int:
+        return sum(len(vectors) for _, vectors in self.documents)
+
+
 class Ingest:
     """One run over some sources.
 
@@ -83,7 +94,7 @@ class Ingest:
 
     def __init__(
         self,
-        graph: SQLiteGraph,
+        graph: Graph,
         embedder: Embedder,
         *,
         size: int,
@@ -105,6 +116,9 @@ class Ingest:
         self._owner: dict[str, str] = {}
         self.report = Report(tally=reader.tally if reader else None)
         self._done = self._total = self._told = 0
+        self._held = _Held()
+        # what a language model has read is not held back: it took long
+        self._group = 1 if reader else graph.group
 
     def run(self, sources: Sequence[Source]) -> Report:
         """Bring the store in step with ``sources``.
@@ -138,6 +152,7 @@ class Ingest:
                 self._commit(*waiting.popleft())
         while waiting:
             self._commit(*waiting.popleft())
+        self._put()
 
     def _batches(self, due: Sequence[tuple[Source, str]]) -> Iterator[list[Document | _Ending]]:
         batch: list[Document | _Ending] = []
@@ -190,22 +205,34 @@ class Ingest:
         ready = iter(extractions)
         for item in batch:
             if isinstance(item, _Ending):
-                self._finish(item)
-                continue
-            extraction = next(ready)
-            if self._reader:
-                extraction = self._reader.read(extraction)
-                self._tell()
-            stop = start + len(extraction.passages)
-            self._graph.put(extraction, vectors[start:stop])
-            self.report.passages += stop - start
-            start = stop
-            if item.id in self._known:
+                self._held.endings.append(item)
+            else:
+                extraction = next(ready)
+                if self._reader:
+                    extraction = self._reader.read(extraction)
+                    self._tell()
+                stop = start + len(extraction.passages)
+                self._held.documents.append((extraction, vectors[start:stop]))
+                start = stop
+            if self._held.passages >= self._group or not self._held.documents:
+                self._put()
+
+    def _put(self) -> None:
+        """Commit what is held, then count it: not before. Then end the files that it was the last of."""
+        held, self._held = self._held, _Held()
+        if held.documents:
+            self._graph.put_all(held.documents)
+        for extraction, vectors in held.documents:
+            document = extraction.document
+            self.report.passages += len(vectors)
+            if document.id in self._known:
                 self.report.replaced += 1
             else:
                 self.report.added += 1
-            self._known[item.id] = item.sha256
+            self._known[document.id] = document.sha256
             self._advance(1)
+        for ending in held.endings:
+            self._finish(ending)
 
     def _tell(self) -> None:
         """Say once what a language model will take, as soon as it is known."""
@@ -244,7 +271,7 @@ def spoken(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def vanished(graph: SQLiteGraph, folders: Sequence[Path], base: Path) -> list[str]:
+def vanished(graph: Graph, folders: Sequence[Path], base: Path) -> list[str]:
     """Files of documents in the store that lie in one of ``folders`` and are no longer there.
 
     Of a file that is gone and gave no document nothing is kept, so it is not named.

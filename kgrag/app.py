@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +12,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from kgrag.config import Config, load_config
-from kgrag.errors import StoreError, UsageError
-from kgrag.protocols import LLM, Embedder, Reranker
+from kgrag.errors import Busy, StoreError, UsageError
+from kgrag.place import Place, Server
+from kgrag.protocols import LLM, Embedder, Graph, Reranker
 from kgrag.types import BOTH, RULES, Hit, Passage, Question, Triple
 
 if TYPE_CHECKING:
     from graphs.facts import Facts
-    from graphs.merged import MergedGraph
     from graphs.merges import Said
-    from graphs.sqlite import SQLiteGraph
     from graphs.vocabulary import Vocabulary
     from ingest.llm_reader import LLMReader, Tally
     from ingest.pipeline import Progress, Report
@@ -34,7 +34,7 @@ class App:
     """One store and the models that serve it.
 
     Args:
-        store: the folder; created if ``create``, else it must hold a store.
+        store: a folder, or a server's database; created if ``create``, else it must hold a store.
         notice: told in a sentence what takes long or is worth knowing.
         progress: told how far the fetching of a model is: a message and a share in 0..1.
         create: whether an empty or missing folder becomes a new store.
@@ -47,29 +47,49 @@ class App:
 
     def __init__(
         self,
-        store: Path,
+        store: Place,
         notice: Callable[[str], None] = lambda _: None,
         progress: Callable[[str, float], None] = lambda _, __: None,
         *,
         create: bool = False,
         model: str | None = None,
+        walk: str | None = None,
     ) -> None:
-        self.store, self.notice, self.progress = store, notice, progress
+        self.place, self.notice, self.progress, self._create = store, notice, progress, create
+        self.store = store.folder if isinstance(store, Server) else store
+        if isinstance(store, Path):
+            self._expect(store)
+        self.config: Config = load_config(self.store)
+        self.model = model or self.config.model
+        self._walk = walk or self.config.walk
+        if self._walk == "server" and not isinstance(store, Server):
+            raise UsageError(
+                f"Expected a server's store to walk on the server, found the folder {store}: leave --walk out."
+            )
+        self._opened: tuple[tuple[int, tuple[Said, ...]], Indices] | None = None
+        self._serving: tuple[Indices, HybridRetriever] | None = None
+
+    def _expect(self, store: Path) -> None:
         if store.exists() and not store.is_dir():
             raise UsageError(f"Expected a folder for the store at {store}, found a file: name another with --store.")
-        if not create and not (store / "graph.db").is_file():
+        if not self._create and not (store / "graph.db").is_file():
             raise UsageError(
                 f"Expected a store in {store} and found none: make one with `kgrag ingest PATH --store {store}`, "
                 "or name the right folder with --store."
             )
-        self.config: Config = load_config(store)
-        self.model = model or self.config.model
-        self._opened: tuple[tuple[int, tuple[Said, ...]], Indices] | None = None
-        self._serving: tuple[Indices, HybridRetriever] | None = None
 
     @cached_property
-    def graph(self) -> SQLiteGraph:
-        """The store itself."""
+    def graph(self) -> Graph:
+        """The store itself.
+
+        Raises:
+            StoreError: it cannot be opened.
+            UsageError: it is a server's, and there is no password.
+        """
+        if isinstance(self.place, Server):
+            from graphs.neo4j_graph import Neo4jGraph
+
+            return Neo4jGraph(self.place, self.place.password(), create=self._create)
         from graphs.sqlite import SQLiteGraph
 
         return SQLiteGraph(self.store / "graph.db")
@@ -82,7 +102,7 @@ class App:
         made_with = self.graph.meta("embedder")
         if made_with and made_with != self.config.embedder:
             raise StoreError(
-                f"{self.store} was made with the embedder {made_with}, and kgrag.toml names {self.config.embedder}: "
+                f"{self.place} was made with the embedder {made_with}, and kgrag.toml names {self.config.embedder}: "
                 "set it back, or ingest into a new folder."
             )
         return load_embedder(self.config.embedder, self.progress)
@@ -107,13 +127,17 @@ class App:
         # a folder is named beside the configuration that names it, wherever the command is run
         return load_reranker(str(self.store / name) if (self.store / name).is_dir() else name)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the store for writing.
+    def writing(self) -> AbstractContextManager[None]:
+        """Hold a store's folder for writing; a server lets many write.
 
         Raises:
             StoreError: another process holds it.
         """
+        return nullcontext() if isinstance(self.place, Server) else self._folder_held()
+
+    @contextmanager
+    def _folder_held(self) -> Iterator[None]:
+        """Hold the folder for writing: a store's own, or the one that keeps what is derived from a server's."""
         lock = FileLock(self.store / "lock")
         try:
             self.store.mkdir(parents=True, exist_ok=True)
@@ -124,7 +148,7 @@ class App:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise StoreError(
+            raise Busy(
                 f"{self.store} is being written by another process: wait for it to end, then run this again."
             ) from error
         except OSError as error:
@@ -136,8 +160,8 @@ class App:
 
     @property
     def base(self) -> Path:
-        """What the names of files are relative to: the folder that holds the store."""
-        return self.store.resolve().parent
+        """What the names of files are relative to: the folder that holds the store; of a server's, the one we are in."""
+        return Path.cwd() if isinstance(self.place, Server) else self.store.resolve().parent
 
     def ingest(self, arguments: Sequence[str], progress: Progress, extract: str | None = None) -> Report:
         """Bring the store in step with files and folders; see `ingest.pipeline`.
@@ -191,7 +215,7 @@ class App:
                 Problem(*row) for row in self.graph.problems() if row[0] in named and row[:2] not in said
             ]
             report.vanished = vanished(self.graph, [Path(a) for a in arguments if a != "-"], self.base)
-            self._indices(keep=True)
+            self._changed()
         return report
 
     def _llm_reader(self, extract: str, rules: Rules) -> LLMReader | None:
@@ -231,11 +255,11 @@ class App:
                 if ids:
                     for document_id in ids:
                         self.graph.forget(document_id)
-                    self._indices(keep=True)
+                    self._changed()
                     return ids
             close = difflib.get_close_matches(name, known, 1, 0.5)
             hint = f"; did you mean {close[0]}?" if close else "; `kgrag status --documents` lists them."
-            raise UsageError(f"Expected a document of {self.store}, found none called {name!r}{hint}")
+            raise UsageError(f"Expected a document of {self.place}, found none called {name!r}{hint}")
 
     @property
     def said(self) -> list[Said]:
@@ -284,8 +308,17 @@ class App:
         with self.writing():
             say(self.store / NAME, kind, one, other)
             again = read_again(self.graph, self.embedder, self.config.passage_size, self.rules)
-            self._indices(keep=True)
+            self._changed()
         return again
+
+    def _changed(self) -> None:
+        """After a change, in `writing`: bring what hangs on the store in step."""
+        self.graph.settle()
+        if not isinstance(self.place, Server):
+            self._indices(keep=True)
+            return
+        with suppress(Busy), self._folder_held():  # whoever holds it does the same, or the next question will
+            self._indices(keep=True)
 
     def _indices(self, *, keep: bool) -> Indices:
         from kgrag.retrieve.derived import open_indices
@@ -301,20 +334,36 @@ class App:
             generation = self.graph.generation, tuple(self.said)
             if self._opened is None or self._opened[0] != generation:
                 try:
-                    with self.writing():
+                    with self._folder_held():
                         self._opened = generation, self._indices(keep=True)
                 except StoreError:
                     # someone is writing: read what is there now, and leave the files to them
                     self._opened = generation, self._indices(keep=False)
+                self._opened = generation, self._walked(self._opened[1])
                 self.__dict__.pop("graph_reader", None)
             return self._opened[1]
 
-    @property
-    def merged(self) -> MergedGraph:
-        """The store with its merges, of the present generation."""
-        from graphs.merged import MergedGraph
+    def _walked(self, indices: Indices) -> Indices:
+        """``indices`` with whoever walks: this machine, or a store's server."""
+        if not isinstance(self.place, Server):
+            return indices
+        from graphs.neo4j_graph import Neo4jGraph
+        from graphs.neo4j_walk import walker
 
-        return MergedGraph(self.graph, self.indices.merges)
+        assert isinstance(self.graph, Neo4jGraph)
+        here = self.store / "walk.json"
+        ties = indices.graph.ties
+        return replace(
+            indices,
+            walker=walker(self.graph, self._walk, indices.walker, indices.rows.passages, ties, here, self.notice),
+        )
+
+    @property
+    def merged(self) -> Graph:
+        """The store with its merges, of the present generation."""
+        from graphs.merged import merged
+
+        return merged(self.graph, self.indices.merges)
 
     @property
     def facts(self) -> Facts:

@@ -12,10 +12,11 @@ from rich.markup import escape
 from kgrag import console
 from kgrag.bench_graph_cli import bench_extraction, bench_paths, bench_relations
 from kgrag.bench_parts_cli import bench_ingest, bench_linking
+from kgrag.bench_server_cli import bench_server
 from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
 from kgrag.bench_table_cli import bench_compare, bench_table
 from kgrag.errors import UsageError
-from kgrag.options import STORE, Arm, Json, Model, ReaderName, Store, defined, need, print_json
+from kgrag.options import STORE, Arm, Json, Model, ReaderName, Store, Walk, defined, need, print_json
 from kgrag.scale_cli import bench_scale
 
 bench = typer.Typer(help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True)
@@ -36,6 +37,7 @@ def bench_retrieval(
     limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
     run: Annotated[list[str] | None, typer.Option(help="Another system's TREC run: NAME=FILE; repeatable.")] = None,
     runs_out: Annotated[Path | None, typer.Option(help="Write what was found, as scored, as a TREC run.")] = None,
+    walk: Walk = None,
     json_: Json = False,
 ) -> None:
     """Recall, mean reciprocal rank and latency of `retrieve`; other systems' runs beside it."""
@@ -54,7 +56,7 @@ def bench_retrieval(
         unique(asked)
     others = {name: rankings_of(name, file, asked) for name, file in named}
     _folder_of(runs_out, "--runs-out")
-    opened = with_corpus(store, corpus)
+    opened = with_corpus(store, corpus, walk=walk)
     with console.counter("questions", len(asked)) as tick:
         rankings, milliseconds = search(opened.retriever, asked, tick)
     report = retrieval_report(asked, rankings, milliseconds)
@@ -153,3 +155,4 @@ def _report(report: dict[str, Any], json_: bool) -> None:
 
 
 bench.command("scale")(bench_scale)
+bench.command("server")(bench_server)

@@ -38,7 +38,7 @@ def bench_extraction(
     format: Annotated[Format, typer.Argument(help="Which set the file is of.")],
     file: Annotated[Path, typer.Argument(help="The set's file, as published; gzip or plain.")],
     store: Annotated[
-        Path | None, typer.Option("--store", "-s", help="2wiki: a store with the documents, which are read anew.")
+        str | None, typer.Option("--store", "-s", help="2wiki: a store with the documents, which are read anew.")
     ] = None,
     corpus: Annotated[
         Path | None, typer.Option(help="2wiki: the documents; by default corpus.jsonl.gz beside the file.")
@@ -83,7 +83,7 @@ def bench_extraction(
     _show(figures, counts, json_)
 
 
-def _documents(evidence: list[Evidence], file: Path, store: Path | None, corpus: Path | None) -> dict[str, Document]:
+def _documents(evidence: list[Evidence], file: Path, store: str | None, corpus: Path | None) -> dict[str, Document]:
     """The gold documents of questions, from a store, a corpus, or the corpus beside the questions."""
     from kgrag.evaluate.edges import load_documents
 

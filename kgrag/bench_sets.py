@@ -11,7 +11,7 @@ import typer
 from kgrag import console
 from kgrag.app import App
 from kgrag.errors import UsageError
-from kgrag.options import ingest_into, open_app, something
+from kgrag.options import WalkName, ingest_into, open_app, something
 
 if TYPE_CHECKING:
     from kgrag.evaluate.trec import Ranking
@@ -50,9 +50,9 @@ def set_folders(data: Path, sets: str | None = None, least: int = 1) -> list[Pat
     return found
 
 
-def with_corpus(store: Path, corpus: Path | None, model: str | None = None) -> App:
+def with_corpus(store: str | Path, corpus: Path | None, model: str | None = None, walk: WalkName | None = None) -> App:
     """A store, after a corpus has been read into it where one is named; what is in it already costs little."""
-    opened = open_app(store, create=corpus is not None, model=model)
+    opened = open_app(store, create=corpus is not None, model=model, walk=walk)
     if corpus:
         report = ingest_into(opened, [str(corpus)])
         console.read_report(report)

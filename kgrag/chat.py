@@ -17,6 +17,7 @@ from kgrag.app import App
 from kgrag.errors import KgragError, UsageError
 from kgrag.evaluate.metrics import bare
 from kgrag.followups import ASKS, CAPITALS, FollowUps, Turn
+from kgrag.place import place
 from kgrag.render import answer_lines, hit_lines, path_line
 from kgrag.text import content_words, is_cjk, key, tokens
 from kgrag.types import Answer
@@ -24,7 +25,7 @@ from kgrag.types import Answer
 HELP = """[bold]/sources[/bold]      the passages behind the last answer
 [bold]/path[/bold]         the paths through the graph that led to it
 [bold]/closed-book[/bold]  answer from the model's memory from now on, or from the documents again
-[bold]/store DIR[/bold]    change to another store
+[bold]/store DIR[/bold]    change to another store, a folder's or a server's
 [bold]/help[/bold]         this list
 [bold]/quit[/bold]         leave (so does Ctrl-D); Ctrl-C stops an answer"""
 
@@ -50,7 +51,7 @@ class Chat:
         read = self._typed() if sys.stdin.isatty() else self._piped()
         counts = self.app.graph.counts()
         console.say(
-            f"[bold]{escape(str(self.app.store))}[/bold]: {console.counted(counts)}. [dim]/help lists commands.[/dim]"
+            f"[bold]{escape(str(self.app.place))}[/bold]: {console.counted(counts)}. [dim]/help lists commands.[/dim]"
         )
         while True:
             try:
@@ -171,9 +172,11 @@ class Chat:
 
     def _store(self, name: str) -> None:
         if not name:
-            console.say(escape(str(self.app.store)))
+            console.say(escape(str(self.app.place)))
             return
-        other = App(Path(name).expanduser(), self.app.notice, self.app.progress, model=self.app.model)
+        where = place(name)
+        where = where.expanduser() if isinstance(where, Path) else where
+        other = App(where, self.app.notice, self.app.progress, model=self.app.model)
         counts = other.graph.counts()
         if "llm" in self.app.__dict__:
             other.llm = self.app.llm  # loaded once

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from kgrag import console
 from kgrag.bench_cli import bench
+from kgrag.copy_cli import copy
 from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.merge_cli import graph
 from kgrag.options import (
@@ -27,6 +28,7 @@ from kgrag.options import (
     Model,
     ReaderName,
     Store,
+    Walk,
     ingest_into,
     model_names,
     open_app,
@@ -34,9 +36,6 @@ from kgrag.options import (
     something,
     whole,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class Stopped(KgragError):
@@ -65,6 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
+app.command()(copy)
 app.add_typer(bench, name="bench")
 app.add_typer(graph, name="graph")
 app.add_typer(models, name="models")
@@ -109,6 +109,7 @@ def ask(
         ReaderName, typer.Option(help="Who answers: typed facts, the model, or what suits.")
     ] = ReaderName.auto,
     model: Model = None,
+    walk: Walk = None,
     json_: Json = False,
 ) -> None:
     """Answer a question from the store, with the sentences and the path it rests on."""
@@ -116,7 +117,7 @@ def ask(
     from kgrag.retrieve.hybrid import check
 
     check(question, 1 if k is None else k)
-    opened = open_app(store, model=model)
+    opened = open_app(store, model=model, walk=walk)
     stream = None if json_ or not console.interactive() else console.stream
     if not json_:
         console.thinking()
@@ -139,6 +140,7 @@ def retrieve(
     question: Annotated[str, typer.Argument(help="What to look for.", callback=whole)],
     store: Store = STORE,
     k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 5,
+    walk: Walk = None,
     json_: Json = False,
 ) -> None:
     """Show the passages that a question finds, and what brought each of them."""
@@ -146,7 +148,7 @@ def retrieve(
     from kgrag.retrieve.hybrid import check
 
     check(question, k)
-    hits = open_app(store).retriever.retrieve(question, k)
+    hits = open_app(store, walk=walk).retriever.retrieve(question, k)
     if json_:
         print_json([hit_json(hit) for hit in hits])
         return
@@ -157,11 +159,11 @@ def retrieve(
 
 
 @app.command()
-def chat(store: Store = STORE, model: Model = None) -> None:
+def chat(store: Store = STORE, model: Model = None, walk: Walk = None) -> None:
     """Ask in a conversation. /help lists what else it understands."""
     from kgrag.chat import Chat
 
-    Chat(open_app(store, model=model)).run()
+    Chat(open_app(store, model=model, walk=walk)).run()
 
 
 @app.command()
@@ -191,10 +193,10 @@ def status(
     graph = opened.graph
     problems = [{"source": s, "line": n, "message": m} for s, n, m in graph.problems()]
     value = {
-        "store": str(store),
+        "store": store,
         "generation": graph.generation,
         "embedder": graph.meta("embedder"),
-        "bytes": _size(store),
+        "bytes": _size(opened.store),
         **graph.counts(),
         "read_by": dict(Counter(graph.read_by().values())),
         "dropped": json.loads(graph.meta("dropped") or "{}"),

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -206,7 +205,7 @@ def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def ingest_report(report: Report, counts: dict[str, int], store: Path) -> None:
+def ingest_report(report: Report, counts: dict[str, int], store: str) -> None:
     """What an ingest did, what it could not read, and what is gone."""
     done = [f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)]
     if done:

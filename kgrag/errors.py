@@ -30,5 +30,9 @@ class StoreError(KgragError):
     """The store cannot be used as it is."""
 
 
+class Busy(StoreError):
+    """Another process holds the store."""
+
+
 class ModelError(KgragError):
     """The model cannot be had, verified or run."""

@@ -15,13 +15,19 @@ import typer
 from kgrag import console
 from kgrag.app import App
 from kgrag.errors import KgragError, ModelError, UsageError
+from kgrag.place import place
 
 if TYPE_CHECKING:
     from ingest.pipeline import Report
 
-Store = Annotated[Path, typer.Option("--store", "-s", help="Folder of the store.", envvar="KGRAG_STORE")]
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store", "-s", help="Folder of the store, or neo4j://user@host:port/database.", envvar="KGRAG_STORE"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-STORE = Path(".kgrag")
+STORE = ".kgrag"
 
 
 def _language_model(name: str | None) -> str | None:
@@ -62,6 +68,20 @@ Model = Annotated[
 ]
 
 
+class WalkName(StrEnum):
+    """Where a server's graph is walked."""
+
+    auto = "auto"
+    local = "local"
+    server = "server"
+
+
+Walk = Annotated[
+    WalkName | None,
+    typer.Option("--walk", help="Of a server's store: walk its graph on the server, or here; auto: what is faster."),
+]
+
+
 class ReaderName(StrEnum):
     """Who answers."""
 
@@ -78,9 +98,10 @@ class Arm(StrEnum):
     gold = "gold"
 
 
-def open_app(store: Path, *, create: bool = False, model: str | None = None) -> App:
+def open_app(store: str | Path, *, create: bool = False, model: str | None = None, walk: WalkName | None = None) -> App:
     """A store, with what takes long shown on standard error."""
-    return App(store, console.notice, console.model_progress, create=create, model=model)
+    how = walk.value if walk else None
+    return App(place(str(store)), console.notice, console.model_progress, create=create, model=model, walk=how)
 
 
 def print_json(value: Any) -> None:

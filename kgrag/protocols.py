@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.types import Document, Entity, Extraction, Hit, Mention, Passage, Triple, Verdict
+from kgrag.types import Document, Entity, Extraction, Heading, Hit, Mention, Passage, Triple, Verdict
 
 Matrix = NDArray[np.float32]
 
@@ -16,15 +17,54 @@ Matrix = NDArray[np.float32]
 class Graph(Protocol):
     """A store of documents and what was read in them. Adding or forgetting a document is one transaction."""
 
-    @property
-    def generation(self) -> int:
-        """How many transactions have been committed; derived indices carry the generation they were built from."""
+    group: int
+    """Passages of documents that are best put together: what a transaction costs, against what is lost when one is stopped."""
 
     def put(self, extraction: Extraction, embeddings: Matrix) -> None:
         """Add a document, or replace the one of the same id. ``embeddings``: (passages, dimensions)."""
 
+    def put_all(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
+        """`put` several, all in one transaction: all of them, or none."""
+
     def forget(self, document_id: str) -> bool:
         """Remove a document and all that only it supports; False if there is none of that id."""
+
+    def settle(self) -> None:
+        """After many changes: bring in step what the store keeps for others to look at. May be stopped, or left out."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a fact about the store itself (such as its embedder)."""
+
+    def finish_source(self, source: str, sha256: str, problems: Iterable[tuple[int | None, str]]) -> None:
+        """Note that a file was read to its end, with what could not be read in it: (line or None, why)."""
+
+    def drop_source(self, source: str) -> None:
+        """Unlearn that a file was read, and what could not be read in it."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """What is read inside belongs to one generation, where the store can do that; may stand in another."""
+
+    @property
+    def generation(self) -> int:
+        """How many transactions have been committed; derived indices carry the generation they were built from."""
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the store itself, or None; ``made`` tells it from every other store."""
+
+    def settings(self) -> Mapping[str, str]:
+        """All that `set_meta` kept."""
+
+    def sources(self) -> Mapping[str, str]:
+        """Files that were read to their end: id -> sha256 of the bytes."""
+
+    def documents_of(self, source: str) -> list[str]:
+        """Ids of the documents that came from one file, ordered."""
+
+    def problems(self) -> list[tuple[str, int | None, str]]:
+        """What could not be read: (source, line or None, why)."""
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of documents, passages, mentions, entities, triples and typed triples."""
 
     def documents(self) -> Iterator[Document]:
         """All documents, ordered by id."""
@@ -32,11 +72,32 @@ class Graph(Protocol):
     def document(self, document_id: str) -> Document | None:
         """One document, or None."""
 
+    def heading(self, document_id: str) -> Heading:
+        """What stands above one document's text. Raises StoreError: there is no such document (any more)."""
+
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256, for telling what is unchanged."""
 
+    def read_by(self) -> Mapping[str, str]:
+        """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
+
+    def titles(self) -> Mapping[str, tuple[str, str]]:
+        """document id -> (entity id of its title, title)."""
+
+    def sources_by_document(self) -> Mapping[str, str]:
+        """document id -> the file it came from."""
+
+    def document_names(self) -> dict[str, list[str]]:
+        """document id -> the names it goes by, its title first."""
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(passage id, document id) of every passage, in the order of ``passages``."""
+
     def passages(self) -> Iterator[Passage]:
         """All passages, ordered by id: position in this order is the row number in every index."""
+
+    def passage_count(self) -> int:
+        """How many passages there are."""
 
     def embeddings(self) -> Matrix:
         """(passages, dimensions), in the order of ``passages``."""
@@ -44,23 +105,38 @@ class Graph(Protocol):
     def passage(self, passage_id: str) -> Passage | None:
         """One passage, or None."""
 
+    def passages_of(self, document_id: str) -> list[Passage]:
+        """The passages of one document, in order."""
+
     def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
         """All entities, ordered by id; only those whose id is ``among`` some, if given."""
 
     def mentions(self) -> Iterator[Mention]:
-        """All mentions, ordered by passage and offset."""
+        """All mentions, ordered by passage, offset and entity."""
 
     def triples(self) -> Iterator[Triple]:
         """All triples, ordered by passage and offset."""
 
+    def triples_in(self, passage_id: str) -> list[Triple]:
+        """The triples that one passage states."""
+
     def names(self) -> Iterator[tuple[str, str, str, str]]:
-        """All declared names, as (document id, entity id, name, type)."""
+        """All declared names, as (document id, entity id, name, type), ordered."""
+
+    def named_in(self, *entities: str) -> tuple[int, int]:
+        """How often entities are named, and in how many documents."""
 
     def kinds(self) -> Iterator[tuple[str, str, int]]:
         """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
 
-    def titles(self) -> Mapping[str, tuple[str, str]]:
-        """document id -> (entity id of its title, title)."""
+    def spelt(self, name: str) -> list[str]:
+        """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
+
+        Reads all mentions: for where other ways find nothing.
+        """
+
+    def close(self) -> None:
+        """Let go of what the store holds; the object cannot be used afterwards."""
 
 
 class Index(Protocol):

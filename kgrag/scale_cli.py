@@ -15,12 +15,14 @@ from kgrag import console
 from kgrag.app import App
 from kgrag.errors import KgragError, UsageError
 from kgrag.files import replaced
-from kgrag.options import Json, need, print_json
+from kgrag.options import Json, need, open_app, print_json
+from kgrag.place import EXAMPLE, Place, Server, place
 
 REAL = 10_000
 """Documents up to which a store is ingested as a user's would be; above, only `MORE` are."""
 MORE = 1000
 QUESTIONS = 200
+FORGOTTEN = 50
 NOTE = (
     "Names and words are made up, with the frequencies of 2WikiMultihopQA's. Above 10,000 documents what is read in "
     "them is put in the store as it was made, with vectors that say nothing of the text (embedding a million passages "
@@ -34,15 +36,23 @@ def bench_scale(
         "build/scale"
     ),
     seed: Annotated[int, typer.Option(help="Gives the corpus.")] = 0,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store", "-s", help="One size in a server's database instead; it must be empty, and stays filled."
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Ingest rate, building, disk, memory, latency and recall at growing sizes, and how they grow."""
+    """Ingest rate, building, disk, memory, latency, recall and forgetting at growing sizes, and how they grow."""
     counts = [_count(size) for size in sizes.split(",")]
+    if store is not None:
+        _expect_server(store, counts)
     need("matplotlib", "bench")
     from kgrag.evaluate.scale import draw, growth
 
     out.mkdir(parents=True, exist_ok=True)
-    reports = [_measured(out, count, seed) for count in sorted(counts)]
+    reports = [_measured(out, count, seed, store) for count in sorted(counts)]
     report: dict[str, Any] = {"note": NOTE, "sizes": reports}
     if len(reports) > 1:
         report["growth"] = growth(reports)
@@ -68,18 +78,28 @@ def _count(size: str) -> int:
     return int(digits) * factor
 
 
-def _measured(out: Path, count: int, seed: int) -> dict[str, Any]:
+def _expect_server(store: str, counts: list[int]) -> None:
+    """Raises UsageError unless ``store`` is a server's empty database, and there is one size to fill it with."""
+    if not isinstance(place(store), Server) or len(counts) != 1:
+        raise UsageError(f"Expected one size and a server's database, such as --sizes 100k --store {EXAMPLE}.")
+    if open_app(store, create=True).graph.passage_count():
+        raise UsageError(f"{store} holds documents: name a database without.")
+
+
+def _measured(out: Path, count: int, seed: int, store: str | None) -> dict[str, Any]:
     """The figures of one size, each stage in a process of its own; read where they were written with the same settings."""
-    path = out / f"{count}.json"
+    path = out / (f"{count}.json" if store is None else f"{count}-server.json")
     settings = {"documents": count, "seed": seed, "real": REAL, "more": MORE, "questions": QUESTIONS}
+    settings["forgotten"] = FORGOTTEN
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if found.get("settings") == settings:
+    if found.get("settings") == settings and store is None:
         return found
     found = {"settings": settings}
     for stage_name in STAGES:
         console.notice(f"{count:,} documents: {stage_name} …")
         code = "import sys; from kgrag.scale_cli import stage; stage(*sys.argv[1:])"
-        command = [sys.executable, "-c", code, stage_name, str(out), str(count), str(seed)]
+        where = store or str(out / f"store-{count}")
+        command = [sys.executable, "-c", code, stage_name, str(out), where, str(count), str(seed)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise KgragError(f"Measuring {count:,} documents failed at the stage {stage_name}: what it said is above.")
@@ -89,12 +109,12 @@ def _measured(out: Path, count: int, seed: int) -> dict[str, Any]:
     return found
 
 
-def stage(name: str, out: str, count: str, seed: str) -> None:
+def stage(name: str, out: str, store: str, count: str, seed: str) -> None:
     """Measure one of `STAGES`, for a process of its own; the figures are the last line that it prints."""
-    print(json.dumps(STAGES[name](Path(out), int(count), int(seed))))
+    print(json.dumps(STAGES[name](Path(out), place(store), int(count), int(seed))))
 
 
-def _build(out: Path, count: int, seed: int) -> dict[str, Any]:
+def _build(out: Path, store: Place, count: int, seed: int) -> dict[str, Any]:
     """Fill a store, and build its indices."""
     import shutil
 
@@ -102,8 +122,8 @@ def _build(out: Path, count: int, seed: int) -> dict[str, Any]:
     from kgrag.evaluate.scale import fill, memory, on_disk, read
     from kgrag.retrieve.derived import open_indices
 
-    store = out / f"store-{count}"
-    shutil.rmtree(store, ignore_errors=True)
+    if isinstance(store, Path):
+        shutil.rmtree(store, ignore_errors=True)
     app, corpus = App(store, console.notice, create=True), Corpus(seed)
     app.graph.set_meta("embedder", app.config.embedder)
     real = min(count, REAL) if count <= REAL else MORE
@@ -115,15 +135,18 @@ def _build(out: Path, count: int, seed: int) -> dict[str, Any]:
         found["fill s"] = 0.0
     found["documents/s"] = read(app.graph, app.embedder, corpus, real, out, app.config.passage_size)
     start = time.perf_counter()
+    app.graph.settle()
+    found["settle s"] = time.perf_counter() - start
+    start = time.perf_counter()
     with app.writing():
-        open_indices(app.graph, store / "indices", console.notice, keep=True)
+        open_indices(app.graph, app.store / "indices", console.notice, keep=True)
     found["build s"] = time.perf_counter() - start
     found["build peak GB"] = memory()["peak GB"]
     app.graph.close()
-    return {**found, "disk GB": on_disk(store), "indices GB": on_disk(store / "indices")}
+    return {**found, "disk GB": on_disk(app.store), "indices GB": on_disk(app.store / "indices")}
 
 
-def _serve(out: Path, count: int, seed: int) -> dict[str, Any]:
+def _serve(out: Path, store: Place, count: int, seed: int) -> dict[str, Any]:
     """Open a store, and ask it."""
     from kgrag.evaluate.corpus import Corpus
     from kgrag.evaluate.scale import asked, memory
@@ -133,7 +156,7 @@ def _serve(out: Path, count: int, seed: int) -> dict[str, Any]:
         pass
     questions = corpus.questions(QUESTIONS)
     del corpus
-    app = App(out / f"store-{count}", console.notice)
+    app = App(store, console.notice)
     start = time.perf_counter()
     retriever = app.retriever
     opened = time.perf_counter() - start
@@ -143,4 +166,20 @@ def _serve(out: Path, count: int, seed: int) -> dict[str, Any]:
     return {"passages": app.graph.passage_count(), "open s": opened, **figures, **held}
 
 
-STAGES = {"build": _build, "serve": _serve}
+def _forget(out: Path, store: Place, count: int, seed: int) -> dict[str, Any]:
+    """Forget some of its documents; their passages are gone, and the store is a little smaller afterwards."""
+    from kgrag.evaluate.scale import forgotten
+
+    graph = App(store, console.notice).graph
+    before = graph.passage_count()
+    documents = [document_id for document_id, _ in zip(sorted(graph.titles()), range(FORGOTTEN), strict=False)]
+    figures = forgotten(graph, documents)
+    if graph.passage_count() != before - len(documents):
+        raise KgragError(
+            f"{len(documents)} documents were forgotten, and {before - graph.passage_count()} passages went."
+        )
+    graph.close()
+    return figures
+
+
+STAGES = {"build": _build, "serve": _serve, "forget": _forget}

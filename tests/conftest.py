@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from shell import Shell
+from stores import EACH, URI, OpenStore, connect, empty, opener
+
+from kgrag.errors import StoreError
+from kgrag.protocols import Graph
 
 ROOT = Path(__file__).parent.parent
+_OURS = pytest.StashKey[bool]()
+"""Whether the server's database was empty before the tests."""
 FILES = ("en/ada-lovelace.md", "en/lord-byron.md", "en/harvard-mark-i.md", "en/howard-aiken.md", "zh/hua-luogeng.md")
 
 
@@ -38,3 +46,62 @@ def store(small_store: Path, tmp_path: Path) -> Path:
 def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
     """The program in this process."""
     return Shell(capsys)
+
+
+@pytest.fixture(params=EACH)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    """Opens one store, as often as it is called; each implementation gets a fresh one."""
+    opened: list[Graph] = []
+    connect = opener(request.param, tmp_path)
+
+    def again() -> Graph:
+        opened.append(connect())
+        return opened[-1]
+
+    yield again
+    for graph in opened:
+        graph.close()
+
+
+@pytest.fixture(params=EACH)
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Graph]]:
+    """Opens another, empty store each time; of a server's there is only one at a time."""
+    opened: list[Graph] = []
+
+    def another() -> Graph:
+        opened.append(opener(request.param, tmp_path / str(len(opened)))())
+        return opened[-1]
+
+    yield another
+    for graph in opened:
+        graph.close()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Tests empty the server's database: one that holds anything is not for them."""
+    if os.environ.get(URI):
+        try:
+            connect(create=False).close()
+        except StoreError as error:
+            if "an empty database" in str(error):
+                session.config.stash[_OURS] = True
+                return
+            pytest.exit(f"The server in {URI} cannot be used for tests: {error}", returncode=4)
+        pytest.exit(f"The server in {URI} holds a store, and tests would empty it: name one without.", returncode=4)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What they left there goes."""
+    if session.config.stash.get(_OURS, False):
+        empty()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was left out is said where it is seen."""
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if "make test-neo4j" in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.write_sep(
+            "!", f"{len(skipped)} tests of Neo4j were NOT run: make test-neo4j runs them", red=True
+        )

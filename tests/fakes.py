@@ -14,7 +14,7 @@ import numpy as np
 from graphs.sqlite import SQLiteGraph
 from ingest.names import Name
 from ingest.rows import make_document
-from kgrag.protocols import Matrix
+from kgrag.protocols import Graph, Matrix
 from kgrag.text import key, sentences
 from kgrag.types import CLASSIFIER, Document, Extraction, Mention, Passage, Triple
 
@@ -98,10 +98,12 @@ def ingest_aloud(files: Path, path: Path, workers: int) -> None:
     from ingest.pipeline import Ingest
 
     class Aloud(SQLiteGraph):
-        def put(self, extraction: Extraction, embeddings: Matrix) -> None:
-            super().put(extraction, embeddings)
+        def put_all(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
+            given = list(documents)
+            super().put_all(given)
             children = "".join(f" {child.pid}" for child in multiprocessing.active_children())
-            print(f"{extraction.document.id}{children}", flush=True)
+            for extraction, _ in given:
+                print(f"{extraction.document.id}{children}", flush=True)
 
     if not workers:
         extract.find_names = light_names  # type: ignore[assignment]
@@ -140,3 +142,23 @@ def damage(path: Path) -> list[str]:
     finally:
         connection.close()
     return wrong
+
+
+def ada(text: str = "Ada Lovelace met Babbage. Babbage built engines.", id: str = "ada") -> Extraction:
+    """A document of two passages, two entities and a fact."""
+    return extraction(
+        document(id, text, "Ada Lovelace", "people.jsonl"),
+        {"Ada Lovelace": "PERSON", "Babbage": "PERSON"},
+        [("Ada Lovelace", "knew", "Babbage")],
+    )
+
+
+def wu() -> Extraction:
+    """A document in Chinese, of two passages."""
+    return extraction(document("吴", "吴文俊生于上海。他敬佩陈省身。", "吴文俊"), {"上海": "PLACE", "陈省身": "PERSON"})
+
+
+def put(graph: Graph, *extractions: Extraction) -> None:
+    """Put documents with the fake embedder's vectors."""
+    for one in extractions:
+        graph.put(one, vectors(one))

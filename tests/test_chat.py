@@ -76,7 +76,8 @@ class FakeApp:
         names = [key(name) for group in KINDS.values() for name in group]
         counts = {"documents": 2, "passages": 3, "entities": 1, "typed triples": 0}
         entities = [Entity(key(name), name, kind) for kind, group in KINDS.items() for name in group]
-        self.store, self.model = Path("somewhere"), "auto"
+        self.place = self.store = Path("somewhere")
+        self.model = "auto"
         self.notice = self.progress = lambda *_: None
         self.config = SimpleNamespace(k=8)
         self.llm = llm or FakeLLM()

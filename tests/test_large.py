@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphs.adjacency import build
-from graphs.frontier import MOST, Slots, Ways, reach
+from graphs.frontier import MOST, Slots, reach
 from graphs.gazetteer import COMMON, Found, Gazetteer
 from graphs.walk import Seeds, Walker
+from graphs.ways import LocalWays
 from indices.vectors import VectorIndex, on_device
 from kgrag.arrays import load_arrays, packed, save_arrays, spread, unpacked
 from kgrag.strings import Strings
@@ -110,7 +111,7 @@ def scattered(rows: int, names: int, seed: int = 0) -> sparse.csr_array:
 
 
 def test_a_walk_near_the_seeds_is_the_walk_over_all() -> None:
-    ways = Ways.of(scattered(4000, 6000))
+    ways = LocalWays.of(scattered(4000, 6000))
     near, far = Walker(ways, near=1500), Walker(ways, near=4000)
     chance = np.random.default_rng(1)
     for _ in range(20):
@@ -140,7 +141,7 @@ def test_a_name_of_two_million_passages_takes_no_time() -> None:
             shape=(size, 4001),
         ).tocsr()
     )
-    walker = Walker(Ways.of(ties))
+    walker = Walker(LocalWays.of(ties))
 
     def quickest(seeds: Seeds) -> float:
         times = []
@@ -161,7 +162,7 @@ def test_of_a_very_common_name_only_the_passages_tied_most_are_looked_at() -> No
     rows = MOST + 500
     heavy = np.arange(rows) % 20 != 0  # 5,225 of 5,500
     ties = sparse.csr_array(np.where(heavy, 2.0, 1.0).astype(np.float32).reshape(-1, 1))
-    found = reach(Ways.of(ties), {}, {0: 1.0}, rows, Slots(rows + 1))
+    found = reach(LocalWays.of(ties), {}, {0: 1.0}, rows, Slots(rows + 1))
     # all of its mass could go on to each of them; the cap says to how many it does
     assert len(found) == MOST
     assert heavy[found].all()

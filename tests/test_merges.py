@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from graphs.adjacency import build
 from graphs.gather import facts_of
 from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Groups, Merge, Merges
-from graphs.merged import MergedGraph
+from graphs.merged import merged
 from graphs.merges import RARE, Said, find_merges
 from graphs.sqlite import SQLiteGraph
 from kgrag.text import key
@@ -245,20 +245,20 @@ def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
     merges = Merges([Merge("wtb", "world trade body", USER)])
     merges.save(tmp_path / "merges")
     assert Merges.load(tmp_path / "merges").every == merges.every
-    merged = MergedGraph(graph, merges)
-    entities = {e.id: e for e in merged.entities()}
+    read = merged(graph, merges)
+    entities = {e.id: e for e in read.entities()}
     assert "wtb" not in entities and entities["world trade body"].aliases == ("WTB",)
     assert entities["world trade body"].type == "ORGANISATION"
     for among in ({"world trade body"}, {"world trade body": 1}):
-        assert [e.id for e in merged.entities(among)] == ["world trade body"]
-        assert next(merged.entities(among)).aliases == ("WTB",)
-    assert {(t.subject, t.predicate, t.object) for t in merged.triples()} == {
+        assert [e.id for e in read.entities(among)] == ["world trade body"]
+        assert next(read.entities(among)).aliases == ("WTB",)
+    assert {(t.subject, t.predicate, t.object) for t in read.triples()} == {
         ("world trade body", "member", "ada bell"),
         ("world trade body", "left", "bern"),
     }
-    assert {m.entity_id for m in merged.mentions() if m.surface == "WTB"} == {"world trade body"}
-    assert merged.named_in("world trade body") == (4, 2)
-    assert merged.spelt("wtb") == ["world trade body"] and merged.generation == graph.generation
+    assert {m.entity_id for m in read.mentions() if m.surface == "WTB"} == {"world trade body"}
+    assert read.named_in("world trade body") == (4, 2)
+    assert read.spelt("wtb") == ["world trade body"] and read.generation == graph.generation
     facts = facts_of(merged)
     assert {t.predicate for t in facts.about("world trade body")} == {"member", "left"}
     assert facts.resolve("WTB") == ["world trade body"]
@@ -306,5 +306,5 @@ def test_part_of_a_name_that_no_document_is_about_means_nobody(graph: SQLiteGrap
     )
     merges = Merges([Merge("bell", "ann bell", USER), Merge("bw", "bell works", USER)])
     put(graph, "b", "Two", "Bell left BW.", {"Bell": "PERSON", "BW": "ORGANISATION"})
-    facts = facts_of(MergedGraph(graph, merges))
+    facts = facts_of(merged(graph, merges))
     assert facts.resolve("BW") == ["bell works"] and facts.resolve("Bell") == []

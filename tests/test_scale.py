@@ -13,7 +13,7 @@ from fakes import damage
 from graphs.sqlite import SQLiteGraph
 from kgrag.errors import UsageError
 from kgrag.evaluate.corpus import Article, Corpus, Growth, word
-from kgrag.evaluate.scale import GROWING, asked, draw, fill, growth, memory, on_disk, topical
+from kgrag.evaluate.scale import GROWING, asked, draw, fill, forgotten, growth, memory, on_disk, topical
 from kgrag.scale_cli import _count, _measured
 from kgrag.text import key
 from kgrag.types import Hit, Passage, Question
@@ -116,11 +116,20 @@ def test_what_is_asked_is_scored_and_growth_is_a_slope(tmp_path: Path) -> None:
     assert (tmp_path / "growth.png").stat().st_size > 1000
 
 
+def test_documents_are_forgotten_one_by_one(tmp_path: Path) -> None:
+    graph = SQLiteGraph(tmp_path / "graph.db")
+    fill(graph, Corpus(0), 20, 4)
+    figures = forgotten(graph, [document.id for document in graph.documents()][:5])
+    assert graph.passage_count() == 15 and 0 < figures["forget ms"] <= figures["forget ms at most"]
+    graph.close()
+
+
 def test_sizes_are_read_and_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     assert [_count(size) for size in ("10k", " 1M", "7")] == [10_000, 1_000_000, 7]
     for wrong in ("", "k", "ten", "0", "-3k"):
         with pytest.raises(UsageError, match="Expected --sizes"):
             _count(wrong)
     kept = {"settings": {"documents": 7, "seed": 0, "real": 10_000, "more": 1000, "questions": 200}, "passages": 7}
+    kept["settings"]["forgotten"] = 50  # type: ignore[index]
     (tmp_path / "7.json").write_text(json.dumps(kept))
-    assert _measured(tmp_path, 7, 0) == kept
+    assert _measured(tmp_path, 7, 0, None) == kept

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from graphs.sqlite import SQLiteGraph
 from ingest.find import find_sources
 from ingest.pipeline import Ingest
 from kgrag.evaluate.corpus import Corpus
 from kgrag.evaluate.metrics import recall_at
-from kgrag.protocols import Embedder, Matrix, Retriever
+from kgrag.protocols import Embedder, Graph, Matrix, Retriever
 from kgrag.types import Question
 
 BLOCK = 5000
-"""Documents in one transaction."""
+"""Documents that a store in a folder is given in one transaction; a server's is given as many as it says."""
 TOPICS = 2000
 DEPTH = 5
 Tick = Callable[[int], None]
@@ -41,7 +40,7 @@ def topical(dimensions: int, seed: int = 0) -> Iterator[Matrix]:
         yield np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
-def fill(graph: SQLiteGraph, corpus: Corpus, count: int, dimensions: int, tick: Tick = lambda _: None) -> float:
+def fill(graph: Graph, corpus: Corpus, count: int, dimensions: int, tick: Tick = lambda _: None) -> float:
     """Put the next ``count`` articles into a store as they were made, with `topical` vectors; seconds it took."""
     start, done = time.perf_counter(), 0
     articles = corpus.articles(count)
@@ -49,13 +48,15 @@ def fill(graph: SQLiteGraph, corpus: Corpus, count: int, dimensions: int, tick: 
         block = [article.extraction() for article in islice(articles, BLOCK)]
         if not block:
             break
-        graph.put_all(zip(block, (vectors[n : n + 1] for n in range(len(block))), strict=True))
+        each = iter(zip(block, (vectors[n : n + 1] for n in range(len(block))), strict=True))
+        while some := list(islice(each, BLOCK if graph.group == 1 else graph.group)):
+            graph.put_all(some)
         done += len(block)
         tick(done)
     return time.perf_counter() - start
 
 
-def read(graph: SQLiteGraph, embedder: Embedder, corpus: Corpus, count: int, folder: Path, size: int) -> float:
+def read(graph: Graph, embedder: Embedder, corpus: Corpus, count: int, folder: Path, size: int) -> float:
     """Ingest the next ``count`` articles as a user's would be, from a file in ``folder``; documents a second."""
     path = folder / "more.jsonl"
     rows = ({"_id": a.document.id, "title": a.document.title, "text": a.document.text} for a in corpus.articles(count))
@@ -77,6 +78,16 @@ def asked(retriever: Retriever, questions: Sequence[Question]) -> dict[str, floa
         recalls.append(recall_at([hit.passage.document_id for hit in hits], question.gold, DEPTH))
     low, high = np.percentile(1000 * np.array(seconds), (50, 95))
     return {"p50 ms": float(low), "p95 ms": float(high), "recall@5": float(np.mean(recalls))}
+
+
+def forgotten(graph: Graph, documents: Sequence[str]) -> dict[str, float]:
+    """Milliseconds of forgetting each of some documents, at the median and at most."""
+    taken = []
+    for document_id in documents:
+        start = time.perf_counter()
+        graph.forget(document_id)
+        taken.append(1000 * (time.perf_counter() - start))
+    return {"forget ms": float(np.median(taken)), "forget ms at most": max(taken)}
 
 
 def memory() -> dict[str, float]:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphs.facts import Facts
-from graphs.sqlite import SQLiteGraph
 from graphs.vocabulary import Vocabulary
 from kgrag.dates import date
 from kgrag.explore.show import Said, Teller, ordered
+from kgrag.protocols import Graph
 from kgrag.types import Triple
 
 SURE = 0.75
@@ -27,7 +27,7 @@ class Conflict:
     facts: tuple[Said, ...]
 
 
-def conflicts(graph: SQLiteGraph, facts: Facts, known: Vocabulary) -> list[Conflict]:
+def conflicts(graph: Graph, facts: Facts, known: Vocabulary) -> list[Conflict]:
     """All conflicts, ordered by subject and predicate. A date that is less exact, a place that lies in the other, a
     people and its country, another name of the same thing, and what one sentence says together are no conflict."""
     functional = {name for name, predicate in known.predicates.items() if predicate.functional}

@@ -10,7 +10,6 @@ from typing import Any
 import networkx as nx
 
 from graphs.facts import Facts
-from graphs.sqlite import SQLiteGraph
 from graphs.vocabulary import Vocabulary
 from kgrag.errors import UsageError
 from kgrag.explore.mentions import Mentions
@@ -18,6 +17,7 @@ from kgrag.explore.picture import page
 from kgrag.explore.show import Teller, called
 from kgrag.explore.whole import Network
 from kgrag.files import replaced
+from kgrag.protocols import Graph
 
 ENDINGS = (".graphml", ".json", ".html")
 _FORM: dict[str, Any] = {"directed": True, "multigraph": True}
@@ -40,7 +40,7 @@ def ending(out: Path) -> str:
 
 
 def export(
-    graph: SQLiteGraph,
+    graph: Graph,
     facts: Facts,
     predicates: Vocabulary,
     part: Network,
@@ -71,7 +71,7 @@ def export(
 
 
 def plain(
-    graph: SQLiteGraph, facts: Facts, predicates: Vocabulary, part: Network, mentions: Mentions | None = None
+    graph: Graph, facts: Facts, predicates: Vocabulary, part: Network, mentions: Mentions | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     """A graph as lists that JSON can take, in one order for one store.
 

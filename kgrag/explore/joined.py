@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphs.groups import DECLARED, Merges
-from graphs.sqlite import SQLiteGraph
+from kgrag.protocols import Graph
 from kgrag.text import key
 from kgrag.types import VALUES
 
@@ -32,7 +32,7 @@ class Joined:
     documents_in_all: int
 
 
-def joined(graph: SQLiteGraph, merges: Merges, lands: Mapping[str, str]) -> list[Joined]:
+def joined(graph: Graph, merges: Merges, lands: Mapping[str, str]) -> list[Joined]:
     """All of them, first those between documents, each kind by the entity and the name.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.sqlite import SQLiteGraph
+from kgrag.protocols import Graph
 from kgrag.text import sentences
 from kgrag.types import VALUES, Triple
 
@@ -21,7 +21,7 @@ class Mentions:
     Dates, and the entity of the title itself, are left out. Some 20 bytes an edge, and each name once.
     """
 
-    def __init__(self, graph: SQLiteGraph) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._number: dict[str, int] = {}
         passages: dict[str, int] = {}

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from graphs.facts import Facts
-from graphs.sqlite import SQLiteGraph
 from graphs.vocabulary import Vocabulary
 from kgrag.dates import date
 from kgrag.errors import StoreError, UsageError
+from kgrag.protocols import Graph
 from kgrag.text import key
 from kgrag.types import Document, Entity, Triple
 
@@ -68,7 +68,7 @@ class Teller:
         known: the predicates, which say whose objects are values.
     """
 
-    def __init__(self, graph: SQLiteGraph, name: Callable[[str], str], known: Vocabulary) -> None:
+    def __init__(self, graph: Graph, name: Callable[[str], str], known: Vocabulary) -> None:
         self._graph, self._name, self._known = graph, name, known
         self._of_passage: tuple[str, str] = ("", "")
         self._document: Document | None = None
@@ -107,7 +107,7 @@ class Teller:
         return date(triple.object) if kind == "DATE" else triple.object if kind == "QUANTITY" else ""
 
 
-def readings(graph: SQLiteGraph, facts: Facts, name: str) -> list[str]:
+def readings(graph: Graph, facts: Facts, name: str) -> list[str]:
     """The entities that a name may mean, as questions are linked: those that facts speak of first.
 
     Raises:
@@ -137,7 +137,7 @@ def grouped(triples: Sequence[Triple]) -> list[Triple]:
     return sorted(triples, key=lambda t: places[t.predicate])
 
 
-def show(graph: SQLiteGraph, facts: Facts, known: Vocabulary, name: str, limit: int) -> Shown:
+def show(graph: Graph, facts: Facts, known: Vocabulary, name: str, limit: int) -> Shown:
     """What the graph knows of the entity that ``name`` means; at most ``limit`` facts in each direction.
 
     Raises:

@@ -9,9 +9,9 @@ import networkx as nx
 import numpy as np
 
 from graphs.facts import Facts
-from graphs.sqlite import SQLiteGraph
 from kgrag.explore.mentions import Mentions
 from kgrag.explore.whole import Network, network, undirected
+from kgrag.protocols import Graph
 
 HUBS, SHOWN, NAMED = 10, 5, 3
 """Entities of the greatest degree, communities, and names of a community that are told."""
@@ -64,7 +64,7 @@ class Stats:
     largest_communities: tuple[Community, ...]
 
 
-def stats(graph: SQLiteGraph, facts: Facts, sure: float = 0.0) -> Stats:
+def stats(graph: Graph, facts: Facts, sure: float = 0.0) -> Stats:
     """Sizes of a store, and of its typed facts of at least a confidence ``sure``. Communities are those of Louvain
     (Blondel et al. 2008, seed 0) over entities that any fact joins, each two of them once."""
     whole = network(graph, facts, sure)

@@ -8,14 +8,14 @@ from typing import Any
 import networkx as nx
 
 from graphs.facts import Facts
-from graphs.sqlite import SQLiteGraph
 from kgrag.explore.mentions import Mentions
+from kgrag.protocols import Graph
 
 Network = Any
 """A `networkx.MultiDiGraph` with entity ids as nodes; mypy is told no more, since not all its functions have types."""
 
 
-def network(graph: SQLiteGraph, facts: Facts, sure: float = 0.0, mentions: Mentions | None = None) -> Network:
+def network(graph: Graph, facts: Facts, sure: float = 0.0, mentions: Mentions | None = None) -> Network:
     """Typed facts of at least a confidence ``sure``, and ``mentions`` if given, as a directed graph with parallel edges.
 
     Nodes have ``name``; edges ``predicate``, ``confidence`` and the ``triple`` itself.

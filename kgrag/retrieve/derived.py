@@ -19,21 +19,24 @@ from graphs.facts import Facts
 from graphs.gather import facts_of
 from graphs.gazetteer import Found
 from graphs.groups import Merges
-from graphs.merged import MergedGraph
+from graphs.merged import merged
 from graphs.merges import Said, find_merges
-from graphs.sqlite import SQLiteGraph
 from graphs.walk import Walker
 from indices.bm25 import WordIndex
 from indices.rows import Rows
 from indices.sentences import SentenceBuilder, SentenceIndex
 from indices.vectors import VectorIndex, on_device
+from kgrag.errors import StoreError
 from kgrag.files import replaced
+from kgrag.protocols import Graph
 from kgrag.retrieve.candidates import Indices
 from kgrag.types import Passage
 
 FORMAT = 5
 """Raised when the files change their meaning, so that those of an older program are built again."""
 FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
+TRIES = 5
+"""How often indices are begun when others write meanwhile."""
 MANY = 2000
 """Passages from which on the building is worth a word."""
 WHOLE = 64 << 20
@@ -45,7 +48,7 @@ Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex,
 
 
 def open_indices(
-    graph: SQLiteGraph,
+    graph: Graph,
     folder: Path,
     notice: Notice,
     *,
@@ -66,58 +69,77 @@ def open_indices(
     loaded = _load(folder, _stamp(graph, said), notice)
     if loaded:
         return loaded
-    with graph.snapshot():
-        stamp = _stamp(graph, said)
-        total = graph.passage_count()
+    for _ in range(TRIES):
+        with graph.snapshot():
+            stamp = _stamp(graph, said)
+            try:
+                files, built = _build(graph, folder, notice, keep, progress, said)
+                still = graph.generation == stamp["generation"]
+            except Exception:
+                # half of it read before and half after: only where nobody wrote is that a mistake of ours
+                if graph.generation == stamp["generation"]:
+                    raise
+                still = False
+        if still:
+            files.finish(stamp)
+            return built
+        notice("Others wrote to the store while its indices were built: building them again …")
+    raise StoreError("Others keep writing to the store, and its indices cannot be built meanwhile: try again later.")
+
+
+def _build(
+    graph: Graph, folder: Path, notice: Notice, keep: bool, progress: Progress, said: Sequence[Said]
+) -> tuple[_Files, Indices]:
+    """All indices of what the store holds now, and their files, for which nothing vouches yet."""
+    total = graph.passage_count()
+    if total > MANY:
+        notice(f"Building the indices of {total:,} passages …")
+    names = graph.document_names()
+    files = _Files(folder, notice, keep=keep)
+
+    def texts() -> Iterator[str]:
+        for number, passage in enumerate(graph.passages()):
+            if number % MANY == 0 and total > MANY:
+                progress("indexing the words", number / total)
+            yield f"{names[passage.document_id][0]}. {passage.text}"
+
+    def moved(index: Any) -> Any:
+        return on_device(index, notice)
+
+    def tied(done: int) -> None:
         if total > MANY:
-            notice(f"Building the indices of {total:,} passages …")
-        names = graph.document_names()
-        files = _Files(folder, notice, keep=keep)
+            progress("looking for the names", done / total)
 
-        def texts() -> Iterator[str]:
-            for number, passage in enumerate(graph.passages()):
-                if number % MANY == 0 and total > MANY:
-                    progress("indexing the words", number / total)
-                yield f"{names[passage.document_id][0]}. {passage.text}"
+    rows = files.put("rows", Rows.of(graph.rows()), Rows.load)
+    words = files.put("words", WordIndex.build(texts()), WordIndex.load)
+    builder = SentenceBuilder()
 
-        def moved(index: Any) -> Any:
-            return on_device(index, notice)
+    def named(passage: Passage, found: Sequence[Found]) -> None:
+        builder.add(names[passage.document_id][0], passage.text, found)
 
-        def tied(done: int) -> None:
-            if total > MANY:
-                progress("looking for the names", done / total)
-
-        rows = files.put("rows", Rows.of(graph.rows()), Rows.load)
-        words = files.put("words", WordIndex.build(texts()), WordIndex.load)
-        builder = SentenceBuilder()
-
-        def named(passage: Passage, found: Sequence[Found]) -> None:
-            builder.add(names[passage.document_id][0], passage.text, found)
-
-        merges = files.put("merges", find_merges(graph, said), Merges.load)
-        made = build(_Passages(graph), graph.mentions(), names, tied, named, merges.into)
-        adjacency = files.put("names", made, Adjacency.load)
-        del made
-        sentences = files.put("sentences", builder.done(), SentenceIndex.load)
-        walker = files.put("walk", Walker.of(adjacency), Walker.load)
-        if total > MANY:
-            progress("indexing the vectors", 0.0)
-        vectors = files.put(
-            "vectors",
-            VectorIndex.build(graph.embeddings(), transfer=moved),
-            lambda folder: VectorIndex.load(folder, transfer=moved),
-        )
-        if total > MANY:
-            progress("indexing the vectors", 1.0)
-        facts = files.put("facts", facts_of(MergedGraph(graph, merges)), Facts.load)
-    files.finish(stamp)
-    return Indices(rows, words, sentences, vectors, adjacency, walker, facts, merges)
+    merges = files.put("merges", find_merges(graph, said), Merges.load)
+    made = build(_Passages(graph), graph.mentions(), names, tied, named, merges.into)
+    adjacency = files.put("names", made, Adjacency.load)
+    del made
+    sentences = files.put("sentences", builder.done(), SentenceIndex.load)
+    walker = files.put("walk", Walker.of(adjacency), Walker.load)
+    if total > MANY:
+        progress("indexing the vectors", 0.0)
+    vectors = files.put(
+        "vectors",
+        VectorIndex.build(graph.embeddings(), transfer=moved),
+        lambda folder: VectorIndex.load(folder, transfer=moved),
+    )
+    if total > MANY:
+        progress("indexing the vectors", 1.0)
+    facts = files.put("facts", facts_of(merged(graph, merges)), Facts.load)
+    return files, Indices(rows, words, sentences, vectors, adjacency, walker, facts, merges)
 
 
 class _Passages:
     """The passages of a store, as often as they are gone through."""
 
-    def __init__(self, graph: SQLiteGraph) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
     def __iter__(self) -> Iterator[Passage]:
@@ -172,7 +194,7 @@ class _Files:
             )
 
 
-def _stamp(graph: SQLiteGraph, said: Sequence[Said]) -> dict[str, object]:
+def _stamp(graph: Graph, said: Sequence[Said]) -> dict[str, object]:
     pairs = [[one.same, *sorted(one.pair)] for one in said]
     return {"store": graph.meta("made"), "generation": graph.generation, "format": FORMAT, "said": pairs}
 

@@ -1,0 +1,236 @@
+"""Reading a store in a Neo4j database: what `graphs.sqlite` reads of a file.
+
+Orders are made here and not by the server, which orders strings otherwise; what is large is read in blocks. A server has
+no snapshots: what reads much compares the generation before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from graphs.neo4j_connection import Connection, Row
+from graphs.spelling import entities_of, forms_of
+from kgrag.errors import StoreError
+from kgrag.protocols import Matrix
+from kgrag.types import Document, Entity, Heading, Mention, Passage, Triple
+
+BLOCK = 1000
+"""Passages that are read at once."""
+_DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256"
+_TRIPLE = "RETURN s.id, f.predicate, o.id, f.passage_id, f.start, f.end, f.confidence, f.found_by"
+
+
+class Neo4jReader(Connection):
+    """The reading half of a `Graph` in a database of a server; see `kgrag.protocols.Graph` for what each method promises."""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Nothing: a server has none."""
+        yield
+
+    @property
+    def generation(self) -> int:
+        """How many transactions have changed the content."""
+        found = self._rows("MATCH (s:Store {id: 'kgrag'}) RETURN s.generation")
+        if not found:
+            raise StoreError(f"The store is gone from {self.server}: someone emptied the database.")
+        return int(found[0][0])
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the store itself, or None."""
+        if key in ("made", "generation"):
+            found = self._rows(f"MATCH (s:Store {{id: 'kgrag'}}) RETURN s.{key}")
+        else:
+            found = self._rows("MATCH (s:Setting {key: $key}) RETURN s.value", key=key)
+        return str(found[0][0]) if found else None
+
+    def settings(self) -> Mapping[str, str]:
+        """All that `set_meta` kept."""
+        return dict(sorted(self._pairs("MATCH (s:Setting) RETURN s.key, s.value")))
+
+    def sources(self) -> Mapping[str, str]:
+        """Files that were read to their end: id -> sha256 of the bytes."""
+        return dict(sorted(self._pairs("MATCH (s:Source) RETURN s.id, s.sha256")))
+
+    def documents_of(self, source: str) -> list[str]:
+        """Ids of the documents that came from one file."""
+        return sorted(row[0] for row in self._rows("MATCH (d:Document {source: $id}) RETURN d.id", id=source))
+
+    def problems(self) -> list[tuple[str, int | None, str]]:
+        """What could not be read: (source, line or None, why)."""
+        found = self._rows("MATCH (p:Problem) RETURN p.source, p.line, p.message")
+        return sorted(((s, n, m) for s, n, m in found), key=lambda p: (p[0], p[1] is not None, p[1] or 0, p[2]))
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind there are; ``entities`` counts distinct ones."""
+        queries = {
+            "documents": "MATCH (d:Document) RETURN count(d)",
+            "passages": "MATCH (p:Passage) RETURN count(p)",
+            "mentions": "MATCH ()-[m:MENTIONS]->() RETURN count(m)",
+            "entities": "MATCH (e:Entity) WHERE (e)<-[:MENTIONS|NAMES]-() RETURN count(e)",
+            "triples": "MATCH ()-[f:FACT]->() RETURN count(f)",
+            "typed triples": "MATCH ()-[f:FACT]->() WHERE f.predicate <> 'mentions' RETURN count(f)",
+        }
+        return {name: int(self._rows(query)[0][0]) for name, query in queries.items()}
+
+    def documents(self) -> Iterator[Document]:
+        """All documents, ordered by id."""
+        ids = sorted(row[0] for row in self._rows("MATCH (d:Document) RETURN d.id"))
+        for rows in self._blocks(f"UNWIND $ids AS id MATCH (d:Document {{id: id}}) {_DOCUMENT}", ids):
+            yield from (Document(*row) for row in sorted(rows))
+
+    def document(self, document_id: str) -> Document | None:
+        """One document, or None."""
+        found = self._rows(f"MATCH (d:Document {{id: $id}}) {_DOCUMENT}", id=document_id)
+        return Document(*found[0]) if found else None
+
+    def heading(self, document_id: str) -> Heading:
+        """What stands above one document's text.
+
+        Raises:
+            StoreError: there is no such document (any more).
+        """
+        found = self._rows("MATCH (d:Document {id: $id}) RETURN d.entity_id, d.title, d.source", id=document_id)
+        if not found:
+            raise StoreError("A document was forgotten while it was being read: ask again.")
+        return Heading(*found[0])
+
+    def fingerprints(self) -> Mapping[str, str]:
+        """document id -> sha256 of title and text."""
+        return dict(self._pairs("MATCH (d:Document) RETURN d.id, d.sha256"))
+
+    def read_by(self) -> Mapping[str, str]:
+        """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
+        return dict(self._pairs("MATCH (d:Document) RETURN d.id, d.read_by"))
+
+    def titles(self) -> Mapping[str, tuple[str, str]]:
+        """document id -> (entity id of its title, title)."""
+        found = self._rows("MATCH (d:Document) RETURN d.id, d.entity_id, d.title")
+        return {i: (e, t) for i, e, t in sorted(found)}
+
+    def sources_by_document(self) -> Mapping[str, str]:
+        """document id -> the file it came from."""
+        return dict(self._pairs("MATCH (d:Document) RETURN d.id, d.source"))
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(passage id, document id) of every passage, in the order of `passages`."""
+        return sorted(self._pairs("MATCH (p:Passage) RETURN p.id, p.document_id"))
+
+    def passage_count(self) -> int:
+        """How many passages there are."""
+        return int(self._rows("MATCH (p:Passage) RETURN count(p)")[0][0])
+
+    def document_names(self) -> dict[str, list[str]]:
+        """document id -> the names it goes by, its title first."""
+        return forms_of(self.titles(), self.names())
+
+    def passages(self) -> Iterator[Passage]:
+        """All passages, ordered by id."""
+        query = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
+        for rows in self._blocks(query, self._passage_ids()):
+            yield from (Passage(*row) for row in sorted(rows))
+
+    def passage(self, passage_id: str) -> Passage | None:
+        """One passage, or None."""
+        query = "MATCH (p:Passage {id: $id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
+        found = self._rows(query, id=passage_id)
+        return Passage(*found[0]) if found else None
+
+    def passages_of(self, document_id: str) -> list[Passage]:
+        """The passages of one document, in order."""
+        query = "MATCH (p:Passage)-[:PART_OF]->(:Document {id: $id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
+        return [Passage(*row) for row in sorted(self._rows(query, id=document_id))]
+
+    def embeddings(self) -> Matrix:
+        """(passages, dimensions) float32, in the order of `passages`."""
+        ids = self._passage_ids()
+        vectors = np.zeros((len(ids), 0), np.float32)
+        row = 0
+        for found in self._blocks("UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.vector", ids):
+            for _, data in sorted(found):
+                vector = np.frombuffer(data, "<f4")
+                if not row:
+                    vectors = np.zeros((len(ids), len(vector)), np.float32)
+                vectors[row] = vector
+                row += 1
+        return vectors[:row]
+
+    def mentions(self) -> Iterator[Mention]:
+        """All mentions, ordered by passage and offset."""
+        query = "UNWIND $ids AS id MATCH (p:Passage {id: id})-[m:MENTIONS]->(e:Entity) "
+        for rows in self._blocks(query + "RETURN p.id, m.start, m.end, e.id, m.type, m.surface", self._passage_ids()):
+            for passage, start, end, entity, kind, surface in sorted(rows):
+                yield Mention(entity, passage, start, end, kind, surface)
+
+    def triples(self) -> Iterator[Triple]:
+        """All triples, ordered by passage and offset."""
+        query = f"UNWIND $ids AS id MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = id {_TRIPLE}"
+        for rows in self._blocks(query, self._passage_ids()):
+            yield from _triples(rows)
+
+    def triples_in(self, passage_id: str) -> list[Triple]:
+        """The triples that one passage states."""
+        query = f"MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = $id {_TRIPLE}"
+        return list(_triples(self._rows(query, id=passage_id)))
+
+    def names(self) -> Iterator[tuple[str, str, str, str]]:
+        """All declared names, as (document id, entity id, name, type)."""
+        found = self._rows("MATCH (d:Document)-[n:NAMES]->(e:Entity) RETURN d.id, e.id, n.name, n.type")
+        yield from ((d, e, n, t) for d, e, n, t in sorted(found))
+
+    def named_in(self, *entities: str) -> tuple[int, int]:
+        """How often entities are named, and in how many documents."""
+        query = "UNWIND $ids AS id MATCH (p:Passage)-[:MENTIONS]->(:Entity {id: id}) "
+        times, documents = self._rows(query + "RETURN count(*), count(DISTINCT p.document_id)", ids=[*set(entities)])[0]
+        return times, documents
+
+    def kinds(self) -> Iterator[tuple[str, str, int]]:
+        """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
+        found = self._rows("MATCH ()-[m:MENTIONS]->(e:Entity) RETURN e.id, m.type, count(*)")
+        yield from ((e, t, n) for e, t, n in sorted(found))
+
+    def spelt(self, name: str) -> list[str]:
+        """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
+
+        Reads all mentions: for where other ways find nothing.
+        """
+        query = "MATCH ()-[m:MENTIONS]->(e:Entity) WHERE toLower(m.surface) = toLower($name) RETURN e.id, count(*)"
+        return [row[0] for row in sorted(self._rows(query, name=name), key=lambda row: (-row[1], row[0]))]
+
+    def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
+        """All entities, or those ``among`` some ids, ordered by id; see `graphs.spelling`."""
+        few = isinstance(among, set | frozenset)
+        ids = list(among) if isinstance(among, set | frozenset) else []
+        names, mentions = (self._rows(query, ids=ids) for query in spellings(few=few))
+        yield from named(names, mentions, among)
+
+    def _pairs(self, query: str) -> list[tuple[str, str]]:
+        return [(one, other) for one, other in self._rows(query)]
+
+    def _passage_ids(self) -> list[str]:
+        return sorted(row[0] for row in self._rows("MATCH (p:Passage) RETURN p.id"))
+
+    def _blocks(self, query: str, ids: list[str]) -> Iterator[list[Row]]:
+        for start in range(0, len(ids), BLOCK):
+            yield self._rows(query, ids=ids[start : start + BLOCK])
+
+
+def spellings(*, few: bool) -> tuple[str, str]:
+    """What `entities_of` wants, of the entities ``$ids`` or of all."""
+    which = "UNWIND $ids AS id MATCH (e:Entity {id: id})" if few else "MATCH (e:Entity)"
+    return (
+        f"{which} MATCH (d:Document)-[n:NAMES]->(e) RETURN e.id, n.name, n.type, d.entity_id = e.id",
+        f"{which} MATCH ()-[m:MENTIONS]->(e) RETURN e.id, m.surface, m.type, count(*)",
+    )
+
+
+def named(names: list[Row], mentions: list[Row], among: Container[str] | None = None) -> Iterator[Entity]:
+    return entities_of(((e, n, t, own) for e, n, t, own in names), ((e, s, t, c) for e, s, t, c in mentions), among)
+
+
+def _triples(rows: Iterable[Row]) -> Iterator[Triple]:
+    triples = (Triple(*row) for row in rows)
+    yield from sorted(triples, key=lambda t: (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object))
