@@ -8,28 +8,67 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
 
 from ingest.amounts import amounts
 from ingest.names import Name, find_names
+from ingest.relate import StatesOf
 from ingest.relations import Line, find_triples, read_lines
 from ingest.resolve import Resolver
 from ingest.rules import PLAIN, Rules
 from ingest.split import split
+from ingest.states import States, read_states
+from kgrag.protocols import Matrix
 from kgrag.text import simplified
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
 
 def extract(documents: Sequence[Document], size: int, rules: Rules = PLAIN) -> list[Extraction]:
     """Read documents; ``size`` is the longest passage, in characters (see `ingest.split.split`)."""
+    return read(documents, size, rules, vectors=False)[0]
+
+
+def read(
+    documents: Sequence[Document], size: int, rules: Rules = PLAIN, *, vectors: bool
+) -> tuple[list[Extraction], Matrix | None]:
+    """Read documents, and with ``vectors`` give what `kgrag.embed.READER` makes of their passages, in order, as well:
+    (passages, dimensions). It reads the English ones in any case."""
     originals = documents, [split(document, size) for document in documents]
+    seen = _Seen(*originals, all_=vectors)
     documents, cut = map(list, zip(*map(_plain, *originals), strict=True)) if documents else ([], [])
     found: dict[str, list[Name]] = {}
     for lang in ("en", "zh"):
         passages = [p for document, ps in zip(documents, cut, strict=True) if document.lang == lang for p in ps]
         for passage, names in zip(passages, find_names([p.text for p in passages], lang), strict=True):
             found[passage.id] = names
-    read = [_read(document, passages, found, rules) for document, passages in zip(documents, cut, strict=True)]
-    return [_as_written(*three) for three in zip(read, *originals, strict=True)]
+    made = [_read(document, passages, found, seen, rules) for document, passages in zip(documents, cut, strict=True)]
+    read = [_as_written(*three) for three in zip(made, *originals, strict=True)]
+    rows = np.array(seen.vectors, np.float32) if seen.vectors else np.zeros((0, 0), np.float32)
+    return read, rows if vectors else None
+
+
+class _Seen:
+    """The states of the words of English passages, of one passage after the other; and the vectors of those before.
+
+    Args:
+        all_: look at passages in other languages, too, for their vectors.
+    """
+
+    def __init__(self, documents: Sequence[Document], cut: Sequence[Sequence[Passage]], *, all_: bool) -> None:
+        self._all = all_
+        self.vectors: list[Matrix] = []
+        both = ((d, p) for d, ps in zip(documents, cut, strict=True) for p in ps if all_ or d.lang == "en")
+        self._reading = read_states((d.title, p.text) for d, p in both)
+
+    def next_(self, lang: str) -> States | None:
+        """Of the next passage, which is in the language ``lang``; None if it is not English."""
+        if lang != "en" and not self._all:
+            return None
+        vector, states = next(self._reading)
+        self.vectors.append(vector)
+        return states if lang == "en" else None
 
 
 def _plain(document: Document, passages: Sequence[Passage]) -> tuple[Document, Sequence[Passage]]:
@@ -51,22 +90,32 @@ def _as_written(read: Extraction, document: Document, passages: Sequence[Passage
     return Extraction(document, tuple(passages), names, mentions, read.triples)
 
 
-def lines_of(document: Document) -> Iterator[tuple[int, Line, str]]:
-    """The sentences of one document as facts are looked for in them, each with where its passage begins and the entity
-    that is its subject: what models of relations are trained on."""
-    passages = split(document, 2000)
-    names = dict(zip((p.id for p in passages), find_names([p.text for p in passages], document.lang), strict=True))
-    resolver = Resolver(document, passages, names)
-    for passage in passages:
-        here = resolver.found[passage.id]
-        ids = resolver.ids(here)
-        title, subject = resolver.subject(passage, here, ids)
-        for line in read_lines(passage, here, ids, title, document.lang):
-            yield passage.start + line.start, line, subject
+def lines_of(documents: Sequence[Document]) -> Iterator[tuple[int, int, Line, str, StatesOf]]:
+    """The sentences of documents as facts are looked for in them: what models of relations are trained on.
+
+    Of each: which document it is of, where its passage begins in it, its entity that is the subject, and its states.
+    """
+    cut = [split(document, 2000) for document in documents]
+    seen = _Seen(documents, cut, all_=False)
+    for number, (document, passages) in enumerate(zip(documents, cut, strict=True)):
+        names = dict(zip((p.id for p in passages), find_names([p.text for p in passages], document.lang), strict=True))
+        resolver = Resolver(document, passages, names)
+        for passage in passages:
+            here = resolver.found[passage.id]
+            ids = resolver.ids(here)
+            title, subject = resolver.subject(passage, here, ids)
+            if (states := seen.next_(document.lang)) is None:
+                continue
+            for line in read_lines(passage, here, ids, title, document.lang):
+                yield number, passage.start + line.start, line, subject, partial(states.of, line.start)
 
 
 def _read(
-    document: Document, passages: Sequence[Passage], found: dict[str, list[Name]], rules: Rules = PLAIN
+    document: Document,
+    passages: Sequence[Passage],
+    found: dict[str, list[Name]],
+    seen: _Seen,
+    rules: Rules,
 ) -> Extraction:
     resolver = Resolver(document, passages, found, rules.apart)
     mentions: list[Mention] = []
@@ -80,7 +129,14 @@ def _read(
                 mentions.append(Mention(entity_id, passage.id, place, place + len(name.text), name.type, name.text))
         title, subject = resolver.subject(passage, here, ids)
         stated = find_triples(
-            passage, here, ids, title=title, title_id=subject, lang=document.lang, extra=rules.predicates
+            passage,
+            here,
+            ids,
+            title=title,
+            title_id=subject,
+            lang=document.lang,
+            states=seen.next_(document.lang),
+            extra=rules.predicates,
         )
         triples += stated
         mentions += amounts(passage, stated, rules.predicates)

@@ -20,7 +20,8 @@ from ingest.find import Source
 from ingest.llm_reader import LLMReader, Tally
 from ingest.read import file_digest, read
 from ingest.rules import PLAIN, Rules
-from ingest.workers import Workers
+from ingest.workers import Done, Workers
+from kgrag.embed import reads
 from kgrag.protocols import Embedder, Graph, Matrix
 from kgrag.types import Document, Extraction
 
@@ -139,13 +140,13 @@ class Ingest:
         self._total = sum(_count(source) for source, _ in due)
         if due:
             workers = self._workers or (min(4, os.cpu_count() or 1) if self._total >= 200 else 0)
-            with Workers(workers, self._size, self._rules) as pool:
+            with Workers(workers, self._size, self._rules, vectors=reads(self._embedder)) as pool:
                 self._overlapped(pool, self._batches(due))
         return self.report
 
     def _overlapped(self, pool: Workers, batches: Iterable[list[Document | _Ending]]) -> None:
         """Keep the workers busy while this process embeds and commits; batches end in the order they began."""
-        waiting: deque[tuple[list[Document | _Ending], Future[list[Extraction]]]] = deque()
+        waiting: deque[tuple[list[Document | _Ending], Future[Done]]] = deque()
         for batch in batches:
             waiting.append((batch, pool.submit([item for item in batch if isinstance(item, Document)])))
             if len(waiting) > 2 * pool.count:
@@ -197,10 +198,10 @@ class Ingest:
                 yield item
         yield ending
 
-    def _commit(self, batch: Sequence[Document | _Ending], extracted: Future[list[Extraction]]) -> None:
-        extractions = extracted.result()
-        texts = [f"{e.document.title}. {p.text}" for e in extractions for p in e.passages]
-        vectors = self._embedder.embed(texts)
+    def _commit(self, batch: Sequence[Document | _Ending], extracted: Future[Done]) -> None:
+        extractions, vectors = extracted.result()
+        if vectors is None:
+            vectors = self._embedder.embed([f"{e.document.title}. {p.text}" for e in extractions for p in e.passages])
         start = 0
         ready = iter(extractions)
         for item in batch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from ingest.marks import Mark, find_marks, marked
 from ingest.names import Name
 from ingest.patterns import MARK, POSSESSIVE, SUBJECT, alternatives, patterns, vocabulary, word_pattern, word_set
 from ingest.relate import relate
+from ingest.states import States
 from ingest.subjects import GENERIC, find_subject
 from kgrag.text import is_cjk, key, sentences, tokens
 from kgrag.types import CLASSIFIER, PATTERN, Passage, Triple
@@ -54,6 +56,7 @@ def find_triples(
     title: str,
     title_id: str,
     lang: str,
+    states: States | None = None,
     extra: str = "",
 ) -> list[Triple]:
     """The typed facts of a passage, ordered by sentence; the most confident pattern for a fact counts.
@@ -62,15 +65,16 @@ def find_triples(
         names: the names in the passage, with offsets into ``passage.text``; ``ids`` are their entities, in parallel.
         title: the document's title, as written; ``title_id`` is its entity.
         lang: ``"en"`` or ``"zh"``.
+        states: of the words of the passage; without them only patterns find facts.
         extra: predicates and patterns of the user's (`ingest.patterns`).
     """
     best: dict[tuple[int, str, str, str], Triple] = {}
     for line in read_lines(passage, names, ids, title, lang):
         start, end = line.start, line.start + len(line.text)
         facts = [(*fact, PATTERN) for fact in _facts(line, title, title_id, lang, extra)]
-        if lang == "en":
+        if states is not None:
             joined = {frozenset((s, o)) for s, _, o, _, _ in facts}
-            guessed = relate(line.text, line.marks, title_id)
+            guessed = relate(line.text, line.marks, title_id, partial(states.of, line.start))
             facts += [(*fact, CLASSIFIER) for fact in guessed if frozenset((fact[0], fact[2])) not in joined]
         for subject, predicate, value, confidence, found_by in facts:
             place = (start, subject, predicate, value)

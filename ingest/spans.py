@@ -1,14 +1,16 @@
 """What a sentence relates, word by word: names as the recogniser has them, but also terms, numbers and parts of names.
 
 The recogniser's names are made to join documents ("Judge Ralph K. Winter" is one name); a fact is about Ralph K.
-Winter, or about banana leaves. A linear model decides each word in turn, whether it begins, continues or stays out
-of a span, seeing what it decided for the word before (a maximum-entropy Markov model, McCallum et al. 2000, greedy).
+Winter, or about banana leaves. Each word is decided in turn, whether it begins, continues or stays out of a span,
+seeing what was decided for the word before (a maximum-entropy Markov model, McCallum et al. 2000, greedy).
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 
 BUCKETS = 1 << 16
 OUT, BEGIN, INSIDE = 0, 1, 2
+AFTER = 3
+"""Features of the decision before a word."""
 _WORD = re.compile(r"[^\W\d_](?:\.[^\W\d_])+\.?|[A-Z]\.|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,]\d+)*|\S")
 
 Word = tuple[int, int, str]
@@ -69,23 +73,24 @@ def features(heard: Sequence[Word], named: Sequence[tuple[int, int, str]]) -> li
     return found
 
 
-def after(decision: int, word: str) -> list[int]:
+@lru_cache(maxsize=1 << 16)
+def after(decision: int, word: str) -> tuple[int, ...]:
     """The features of the decision before a word."""
-    return [
-        crc32(f.encode()) % BUCKETS
-        for f in (f"d{decision}", f"d{decision}|{word.lower()}", f"d{decision}|{_shape(word)}")
-    ]
+    said = (f"d{decision}", f"d{decision}|{word.lower()}", f"d{decision}|{_shape(word)}")
+    return tuple(crc32(f.encode()) % BUCKETS for f in said)
 
 
-def decode(weights: NDArray[np.float32], heard: Sequence[Word], said: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """The spans, ordered; ``weights``: (buckets, 3)."""
-    if not heard:
-        return []
-    odds = weights[np.array(said)].sum(1)
+def decode(odds: NDArray[np.float32], weights: NDArray[np.float32], heard: Sequence[Word]) -> list[tuple[int, int]]:
+    """The spans, ordered.
+
+    Args:
+        odds: (words, 3), without what the decision before says.
+        weights: (buckets, 3), of the features of the decision before.
+    """
     spans: list[tuple[int, int]] = []
     before = OUT
-    for place, (start, end, word) in enumerate(heard):
-        row = odds[place] + weights[after(before, word)].sum(0)
+    for (start, end, word), odd in zip(heard, odds, strict=True):
+        row = odd + weights[list(after(before, word))].sum(0)
         if before == OUT:
             row[INSIDE] = -np.inf
         before = int(row.argmax())
@@ -94,6 +99,12 @@ def decode(weights: NDArray[np.float32], heard: Sequence[Word], said: Sequence[S
         elif before == INSIDE:
             spans[-1] = (spans[-1][0], end)
     return spans
+
+
+def placed(heard: Sequence[Word], spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Spans of characters as words from and to (end exclusive), with their types: all words that they touch."""
+    starts, ends = [start for start, _, _ in heard], [end for _, end, _ in heard]
+    return [(i := bisect_right(ends, start), max(i, bisect_left(starts, end)), kind) for start, end, kind in spans]
 
 
 def _shape(word: str) -> str:

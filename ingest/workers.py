@@ -16,14 +16,21 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 
 from ingest.rules import PLAIN, Rules
 from kgrag.errors import KgragError
+from kgrag.protocols import Matrix
 from kgrag.types import Document, Extraction
+
+Done = tuple[list[Extraction], Matrix | None]
 
 
 class Workers:
-    """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters."""
+    """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters.
 
-    def __init__(self, count: int, size: int, rules: Rules = PLAIN) -> None:
-        self.count, self._size, self._rules = count, size, rules
+    Args:
+        vectors: give the passages' vectors, too (see `ingest.extract.read`).
+    """
+
+    def __init__(self, count: int, size: int, rules: Rules = PLAIN, *, vectors: bool = False) -> None:
+        self.count, self._size, self._rules, self._vectors = count, size, rules, vectors
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
@@ -44,19 +51,20 @@ class Workers:
                 "it goes on where it stopped; `workers = 1` in kgrag.toml needs the least."
             ) from value
 
-    def submit(self, documents: Sequence[Document]) -> Future[list[Extraction]]:
-        """The extractions of ``documents``, in their order, when they are done."""
+    def submit(self, documents: Sequence[Document]) -> Future[Done]:
+        """The extractions of ``documents``, in their order, and the vectors of their passages, when they are done."""
+        asked = (documents, self._size, self._rules, self._vectors)
         if self._pool:
-            return self._pool.submit(_extract, documents, self._size, self._rules)
-        done: Future[list[Extraction]] = Future()
-        done.set_result(_extract(documents, self._size, self._rules))
+            return self._pool.submit(_extract, *asked)
+        done: Future[Done] = Future()
+        done.set_result(_extract(*asked))
         return done
 
 
-def _extract(documents: Sequence[Document], size: int, rules: Rules) -> list[Extraction]:
-    from ingest.extract import extract
+def _extract(documents: Sequence[Document], size: int, rules: Rules, vectors: bool) -> Done:
+    from ingest.extract import read
 
-    return extract(documents, size, rules)
+    return read(documents, size, rules, vectors=vectors)
 
 
 def _begin(parent: int) -> None:

@@ -178,11 +178,14 @@ class App:
         from ingest.convert import Problem
         from ingest.find import find_sources
         from ingest.pipeline import Ingest, vanished
+        from kgrag.embed import READER
+        from kgrag.models.convert import pull
 
         skipped: Counter[str] = Counter()
         sources = find_sources(arguments, self.base, skipped)
         with self.writing():
             embedder = self.embedder
+            pull(READER, self.progress)  # English is read with it, whatever finds the passages
             if self.graph.meta("embedder") is None:
                 self.graph.set_meta("embedder", self.config.embedder)
             rules = self.rules

@@ -131,15 +131,16 @@ def bench_relations(
 ) -> None:
     """Train the model that joins names where no pattern does, and say what it is worth, cross-validated."""
     from ingest.relate import save
-    from kgrag.evaluate.relate_training import cross_validate, load_sets, train
+    from kgrag.evaluate.relate_training import cross_validate, load_sets, prepare, train
 
     if out and not out.resolve().parent.is_dir():  # known before the minutes of training, not after
         raise UsageError(f"Expected a folder for the model at {out.parent}, found none: make it, or name another.")
     sets = load_sets(data)
-    with console.counter("texts", sum(map(len, sets.values())) * (2 if out else 1)) as tick:
-        figures = cross_validate(sets, tick)
+    with console.counter("texts", sum(map(len, sets.values()))) as tick:
+        prepared = prepare(sets, tick)
+        figures = cross_validate(sets, *prepared)
         if out:
-            save(train(sets, tick), out)
+            save(train(*prepared), out)
     parts = ("precision", "recall", "f1")
     if json_:
         print_json({f"{name}_pairs_{p}": x for name, row in figures.items() for p, x in zip(parts, row, strict=True)})

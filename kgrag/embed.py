@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kgrag.errors import ModelError
 from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
@@ -22,6 +25,19 @@ BATCH_TOKENS = 2048
 """A batch is at most this many tokens, padding included: more is no faster and takes memory."""
 TOKENS = 256
 """Texts are cut after this many tokens, unless the model was made for fewer."""
+READER = "all-MiniLM-L6-v2"
+"""The embedder whose inner states `ingest.relate` was trained on."""
+_STATES = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
+"""The output of the fourth of its six layers: of those tried, what names and relations are read from best."""
+
+
+class Tokens(NamedTuple):
+    """What an embedder read of a text: its vector (dimensions,), the spans of its tokens (tokens, 2), characters, end
+    exclusive, and their states (tokens, width). What stands beyond the last span was not read."""
+
+    vector: Matrix
+    spans: NDArray[np.int32]
+    states: Matrix
 
 
 def load_embedder(name: str = "all-MiniLM-L6-v2", progress: Progress = silent) -> Embedder:
@@ -39,11 +55,28 @@ def load_embedder(name: str = "all-MiniLM-L6-v2", progress: Progress = silent) -
     return OpenVINOEmbedder(model, openvino_folder(model, folder))
 
 
+@lru_cache(maxsize=1)
+def load_reader() -> OpenVINOEmbedder:
+    """The embedder `READER` on a processor, once a process; it is pulled first if it is not here yet.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
+    model = find(READER)
+    return OpenVINOEmbedder(model, openvino_folder(model, ready(model) or pull(READER)))
+
+
+def reads(embedder: Embedder) -> bool:
+    """Whether an embedder's vectors are those that `load_reader` gives along with the states."""
+    return isinstance(embedder, OpenVINOEmbedder) and embedder.model == find(READER)
+
+
 class OpenVINOEmbedder:
     """Mean-pooled sentence vectors by OpenVINO on a processor.
 
     A vector depends on the text alone, bit for bit, whatever else is in the call: every text is padded to its own
-    bucket of lengths, never to its neighbours', and a row of a batch is computed apart from the others.
+    bucket of lengths, never to its neighbours', and a row of a batch is computed apart from the others. As many threads
+    as ``OMP_NUM_THREADS`` says, if it does.
     """
 
     def __init__(self, model: Model, folder: Path) -> None:
@@ -55,6 +88,7 @@ class OpenVINOEmbedder:
         import openvino  # type: ignore[import-untyped, unused-ignore]
         from tokenizers import Tokenizer  # type: ignore[import-untyped, unused-ignore]
 
+        self.model = model
         self.name = Path(model.name).name
         self.languages = model.languages
         self._limit = min(model.context or TOKENS, TOKENS)
@@ -62,9 +96,14 @@ class OpenVINOEmbedder:
         # Half the time, and a cosine of .9999 to single precision; emulated, and slow, where the processor lacks it.
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+            settings["INFERENCE_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._compiled = core.compile_model(core.read_model(folder / "openvino_model.xml"), "CPU", settings)
+            graph = core.read_model(folder / "openvino_model.xml")
+            inner = [op.output(0) for op in graph.get_ops() if op.get_friendly_name() == _STATES]
+            graph.add_outputs(inner)  # the first output stays the last layer
+            self._compiled = core.compile_model(graph, "CPU", settings)
         except Exception as error:  # both libraries raise plain Exception and RuntimeError
             reason = str(error).strip().splitlines()[-1]
             raise ModelError(
@@ -85,14 +124,32 @@ class OpenVINOEmbedder:
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
             vectors[rows] = _pooled(request.get_output_tensor(0).data, mask)
 
-        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        self._run([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))], collect)
+        return vectors
+
+    def _run(self, token_ids: Sequence[list[int]], collect: Callable[[Any, list[int], Matrix], None]) -> None:
+        """Have ``collect`` told of every batch: its outputs, which texts it is of, and their mask (texts, width)."""
         with self._lock:
             self._queue.set_callback(lambda request, data: collect(request, *data))
             for rows, width in _batches([len(ids) for ids in token_ids]):
                 feed, mask = self._feed([token_ids[row] for row in rows], width)
                 self._queue.start_async(feed, (rows, mask))
             self._queue.wait_all()
-        return vectors
+
+    def read(self, texts: Sequence[str]) -> list[Tokens]:
+        """The vector of each text, as `embed` gives it, and the states of its tokens in the fourth layer."""
+        found: list[Tokens | None] = [None] * len(texts)
+        encoded = self._tokenizer.encode_batch(list(texts))
+
+        def collect(request: Any, rows: list[int], mask: Matrix) -> None:
+            vectors = _pooled(request.get_output_tensor(0).data, mask)
+            states = request.get_output_tensor(1).data
+            for place, row in enumerate(rows):
+                spans = np.array(encoded[row].offsets, np.int32).reshape(-1, 2)
+                found[row] = Tokens(vectors[place], spans, states[place, : len(spans)].copy())
+
+        self._run([encoding.ids for encoding in encoded], collect)
+        return [one for one in found if one is not None]
 
     def embed_query(self, text: str) -> Matrix:
         """(dimensions,), float32, of length 1."""

@@ -2,23 +2,28 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from shell import Shell
 
-from ingest import relate
+from ingest import pairs, relate
 from ingest.extract import extract
+from ingest.network import HIDDEN, Weights, trunk
 from ingest.pairs import End, Pair
 from ingest.patterns import vocabulary
-from ingest.relate import Model, own_words, save
-from ingest.spans import BUCKETS, decode, features, words
+from ingest.relate import Model, Read, own_words, save
+from ingest.spans import BUCKETS, decode, words
+from ingest.states import WIDTH
 from kgrag.errors import ModelError
-from kgrag.evaluate import relate_training
-from kgrag.evaluate.extraction_sets import FORMATS
+from kgrag.evaluate import relate_network, relate_training
+from kgrag.evaluate.extraction_sets import FORMATS, Item
+from kgrag.evaluate.relate_network import SHAPES, Sentence
 from kgrag.types import CLASSIFIER, PATTERN, Document, Triple
 
 SENTENCES = [
@@ -46,8 +51,9 @@ def test_words_are_spans_in_order(text: str) -> None:
 def test_spans_do_not_overlap_and_begin_at_words(heard: list[str], seed: int) -> None:
     sentence = " ".join(heard)
     here = words(sentence)
-    weights = np.random.default_rng(seed).normal(size=(BUCKETS, 3)).astype(np.float32)
-    spans = decode(weights, here, features(here, []))
+    rng = np.random.default_rng(seed)
+    weights, odds = (rng.normal(size=(rows, 3)).astype(np.float32) for rows in (BUCKETS, len(here)))
+    spans = decode(odds, weights, here)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
     assert {start for start, _ in spans} <= {start for start, _, _ in here}
 
@@ -84,15 +90,19 @@ def test_a_pattern_is_not_doubled_by_a_guess(monkeypatch: pytest.MonkeyPatch) ->
     assert [t.predicate for t in found if t.object == "al pacino"] == ["cast_member"]
 
 
-def fixed(*classes: str, bias: float = 10.0) -> Model:
-    """A model that takes every capitalised run of marks as it is, joins all, and likes classes in their order."""
-    spans = np.zeros((BUCKETS, 3), np.float32)
-    odds = np.array([4.0 * (len(classes) - n) for n in range(len(classes))], np.float32)
-    return Model(classes, spans, np.zeros(BUCKETS, np.float32), np.zeros((8, len(classes)), np.float32), bias, odds)
+def blank(*classes: str, bias: float = 10.0) -> Model:
+    """A model that knows nothing, but that all pairs are joined if ``bias`` is high."""
+    shapes = {**SHAPES, "which": (HIDDEN, len(classes)), "which_bias": (len(classes),)}
+    shapes |= {"spans": (BUCKETS, 3), "joins": (pairs.BUCKETS, 1), "names": (relate.NARROW, len(classes))}
+    weights = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    weights["joined_bias"] += bias
+    weights["which_bias"] -= 4 * np.arange(len(classes), dtype=np.float32)
+    return Model(classes, weights)
 
 
-def pair(left: str, right: str) -> Pair:
-    return Pair(End(0, 3, "ada", left), End(10, 13, "london", right), (1, 2))
+def nothing(spans: Sequence[tuple[int, int]]) -> Weights:
+    """States of spans that say nothing."""
+    return np.zeros((len(spans), WIDTH), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -108,19 +118,36 @@ def pair(left: str, right: str) -> Pair:
     ],
 )
 def test_a_class_joins_what_its_types_allow(classes: tuple[str, ...], kinds: tuple[str, str], name: str) -> None:
-    assert fixed(*classes).name(pair(*kinds)) == name
+    pair = Pair(End(0, 3, "ada", kinds[0]), End(10, 13, "london", kinds[1]), (1, 2))
+    assert blank(*classes).name(pair, np.array([4.0, 0.0], np.float32)) == name
 
 
 def test_a_guess_goes_the_way_of_its_class_and_counts_less_than_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
-    for known, wanted in ((fixed("author"), ("ada", "bob")), (fixed("^author"), ("bob", "ada"))):
+    here = [End(0, 3, "ada", "MISC"), End(10, 13, "bob", "MISC")]
+    monkeypatch.setattr(relate, "ends", lambda *_: here)
+    for known, wanted in ((blank("author"), ("ada", "bob")), (blank("^author"), ("bob", "ada"))):
         monkeypatch.setattr(relate, "model", lambda known=known: known)
-        here = [End(0, 3, "ada", "MISC"), End(10, 13, "bob", "MISC")]
-        monkeypatch.setattr(Model, "ends", lambda *_, here=here: here)
-        ((subject, predicate, value, sure),) = relate.relate("Ada wrote Bob.", [], "ada")
+        ((subject, predicate, value, sure),) = relate.relate("Ada wrote Bob.", [], "ada", nothing)
         assert (subject, value, predicate) == (*wanted, "author")
         assert 0.6 < sure <= relate.TRUST
-    monkeypatch.setattr(relate, "model", lambda: fixed("author", bias=-3.0))
-    assert not list(relate.relate("Ada wrote Bob.", [], "ada"))
+    monkeypatch.setattr(relate, "model", lambda: blank("author", bias=-3.0))
+    assert not list(relate.relate("Ada wrote Bob.", [], "ada", nothing))
+
+
+def test_what_a_word_is_in_its_context_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = blank("author")
+    known.weights["input"][0, 0] = 1.0
+    known.weights["tag"][0, 1] = 1.0
+    known.weights["tag_bias"][:] = (0.5, 0.0, 0.0)
+    monkeypatch.setattr(relate, "model", lambda: known)
+
+    def marked(spans: Sequence[tuple[int, int]]) -> Weights:
+        states = nothing(spans)
+        states[[0, 2], 0] = 1.0
+        return states
+
+    assert not list(relate.relate("Ada wrote Bob.", [], "ada", nothing))
+    assert [fact[:3] for fact in relate.relate("Ada wrote Bob.", [], "x", marked)] == [("ada", "author", "bob")]
 
 
 @pytest.mark.parametrize(
@@ -139,10 +166,10 @@ def test_own_words(between: str, predicate: str) -> None:
 
 
 def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = blank("author", "^author")
     rng = np.random.default_rng(0)
-    shapes = ((BUCKETS, 3), (BUCKETS,), (64, 2))
-    spans, joined, which = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
-    made = Model(("author", "^author"), spans, joined, which, -1.5, np.zeros(2, np.float32))
+    for weights in made.weights.values():
+        weights[:] = rng.normal(size=weights.shape)
     save(made, tmp_path / "model")
     (tmp_path / "model").rename(tmp_path / "model.npz")
     assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
@@ -150,8 +177,10 @@ def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     relate.model.cache_clear()
     try:
         read = relate.model()
-        assert (read.classes, read.bias) == (made.classes, made.bias)
-        assert np.abs(read.spans - made.spans).max() < 0.03
+        assert read.classes == made.classes and read.weights.keys() == made.weights.keys()
+        for name, weights in made.weights.items():
+            assert read.weights[name].dtype == np.float32
+            assert np.abs(read.weights[name] - weights).max() < 0.03, name
         (tmp_path / "model.npz").write_bytes(b"no model")
         relate.model.cache_clear()
         with pytest.raises(ModelError, match="make relations"):
@@ -160,7 +189,7 @@ def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Monk
         relate.model.cache_clear()
 
 
-def test_training_learns_what_joins_and_gives_the_same_again() -> None:
+def mayors() -> dict[str, list[Item]]:
     rows = [
         {"text": f"{a} is the mayor of {b} .", "triple_list": [[b, "mayor", a]]}
         for a, b in itertools.product(("Ada Hill", "Bob Stone", "Cy Field"), ("Paris", "Berlin", "Madrid", "London"))
@@ -168,29 +197,59 @@ def test_training_learns_what_joins_and_gives_the_same_again() -> None:
         {"text": f"{a} spoke while {b} slept .", "triple_list": []}
         for a, b in itertools.product(("Ada Hill", "Bob Stone"), ("Paris", "Berlin"))
     ]
-    items = list(FORMATS["webnlg"][0](json.dumps(rows)))
-    made, again = (relate_training.train({"webnlg": items}) for _ in range(2))
-    assert made.classes == again.classes
-    assert np.array_equal(made.joined, again.joined)
-    figures = relate_training.cross_validate({"webnlg": items})
-    assert 0 <= figures["webnlg"][2] <= 1
+    return {"webnlg": list(FORMATS["webnlg"][0](json.dumps(rows)))}
+
+
+def test_training_learns_what_joins_and_gives_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relate_network, "EPOCHS", 40)
+    sets = mayors()
+    prepared = relate_training.prepare(sets)
+    made, again = (relate_training.train(*prepared) for _ in range(2))
+    assert all(np.array_equal(weights, again.weights[name]) for name, weights in made.weights.items())
+    assert relate_training.cross_validate(sets, *prepared)["webnlg"][2] > 0.5
 
 
 def test_a_half_is_not_judged_by_what_was_learned_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [
-        {"text": f"Ada Hill met {name} .", "triple_list": [["Ada Hill", "x", name]]} for name in ("Paris", "Rome") * 4
-    ]
-    items = list(FORMATS["webnlg"][0](json.dumps(rows)))
-    learned: list[set[int]] = []
+    learned: list[tuple[int, set[int]]] = []
+    rows: dict[int, int] = {}
 
-    def fit(found: list[relate_training.Example]) -> tuple[relate.Weights, float]:
-        learned.append({one.item for one in found})
-        return np.zeros(relate_training.BUCKETS, np.float32), 5.0
+    def fit(sentences: Sequence[Sentence], classes: int) -> dict[str, Weights]:
+        learned.append((classes, {id(s) for s in sentences}))
+        return dict(blank(*"abc"[: max(1, classes)]).weights)
 
-    monkeypatch.setattr(relate_training, "_fit_joined", fit)
-    figures = relate_training.cross_validate({"webnlg": items})
-    assert learned == [{0, 1, 2, 3}, {4, 5, 6, 7}]
-    assert figures["webnlg"] == (1.0, 1.0, 1.0), "all are joined, and all are related"
+    monkeypatch.setattr(relate_training, "fit", fit)
+    monkeypatch.setattr(relate_training, "decode", lambda *_: [(0, 8), (23, 28)])
+    sets = mayors()
+    prepared = relate_training.prepare(sets)
+    rows = {id(row.learned): row.item for row in prepared[0]["webnlg"]}
+    figures = relate_training.cross_validate(sets, *prepared)
+    halves = [{rows[one] for one in ids} for _, ids in learned]
+    assert halves == [set(range(8)), set(range(8, 16))] * 2
+    assert figures["webnlg"][1] > 0, "all pairs are joined"
+
+
+def test_the_network_that_reads_is_the_one_that_was_trained() -> None:
+    rows, classes = relate_training.prepare(mayors())
+    made = relate_training.train(rows, classes)
+    net = {name: torch.from_numpy(weights) for name, weights in made.weights.items()}
+    batch = [row.learned for row in rows["webnlg"] if row.examples]
+    states, marks, mask = relate_network._words(batch)
+    hidden = relate_network.trunk(net, states, marks, mask)
+    joined, which = relate_network.judged(net, states, hidden, mask, batch)
+    assert len(joined) > 8
+    at = 0
+    for row in (row for row in rows["webnlg"] if row.examples):
+        seen = row.learned.states.astype(np.float32)
+        read = trunk(made.weights, seen, row.learned.marks)
+        np.testing.assert_allclose(read, hidden[batch.index(row.learned), : len(read)].numpy(), atol=1e-5)
+        assert row.learned.asked is not None
+        found = [one.pair for one in row.examples]
+        odds, by = made.judge(Read(seen, read, row.learned.ends, row.learned.asked, found))
+        np.testing.assert_allclose(odds, joined[at : at + len(odds)].numpy(), atol=1e-4)
+        named = [made.odds(*one) for one in zip(found, by, strict=True)]
+        np.testing.assert_allclose(named, which[at : at + len(odds)].numpy(), atol=1e-4)
+        at += len(odds)
+    assert at == len(joined)
 
 
 def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
