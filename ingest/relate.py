@@ -28,7 +28,7 @@ from kgrag.files import replaced
 from kgrag.text import STOPWORDS
 
 FILE: Final = Path(__file__).parent / "relate.npz"
-SURE = 0.25
+SURE = 0.3
 """The least probability that two names are joined, for a fact; the best F1 over the training sets, cross-validated."""
 TRUST = 0.7
 """What a certain guess counts beside the patterns, most of which have 0.8 and more."""
