@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from ingest.amounts import amounts
 from ingest.names import Name, find_names
@@ -43,7 +44,8 @@ def read(
         passages = [p for document, ps in zip(documents, cut, strict=True) if document.lang == lang for p in ps]
         for passage, names in zip(passages, find_names([p.text for p in passages], lang), strict=True):
             found[passage.id] = names
-    made = [_read(document, passages, found, seen, rules) for document, passages in zip(documents, cut, strict=True)]
+    with threadpool_limits(1):  # small products: no faster with more, and the same bits here as in a worker
+        made = [_read(*one, found, seen, rules) for one in zip(documents, cut, strict=True)]
     read = [_as_written(*three) for three in zip(made, *originals, strict=True)]
     rows = np.array(seen.vectors, np.float32) if seen.vectors else np.zeros((0, 0), np.float32)
     return read, rows if vectors else None
