@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -39,6 +39,7 @@ class App:
         progress: told how far the fetching of a model is: a message and a share in 0..1.
         create: whether an empty or missing folder becomes a new store.
         model: a language model's name, before what the configuration says.
+        given: other settings that come before it; None is as it says.
 
     Raises:
         UsageError: there is no store in ``store`` (and not ``create``), or its configuration is wrong.
@@ -53,16 +54,15 @@ class App:
         *,
         create: bool = False,
         model: str | None = None,
-        walk: str | None = None,
+        given: Mapping[str, str | None] | None = None,
     ) -> None:
         self.place, self.notice, self.progress, self._create = store, notice, progress, create
         self.store = store.folder if isinstance(store, Server) else store
         if isinstance(store, Path):
             self._expect(store)
-        self.config: Config = load_config(self.store)
-        self.model = model or self.config.model
-        self._walk = walk or self.config.walk
-        if self._walk == "server" and not isinstance(store, Server):
+        self.config: Config = load_config(self.store, {**(given or {}), "model": model})
+        self.model = self.config.model
+        if self.config.walk == "server" and not isinstance(store, Server):
             raise UsageError(
                 f"Expected a server's store to walk on the server, found the folder {store}: leave --walk out."
             )
@@ -112,7 +112,7 @@ class App:
         """The language model."""
         from kgrag.llm.choose import load_llm
 
-        return load_llm(self.model, self.progress)
+        return load_llm(self.model, self.progress, self.config)
 
     @cached_property
     def reranker(self) -> Reranker:
@@ -358,7 +358,7 @@ class App:
         ties = indices.graph.ties
         return replace(
             indices,
-            walker=walker(self.graph, self._walk, indices.walker, indices.rows.passages, ties, here, self.notice),
+            walker=walker(self.graph, self.config.walk, indices.walker, indices.rows.passages, ties, here, self.notice),
         )
 
     @property

@@ -19,18 +19,20 @@ from typer.core import TyperGroup
 from kgrag import console
 from kgrag.bench_cli import bench
 from kgrag.copy_cli import copy
-from kgrag.errors import KgragError, ModelError, UsageError
+from kgrag.errors import KgragError
 from kgrag.merge_cli import graph
+from kgrag.models_cli import model_status, models, plan, status_lines
 from kgrag.options import (
     STORE,
+    Attention,
     Extract,
     Json,
     Model,
+    Precision,
     ReaderName,
     Store,
     Walk,
     ingest_into,
-    model_names,
     open_app,
     print_json,
     something,
@@ -63,8 +65,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
 app.command()(copy)
+app.command()(plan)
 app.add_typer(bench, name="bench")
 app.add_typer(graph, name="graph")
 app.add_typer(models, name="models")
@@ -110,6 +112,8 @@ def ask(
     ] = ReaderName.auto,
     model: Model = None,
     walk: Walk = None,
+    precision: Precision = None,
+    attention: Attention = None,
     json_: Json = False,
 ) -> None:
     """Answer a question from the store, with the sentences and the path it rests on."""
@@ -117,7 +121,7 @@ def ask(
     from kgrag.retrieve.hybrid import check
 
     check(question, 1 if k is None else k)
-    opened = open_app(store, model=model, walk=walk)
+    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk)
     stream = None if json_ or not console.interactive() else console.stream
     if not json_:
         console.thinking()
@@ -186,10 +190,20 @@ def forget(
 def status(
     store: Store = STORE,
     documents: Annotated[bool, typer.Option("--documents", help="List every document.")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="Which language model would answer, how it would run, and why.")
+    ] = False,
+    model: Model = None,
+    precision: Precision = None,
+    attention: Attention = None,
     json_: Json = False,
 ) -> None:
-    """What the store holds, what could not be read, and how large it is."""
-    opened = open_app(store)
+    """What the store holds, what could not be read, and how large it is; or what would answer, and why."""
+    opened = open_app(store, model=model, precision=precision, attention=attention)
+    if models:
+        chosen = model_status(opened.model, opened.config)
+        print_json(chosen) if json_ else console.table(status_lines(chosen))
+        return
     graph = opened.graph
     problems = [{"source": s, "line": n, "message": m} for s, n, m in graph.problems()]
     value = {
@@ -216,49 +230,6 @@ def _size(folder: Path) -> int:
         with suppress(OSError):  # another process may be writing, and files come and go
             size += file.stat().st_size if file.is_file() else 0
     return size
-
-
-@models.callback()
-def models_list(context: typer.Context, json_: Json = False) -> None:
-    """List the models: what each is for, its licence, and whether it is here."""
-    if context.invoked_subcommand:
-        return
-    from kgrag.models.convert import ready
-    from kgrag.models.registry import all_models
-
-    known = [(model, ready(model) is not None) for model in all_models()]
-    if json_:
-        keys = ("name", "kind", "licence", "languages", "context", "parameters", "size_bytes", "sha256")
-        rows = [{**{k: asdict(m)[k] for k in keys}, "ready": here} for m, here in known]
-        for row in rows:
-            row["languages"] = sorted(row["languages"])
-        print_json(rows)
-    else:
-        console.models_table(known)
-
-
-@models.command("pull")
-def models_pull(
-    name: Annotated[
-        str,
-        typer.Argument(help="A name of `kgrag models`, or auto: what fits here.", autocompletion=model_names),
-    ],
-) -> None:
-    """Fetch a model, verify it and make it ready for this machine."""
-    from kgrag.llm.choose import choose_model, machine
-    from kgrag.models.convert import pull
-    from kgrag.models.registry import find
-
-    try:
-        find(name if name != "auto" else model_names()[0])
-    except ModelError as error:
-        raise UsageError(str(error)) from error
-    if name == "auto":
-        name, why = choose_model(*machine())
-        console.notice(f"Chose {name}: {why}.")
-    pull(name, console.model_progress)
-    console.end_progress()
-    console.say(f"{name} is ready.")
 
 
 def _version(wanted: bool) -> None:

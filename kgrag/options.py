@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -32,11 +33,14 @@ STORE = ".kgrag"
 
 def _language_model(name: str | None) -> str | None:
     """The name of a language model as it was given; a wrong one is said before anything is opened."""
+    from kgrag.models.address import address, is_address
     from kgrag.models.registry import find
 
     if name is None or name == "auto":
         return name
     try:
+        if is_address(name):
+            return str(address(name))
         kind = find(name).kind
     except ModelError as error:
         raise UsageError(str(error)) from error
@@ -61,7 +65,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Language model: a name of `kgrag models`, or a folder.",
+        help="Language model: a name of `kgrag models`, a folder, a GGUF file, or http://host:port/v1#name.",
         callback=_language_model,
         autocompletion=model_names,
     ),
@@ -82,6 +86,37 @@ Walk = Annotated[
 ]
 
 
+def _one_of(names: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    def checked(name: str | None) -> str | None:
+        if name is not None and name not in names:
+            raise UsageError(f"Expected one of {', '.join(names)}, found {name!r}.")
+        return name
+
+    return checked
+
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4")
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Of the model's weights: auto, fp32, bf16, fp16, int8 or int4.",
+        callback=_one_of(PRECISIONS),
+        autocompletion=lambda: list(PRECISIONS),
+    ),
+]
+ATTENTIONS = ("auto", "eager", "sdpa", "flash_attention_2")
+Attention = Annotated[
+    str | None,
+    typer.Option(
+        "--attention",
+        help="What computes attention, where transformers runs the model: auto, eager, sdpa or flash_attention_2.",
+        callback=_one_of(ATTENTIONS),
+        autocompletion=lambda: list(ATTENTIONS),
+    ),
+]
+
+
 class ReaderName(StrEnum):
     """Who answers."""
 
@@ -98,10 +133,18 @@ class Arm(StrEnum):
     gold = "gold"
 
 
-def open_app(store: str | Path, *, create: bool = False, model: str | None = None, walk: WalkName | None = None) -> App:
-    """A store, with what takes long shown on standard error."""
-    how = walk.value if walk else None
-    return App(place(str(store)), console.notice, console.model_progress, create=create, model=model, walk=how)
+def open_app(
+    store: str | Path,
+    *,
+    create: bool = False,
+    model: str | None = None,
+    precision: str | None = None,
+    attention: str | None = None,
+    walk: WalkName | None = None,
+) -> App:
+    """A store, with what takes long shown on standard error; what is None is as the store's kgrag.toml says."""
+    given = {"precision": precision, "attention": attention, "walk": walk.value if walk else None}
+    return App(place(str(store)), console.notice, console.model_progress, create=create, model=model, given=given)
 
 
 def print_json(value: Any) -> None:

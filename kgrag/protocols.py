@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from kgrag.types import Document, Entity, Extraction, Heading, Hit, Mention, Passage, Triple, Verdict
 
 Matrix = NDArray[np.float32]
+Messages = Sequence[Mapping[str, str]]
+"""A conversation: each message a mapping with ``role`` (system, user or assistant) and ``content``."""
 
 
 class Graph(Protocol):
@@ -161,21 +163,61 @@ class Embedder(Protocol):
 
 
 class LLM(Protocol):
-    """A language model that answers chat messages."""
+    """A language model that answers chat messages, wherever it runs."""
 
-    name: str
-    context: int
+    @property
+    def name(self) -> str:
+        """What it is called, in answers and in figures."""
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together, at most; 0 where nobody says."""
 
     def generate(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Messages,
         *,
         max_tokens: int = 128,
         on_text: Callable[[str], bool | None] | None = None,
         schema: str | None = None,
+        choices: Sequence[str] = (),
     ) -> str:
         """Decode greedily. ``messages`` are ``{"role", "content"}``; ``on_text`` is given each piece of text as it
-        comes and stops the decoding by returning True; ``schema`` (a JSON schema) constrains the output."""
+        comes and stops the decoding by returning True; ``schema`` (a JSON schema) or ``choices`` (the answer is one of
+        them) constrain the output."""
+
+    def batch(
+        self,
+        prompts: Sequence[Messages],
+        *,
+        max_tokens: int = 128,
+        schema: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> list[str]:
+        """`generate` for each prompt, in the order given; those of like length run together."""
+
+    def score(self, messages: Messages, continuation: str) -> float:
+        """The natural logarithm of the probability that the answer to ``messages`` begins with ``continuation``."""
+
+    def count(self, text: str) -> int:
+        """How many tokens ``text`` is."""
+
+
+class TextModel(Protocol):
+    """A language model that reads a plain text, without a chat around it: what is measured of it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that it reads, at most; 0 where nobody says."""
+
+    def token_logprobs(self, text: str) -> list[float]:
+        """Of every token of ``text`` but the first: the natural logarithm of its probability after those before it.
+
+        ``text`` has at most ``context`` tokens."""
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is."""

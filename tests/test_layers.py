@@ -41,7 +41,7 @@ FLOORS = [
         "kgrag.graph_cli",
         "kgrag.bench_server_cli",
     },
-    {"kgrag.merge_cli", "kgrag.copy_cli"},
+    {"kgrag.merge_cli", "kgrag.copy_cli", "kgrag.models_cli"},
     {"kgrag.bench_cli"},
     {"kgrag.cli"},
     {"kgrag.__main__"},

@@ -17,8 +17,8 @@ import pytest
 
 from kgrag.errors import ModelError
 from kgrag.llm.choose import LARGE, SMALL, choose_model
-from kgrag.llm.transformers import choose_device
 from kgrag.models import convert, fetch
+from kgrag.models.device import choose_device
 from kgrag.models.gguf import Gguf, rows_of
 from kgrag.models.registry import KINDS, Hub, Local, Model, Packages, all_models, find
 
@@ -65,6 +65,17 @@ def entry(sha256: str = WHOLE, parts: int = 2) -> Model:
     return Model("fake", "llm", "MIT", frozenset({"en"}), 64, 1, 23, sha256, (source,))
 
 
+def safetensors(tensors: dict[str, tuple[int, ...]]) -> bytes:
+    """A file of zeros in fp32."""
+    head, at = {}, 0
+    for name, shape in tensors.items():
+        size = 4 * int(np.prod(shape))
+        head[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, at + size]}
+        at += size
+    packed = json.dumps(head).encode()
+    return struct.pack("<Q", len(packed)) + packed + b"\0" * at
+
+
 def kept_parts(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "parts").rglob("*.whl"))
 
@@ -93,8 +104,18 @@ def test_folders_and_hub_ids_are_names(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
         find(str(tmp_path))
     (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": 99}')
-    (tmp_path / "model.safetensors").write_bytes(b"x")
+    whole = safetensors({"a.weight": (2, 3)})
+    for part, said in ((b"x", "no whole safetensors"), (whole[:-4], "has \\d+ bytes, its head says .* in part")):
+        (tmp_path / "model.safetensors").write_bytes(part)
+        with pytest.raises(ModelError, match=said):
+            find(str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(whole)
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model.safetensors", "b": "gone"}}')
+    with pytest.raises(ModelError, match="lacks gone, which its index names"):
+        find(str(tmp_path))
+    (tmp_path / "model.safetensors.index.json").unlink()
     model = find(str(tmp_path))
+    assert model.parameters == 6
     assert (model.kind, model.context, model.sources) == ("llm", 99, (Local(tmp_path.resolve()),))
     assert convert.ready(model) is None
     (tmp_path / "openvino_model.xml").write_text("<net/>")
@@ -196,6 +217,7 @@ def half_converted(home: Path, name: str) -> tuple[Model, Path]:
     folder = home / "models" / model.name
     (folder / f"openvino-{model.precision}").mkdir(parents=True)
     (folder / f"openvino-{model.precision}" / "openvino_model.bin").write_bytes(b"12345")
+    (folder / f"openvino-{model.precision}" / "openvino_model.xml").write_text("<net/>")
     return model, folder
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-import os
+from dataclasses import replace
 from pathlib import Path
 
+from kgrag.config import Config, api_key, home
 from kgrag.errors import ModelError
-from kgrag.llm.openvino import OpenVINOLLM
-from kgrag.llm.transformers import TransformersLLM
+from kgrag.llm.adapter import Adapter, check_base, load_adapter
+from kgrag.models.address import address, is_address
 from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
-from kgrag.models.device import has_cuda
+from kgrag.models.device import GB, Device, cores, cpu, has_cuda, this_device
 from kgrag.models.fetch import Progress, silent
-from kgrag.models.registry import find
+from kgrag.models.plan import check_memory
+from kgrag.models.precision import Choice, decide
+from kgrag.models.registry import Model, find
 from kgrag.protocols import LLM
 
-GB = 10**9
 LARGE = "qwen2.5-coder-1.5b-instruct"
 SMALL = "qwen2.5-coder-0.5b-instruct"
 LARGE_MEMORY = 7 * GB
@@ -40,38 +41,82 @@ def choose_model(memory_bytes: int, cpu_count: int, gpu_bytes: int = 0) -> tuple
 
 def machine() -> tuple[int, int, int]:
     """(bytes of memory, usable cores, bytes of CUDA memory) of this machine, a container's limit respected."""
-    # Loaded by name because it comes without types; accelerate requires it.
-    memory = int(importlib.import_module("psutil").virtual_memory().total)
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (said := limit.read_text().strip()).isdigit():
-        memory = min(memory, int(said))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gpu = 0
-    if has_cuda():
-        import torch
-
-        gpu = int(torch.cuda.get_device_properties(0).total_memory)
-    return memory, cores, gpu
+    return cpu().memory, cores(), this_device().memory if has_cuda() else 0
 
 
-def load_llm(name: str = "auto", progress: Progress = silent) -> LLM:
-    """A language model of the registry, or one in a folder; ``"auto"`` chooses by the machine. Pulled if not here.
+def chosen(name: str, config: Config, device: Device | None = None) -> tuple[Model, Choice, str]:
+    """The model that a name stands for, how it would run here, and why this one ("" where it was named).
 
     Raises:
-        ModelError: there is none of that name, it is an embedder, or it cannot be had or loaded.
+        ModelError: there is none of that name, it is an embedder, or it cannot run as the configuration says.
     """
+    why = ""
     if name == "auto":
         name, why = choose_model(*machine())
-        progress(f"chose {name}: {why}", 0.0)
     model = find(name)
     if model.kind != "llm":
         raise ModelError(f"{model.name} is an embedder, expected a language model: name one such as {LARGE}.")
-    on_gpu = has_cuda()
-    if on_gpu and model.local is not None and any(model.local.glob("*.safetensors")):
-        return TransformersLLM(model.local, model.local.name, model.context)
-    folder = ready(model) or pull(name, progress)
-    only_ir = folder == model.local
-    label = model.local.name if model.local is not None else model.name
-    if on_gpu and not only_ir:
-        return TransformersLLM(transformers_folder(model, folder), label, model.context)
-    return OpenVINOLLM(openvino_folder(model, folder), label, model.context)
+    choice = decide(model, device or this_device(), config.precision, config.attention)
+    return model, choice, why
+
+
+def load_llm(name: str = "auto", progress: Progress = silent, config: Config | None = None) -> LLM:
+    """A language model of the registry, one in a folder or a file, or one behind a server. Pulled if not here.
+
+    ``"auto"`` chooses by the machine. ``config`` says precision, attention, adapter and how a server is asked.
+
+    Raises:
+        ModelError: there is none of that name, it is an embedder, it does not fit the memory, or it cannot be had or
+            loaded, or its adapter is another model's.
+    """
+    config = config or Config.model_validate({})
+    if is_address(name):
+        return _server(name, progress, config)
+    model, choice, why = chosen(name, config)
+    if why:
+        progress(f"chose {model.name}: {why}", 0.0)
+    if choice.home == "openvino" and choice.precision in ("fp32", "fp16", "int8", "int4"):
+        model = replace(model, precision=choice.precision)
+    # a model that is not here yet is not fetched to find that it does not fit
+    check_memory(model, choice, this_device())
+    adapter = load_adapter(adapter_folder(config.adapter)) if config.adapter else None
+    label = model.local.name if model.local is not None else Path(model.name).name
+    if choice.home == "transformers":
+        from kgrag.llm.transformers import TransformersLLM
+
+        folder = model.local or _weights(model, progress)
+        _fits(adapter, label, folder)
+        return TransformersLLM(folder, label, model.context, choice, adapter)
+    from kgrag.llm.openvino import OpenVINOLLM
+
+    folder = openvino_folder(model, ready(model) or pull(model.name, progress, model.precision))
+    _fits(adapter, label, folder)
+    return OpenVINOLLM(folder, label, model.context, adapter=adapter)
+
+
+def _server(name: str, progress: Progress, config: Config) -> LLM:
+    from kgrag.llm.server import ServerLLM
+
+    if config.adapter:
+        raise ModelError("An adapter cannot be added to a model behind a server: load it there, and name that model.")
+    where = address(name)
+    if not where.here:
+        progress(f"questions and passages go to {where.url}", 0.0)
+    return ServerLLM(where, api_key(), config.server)
+
+
+def _weights(model: Model, progress: Progress) -> Path:
+    """The transformers folder of a model, fetched if it is not here."""
+    folder = ready(model, any_precision=True) or pull(model.name, progress)
+    return transformers_folder(model, folder)
+
+
+def _fits(adapter: Adapter | None, label: str, folder: Path) -> None:
+    if adapter is not None:
+        check_base(adapter, label, folder)
+
+
+def adapter_folder(name: str) -> Path:
+    """The folder that an adapter's name stands for: a path, or a name below ``home()/adapters``."""
+    path = Path(name).expanduser()
+    return path if path.is_dir() else home() / "adapters" / name

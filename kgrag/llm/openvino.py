@@ -6,89 +6,204 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from kgrag.config import home
 from kgrag.errors import ModelError
+from kgrag.llm import constrain
+from kgrag.llm.adapter import Adapter
 from kgrag.llm.stream import Emit, OnText, relay
+from kgrag.protocols import Messages
 
 
 class OpenVINOLLM:
     """Greedy decoding with the model's chat template; what prompts begin alike is computed once."""
 
-    def __init__(self, folder: Path, name: str, context: int = 0, cache: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, name: str, context: int = 0, cache: Path | None = None, adapter: Adapter | None = None
+    ) -> None:
         """Load the IR in ``folder``.
 
         ``context`` is in tokens (0: what its config.json says); compiled blobs are kept in ``cache``, by default
-        under ``home()``, so that the second start is faster.
+        under ``home()``, so that the second start is faster; ``adapter`` is added to the weights.
 
         Raises:
-            ModelError: the folder's files cannot be read or run.
+            ModelError: the folder's files cannot be read or run, or it has no chat template.
         """
-        import openvino_genai  # type: ignore[import-untyped, unused-ignore]
-
         self.name = name
         self.context = context or _context(folder)
+        self.adapter = adapter.name if adapter is not None else ""
+        self._folder, self._cache, self._adapter = folder, cache or home() / "compiled", adapter
+        self._pipeline = self._load(prefix_caching=True)
+        self._tokenizer: Any = self._pipeline.get_tokenizer()
+        self._lock = Lock()
+        self._numbers = count()
+        if not self._tokenizer.chat_template:
+            raise no_template(name, folder)
+
+    def _load(self, *, prefix_caching: bool) -> Any:
+        import openvino_genai  # type: ignore[import-untyped, unused-ignore]
+
         scheduler = openvino_genai.SchedulerConfig()
-        scheduler.enable_prefix_caching = True
+        scheduler.enable_prefix_caching = prefix_caching
         # Left at 0 it holds one conversation, and a second question over the same passages starts from nothing.
         scheduler.cache_size = 1
-        settings: dict[str, object] = {"scheduler_config": scheduler}
+        settings: dict[str, Any] = {}
+        if self._adapter is not None:
+            settings["adapters"] = openvino_genai.AdapterConfig(openvino_genai.Adapter(self._adapter.weights))
         try:
-            with _compiled(folder, cache or home() / "compiled") as blobs:
+            with _compiled(self._folder, self._cache, self._adapter) as blobs:
                 if blobs is not None:
                     settings.update({"CACHE_DIR": str(blobs), "CACHE_MODE": "OPTIMIZE_SIZE"})
-                self._pipeline = openvino_genai.LLMPipeline(folder, "CPU", settings)
+                return openvino_genai.ContinuousBatchingPipeline(self._folder, scheduler, "CPU", settings)
         except Exception as error:  # the library raises RuntimeError, and pybind what it likes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ModelError(
-                f"The language model in {folder} cannot be loaded ({reason.strip()}): "
-                f"remove the folder and pull {name} again."
+                f"The language model in {self._folder} cannot be loaded ({reason.strip()}): "
+                f"remove the folder and pull {self.name} again."
             ) from error
-        self._tokenizer = self._pipeline.get_tokenizer()
-        self._lock = Lock()
+
+    @cached_property
+    def _scorer(self) -> Any:
+        """A second pipeline without prefix caching: the first has no probabilities of what it did not compute again."""
+        return self._load(prefix_caching=False)
 
     def generate(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Messages,
         *,
         max_tokens: int = 128,
         on_text: OnText | None = None,
         schema: str | None = None,
+        choices: Sequence[str] = (),
     ) -> str:
         """The answer to ``messages``, at most ``max_tokens`` long; see the LLM protocol.
 
         Raises:
             ModelError: prompt and answer do not fit the context, or the schema cannot be followed.
         """
-        import openvino_genai
-
-        prompt = self._tokenizer.apply_chat_template([dict(m) for m in messages], add_generation_prompt=True)
-        inputs = self._tokenizer.encode(prompt, add_special_tokens=False)
-        fits(int(inputs.input_ids.shape[1]), max_tokens, self.context, self.name)
-        config = self._pipeline.get_generation_config()
-        # A model's own settings sample; an answer over evidence should be the same every time.
-        config.do_sample = False
-        config.temperature, config.top_p, config.top_k, config.repetition_penalty = 1.0, 1.0, 0, 1.0
-        config.max_new_tokens = max_tokens
-        if schema is not None:
-            checked_schema(schema)
-            config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
+        constrain.checked(schema, choices)
+        inputs = self._prompt(messages, max_tokens)
+        config = self._config(max_tokens, schema, choices)
 
         def decode(emit: Emit) -> None:
+            import openvino_genai
+
             def stream(piece: str) -> object:
                 status = openvino_genai.StreamingStatus
                 return status.STOP if emit(piece) else status.RUNNING
 
             with self._lock:
-                self._pipeline.generate(inputs, config, stream)
+                self._pipeline.generate([inputs], [config], stream)
 
-        try:
+        with self._said():
             return relay(decode, on_text)
+
+    def batch(
+        self,
+        prompts: Sequence[Messages],
+        *,
+        max_tokens: int = 128,
+        schema: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> list[str]:
+        """`generate` for each prompt, all in one run of the scheduler; the answers in the order of the prompts.
+
+        Raises:
+            ModelError: as `generate`.
+        """
+        constrain.checked(schema, choices)
+        inputs = [self._prompt(messages, max_tokens) for messages in prompts]
+        order = sorted(range(len(inputs)), key=lambda n: int(inputs[n].shape[1]))
+        config = self._config(max_tokens, schema, choices)
+        answers = [""] * len(inputs)
+        if not inputs:
+            return answers
+
+        def decode(emit: Emit) -> None:
+            with self._lock:
+                done = self._pipeline.generate([inputs[n] for n in order], [config] * len(order))
+            for n, one in zip(order, done, strict=True):
+                answers[n] = str(self._tokenizer.decode(one.m_generation_ids[0], skip_special_tokens=True))
+
+        with self._said():
+            relay(decode, None)
+        return answers
+
+    def score(self, messages: Messages, continuation: str) -> float:
+        """See the LLM protocol.
+
+        Raises:
+            ModelError: prompt and continuation do not fit the context.
+        """
+        import numpy as np
+        import openvino
+
+        wanted = self._encoded(continuation).data
+        if not wanted.shape[1]:
+            return 0.0
+        both = np.concatenate([self._prompt(messages, wanted.shape[1]).data, wanted], axis=1)
+        inputs = openvino.Tensor(np.ascontiguousarray(both))
+        found = self._logprobs(self._pipeline, inputs)
+        if len(found) <= wanted.shape[1]:  # some of the continuation lay in the prefix cache
+            found = self._logprobs(self._scorer, inputs)
+        return float(sum(found[-1 - wanted.shape[1] : -1]))
+
+    def token_logprobs(self, text: str) -> list[float]:
+        """See the TextModel protocol.
+
+        Raises:
+            ModelError: the text is longer than the context.
+        """
+        inputs = self._encoded(text)
+        fits(int(inputs.shape[1]), 1, self.context, self.name)
+        return self._logprobs(self._scorer, inputs)[1:-1] if inputs.shape[1] > 1 else []
+
+    def _logprobs(self, pipeline: Any, inputs: Any) -> list[float]:
+        """The log-probabilities of the last tokens of ``inputs``, as many as were computed, and of one more."""
+        config = self._config(1, None, ())
+        config.echo, config.logprobs = True, 1
+        with self._said(), self._lock:
+            handle = pipeline.add_request(next(self._numbers), inputs, config)
+            while pipeline.has_non_finished_requests():
+                pipeline.step()
+            return list(handle.read_all()[0].generated_log_probs)
+
+    def _encoded(self, text: str) -> Any:
+        return self._tokenizer.encode(text, add_special_tokens=False).input_ids
+
+    def _prompt(self, messages: Messages, answer: int) -> Any:
+        prompt = self._tokenizer.apply_chat_template([dict(m) for m in messages], add_generation_prompt=True)
+        inputs = self._encoded(prompt)
+        fits(int(inputs.shape[1]), answer, self.context, self.name)
+        return inputs
+
+    def _config(self, max_tokens: int, schema: str | None, choices: Sequence[str]) -> Any:
+        import openvino_genai
+
+        config = self._pipeline.get_config()
+        # A model's own settings sample; an answer over evidence should be the same every time.
+        config.do_sample = False
+        config.temperature, config.top_p, config.top_k, config.repetition_penalty = 1.0, 1.0, 0, 1.0
+        config.max_new_tokens = max_tokens
+        if schema is not None:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
+        if choices:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(grammar=constrain.grammar(choices))
+        return config
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """What the library says, as a sentence."""
+        try:
+            yield
         except RuntimeError as error:
             reason = (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
             raise ModelError(
@@ -97,7 +212,7 @@ class OpenVINOLLM:
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, without the chat template."""
-        return int(self._tokenizer.encode(text, add_special_tokens=False).input_ids.shape[1])
+        return int(self._encoded(text).shape[1])
 
 
 def fits(prompt: int, answer: int, context: int, name: str) -> None:
@@ -113,27 +228,24 @@ def fits(prompt: int, answer: int, context: int, name: str) -> None:
         )
 
 
-def checked_schema(schema: str) -> None:
-    """Check that ``schema`` is a JSON object.
-
-    Raises:
-        ModelError: it is not.
-    """
-    try:
-        good = isinstance(json.loads(schema), dict)
-    except ValueError:
-        good = False
-    if not good:
-        raise ModelError(f"Expected a JSON schema, found {schema[:40]!r}: give a JSON object such as {{'type': ...}}.")
+def no_template(name: str, folder: Path) -> ModelError:
+    """What is said of a model that nobody can talk to."""
+    return ModelError(
+        f"{name} has no chat template, so it is a base model, which goes on with a text and answers nothing: name the "
+        f"one that was tuned to answer (-instruct, -chat), or put its chat_template.jinja into {folder}."
+    )
 
 
 @contextmanager
-def _compiled(folder: Path, cache: Path) -> Iterator[Path | None]:
+def _compiled(folder: Path, cache: Path, adapter: Adapter | None) -> Iterator[Path | None]:
     """The folder of compiled blobs of the IR in ``folder``; None if none can be written.
 
     OpenVINO writes a blob in place and trusts what it finds, so a first start that is cut off would break all later
     ones: the first one writes elsewhere, and the folder gets its name once the model has loaded.
     """
+    if adapter is not None:  # it changes what is compiled
+        yield None
+        return
     label = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     files = [folder / "openvino_model.xml", folder / "openvino_model.bin"]
     state = repr([(f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]) + version("openvino")

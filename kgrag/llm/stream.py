@@ -12,11 +12,12 @@ OnText = Callable[[str], bool | None]
 """The caller's: given each piece, returns True to stop."""
 
 
-def relay(decode: Callable[[Emit], None], on_text: OnText | None) -> str:
+def relay(decode: Callable[[Emit], None], on_text: OnText | None, *, wait: bool = True) -> str:
     """Run ``decode`` in a thread and hand its pieces to ``on_text`` in this one; all of them joined.
 
     The decoders spend their time in foreign code that does not see Ctrl-C; waiting here does, and stops them at the
     next token. What is decoded after a stop is not handed over. An error of ``decode`` or ``on_text`` is raised here.
+    ``wait`` says whether a stopped decoder is waited for: one that holds no model of ours need not be.
     """
     pieces: SimpleQueue[str | None] = SimpleQueue()
     stop = Event()
@@ -44,8 +45,10 @@ def relay(decode: Callable[[Emit], None], on_text: OnText | None) -> str:
                 if on_text is not None and on_text(piece):
                     stop.set()
     finally:
+        ended = not stop.is_set() and not thread.is_alive()
         stop.set()
-        thread.join()
+        if wait or ended:
+            thread.join()
     if failures:
         raise failures[0]
     return "".join(said)

@@ -1,130 +1,182 @@
-"""A language model by transformers: on a GPU, or on any processor that torch runs on."""
+"""A language model by transformers: on one or more GPUs, or on any processor that torch runs on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 from typing import Any
 
-from kgrag.errors import ModelError
-from kgrag.llm.openvino import fits
+from kgrag.llm import constrain
+from kgrag.llm.adapter import Adapter
+from kgrag.llm.openvino import fits, no_template
 from kgrag.llm.stream import Emit, OnText, relay
+from kgrag.llm.torch_parts import Grammar, decoding, load_model
+from kgrag.models.device import this_device
+from kgrag.models.precision import Choice, decide
+from kgrag.models.registry import find
+from kgrag.protocols import Messages
 
-
-def choose_device(cuda: bool | None = None, mps: bool | None = None) -> str:
-    """``"cuda"`` before ``"mps"`` before ``"cpu"``; what is not told (None) is asked of torch."""
-    if cuda is None or mps is None:
-        import torch
-
-        cuda = torch.cuda.is_available() if cuda is None else cuda
-        mps = torch.backends.mps.is_available() if mps is None else mps
-    return "cuda" if cuda else "mps" if mps else "cpu"
-
-
-def _dtype(device: str) -> Any:
-    """Half the memory where the device computes so; float32 on other processors, where half is emulated."""
-    import torch
-
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device == "mps":
-        return torch.float16
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+BATCH = 8
+"""Prompts that are decoded together: padded to the longest of them, which those of like length hardly need."""
 
 
 class TransformersLLM:
-    """Greedy decoding with the model's chat template."""
+    """Greedy decoding with the model's chat template; what a prompt begins like the last one is computed once."""
 
-    def __init__(self, folder: Path, name: str, context: int = 0, device: str | None = None) -> None:
-        """Load config.json and safetensors of ``folder`` on ``device`` (None: the best there is).
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        context: int = 0,
+        choice: Choice | None = None,
+        adapter: Adapter | None = None,
+    ) -> None:
+        """Load config.json and safetensors of ``folder``.
 
-        ``context`` is in tokens (0: what the configuration says).
+        ``context`` is in tokens (0: what the configuration says); ``choice`` is how and where (None: what suits this
+        machine); ``adapter`` is added to the weights.
 
         Raises:
-            ModelError: the folder's files cannot be read, or do not fit the device's memory.
+            ModelError: the folder's files cannot be read, or do not fit the device's memory, or there is no template.
         """
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
         self.name = name
-        self.device = device or choose_device()
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                str(folder), dtype=_dtype(self.device), local_files_only=True
-            )
-            self._model: Any = model.to(self.device).eval()
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"{name} does not fit the memory of the {self.device} device: choose a smaller model, or close what "
-                "else uses it."
-            ) from error
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(
-                f"The language model in {folder} cannot be loaded ({reason}): "
-                "give a folder with config.json, *.safetensors and the tokenizer's files."
-            ) from error
+        self.choice = choice or decide(find(str(folder)), this_device(), home="transformers")
+        self.adapter = adapter.name if adapter is not None else ""
+        self._tokenizer, self._model = load_model(folder, name, self.choice, adapter)
+        if not self._tokenizer.chat_template:
+            raise no_template(name, folder)
         self.context = context or int(getattr(self._model.config, "max_position_embeddings", 0) or 0)
         self._lock = Lock()
+        self._kept: tuple[list[int], Any] = ([], None)
 
     def generate(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Messages,
         *,
         max_tokens: int = 128,
         on_text: OnText | None = None,
         schema: str | None = None,
+        choices: Sequence[str] = (),
     ) -> str:
         """The answer to ``messages``, at most ``max_tokens`` long; see the LLM protocol.
 
         Raises:
-            ModelError: prompt and answer do not fit the context, or a schema is asked for.
+            ModelError: prompt and answer do not fit the context, or the schema cannot be followed.
         """
-        if schema is not None:
-            raise ModelError(
-                "Output that follows a JSON schema needs the OpenVINO backend, this is transformers, which has no "
-                "grammar engine: load the model on the processor, or ask without a schema."
-            )
-        inputs = self._tokenizer.apply_chat_template(
-            [dict(m) for m in messages], add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        fits(int(inputs["input_ids"].shape[1]), max_tokens, self.context, self.name)
+        constrain.checked(schema, choices)
+        ids = self._prompt(messages, max_tokens)
+        grammar = Grammar.of(self._tokenizer, schema, choices)
 
         def decode(emit: Emit) -> None:
             with self._lock:
-                self._decode(inputs, max_tokens, emit)
+                self._decode(ids, max_tokens, grammar, emit)
 
         return relay(decode, on_text)
 
-    def _decode(self, inputs: Any, max_tokens: int, emit: Emit) -> None:
+    def _decode(self, ids: list[int], max_tokens: int, grammar: Grammar | None, emit: Emit) -> None:
         import torch
-        from transformers import GenerationConfig, StoppingCriteriaList, TextStreamer
 
-        stopped = Event()
-
-        class Pieces(TextStreamer):  # type: ignore[misc, unused-ignore]
-            def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-                if emit(text):
-                    stopped.set()
-
-        own = self._model.generation_config
-        ends = own.eos_token_id if own.eos_token_id is not None else self._tokenizer.eos_token_id
-        pads = self._tokenizer.pad_token_id
-        config = GenerationConfig(  # type: ignore[no-untyped-call, unused-ignore]
-            do_sample=False,
-            max_new_tokens=max_tokens,
-            eos_token_id=ends,
-            pad_token_id=pads if pads is not None else (ends[0] if isinstance(ends, list) else ends),
-        )
-        streamer = Pieces(self._tokenizer, skip_prompt=True, skip_special_tokens=True)
-        until = StoppingCriteriaList([lambda ids, scores, **_: torch.full((ids.shape[0],), stopped.is_set())])
+        known, cache = self._kept
+        self._kept = ([], None)  # an interruption leaves the cache half written
+        same = next((n for n, (a, b) in enumerate(zip(ids, known, strict=False)) if a != b), min(len(ids), len(known)))
+        if cache is not None:
+            cache.crop(min(same, len(ids) - 1))
+        inputs = torch.tensor([ids], device=self._model.device)
+        options = decoding(self._model, self._tokenizer, max_tokens, emit, grammar)
         with torch.inference_mode():
-            self._model.generate(
-                **inputs.to(self.device), generation_config=config, streamer=streamer, stopping_criteria=until
+            done = self._model.generate(
+                inputs,
+                attention_mask=torch.ones_like(inputs),
+                past_key_values=cache,
+                return_dict_in_generate=True,
+                **options,
             )
+        self._kept = (done.sequences[0].tolist()[: done.past_key_values.get_seq_length()], done.past_key_values)
+
+    def batch(
+        self,
+        prompts: Sequence[Messages],
+        *,
+        max_tokens: int = 128,
+        schema: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> list[str]:
+        """`generate` for each prompt, several of like length at a time; the answers in the order of the prompts.
+
+        Raises:
+            ModelError: as `generate`.
+        """
+        constrain.checked(schema, choices)
+        if schema is not None or choices:  # each follows its own grammar
+            return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
+        ids = [self._prompt(messages, max_tokens) for messages in prompts]
+        order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
+        answers = [""] * len(ids)
+        for start in range(0, len(order), BATCH):
+            some = order[start : start + BATCH]
+            for n, answer in zip(some, self._together([ids[n] for n in some], max_tokens), strict=True):
+                answers[n] = answer
+        return answers
+
+    def _together(self, ids: list[list[int]], max_tokens: int) -> list[str]:
+        import torch
+
+        width = max(map(len, ids))
+        options = decoding(self._model, self._tokenizer, max_tokens)
+        pad = options["generation_config"].pad_token_id
+        inputs = torch.tensor([[pad] * (width - len(one)) + one for one in ids], device=self._model.device)
+        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in ids], device=self._model.device)
+        said: list[str] = []
+
+        def decode(emit: Emit) -> None:
+            with self._lock, torch.inference_mode():
+                done = self._model.generate(inputs, attention_mask=mask, **options)
+            said.extend(self._tokenizer.batch_decode(done[:, width:], skip_special_tokens=True))
+
+        relay(decode, None)
+        return said
+
+    def score(self, messages: Messages, continuation: str) -> float:
+        """See the LLM protocol.
+
+        Raises:
+            ModelError: prompt and continuation do not fit the context.
+        """
+        wanted = self._encoded(continuation)
+        return sum(self._logprobs(self._prompt(messages, len(wanted)), wanted)) if wanted else 0.0
+
+    def token_logprobs(self, text: str) -> list[float]:
+        """See the TextModel protocol.
+
+        Raises:
+            ModelError: the text is longer than the context.
+        """
+        ids = self._encoded(text)
+        fits(len(ids), 0, self.context, self.name)
+        return self._logprobs(ids[:1], ids[1:]) if len(ids) > 1 else []
+
+    def _logprobs(self, before: list[int], wanted: list[int]) -> list[float]:
+        import torch
+
+        inputs = torch.tensor([before + wanted], device=self._model.device)
+        with self._lock, torch.inference_mode():
+            logits = self._model(inputs, logits_to_keep=len(wanted) + 1, use_cache=False).logits[0, :-1].float()
+        chosen = torch.tensor(wanted, device=logits.device)
+        found = logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0]
+        return [float(one) for one in found]
+
+    def _encoded(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _prompt(self, messages: Messages, answer: int) -> list[int]:
+        found = self._tokenizer.apply_chat_template(
+            [dict(m) for m in messages], add_generation_prompt=True, return_dict=True
+        )
+        ids = list(found["input_ids"])
+        fits(len(ids), answer, self.context, self.name)
+        return ids
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, without the chat template."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False))
+        return len(self._encoded(text))

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from kgrag.config import home
 from kgrag.errors import ModelError
 from kgrag.files import replaced
 from kgrag.models.fetch import Progress, disk_errors, fetch, silent
-from kgrag.models.registry import Model, find
+from kgrag.models.registry import File, Model, find
 
 _EXPORT = "from optimum.commands.optimum_cli import main; main()"
 
@@ -33,6 +34,10 @@ _EXPORT = "from optimum.commands.optimum_cli import main; main()"
 def folder_of(model: Model) -> Path:
     """Where the model is, or will be, kept: below ``home()/models``, or its own folder if that is an OpenVINO one."""
     local = model.local
+    file = next((source.path for source in model.sources if isinstance(source, File)), None)
+    if file is not None:
+        state = repr((str(file), file.stat().st_size, file.stat().st_mtime_ns))
+        return home() / "models" / f"{file.stem}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
     if local is None:
         return home() / "models" / model.name.replace("/", "--")
     if (local / "openvino_model.xml").is_file():
@@ -62,27 +67,33 @@ def transformers_folder(model: Model, folder: Path) -> Path:
     return path
 
 
-def ready(model: Model) -> Path | None:
-    """The folder of a model that can be loaded now, else None."""
+def ready(model: Model, *, any_precision: bool = False) -> Path | None:
+    """The folder of a model that can be loaded now in its precision (or, where asked so, in any), else None."""
     folder = folder_of(model)
     if folder == model.local:
         return folder
     try:
         record = json.loads((folder / "model.json").read_text("utf-8"))
-        whole = all((folder / file).stat().st_size == size for file, size in record["files"].items())
+        files: dict[str, int] = record["files"]
+        whole = all((folder / file).stat().st_size == size for file, size in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    same = record.get("sha256") == model.sha256
-    return folder if whole and same and openvino_folder(model, folder).is_dir() else None
+    here = any_precision or f"openvino-{model.precision}/openvino_model.xml" in files
+    return folder if whole and record.get("sha256") == model.sha256 and here else None
 
 
-def pull(name: str, progress: Progress = silent) -> Path:
+def pull(name: str, progress: Progress = silent, precision: str = "auto") -> Path:
     """Fetch and convert a model unless it is ready; its folder. Two processes do it once: the second one waits.
+
+    ``precision`` is what a processor runs it in ("auto": what the registry says); other precisions that were made before
+    stay beside it.
 
     Raises:
         ModelError: it is unknown, cannot be had, is not what was published, or does not convert; or the disk is full.
     """
     model = find(name)
+    if precision != "auto":
+        model = replace(model, precision=precision)
     found = ready(model)
     if found is not None:
         return found
@@ -99,7 +110,10 @@ def pull(name: str, progress: Progress = silent) -> Path:
         found = ready(model)
         if found is None:
             with disk_errors(model.name):
-                _prepare(model, folder, progress)
+                if ready(model, any_precision=True):
+                    _add_precision(model, folder, progress)
+                else:
+                    _prepare(model, folder, progress)
             found = ready(model)
     if found is None:
         raise ModelError(f"{folder} changed while {model.name} was being prepared: pull it again.")
@@ -122,17 +136,12 @@ def _prepare(model: Model, folder: Path, progress: Progress) -> None:
             if source.is_file():
                 progress(f"unpacking the weights of {model.name}", 0.5)
                 _run([sys.executable, "-m", "kgrag.models.gguf", str(source), str(kept)], log, model)
-                source.unlink()
+                if source.is_relative_to(work):  # a file of the user's stays
+                    source.unlink()
             elif source != kept:
                 source.rename(kept)
             source = kept
-        progress(f"converting {model.name} for OpenVINO", 0.7)
-        task = "text-generation-with-past" if model.kind == "llm" else "feature-extraction"
-        target = work / f"openvino-{model.precision}"
-        command = [sys.executable, "-W", "ignore", "-c", _EXPORT, "export", "openvino", "--model", str(source)]
-        command += ["--task", task, "--library", "transformers", "--weight-format", model.precision, str(target)]
-        _run(command, log, model)
-        _check(model, source, target)
+        _convert(model, source, work / f"openvino-{model.precision}", log, progress)
         shutil.rmtree(work / "hub", ignore_errors=True)
         _record(model, work)
         if folder.exists():
@@ -140,6 +149,31 @@ def _prepare(model: Model, folder: Path, progress: Progress) -> None:
         work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _add_precision(model: Model, folder: Path, progress: Progress) -> None:
+    """Convert a model that is here in another precision; the record is written last."""
+    target = folder / f"openvino-{model.precision}"
+    log = home() / "logs" / f"{folder.name}.log"
+    log.write_bytes(b"")
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        _convert(model, transformers_folder(model, folder), work / "out", log, progress)
+        shutil.rmtree(target, ignore_errors=True)
+        (work / "out").rename(target)
+        _record(model, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _convert(model: Model, source: Path, target: Path, log: Path, progress: Progress) -> None:
+    """Make the OpenVINO folder ``target`` of a transformers folder."""
+    progress(f"converting {model.name} for OpenVINO", 0.7)
+    task = "text-generation-with-past" if model.kind == "llm" else "feature-extraction"
+    command = [sys.executable, "-W", "ignore", "-c", _EXPORT, "export", "openvino", "--model", str(source)]
+    command += ["--task", task, "--library", "transformers", "--weight-format", model.precision, str(target)]
+    _run(command, log, model)
+    _check(model, source, target)
 
 
 def _run(command: list[str], log: Path, model: Model) -> None:
@@ -186,12 +220,12 @@ def _check(model: Model, source: Path, target: Path) -> None:
 
 def _record(model: Model, work: Path) -> None:
     """Write ``model.json``: what was converted, from what, with what, and the size of each file."""
-    files = {str(p.relative_to(work)): p.stat().st_size for p in sorted(work.rglob("*")) if p.is_file()}
+    kept = [p for p in sorted(work.rglob("*")) if p.is_file() and p.name != "model.json"]
+    files = {str(p.relative_to(work)): p.stat().st_size for p in kept}
     packages = ("openvino", "openvino-genai", "optimum-intel", "transformers", "torch")
     record = {
         "name": model.name,
         "sha256": model.sha256,
-        "precision": model.precision,
         "converted": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in packages},
         "files": files,

@@ -1,9 +1,38 @@
-"""Whether there is a GPU, asked without loading torch where there cannot be one: that takes seconds."""
+"""What this machine can compute with; asked without loading torch where there cannot be a GPU: that takes seconds."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+GB = 10**9
+FLASH = (8, 0)
+"""The least compute capability (Ampere) that FlashAttention 2 runs on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a model runs.
+
+    ``kind`` is ``"cuda"``, ``"mps"`` or ``"cpu"``; ``memory`` and ``free`` are bytes of the memory that weights lie in
+    (of one GPU, the freest; ``count`` says how many there are); ``bf16`` says whether it computes in bfloat16, ``flash``
+    whether FlashAttention 2 is installed and runs on it, ``bitsandbytes`` whether its library is installed.
+    """
+
+    kind: str
+    name: str
+    memory: int
+    free: int
+    count: int = 1
+    bf16: bool = False
+    flash: bool = False
+    bitsandbytes: bool = False
 
 
 def has_cuda() -> bool:
@@ -13,3 +42,78 @@ def has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def has_mps() -> bool:
+    """Whether torch can use Apple's GPU."""
+    if sys.platform != "darwin" or platform.machine() != "arm64":
+        return False
+    import torch
+
+    return torch.backends.mps.is_available()
+
+
+def choose_device(cuda: bool | None = None, mps: bool | None = None) -> str:
+    """``"cuda"`` before ``"mps"`` before ``"cpu"``; what is not told (None) is asked of this machine."""
+    if has_cuda() if cuda is None else cuda:
+        return "cuda"
+    return "mps" if (has_mps() if mps is None else mps) else "cpu"
+
+
+def memory() -> tuple[int, int]:
+    """(bytes of memory, bytes that can be had now) of this machine, a container's limit respected."""
+    # Loaded by name because it comes without types; accelerate requires it.
+    found = importlib.import_module("psutil").virtual_memory()
+    total, free = int(found.total), int(found.available)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and (said := limit.read_text().strip()).isdigit():
+        total = min(total, int(said))
+        if used.is_file() and (now := used.read_text().strip()).isdigit():
+            free = min(free, max(int(said) - int(now), 0))
+    return total, free
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def installed(library: str) -> bool:
+    """Whether a library is there, without loading it."""
+    return importlib.util.find_spec(library) is not None
+
+
+def cpu() -> Device:
+    """This machine's processor. torch is not asked: whether it computes in bfloat16 is read where Linux says it."""
+    total, free = memory()
+    flags = Path("/proc/cpuinfo")
+    words = set(flags.read_text("utf-8", "replace").split()) if flags.is_file() else set()
+    return Device("cpu", f"{cores()} cores", total, free, bf16=bool(words & {"amx_bf16", "avx512_bf16", "bf16"}))
+
+
+@cache
+def _gpu(kind: str) -> Device:
+    import torch
+
+    if kind == "mps":
+        limit = int(torch.mps.recommended_max_memory())
+        return Device("mps", "Apple GPU", limit, limit - int(torch.mps.driver_allocated_memory()))
+    count = torch.cuda.device_count()
+    free, total = max(torch.cuda.mem_get_info(number) for number in range(count))
+    properties = torch.cuda.get_device_properties(0)
+    return Device(
+        "cuda",
+        properties.name,
+        total,
+        free,
+        count,
+        bf16=torch.cuda.is_bf16_supported(),
+        flash=installed("flash_attn") and torch.cuda.get_device_capability(0) >= FLASH,
+        bitsandbytes=installed("bitsandbytes"),
+    )
+
+
+def this_device() -> Device:
+    """The best device of this machine."""
+    kind = choose_device()
+    return cpu() if kind == "cpu" else _gpu(kind)

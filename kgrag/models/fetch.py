@@ -23,7 +23,8 @@ from pathlib import Path, PurePosixPath
 from kgrag.config import home
 from kgrag.errors import ModelError
 from kgrag.files import replaced
-from kgrag.models.registry import Hub, Model, Packages
+from kgrag.models.registry import File, Hub, Model, Packages
+from kgrag.models.shape import Shape, from_config, read_config
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and how much of it is: (message, fraction in 0..1)."""
@@ -66,6 +67,8 @@ def fetch(model: Model, into: Path, progress: Progress = silent) -> Path:
     asks_hub = os.environ.get("KGRAG_HUB") == "1" or not any(isinstance(s, Packages) for s in model.sources)
     failures: list[ModelError] = []
     for source in model.sources:
+        if isinstance(source, File):
+            return source.path
         try:
             if isinstance(source, Hub) and asks_hub:
                 return _from_hub(model, source, into, progress)
@@ -77,6 +80,27 @@ def fetch(model: Model, into: Path, progress: Progress = silent) -> Path:
     if failures:
         raise failures[-1]
     raise ModelError(f"{model.name} has no source to download from: expected a hub id or packages in its entry.")
+
+
+def shape_of(model: Model) -> Shape:
+    """The sizes of a language model's parts; of one on a hub from its config.json, which is fetched alone.
+
+    Raises:
+        ModelError: they cannot be had, or it is another kind of model.
+    """
+    if model.shape is not None:
+        return model.shape
+    if model.local is not None:
+        return from_config(read_config(model.local), model.name)
+    for source in model.sources:
+        if isinstance(source, Hub) and not source.file:
+            hub = importlib.import_module("huggingface_hub")
+            try:
+                path = Path(hub.hf_hub_download(source.repository, "config.json"))
+            except Exception as error:  # as in `_from_hub`
+                raise _no_hub(source, error) from error
+            return from_config(read_config(path.parent), model.name)
+    raise ModelError(f"The sizes of {model.name} are not known before it is here: pull it first.")
 
 
 def verify(model: Model, path: Path) -> None:
@@ -212,10 +236,14 @@ def _from_hub(model: Model, source: Hub, into: Path, progress: Progress) -> Path
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             with disk_errors(model.name):
                 raise
-        said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ModelError(
-            f"{source.repository} is no folder here, and the hub did not give it ({said}): check the name and the "
-            "network, or give a folder that holds the model."
-        ) from error
+        raise _no_hub(source, error) from error
     verify(model, path if source.file else _weights(path))
     return path
+
+
+def _no_hub(source: Hub, error: Exception) -> ModelError:
+    said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return ModelError(
+        f"{source.repository} is no folder here, and the hub did not give it ({said}): check the name and the "
+        "network, or give a folder that holds the model."
+    )

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrag.models.shape import Shape, from_config
+
+ARCHITECTURES = ("qwen2", "llama")
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _CONTROL = 3
@@ -64,6 +67,8 @@ class Gguf:
         Raises:
             ValueError: it is no GGUF file of version 2 or 3.
         """
+        if not path.stat().st_size:
+            raise ValueError("expected GGUF version 2 or 3, found an empty file: get it again")
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._at = 0
@@ -78,6 +83,22 @@ class Gguf:
         step = int(self.fields.get("general.alignment", 32))
         base = -(-self._at // step) * step
         self.tensors = {name: self._packed(shape, kind, base + offset) for name, shape, kind, offset in heads}
+
+    def shape(self) -> Shape:
+        """The sizes of its parts.
+
+        Raises:
+            ValueError: it is of an architecture that is not known here.
+        """
+        kind = str(self.fields.get("general.architecture"))
+        if kind not in ARCHITECTURES:
+            raise ValueError(
+                f"expected architecture {' or '.join(ARCHITECTURES)}, found {kind}: get the model as safetensors, "
+                "or serve it with llama.cpp and name that server's address"
+            )
+        config = {name: self.fields[f"{kind}.{key}"] for key, name in _CONFIG.items() if f"{kind}.{key}" in self.fields}
+        config |= {"vocab_size": self.tensors["token_embd.weight"].shape[0], "model_type": kind}
+        return from_config(config | {"tie_word_embeddings": _tie(dict(self.tensors))}, "the file")
 
     def _take(self, layout: str) -> tuple[Any, ...]:
         end = self._at + struct.calcsize("<" + layout)
@@ -115,6 +136,8 @@ class Gguf:
         block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
         rows = int(np.prod(shape[:-1], dtype=np.int64))
         width = shape[-1] // block * size
+        if start + rows * width > len(self._map):
+            raise ValueError("found a file that ends before its last tensor: it was downloaded in part, get it again")
         flat = np.frombuffer(self._map, np.uint8, rows * width, start)
         return Packed(shape, kind, flat.reshape(rows, width))
 
@@ -138,9 +161,8 @@ def unpack(file: Path, folder: Path) -> None:
         ValueError: it is no GGUF file, or of an architecture that is not known here.
     """
     gguf = Gguf(file)
+    gguf.shape()
     architecture = str(gguf.fields["general.architecture"])
-    if architecture not in ("qwen2", "llama"):
-        raise ValueError(f"expected architecture qwen2 or llama, found {architecture}: convert it with another tool")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = dict(gguf.tensors)
     tensors.pop("rope_freqs.weight", None)

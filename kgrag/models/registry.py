@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError
+from kgrag.models.safetensors import parameters
+from kgrag.models.shape import Shape, from_config, read_config
 
 KINDS = ("embedder", "llm")
 SMALL_WEIGHTS = 2 * 10**9
@@ -22,6 +23,13 @@ SMALL_WEIGHTS = 2 * 10**9
 @dataclass(frozen=True, slots=True)
 class Local:
     """A folder on this machine, used where it is."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A GGUF file on this machine: read, never changed."""
 
     path: Path
 
@@ -46,7 +54,7 @@ class Packages:
     member: str
 
 
-Source = Local | Hub | Packages
+Source = Local | File | Hub | Packages
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ class Model:
 
     ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens; ``size_bytes`` and ``sha256`` (hex) are those of
     the weights' file (0 and empty: not known, not checked); ``sources`` are tried in order; ``precision`` is how the
-    weights are kept for running on a processor; ``dimensions`` is the length of an embedder's vectors, 0 for others.
+    weights are kept for running on a processor; ``dimensions`` is the length of an embedder's vectors, 0 for others;
+    ``shape`` is a language model's, None where nobody knows it before it is here.
     """
 
     name: str
@@ -69,6 +78,7 @@ class Model:
     sources: tuple[Source, ...]
     precision: str = "int4"
     dimensions: int = 0
+    shape: Shape | None = None
 
     @property
     def local(self) -> Path | None:
@@ -92,21 +102,25 @@ def all_models() -> tuple[Model, ...]:
     models = []
     for row in table["model"]:
         sources = tuple(_source(source) for source in row.pop("source"))
+        if "shape" in row:
+            row["shape"] = Shape(**row["shape"])
         models.append(Model(**{**row, "languages": frozenset(row["languages"]), "sources": sources}))
     return tuple(models)
 
 
 def find(name: str) -> Model:
-    """The model of that name; a folder that holds a model and a hub id (``owner/name``) are names too.
+    """The model of that name; a folder that holds a model, a GGUF file and a hub id (``owner/name``) are names too.
 
     Raises:
-        ModelError: there is no such model, or the folder holds none.
+        ModelError: there is no such model, or the folder or the file holds none, or not all of one.
     """
     models = {model.name.casefold(): model for model in all_models()}
     if name.casefold() in models:
         return models[name.casefold()]
     if name and Path(name).expanduser().is_dir():
         return _from_folder(Path(name).expanduser().resolve())
+    if name.casefold().endswith(".gguf"):
+        return _from_file(Path(name).expanduser().resolve())
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
         return Model(name, "llm", "see its page", frozenset({"en", "zh"}), 0, 0, 0, "", (Hub(name),))
     known = [model.name for model in models.values()]
@@ -124,23 +138,56 @@ def _from_folder(path: Path) -> Model:
             f"{path} holds no model: expected config.json with openvino_model.xml or *.safetensors beside it; "
             "give the folder that holds these files."
         )
-    try:
-        config = json.loads((path / "config.json").read_text("utf-8"))
-        architectures = config.get("architectures") or [""]
-    except (ValueError, AttributeError) as error:
-        raise ModelError(f"{path / 'config.json'} is not a JSON object ({error}): mend it or copy it again.") from error
-    llm = "CausalLM" in architectures[0]
-    size = sum(file.stat().st_size for file in (weights or [path / "openvino_model.bin"]) if file.is_file())
+    config = read_config(path)
+    architectures = config.get("architectures") or [""]
+    llm = "CausalLM" in str(architectures[0])
+    files = weights or [path / "openvino_model.bin"]
+    size = sum(file.stat().st_size for file in files if file.is_file())
     return Model(
         name=str(path),
         kind="llm" if llm else "embedder",
         licence="see its folder",
         languages=frozenset({"en", "zh"} if llm else {"en"}),
         context=int(config.get("max_position_embeddings") or 0),
-        parameters=0,
+        parameters=parameters(path) if weights else 0,
         size_bytes=size,
         sha256="",
         sources=(Local(path),),
         precision=("int4" if size > SMALL_WEIGHTS else "int8") if llm else "fp32",
         dimensions=0 if llm else int(config.get("hidden_size") or 0),
+        shape=_shape(config, str(path)) if llm else None,
+    )
+
+
+def _shape(config: dict[str, Any], name: str) -> Shape | None:
+    """The sizes of a model's parts; None for one that is built otherwise: it may run, and cannot be planned."""
+    try:
+        return from_config(config, name)
+    except ModelError:
+        return None
+
+
+def _from_file(path: Path) -> Model:
+    """A model entry for a GGUF file."""
+    from kgrag.models.gguf import Gguf  # numpy
+
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}: expected a model's GGUF file.")
+    try:
+        gguf = Gguf(path)
+        shape = gguf.shape()
+    except (ValueError, KeyError, OSError) as error:
+        raise ModelError(f"{path.name} cannot be used: {error}.") from error
+    return Model(
+        name=str(path),
+        kind="llm",
+        licence=str(gguf.fields.get("general.license", "not said in the file")),
+        languages=frozenset({"en", "zh"}),
+        context=shape.context,
+        parameters=shape.parameters,
+        size_bytes=path.stat().st_size,
+        sha256="",
+        sources=(File(path),),
+        precision="int4" if 2 * shape.parameters > SMALL_WEIGHTS else "int8",
+        shape=shape,
     )

@@ -1,0 +1,195 @@
+"""Asking a server in JSON: what may pass is tried again, what does not is a sentence, and a key is never in it."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any
+
+from kgrag.config import ServerConfig
+from kgrag.errors import ModelError
+
+if TYPE_CHECKING:
+    import httpx
+
+PASSING = frozenset([408, 409, 425, 429, 500, 502, 503, 504])
+"""HTTP statuses that another try may not see."""
+LONGEST_WAIT = 60.0
+"""Seconds that a server's Retry-After is followed, at most."""
+
+
+class Http:
+    """JSON over HTTP to one server, a few requests at a time.
+
+    Args:
+        url: what every path is appended to.
+        key: a bearer token, "" for none.
+        config: timeouts, tries, and how many requests at a time.
+        sleep: waits between tries; the tests have their own.
+    """
+
+    def __init__(self, url: str, key: str, config: ServerConfig, sleep: Callable[[float], None] = time.sleep) -> None:
+        import httpx
+
+        self._url, self._config, self._sleep, self._key = url, config, sleep, key
+        self._slots = BoundedSemaphore(config.at_once)
+        timeout = httpx.Timeout(config.timeout, connect=min(10.0, config.timeout))
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(timeout=timeout, headers=headers, follow_redirects=True)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What ``path`` holds. Raises ModelError: see `post`."""
+        return self._tried(lambda: self._object(self._client.get(self._url + path)))
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object that answers ``body``.
+
+        Raises:
+            ModelError: no answer within the timeout and the tries, an answer that is no JSON object, or a refusal.
+        """
+        return self._tried(lambda: self._object(self._client.post(self._url + path, json=body)))
+
+    def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events that answer ``body``, as they come. Tried again only until the first one has come.
+
+        Raises:
+            ModelError: as `post`, or the stream ended before it was whole.
+        """
+        with self._slots:
+            for number in range(1, self._config.tries + 1):
+                begun = False
+                try:
+                    with self._errors(), self._client.stream("POST", self._url + path, json=body) as response:
+                        if response.status_code != 200:
+                            response.read()
+                            self._refused(response)
+                        for event in self._events(response):
+                            begun = True
+                            yield event
+                    return
+                except _Passing as passing:
+                    if begun or number == self._config.tries:
+                        cut = " in the middle of an answer" if begun else f", tried {number} times"
+                        raise ModelError(f"{self._url} {passing}{cut}: {passing.advice}") from passing
+                    self._sleep(passing.wait(number))
+
+    def _events(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
+        """Server-sent events up to ``[DONE]``, or to the one that says why it finished."""
+        finished = False
+        for line in response.iter_lines():
+            if not line.startswith("data:"):
+                continue
+            data = line[5:].strip()
+            if data == "[DONE]":
+                return
+            event = self._parsed(data)
+            if "error" in event:
+                raise ModelError(f"{self._url} failed while answering ({_reason(event)}): ask again.")
+            finished = finished or any(choice.get("finish_reason") for choice in event.get("choices") or [])
+            yield event
+        if not finished:
+            raise _Passing("cut the connection", "ask again; if it goes on, look at the server's log.")
+
+    def _tried(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        with self._slots:
+            for number in range(1, self._config.tries + 1):
+                try:
+                    with self._errors():
+                        return ask()
+                except _Passing as passing:
+                    if number == self._config.tries:
+                        raise ModelError(f"{self._url} {passing}, tried {number} times: {passing.advice}") from passing
+                    self._sleep(passing.wait(number))
+        raise AssertionError("tries are at least one")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turns the client's errors into those that may pass, and those that do not."""
+        import httpx
+
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            what = f"did not answer within {self._config.timeout:g} s"
+            raise _Passing(what, "see that it is not overloaded, or raise server.timeout in kgrag.toml.") from error
+        except httpx.ConnectError as error:
+            reason = self._hidden(str(error)) or "no connection"
+            raise _Passing(f"cannot be reached ({reason})", "start the server, or mend its address.") from error
+        except httpx.TransportError as error:
+            raise _Passing("cut the connection", "ask again; if it goes on, look at the server's log.") from error
+        except (httpx.InvalidURL, httpx.TooManyRedirects, UnicodeEncodeError) as error:
+            reason = self._hidden(str(error))
+            raise ModelError(f"{self._url} cannot be asked ({reason}): mend the address or the key.") from None
+
+    def _object(self, response: httpx.Response) -> dict[str, Any]:
+        if response.status_code != 200:
+            self._refused(response)
+        return self._parsed(response.text)
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            said = self._hidden(" ".join(text.split())[:80])
+            raise ModelError(
+                f"{self._url} answered with what is no JSON object ({said!r}): "
+                "check that its address ends as the API's does, such as /v1."
+            )
+        return found
+
+    def _refused(self, response: httpx.Response) -> None:
+        status = response.status_code
+        try:
+            said = _reason(json.loads(response.text))
+        except ValueError:
+            said = " ".join(response.text.split())[:120]
+        said = self._hidden(said) or response.reason_phrase
+        if status in PASSING:
+            advice = "wait, or lower server.at_once in kgrag.toml." if status == 429 else "look at the server's log."
+            raise _Passing(f"answered {status} ({said})", advice, _seconds(response.headers.get("retry-after", "")))
+        advice = {
+            401: "set KGRAG_API_KEY to a key that it takes.",
+            403: "set KGRAG_API_KEY to a key that may use this model.",
+            404: "check the address and the model's name, such as http://host:8000/v1#NAME.",
+            413: "lower evidence_tokens or k, or ask something shorter.",
+        }.get(status, "mend what it names, and ask again.")
+        raise ModelError(f"{self._url} refused with {status} ({said}): {advice}")
+
+    def _hidden(self, text: str) -> str:
+        """A server may say the key back: it is not passed on."""
+        return text.replace(self._key, "…") if self._key else text
+
+
+class _Passing(Exception):
+    """A failure that another try may not see."""
+
+    def __init__(self, what: str, advice: str, wait: float | None = None) -> None:
+        super().__init__(what)
+        self.advice, self._wait = advice, wait
+
+    def wait(self, number: int) -> float:
+        """Seconds until try ``number + 1``: what the server asked for, else twice as long each time, with some chance."""
+        if self._wait is not None:
+            return min(self._wait, LONGEST_WAIT)
+        return float(min(0.5 * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.75, 1.25))
+
+
+def _seconds(header: str) -> float | None:
+    try:
+        return max(0.0, float(header))
+    except ValueError:  # it may be a date: then the usual wait
+        return None
+
+
+def _reason(reply: Any) -> str:
+    """What a server says went wrong, in any of the ways that are common."""
+    found = reply.get("error", reply) if isinstance(reply, dict) else reply
+    if isinstance(found, dict):
+        found = found.get("message") or found.get("detail") or found
+    return " ".join(str(found).split())[:200]

@@ -1,0 +1,146 @@
+"""What transformers needs to load and to decode: precisions as its classes, grammars as masks, pieces of text."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from kgrag.errors import ModelError
+from kgrag.llm.adapter import Adapter
+from kgrag.llm.constrain import grammar
+from kgrag.llm.stream import Emit
+from kgrag.models.precision import Choice
+
+
+def load_options(choice: Choice) -> dict[str, Any]:
+    """The arguments of ``from_pretrained`` for a choice; bitsandbytes is loaded only where it is asked for."""
+    import torch
+
+    options: dict[str, Any] = {"local_files_only": True, "attn_implementation": choice.attention}
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    options["dtype"] = types.get(choice.precision, torch.bfloat16)
+    if choice.precision in ("int8", "int4"):
+        from transformers import BitsAndBytesConfig
+
+        make: Any = BitsAndBytesConfig
+        options["quantization_config"] = (
+            make(load_in_8bit=True)
+            if choice.precision == "int8"
+            else make(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=torch.bfloat16,
+            )
+        )
+    if choice.spread:
+        options["device_map"] = "auto"
+    elif choice.device != "cpu":
+        # straight to where it runs: half of the memory that a copy by way of the processor takes
+        options["device_map"] = {"": choice.device}
+    return options
+
+
+def load_model(folder: Path, name: str, choice: Choice, adapter: Adapter | None) -> tuple[Any, Any]:
+    """(tokenizer, model), ready to answer.
+
+    Raises:
+        ModelError: the folder's files cannot be read, or do not fit the device's memory.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), **load_options(choice))
+        if adapter is not None:
+            peft = importlib.import_module("peft")
+            model = peft.PeftModel.from_pretrained(model, str(adapter.folder)).merge_and_unload()
+        return tokenizer, model.eval()
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{name} does not fit the memory of the {choice.device} device in {choice.precision}: choose a smaller "
+            "model or precision, or close what else uses it; `kgrag plan` says what it takes."
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"The language model in {folder} cannot be loaded ({reason}): "
+            "give a folder with config.json, *.safetensors and the tokenizer's files."
+        ) from error
+
+
+class Grammar:
+    """Masks the logits so that what is decoded follows a JSON schema, or is one of a few choices."""
+
+    def __init__(self, tokenizer: Any, rules: str) -> None:
+        """``rules`` are llguidance's. Raises ModelError: they cannot be followed."""
+        guidance = importlib.import_module("llguidance")
+        self._torch = importlib.import_module("llguidance.torch")
+        tokens = importlib.import_module("llguidance.hf").from_tokenizer(tokenizer)
+        self._matcher = guidance.LLMatcher(tokens, rules)
+        if self._matcher.is_error():
+            said = self._matcher.get_error().splitlines()[0]
+            raise ModelError(f"The answer cannot be held to what was asked for ({said}): simplify the JSON schema.")
+        self._mask = self._torch.allocate_token_bitmask(1, tokens.vocab_size)
+        self._seen: int | None = None
+
+    @classmethod
+    def of(cls, tokenizer: Any, schema: str | None, choices: Sequence[str]) -> Grammar | None:
+        """The grammar of a schema or of choices, None where neither is asked for."""
+        if schema is None and not choices:
+            return None
+        matcher = importlib.import_module("llguidance").LLMatcher
+        if schema is not None:
+            return cls(tokenizer, matcher.grammar_from_json_schema(schema))
+        return cls(tokenizer, matcher.grammar_from_lark(grammar(choices, "start:")))
+
+    def __call__(self, ids: Any, scores: Any) -> Any:
+        """A logits processor of transformers: ids (1, tokens), scores (1, vocabulary)."""
+        if self._seen is not None:
+            self._matcher.consume_token(int(ids[0, -1]))
+        self._seen = ids.shape[1]
+        self._torch.fill_next_token_bitmask(self._matcher, self._mask, 0)
+        masked = scores.clone()
+        known = self._mask.shape[1] * 32  # a vocabulary may be padded beyond what the tokenizer has
+        masked[:, known:] = float("-inf")
+        self._torch.apply_token_bitmask_inplace(masked[:, :known], self._mask.to(scores.device))
+        return masked
+
+
+def decoding(
+    model: Any, tokenizer: Any, max_tokens: int, emit: Emit | None = None, rules: Grammar | None = None
+) -> dict[str, Any]:
+    """The arguments of ``model.generate``: greedy, pieces to ``emit`` as they come, until it says stop."""
+    import torch
+    from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList, TextStreamer
+
+    own = model.generation_config
+    ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
+    pads = tokenizer.pad_token_id
+    make: Any = GenerationConfig
+    config = make(
+        do_sample=False,
+        max_new_tokens=max_tokens,
+        eos_token_id=ends,
+        pad_token_id=pads if pads is not None else (ends[0] if isinstance(ends, list) else ends),
+    )
+    options: dict[str, Any] = {"generation_config": config}
+    if emit is not None:
+        stopped, say = Event(), emit
+
+        class Pieces(TextStreamer):  # type: ignore[misc, unused-ignore]
+            def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+                if say(text):
+                    stopped.set()
+
+        options["streamer"] = Pieces(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        options["stopping_criteria"] = StoppingCriteriaList(
+            [lambda ids, scores, **_: torch.full((ids.shape[0],), stopped.is_set())]
+        )
+    if rules is not None:
+        options["logits_processor"] = LogitsProcessorList([rules])
+    return options

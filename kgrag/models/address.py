@@ -1,0 +1,60 @@
+"""Where a language model is that somebody else runs: ``http://host:port/v1#name``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from kgrag.errors import ModelError
+
+EXAMPLE = "http://127.0.0.1:8000/v1#NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An OpenAI-compatible server and a model of it.
+
+    ``url`` ends where the paths of the API begin (``/v1``); ``model`` is "" where the server has only one.
+    """
+
+    url: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.url}#{self.model}" if self.model else self.url
+
+    @property
+    def here(self) -> bool:
+        """Whether the server is on this machine, so that nothing that it is sent leaves it."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+
+def is_address(name: str) -> bool:
+    """Whether a model's name is meant as a server's address."""
+    return name.casefold().startswith(("http://", "https://"))
+
+
+def address(name: str) -> Address:
+    """The address that a name is.
+
+    Raises:
+        ModelError: it is none, or a key or a password stands in it.
+    """
+    try:
+        parts = urlsplit(name)
+        _ = parts.port
+    except ValueError as error:
+        raise ModelError(f"Expected a server's address such as {EXAMPLE}, this one is wrong ({error}).") from error
+    if parts.username is not None or parts.password is not None or parts.query:
+        raise ModelError(
+            "A key does not belong in an address, where the shell's history and others on this machine see it: "
+            "set KGRAG_API_KEY, and leave it out."
+        )
+    if not parts.hostname:
+        raise ModelError(f"Expected a server's address such as {EXAMPLE}, found no host in {name!r}.")
+    return Address(f"{parts.scheme.casefold()}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment)

@@ -1,0 +1,181 @@
+"""What a model takes of memory, before it is loaded: each part by its formula, per precision, and whether it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
+
+from kgrag.errors import ModelError
+from kgrag.models.device import GB, Device
+from kgrag.models.precision import BYTES, Choice
+from kgrag.models.registry import Model
+from kgrag.models.shape import Shape
+
+Training = Literal["lora", "qlora", "full"]
+Optimizer = Literal["adamw", "adamw8bit", "sgd"]
+STATES = {"adamw": 8.0, "adamw8bit": 2.0, "sgd": 0.0}
+"""Bytes of an optimiser's states for each weight that is trained: two moments in fp32, in 8 bits, none."""
+RANK = 16
+GROUP = 128
+"""Weights of 4 bits that share a scale and a zero point, as OpenVINO and bitsandbytes pack them."""
+LIBRARIES = {"openvino": 0.20 * GB, "transformers": 0.55 * GB, "training": 0.86 * GB}
+"""What a process holds before any model: measured on Linux (docs/experiments.md)."""
+CHUNK = 256
+"""Tokens of a prompt that OpenVINO reads at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes, part by part. ``loading`` is held besides ``weights`` only until they are there."""
+
+    precision: str
+    weights: float
+    cache: float
+    activations: float
+    libraries: float
+    trained: float = 0.0
+    gradients: float = 0.0
+    optimizer: float = 0.0
+    loading: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The peak: while loading, or while it runs."""
+        running = self.cache + self.activations + self.trained + self.gradients + self.optimizer
+        return self.weights + self.libraries + max(running, self.loading)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a model is to do: ``context`` tokens at a time, ``batch`` texts at a time; ``train`` None: to answer."""
+
+    context: int = 4096
+    batch: int = 1
+    train: Training | None = None
+    optimizer: Optimizer = "adamw"
+    rank: int = RANK
+
+
+def weight_bytes(shape: Shape, precision: str) -> float:
+    """Bytes of the weights: in 4 bits the first and the last matrix keep 8, and each group has its scale."""
+    rest = shape.parameters - shape.linear - shape.embedding
+    if precision == "int8":
+        rows = (shape.linear + shape.embedding) / shape.hidden
+        return shape.linear + shape.embedding + 3 * rows + 2 * rest
+    if precision == "int4":
+        return shape.linear * (0.5 + 2.5 / GROUP) + shape.embedding * (1 + 3 / shape.hidden) + 2 * rest
+    return shape.parameters * BYTES[precision]
+
+
+def need(shape: Shape, precision: str, task: Task, home: str, device: str = "cpu") -> Need:
+    """What a task takes of the device's memory in one precision (on a GPU without what the process holds beside it)."""
+    if task.train is not None:
+        return _training(shape, precision, task, device)
+    weights = weight_bytes(shape, precision)
+    tokens = min(task.context, CHUNK) if home == "openvino" else task.context
+    # a layer's input, its queries, keys and values, and the inner part twice; the last token's logits
+    wide = 4 * shape.hidden + 2 * shape.heads * shape.head + 3 * shape.inner
+    number = 4.0 if home == "openvino" or precision == "fp32" else 2.0
+    activations = task.batch * (tokens * wide * number + shape.vocabulary * 4.0)
+    if home == "openvino":
+        # keys and values in 8 bits with scales; the file's pages stay mapped beside what is packed for the processor
+        cache = shape.kv_bytes(task.context, task.batch, 1.0 + 8 / shape.head)
+        return Need(precision, 2 * weights, cache, activations, LIBRARIES["openvino"])
+    cache = shape.kv_bytes(task.context, task.batch, number)
+    libraries = LIBRARIES["transformers"] if device == "cpu" else 0.0
+    return Need(precision, weights, cache, activations, libraries, loading=_loading(shape, precision, device))
+
+
+def _loading(shape: Shape, precision: str, device: str) -> float:
+    """The pages of a bf16 file, held until all of it has been converted, where weights are not used as they lie."""
+    return shape.parameters * 2.0 if device == "cpu" and precision in ("fp32", "fp16") else 0.0
+
+
+def _training(shape: Shape, precision: str, task: Task, device: str) -> Need:
+    low_rank = task.train in ("lora", "qlora")
+    trained = shape.lora(task.rank) if low_rank else shape.parameters
+    weights = weight_bytes(shape, precision)
+    # the matrices of LoRA are kept in fp32; a full training's weights are the model's, with a copy in fp32 beside halves
+    extra = 4.0 * trained if low_rank else (4.0 * trained if precision in ("bf16", "fp16") else 0.0)
+    gradients = trained * (4.0 if low_rank or precision == "fp32" else 2.0)
+    tokens = task.context * task.batch
+    number = 4.0 if precision == "fp32" else 2.0
+    libraries = LIBRARIES["training"] if device == "cpu" else 0.0
+    return Need(
+        precision,
+        weights,
+        0.0,
+        tokens * _kept(shape, task, number),
+        libraries,
+        extra,
+        gradients,
+        trained * STATES[task.optimizer],
+        _loading(shape, precision, device),
+    )
+
+
+def _kept(shape: Shape, task: Task, number: float) -> float:
+    """Bytes of activations that the way back needs, of one token: counted from what autograd saves of one layer.
+
+    Of each layer the two normalisations' inputs and outputs, queries, keys, values and what attention gives, the gate, its
+    activation, and their product; then the logits three times in fp32 (themselves, their logarithm, its gradient).
+    """
+    queries, keys = shape.heads * shape.head, shape.kv_heads * shape.head
+    layer = 4 * shape.hidden + 2 * queries + 2 * keys + 4 * shape.inner
+    if task.train != "full":
+        layer += 7 * task.rank
+    return shape.layers * layer * number + 3 * shape.vocabulary * 4.0
+
+
+def precisions(task: Task, home: str, device: str) -> list[str]:
+    """The precisions that a task can have there, best first."""
+    if task.train == "qlora":
+        return ["int4"]
+    if task.train is not None:
+        return ["fp32", "bf16"] if device == "cpu" else ["fp32", "bf16", "fp16"]
+    return ["fp32", "fp16", "int8", "int4"] if home == "openvino" else ["fp32", "bf16", "fp16", "int8", "int4"]
+
+
+def advice(shape: Shape, one: Need, task: Task, home: str, device: Device) -> list[str]:
+    """What would make a task fit that does not: the fewest changes, each way with what it would then take; [] if it fits."""
+    if one.total <= device.free:
+        return []
+    kinds = [task.train] if task.train != "full" else ["full", "lora"]
+    optimizers = [task.optimizer] if task.train is None else list(dict.fromkeys([task.optimizer, "adamw8bit"]))
+    contexts = [task.context, *(task.context // part for part in (2, 4, 8) if task.context // part >= 256)]
+    ways: list[tuple[int, float, str]] = []
+    for kind, optimizer, context, batch in product(kinds, optimizers, contexts, dict.fromkeys([task.batch, 1])):
+        other = replace(task, train=kind, optimizer=optimizer, context=context, batch=batch)
+        for precision in dict.fromkeys([one.precision, *precisions(other, home, device.kind)]):
+            changes = [
+                *([f"in {precision}"] if precision != one.precision else []),
+                *(["as LoRA"] if kind != task.train else []),
+                *([f"with {optimizer}"] if optimizer != task.optimizer else []),
+                *([f"with {context:,} tokens"] if context != task.context else []),
+                *(["one text at a time"] if batch != task.batch else []),
+            ]
+            total = need(shape, precision, other, home, device.kind).total
+            if changes and total <= device.free:
+                ways.append((len(changes), -total, f"{', '.join(changes)} ({total / GB:.1f} GB)"))
+    least = min((number for number, _, _ in ways), default=0)
+    fits = [how for number, _, how in sorted(ways) if number == least]
+    return fits[:4] or ["a smaller model, or a machine with more memory"]
+
+
+def check_memory(model: Model, choice: Choice, device: Device) -> None:
+    """Check, before a model is fetched or loaded, that it fits the memory that is free now.
+
+    Raises:
+        ModelError: it does not; with the numbers, and with what would.
+    """
+    if model.shape is None or choice.spread or choice.precision not in BYTES:
+        return
+    task = Task(context=min(model.context or 4096, 2048))
+    one = need(model.shape, choice.precision, task, choice.home, choice.device)
+    if one.total > device.free:
+        ways = advice(model.shape, one, task, choice.home, device)
+        raise ModelError(
+            f"{model.name} in {choice.precision} needs {one.total / GB:.1f} GB of memory and {device.free / GB:.1f} GB "
+            f"are free on {device.name}; what would fit: {', or '.join(ways[:3])}. `kgrag plan` says more."
+        )

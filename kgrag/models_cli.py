@@ -1,0 +1,240 @@
+"""The commands about models: which there are, fetching one, what one takes of memory, and what was chosen here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from kgrag import console
+from kgrag.config import Config
+from kgrag.errors import ModelError, UsageError
+from kgrag.options import Json, Precision, model_names, print_json
+
+if TYPE_CHECKING:
+    from kgrag.models.plan import Need
+    from kgrag.models.registry import Model
+
+GB = 10**9
+models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
+
+
+class Train(StrEnum):
+    """How a model would be trained."""
+
+    lora = "lora"
+    qlora = "qlora"
+    full = "full"
+
+
+class Optimizer(StrEnum):
+    """What would train it."""
+
+    adamw = "adamw"
+    adamw8bit = "adamw8bit"
+    sgd = "sgd"
+
+
+@models.callback()
+def models_list(context: typer.Context, json_: Json = False) -> None:
+    """List the models: what each is for, its licence, and whether it is here."""
+    if context.invoked_subcommand:
+        return
+    from kgrag.models.convert import ready
+    from kgrag.models.registry import all_models
+
+    known = [(model, ready(model) is not None) for model in all_models()]
+    if json_:
+        keys = ("name", "kind", "licence", "languages", "context", "parameters", "size_bytes", "sha256")
+        rows = [{**{k: asdict(m)[k] for k in keys}, "ready": here} for m, here in known]
+        for row in rows:
+            row["languages"] = sorted(row["languages"])
+        print_json(rows)
+    else:
+        console.models_table(known)
+
+
+@models.command("pull")
+def models_pull(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `kgrag models`, a folder, a GGUF file, a hub's id, or auto: what fits here.",
+            autocompletion=model_names,
+        ),
+    ],
+    precision: Precision = None,
+) -> None:
+    """Fetch a model, verify it and make it ready for this machine."""
+    from kgrag.llm.choose import choose_model, machine
+    from kgrag.models.convert import pull
+
+    _found(name if name != "auto" else model_names()[0])
+    if name == "auto":
+        name, why = choose_model(*machine())
+        console.notice(f"Chose {name}: {why}.")
+    if precision == "bf16":
+        raise UsageError(
+            "Expected a precision of OpenVINO (fp32, fp16, int8, int4), found bf16, which every model is kept in."
+        )
+    pull(name, console.model_progress, precision or "auto")
+    console.end_progress()
+    console.say(f"{name} is ready.")
+
+
+def _found(name: str) -> Model:
+    from kgrag.models.registry import find
+
+    try:
+        return find(name)
+    except ModelError as error:
+        raise UsageError(str(error)) from error
+
+
+def plan(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `kgrag models`, a folder, a GGUF file or a hub's id.", autocompletion=model_names
+        ),
+    ],
+    context: Annotated[
+        int, typer.Option(help="Tokens of a prompt and its answer, or of a training text.", min=1)
+    ] = 4096,
+    batch: Annotated[int, typer.Option(help="Texts at a time.", min=1)] = 1,
+    train: Annotated[Train | None, typer.Option(help="To train it, and how; else: to answer.")] = None,
+    optimizer: Annotated[Optimizer, typer.Option(help="What trains it.")] = Optimizer.adamw,
+    rank: Annotated[int, typer.Option(help="Rank of LoRA's matrices.", min=1)] = 16,
+    json_: Json = False,
+) -> None:
+    """What a model takes of memory, part by part, in each precision; whether it fits here, and what would make it fit."""
+    from kgrag.llm.choose import choose_model, machine
+    from kgrag.models.device import this_device
+    from kgrag.models.fetch import shape_of
+    from kgrag.models.plan import Task, advice, need, precisions
+    from kgrag.models.precision import decide
+
+    found = _found(choose_model(*machine())[0] if model == "auto" else model)
+    if found.kind != "llm":
+        raise UsageError(f"Expected a language model, found {found.name}, which makes vectors: see `kgrag models`.")
+    shape = shape_of(found)
+    if shape.context and context > shape.context:
+        raise UsageError(
+            f"Expected a context of at most {shape.context:,} tokens, which {found.name} reads, found {context:,}."
+        )
+    device = this_device()
+    task = Task(context, batch, train.value if train else None, optimizer.value, rank)
+    home = "transformers" if train or device.kind != "cpu" else "openvino"
+    rows = [need(shape, precision, task, home, device.kind) for precision in precisions(task, home, device.kind)]
+    ways = {one.precision: advice(shape, one, task, home, device) for one in rows}
+    fitting = [one.precision for one in rows if not ways[one.precision]] or [rows[-1].precision]
+    chosen = decide(found, device).precision if train is None else fitting[0]
+    if json_:
+        print_json(
+            {
+                "model": found.name,
+                "parameters": shape.parameters,
+                "task": asdict(task),
+                "home": home,
+                "device": asdict(device),
+                "chosen": chosen,
+                "needs": [{**asdict(n), "total": n.total, "fits": not ways[n.precision]} for n in rows],
+                "would fit": ways.get(chosen, []),
+            }
+        )
+        return
+    what = f"training ({train.value}, {optimizer.value})" if train else "answering"
+    console.say(
+        f"[bold]{escape(found.name)}[/bold], {shape.parameters / 1e9:.2f} billion weights, {what}, {context:,} tokens, "
+        f"{batch} at a time; by {home} on {escape(device.name)} ({device.free / GB:.1f} of {device.memory / GB:.1f} GB free). GB:"
+    )
+    console.table(_table(rows, ways, chosen, task.train is not None), right=tuple(range(1, 10)), heading=True)
+    if task.train == "qlora" and not device.bitsandbytes:
+        console.notice(
+            "QLoRA keeps the weights in 4 bits by bitsandbytes, which needs a CUDA device: there is none here."
+        )
+    for way in ways.get(chosen, []):
+        console.say(f"  [yellow]![/yellow] {chosen} does not fit; what would: {escape(way)}")
+
+
+def _table(rows: list[Need], ways: dict[str, list[str]], chosen: str, training: bool) -> list[tuple[str, ...]]:
+    parts = [("weights", "weights"), ("cache", "KV cache"), ("activations", "activations"), ("libraries", "libraries")]
+    if training:
+        parts[1:2] = [("trained", "LoRA or copies"), ("gradients", "gradients"), ("optimizer", "optimiser")]
+    parts += [("loading", "while loading"), ("total", "peak")]
+    table = [("precision", *(label for _, label in parts), "")]
+    for one in rows:
+        figures = [f"{getattr(one, name) / GB:.2f}" for name, _ in parts]
+        fits = "[red]does not fit[/red]" if ways[one.precision] else "[green]fits[/green]"
+        mark = f"{one.precision} *" if one.precision == chosen else one.precision
+        table.append((mark, *figures, fits))
+    return table
+
+
+def model_status(name: str, config: Config) -> dict[str, Any]:
+    """What would answer here: the model, where it runs, in which precision, by which attention, and why.
+
+    Raises:
+        ModelError: there is none of that name, or it cannot run as the configuration says.
+    """
+    from kgrag.models.address import address, is_address
+
+    if is_address(name):
+        where = address(name)
+        leaves = [] if where.here else ["questions and passages leave this machine"]
+        return {
+            "model": str(where),
+            "home": "server",
+            "why": ["a server's address was named", *leaves],
+            "at once": config.server.at_once,
+            "tries": config.server.tries,
+        }
+    from dataclasses import replace
+
+    from kgrag.llm.choose import chosen
+    from kgrag.models.convert import ready
+    from kgrag.models.device import this_device
+    from kgrag.models.plan import Task, need
+    from kgrag.models.precision import BYTES
+
+    device = this_device()
+    model, choice, why = chosen(name, config, device)
+    placed = (
+        replace(model, precision=choice.precision) if choice.home == "openvino" and choice.precision in BYTES else model
+    )
+    value: dict[str, Any] = {
+        "model": model.name,
+        "ready": ready(placed, any_precision=choice.home == "transformers") is not None,
+        "home": choice.home,
+        "device": f"{choice.device} ({device.name})",
+        "precision": choice.precision,
+        "attention": choice.attention,
+        "adapter": config.adapter,
+        "why": [*([why] if why else []), *choice.why],
+    }
+    if model.shape is not None and choice.precision in BYTES:
+        one = need(model.shape, choice.precision, Task(2048), choice.home, choice.device)
+        value |= {"needs bytes": round(one.total), "free bytes": device.free}
+    return value
+
+
+def status_lines(value: dict[str, Any]) -> list[tuple[str, str]]:
+    """`model_status` as rows of a table."""
+    rows: list[tuple[str, str]] = [
+        (name, escape(str(value[name])))
+        for name in ("model", "home", "device", "precision", "attention")
+        if name in value
+    ]
+    if value.get("adapter"):
+        rows.append(("adapter", escape(Path(value["adapter"]).name)))
+    if "ready" in value:
+        rows.append(("here", "yes" if value["ready"] else f"no: `kgrag models pull {escape(value['model'])}`"))
+    if "needs bytes" in value:
+        rows.append(
+            ("memory", f"{value['needs bytes'] / GB:.1f} GB with 2,048 tokens, {value['free bytes'] / GB:.1f} GB free")
+        )
+    return rows + [("why" if not number else "", escape(why)) for number, why in enumerate(value["why"])]

@@ -1,0 +1,139 @@
+"""Decisions: which precision, attention and home a model gets on which device, as asked and as it is best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from shell import Shell
+from test_llm import build
+
+from kgrag.errors import ModelError
+from kgrag.llm.choose import LARGE, SMALL
+from kgrag.llm.torch_parts import load_options
+from kgrag.models.device import GB, Device
+from kgrag.models.precision import Choice, decide
+from kgrag.models.registry import find
+
+H100 = Device("cuda", "H100", 80 * GB, 79 * GB, bf16=True, flash=True, bitsandbytes=True)
+T4 = Device("cuda", "T4", 16 * GB, 15 * GB)
+SMALL_GPU = Device("cuda", "small", 3 * GB, 2.5 * GB, bitsandbytes=True, bf16=True)  # type: ignore[arg-type]
+TWO = replace(T4, free=3 * GB, count=2)
+APPLE = Device("mps", "Apple GPU", 16 * GB, 12 * GB)
+AVX2, AMX = Device("cpu", "2 cores", 16 * GB, 12 * GB), Device("cpu", "8 cores", 64 * GB, 60 * GB, bf16=True)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "attention", "expected", "why"),
+    [
+        (
+            H100,
+            "auto",
+            "auto",
+            ("transformers", "cuda", "bf16", "flash_attention_2", False),
+            "3.1 GB in bf16 fit the 79",
+        ),
+        (H100, "fp32", "auto", ("transformers", "cuda", "fp32", "sdpa", False), "fp32 was asked for"),
+        (H100, "int4", "eager", ("transformers", "cuda", "int4", "eager", False), "eager was asked for"),
+        (T4, "auto", "auto", ("transformers", "cuda", "fp16", "sdpa", False), "fit the 15 GB"),
+        (SMALL_GPU, "auto", "auto", ("transformers", "cuda", "int8", "sdpa", False), "would take 3.1 GB of 2"),
+        (TWO, "auto", "auto", ("transformers", "cuda", "fp16", "sdpa", True), "one cannot hold it"),
+        (APPLE, "auto", "auto", ("transformers", "mps", "fp16", "sdpa", False), "half the memory"),
+        (AVX2, "auto", "auto", ("openvino", "cpu", "int4", "paged", False), "no GPU"),
+        (AVX2, "int8", "auto", ("openvino", "cpu", "int8", "paged", False), "int8 was asked for"),
+        (AVX2, "bf16", "auto", ("transformers", "cpu", "bf16", "sdpa", False), "no bf16 weights"),
+    ],
+)
+def test_what_is_chosen(device: Device, precision: str, attention: str, expected: tuple[object, ...], why: str) -> None:
+    found = decide(find(LARGE), device, precision, attention)
+    assert (found.home, found.device, found.precision, found.attention, found.spread) == expected
+    assert why in "; ".join(found.why) and all(found.why)
+
+
+def test_torch_on_a_processor() -> None:
+    assert decide(find(SMALL), AVX2, home="transformers").precision == "fp32"
+    assert decide(find(SMALL), AMX, home="transformers").precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "attention", "said"),
+    [
+        (T4, "int5", "auto", "Expected precision auto, fp32, bf16, fp16, int8, int4, found 'int5'"),
+        (T4, "auto", "fast", "Expected attention auto, eager"),
+        (T4, "int4", "auto", "needs the library bitsandbytes"),
+        (T4, "auto", "flash_attention_2", "needs the library flash_attn.*here is T4"),
+        (H100, "fp32", "flash_attention_2", "another precision"),
+        (APPLE, "int8", "auto", "needs a CUDA device, found mps"),
+        (AVX2, "auto", "sdpa", "OpenVINO, which has an own"),
+    ],
+)
+def test_what_cannot_be_had_is_said(device: Device, precision: str, attention: str, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        decide(find(LARGE), device, precision, attention)
+
+
+def test_an_openvino_folder_is_used_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"]}')
+    (tmp_path / "openvino_model.xml").write_text("<net/>")
+    found = decide(find(str(tmp_path)), H100)
+    assert (found.home, found.device, found.precision) == ("openvino", "cpu", "as it is")
+
+
+def test_how_transformers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    half = load_options(Choice("transformers", "cuda", "bf16", "sdpa", ()))
+    assert half["dtype"] is torch.bfloat16 and half["device_map"] == {"": "cuda"} and half["local_files_only"]
+    assert "quantization_config" not in half
+    spread = load_options(Choice("transformers", "cuda", "fp16", "flash_attention_2", (), spread=True))
+    assert spread["device_map"] == "auto" and spread["attn_implementation"] == "flash_attention_2"
+    assert "device_map" not in load_options(Choice("transformers", "cpu", "fp32", "sdpa", ()))
+    monkeypatch.setattr("transformers.utils.quantization_config.BitsAndBytesConfig.post_init", lambda self: None)
+    four = load_options(Choice("transformers", "cuda", "int4", "sdpa", ()))["quantization_config"]
+    eight = load_options(Choice("transformers", "cuda", "int8", "sdpa", ()))["quantization_config"]
+    assert four.load_in_4bit and four.bnb_4bit_quant_type == "nf4" and eight.load_in_8bit and not eight.load_in_4bit
+
+
+def test_status_says_what_was_chosen_and_why(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kgrag.models.device.choose_device", lambda: "cpu")
+    code, out, err = shell("status", "--models", "--store", store, "--model", SMALL)
+    assert code == 0 and err == ""
+    assert all(
+        word in out for word in (SMALL, "openvino", "int8", "paged", "GB with 2,048 tokens", "fastest on a processor")
+    )
+    (store / "kgrag.toml").write_text(f'model = "{LARGE}"\nprecision = "fp16"\n')
+    code, out, _ = shell("status", "--models", "--store", store, "--json")
+    assert code == 0 and '"precision": "fp16"' in out and '"fp16 was asked for"' in out
+    code, out, _ = shell("status", "--models", "--store", store, "--precision", "bf16", "--attention", "eager")
+    assert code == 0 and "bf16 was asked for" in out and "eager was asked for" in out and "transformers" in out
+    code, out, _ = shell("status", "--models", "--store", store, "--model", "http://10.1.2.3/v1#m")
+    assert code == 0 and "leave this machine" in out
+    assert "Expected one of auto, fp32" in shell.fails(2, "ask", "Who?", "--store", store, "--precision", "int3")
+    assert "OpenVINO, which has an own" in shell.fails(
+        1, "status", "--models", "--store", store, "--attention", "eager"
+    )
+    (store / "kgrag.toml").write_text('precision = "int3"\n')
+    assert "has precision = 'int3'" in shell.fails(2, "status", "--models", "--store", store)
+    (store / "kgrag.toml").write_text("[server]\nwait = 3\n")
+    assert "unknown key 'server.wait'; known keys: at_once, timeout, tries" in shell.fails(
+        2, "status", "--store", store
+    )
+
+
+def test_another_precision_is_made_beside_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Shell
+) -> None:
+    from kgrag.models.convert import openvino_folder, pull, ready
+
+    monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
+    (tmp_path / "tiny").mkdir()
+    build(tmp_path / "tiny")
+    model = find(str(tmp_path / "tiny"))
+    folder = pull(model.name)
+    assert ready(model) == folder and ready(replace(model, precision="fp32")) is None
+    code, out, _ = shell("models", "pull", model.name, "--precision", "fp32")
+    assert code == 0 and "is ready" in out
+    assert ready(model) == ready(replace(model, precision="fp32")) == folder
+    assert (openvino_folder(replace(model, precision="fp32"), folder) / "openvino_model.xml").is_file()
+    assert "which every model is kept in" in shell.fails(2, "models", "pull", model.name, "--precision", "bf16")
