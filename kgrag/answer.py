@@ -132,7 +132,8 @@ def _facts(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]
                 forward = triple.subject == path.nodes[path.names.index(left)]
                 ends = (left, right) if forward else (right, left)
                 mark = f" [{number[triple.passage_id]}]" if triple.passage_id in number else ""
-                lines.append(f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}{mark}")
+                fact = f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}"
+                lines.append(prompts.quoted(fact) + mark)
     return list(dict.fromkeys(lines))
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from kgrag import console
 from kgrag.bench_graph_cli import bench_extraction, bench_paths, bench_relations
+from kgrag.bench_llm_cli import bench_llm
 from kgrag.bench_parts_cli import bench_ingest, bench_linking
 from kgrag.bench_server_cli import bench_server
 from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
@@ -25,6 +26,7 @@ bench.command("compare")(bench_compare)
 bench.command("linking")(bench_linking)
 bench.command("ingest")(bench_ingest)
 bench.command("extraction")(bench_extraction)
+bench.command("llm")(bench_llm)
 bench.command("paths")(bench_paths)
 bench.command("relations")(bench_relations)
 

@@ -40,6 +40,7 @@ FLOORS = [
         "kgrag.scale_cli",
         "kgrag.graph_cli",
         "kgrag.bench_server_cli",
+        "kgrag.bench_llm_cli",
     },
     {"kgrag.merge_cli", "kgrag.copy_cli", "kgrag.models_cli"},
     {"kgrag.bench_cli"},

@@ -84,7 +84,7 @@ def load_llm(name: str = "auto", progress: Progress = silent, config: Config | N
     if choice.home == "transformers":
         from kgrag.llm.transformers import TransformersLLM
 
-        folder = model.local or _weights(model, progress)
+        folder = weights_of(model, progress)
         _fits(adapter, label, folder)
         return TransformersLLM(folder, label, model.context, choice, adapter)
     from kgrag.llm.openvino import OpenVINOLLM
@@ -105,8 +105,14 @@ def _server(name: str, progress: Progress, config: Config) -> LLM:
     return ServerLLM(where, api_key(), config.server)
 
 
-def _weights(model: Model, progress: Progress) -> Path:
-    """The transformers folder of a model, fetched if it is not here."""
+def weights_of(model: Model, progress: Progress = silent) -> Path:
+    """The transformers folder of a model, fetched if it is not here.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
+    if model.local is not None:
+        return model.local
     folder = ready(model, any_precision=True) or pull(model.name, progress)
     return transformers_folder(model, folder)
 

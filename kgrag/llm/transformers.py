@@ -31,11 +31,13 @@ class TransformersLLM:
         context: int = 0,
         choice: Choice | None = None,
         adapter: Adapter | None = None,
+        *,
+        keeps: bool = True,
     ) -> None:
         """Load config.json and safetensors of ``folder``.
 
         ``context`` is in tokens (0: what the configuration says); ``choice`` is how and where (None: what suits this
-        machine); ``adapter`` is added to the weights.
+        machine); ``adapter`` is added to the weights; ``keeps`` says whether a prompt's cache is kept for the next one.
 
         Raises:
             ModelError: the folder's files cannot be read, or do not fit the device's memory, or there is no template.
@@ -48,6 +50,7 @@ class TransformersLLM:
             raise no_template(name, folder)
         self.context = context or int(getattr(self._model.config, "max_position_embeddings", 0) or 0)
         self._lock = Lock()
+        self._keeps = keeps
         self._kept: tuple[list[int], Any] = ([], None)
 
     def generate(
@@ -92,7 +95,8 @@ class TransformersLLM:
                 return_dict_in_generate=True,
                 **options,
             )
-        self._kept = (done.sequences[0].tolist()[: done.past_key_values.get_seq_length()], done.past_key_values)
+        if self._keeps:
+            self._kept = (done.sequences[0].tolist()[: done.past_key_values.get_seq_length()], done.past_key_values)
 
     def batch(
         self,

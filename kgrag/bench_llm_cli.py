@@ -1,0 +1,176 @@
+"""`kgrag bench llm`: a language model by itself, and beside other ways to run the same weights."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import math
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from kgrag import console
+from kgrag.errors import ReadError, UsageError
+from kgrag.options import Attention, Json, Precision, model_names, need, print_json
+
+if TYPE_CHECKING:
+    from kgrag.config import Config
+    from kgrag.protocols import LLM
+
+
+class Beside(StrEnum):
+    """Another way to run the same model."""
+
+    transformers = "transformers"
+    llama_cpp = "llama.cpp"
+
+
+def bench_llm(
+    model: Annotated[
+        str,
+        typer.Argument(help="A name of `kgrag models`, a folder, a GGUF file or a server.", autocompletion=model_names),
+    ],
+    text: Annotated[Path, typer.Option(help="A text in UTF-8, such as a chapter of a book.")],
+    window: Annotated[int, typer.Option(help="Tokens that are read at a time for the perplexity.", min=16)] = 1024,
+    limit: Annotated[int | None, typer.Option(help="Only the first N characters.", min=1)] = None,
+    beside: Annotated[list[Beside] | None, typer.Option(help="Time it run otherwise, too; repeatable.")] = None,
+    gguf: Annotated[Path | None, typer.Option(help="The GGUF file of the same model, for llama.cpp.")] = None,
+    questions: Annotated[int, typer.Option(help="Questions that are timed, each over eight passages.", min=1)] = 3,
+    precision: Precision = None,
+    attention: Attention = None,
+    json_: Json = False,
+) -> None:
+    """Perplexity on a text, tokens per word, speed (reading, writing, first word) and memory of a language model."""
+    from kgrag.config import Config
+    from kgrag.evaluate.llm_speed import speed, split_passages
+    from kgrag.text import sentences
+
+    read = _text(text)[:limit]
+    groups = [group for group in split_passages(read, sentences(read)) if len(group) == 8][:questions]
+    if not groups:
+        raise UsageError(
+            f"Expected a text of at least 24 sentences, found {len(sentences(read))} in {text}: name a longer one."
+        )
+    asked = [(f"What does passage {number} say first?", group) for number, group in enumerate(groups, 1)]
+    given = {"precision": precision, "attention": attention}
+    config = Config.model_validate({name: value for name, value in given.items() if value is not None})
+    report = _measured(model, read, window, config)
+    llm = report.pop("llm")
+    report["speed"] = {_label(llm): speed(llm, asked)}
+    report["peak memory, bytes"] = _peak()
+    del llm
+    for way in beside or []:
+        gc.collect()
+        with ExitStack() as stack:
+            other = (
+                _transformers(model, config) if way is Beside.transformers else _llama_cpp(gguf or Path(model), stack)
+            )
+            report["speed"][str(way)] = speed(other, asked)
+            del other
+    if json_:
+        print_json(report)
+        return
+    rows = [(name, _figure(value)) for name, value in report.items() if name != "speed"]
+    console.table(
+        [("measure", "value"), *((escape(n), f"[bold]{v}[/bold]") for n, v in rows)], right=(1,), heading=True
+    )
+    console.say("")
+    ways = list(report["speed"])
+    lines = [("speed", *map(escape, ways))]
+    lines += [(name, *(_figure(report["speed"][way][name]) for way in ways)) for name in report["speed"][ways[0]]]
+    console.table(lines, right=tuple(range(1, len(ways) + 1)), heading=True)
+
+
+def _measured(name: str, text: str, window: int, config: Config) -> dict[str, Any]:
+    """The model (``llm``) and what it makes of the text; a server says nothing of how it foresees one."""
+    from kgrag.evaluate.perplexity import fertility, foresight
+    from kgrag.llm.choose import load_llm
+
+    llm: Any = load_llm(name, console.model_progress, config)
+    console.end_progress()
+    report: dict[str, Any] = {"llm": llm, "model": llm.name, "home": _label(llm)}
+    if hasattr(llm, "token_logprobs"):
+        with console.counter("pieces", max(llm.count(text) // window, 1)) as tick:
+            found = foresight(llm, text, window, tick)
+        report |= {
+            "tokens": found.tokens,
+            "characters": found.characters,
+            "cross-entropy, nats per token": found.per_token,
+            "perplexity per token": found.perplexity,
+            "bits per character": found.bits_per_character,
+            "bits per byte": found.bits_per_byte,
+            **fertility(llm, text),
+        }
+    return report
+
+
+def _label(llm: LLM) -> str:
+    choice = getattr(llm, "choice", None)
+    return (
+        f"{choice.home}, {choice.precision}" if choice is not None else type(llm).__name__.removesuffix("LLM").lower()
+    )
+
+
+def _transformers(name: str, config: Config) -> LLM:
+    """Plain ``model.generate`` on the same weights: nothing is kept from one prompt to the next."""
+    from kgrag.llm.choose import weights_of
+    from kgrag.llm.transformers import TransformersLLM
+    from kgrag.models.device import this_device
+    from kgrag.models.precision import decide
+    from kgrag.models.registry import find
+
+    model = find(name)
+    choice = decide(
+        model, this_device(), config.precision if config.precision == "bf16" else "auto", home="transformers"
+    )
+    return TransformersLLM(weights_of(model), "transformers", model.context, choice, keeps=False)
+
+
+def _llama_cpp(file: Path, stack: ExitStack) -> LLM:
+    """llama.cpp by its bindings, which serve a model on a port of this machine.
+
+    Raises:
+        UsageError: no GGUF file is named.
+        KgragError: the bindings are not installed.
+    """
+    from kgrag.config import ServerConfig
+    from kgrag.llm.server import ServerLLM
+    from kgrag.models.address import Address
+
+    if not file.is_file():
+        raise UsageError("Expected --gguf with the model's GGUF file, which llama.cpp runs, found none: name one.")
+    need("xllamacpp", "llama-cpp")
+    bindings = importlib.import_module("xllamacpp")
+    params = bindings.CommonParams()
+    params.model.path = str(file)
+    params.n_ctx, params.n_parallel, params.warmup = 4096, 1, False
+    params.hostname, params.port = "127.0.0.1", 0
+    server = bindings.Server(params)
+    stack.callback(lambda: server and None)  # it serves as long as it is held
+    return ServerLLM(Address(f"{server.listening_address}/v1", "llama.cpp"), "", ServerConfig(tries=1))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ReadError(f"{path} cannot be read ({reason}): name a text in UTF-8.") from error
+
+
+def _peak() -> int:
+    """The most memory that this process held, in bytes; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0
+    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
