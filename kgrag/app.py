@@ -112,7 +112,28 @@ class App:
         """The language model."""
         from kgrag.llm.choose import load_llm
 
-        return load_llm(self.model, self.progress, self.config)
+        config = self.config
+        if config.adapter and (self.store / config.adapter).is_dir():  # named beside the configuration that names it
+            config = config.model_copy(update={"adapter": str(self.store / config.adapter)})
+        return load_llm(self.model, self.progress, config)
+
+    def use(self, *, model: str | None = None, adapter: str | None = None) -> None:
+        """Change the language model, or the adapter that is added to it, and load it; a failure changes nothing.
+
+        Raises:
+            ModelError: there is no such model or adapter, or it cannot be loaded, or does not fit the other.
+        """
+        before = self.model, self.config, self.__dict__.pop("llm", None)
+        changed = {"model": model, "adapter": adapter if model is None or adapter is not None else ""}
+        try:
+            self.config = self.config.model_copy(update={k: v for k, v in changed.items() if v is not None})
+            self.model = self.config.model
+            _ = self.llm
+        except BaseException:
+            self.model, self.config = before[:2]
+            if before[2] is not None:
+                self.llm = before[2]
+            raise
 
     @cached_property
     def reranker(self) -> Reranker:

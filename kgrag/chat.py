@@ -6,26 +6,34 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
 from rich.markup import escape
 
-from kgrag import console, prompts
+from kgrag import console
 from kgrag.answer import shown_paths
 from kgrag.app import App
 from kgrag.errors import KgragError, UsageError
 from kgrag.evaluate.metrics import bare
-from kgrag.followups import ASKS, CAPITALS, FollowUps, Turn
+from kgrag.files import replaced
+from kgrag.followups import Turn
+from kgrag.meter import Meter
 from kgrag.place import place
 from kgrag.render import answer_lines, hit_lines, path_line
-from kgrag.text import content_words, is_cjk, key, tokens
+from kgrag.rewriting import Rewriter
+from kgrag.sessions import Session
+from kgrag.text import key, shorten
 from kgrag.types import Answer
 
 HELP = """[bold]/sources[/bold]      the passages behind the last answer
 [bold]/path[/bold]         the paths through the graph that led to it
 [bold]/closed-book[/bold]  answer from the model's memory from now on, or from the documents again
+[bold]/rewrite LINE[/bold] what a follow-up would be asked as; without a line, what the last one was
+[bold]/export FILE[/bold]  write the conversation as Markdown, with its citations
+[bold]/model NAME[/bold]   answer by another language model
+[bold]/adapter NAME[/bold] add a LoRA adapter to it, a folder; none: take it off
 [bold]/store DIR[/bold]    change to another store, a folder's or a server's
+[bold]/status[/bold]       the model, the store, tokens a second
 [bold]/help[/bold]         this list
 [bold]/quit[/bold]         leave (so does Ctrl-D); Ctrl-C stops an answer"""
 
@@ -33,16 +41,25 @@ HELP = """[bold]/sources[/bold]      the passages behind the last answer
 class Chat:
     """A conversation over one store; reads standard input line by line where nobody is typing."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, session: Session | None = None) -> None:
         self.app = app
         self.history: list[Turn] = []
         self.last: Answer | None = None
         self.closed_book = False
+        self.session = session or Session.new(app.store)
+        self.history += [turn.turn for turn in self.session.turns]
+        self.meter = Meter()
+        self._rewriter = Rewriter(app)
         self._commands: dict[str, Callable[[str], None]] = {
             "/sources": self._sources,
             "/path": self._path,
             "/closed-book": self._closed_book,
+            "/rewrite": self._rewrite,
+            "/export": self._export,
+            "/model": self._model,
+            "/adapter": self._adapter,
             "/store": self._store,
+            "/status": lambda _: console.say(escape(self.status_line())),
             "/help": lambda _: console.say(HELP),
         }
 
@@ -53,6 +70,11 @@ class Chat:
         console.say(
             f"[bold]{escape(str(self.app.place))}[/bold]: {console.counted(counts)}. [dim]/help lists commands.[/dim]"
         )
+        if self.session.turns:
+            last = escape(shorten(self.session.turns[-1].question, 60))
+            console.say(
+                f"[dim]{escape(self.session.name)}: {len(self.session.turns)} questions, the last: {last}[/dim]"
+            )
         while True:
             try:
                 line = read()
@@ -81,7 +103,7 @@ class Chat:
                 raise UsageError(f"Expected one of {', '.join([*self._commands, '/quit'])}, found {name}.")
             command(rest.strip())
             return
-        stream = console.stream if console.interactive() else None
+        stream = self.meter.listen(console.stream if console.interactive() else None)
         console.thinking()
         try:
             question = self.full_question(line)
@@ -94,56 +116,36 @@ class Chat:
         finally:
             console.end_progress()
             console.end_stream()
+        if "llm" in self.app.__dict__:
+            self.meter.stop(self.app.llm.count)
         console.lines(answer_lines(answer))
         self.last = answer
         path = next((path for path in answer.paths if path.triples), None)
         bridge = (
             path.names[-2] if path and len(path.names) > 2 and key(path.names[-1]) == key(bare(answer.text)) else ""
         )
-        self.history.append(Turn(question, "" if answer.abstained else bare(answer.text), bridge))
+        turn = Turn(question, "" if answer.abstained else bare(answer.text), bridge)
+        self.history.append(turn)
+        self._keep(line, turn, answer)
+
+    def _keep(self, asked: str, turn: Turn, answer: Answer) -> None:
+        """Save the conversation; where the store's folder cannot be written, say so once and go on."""
+        try:
+            self.session.add(asked, turn, answer)
+        except OSError as error:
+            if len(self.session.turns) == 1:
+                console.notice(f"This conversation is not saved ({error.strerror}).")
+
+    def status_line(self) -> str:
+        """The model, the adapter, the store, and how fast the last answer came."""
+        loaded = self.app.__dict__.get("llm")
+        name = loaded.name if loaded is not None else f"{self.app.model} (not loaded yet)"
+        adapter = f" + {Path(self.app.config.adapter).name}" if self.app.config.adapter else ""
+        return " · ".join([f"{name}{adapter}", str(self.app.store), *self.meter.said()])
 
     def full_question(self, line: str) -> str:
-        """A follow-up that refers back, as a question that stands alone; any other line as it is.
-
-        The name that a pronoun stands for is put in its place. Where no rule says which, the language model rewrites
-        the question, and what it makes is used only if it keeps the question's words and brings no name of its own.
-        """
-        resolved = self._follow_ups.resolve(line, self.history)
-        if resolved is not None:
-            return resolved
-        said = self.app.llm.generate(prompts.rewrite([turn[:2] for turn in self.history], line), max_tokens=64)
-        rewritten = (said.strip().splitlines() or [""])[0].removeprefix("Q:").strip()
-        known = {t.text for text in (line, *(t for turn in self.history[-3:] for t in turn)) for t in tokens(text)}
-        made = {t.text for t in tokens(rewritten)}
-        brought = [
-            t for t in tokens(rewritten) if t.text not in known and (rewritten[t.start].isupper() or is_cjk(t.text))
-        ]
-        asked = set(content_words(line))
-        kept = asked and asked <= made and rewritten != self.history[-1].question
-        if rewritten and len(rewritten) < 400 and kept and not [t for t in brought if is_cjk(t.text) or t.start > 0]:
-            return rewritten
-        names = [name for turn in reversed(self.history) for name in self._names(turn.question)]
-        if not names:
-            return line
-        return f"{line.rstrip('？')}（{names[0]}）？" if is_cjk(line) else f"{line.rstrip('?')} ({names[0]})?"
-
-    @cached_property
-    def _kinds(self) -> dict[str, str]:
-        return {entity.id: entity.type for entity in self.app.graph.entities()}
-
-    @property
-    def _follow_ups(self) -> FollowUps:
-        return FollowUps(self._spans, lambda name: self._kinds.get(key(name), ""))
-
-    def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the names of the store stand in a text; if there are none, what is written with capitals."""
-        graph = self.app.retriever.indices.graph
-        found = graph.gazetteer.find(text, any_case=text.islower())
-        spans = [(f.start, f.end) for f in found if graph.idf[f.name] > 0]
-        return spans or [m.span() for m in CAPITALS.finditer(text) if not ASKS.fullmatch(m.group())]
-
-    def _names(self, text: str) -> list[str]:
-        return [text[start:end] for start, end in self._spans(text)]
+        """A follow-up that refers back, as a question that stands alone; any other line as it is."""
+        return self._rewriter.full_question(line, self.history)
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,45 @@ class Chat:
         self.closed_book = not self.closed_book
         console.say("From memory, without the documents." if self.closed_book else "From the documents again.")
 
+    def _rewrite(self, line: str) -> None:
+        if line:
+            console.say(escape(self.full_question(line)))
+            return
+        if not self.session.turns:
+            raise UsageError("Expected a question before, or one after /rewrite: nothing has been asked yet.")
+        last = self.session.turns[-1]
+        same = " [dim](as it was)[/dim]" if last.asked == last.question else ""
+        console.say(f"{escape(last.question)}{same}")
+
+    def _export(self, name: str) -> None:
+        if not self.session.turns:
+            raise UsageError("Expected a conversation to export, and nothing has been asked yet: ask something first.")
+        path = Path(name or f"{self.session.name}.md").expanduser()
+        try:
+            with replaced(path) as temporary:
+                temporary.write_text(self.session.markdown(), "utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+        console.say(f"Wrote {len(self.session.turns)} questions and answers to [bold]{escape(str(path))}[/bold].")
+
+    def _model(self, name: str) -> None:
+        if name:
+            self._use(lambda: self.app.use(model=name))
+        console.say(escape(self.status_line()))
+
+    def _adapter(self, name: str) -> None:
+        if name:
+            self._use(lambda: self.app.use(adapter="" if name == "none" else name))
+        console.say(escape(self.status_line()))
+
+    def _use(self, change: Callable[[], None]) -> None:
+        console.thinking()
+        try:
+            change()
+        finally:
+            console.end_progress()
+        self.meter = Meter()
+
     def _store(self, name: str) -> None:
         if not name:
             console.say(escape(str(self.app.place)))
@@ -181,7 +222,8 @@ class Chat:
         if "llm" in self.app.__dict__:
             other.llm = self.app.llm  # loaded once
         self.app = other
-        self.__dict__.pop("_kinds", None)
+        self._rewriter = Rewriter(other)
+        self.session = Session.new(other.store)
         self.history.clear()
         self.last = None
         console.say(f"[bold]{escape(name)}[/bold]: {console.counted(counts)}.")
@@ -200,6 +242,7 @@ class Chat:
             auto_suggest=AutoSuggestFromHistory(),
             completer=WordCompleter([*self._commands, "/quit"], sentence=True),
             complete_while_typing=True,
+            bottom_toolbar=self.status_line,
         )
         return lambda: session.prompt("? ")
 

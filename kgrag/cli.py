@@ -163,11 +163,20 @@ def retrieve(
 
 
 @app.command()
-def chat(store: Store = STORE, model: Model = None, walk: Walk = None) -> None:
+def chat(
+    store: Store = STORE,
+    model: Model = None,
+    precision: Precision = None,
+    attention: Attention = None,
+    walk: Walk = None,
+    resume: Annotated[str, typer.Option(help="Go on with a conversation that was kept: its name, or last.")] = "",
+) -> None:
     """Ask in a conversation. /help lists what else it understands."""
     from kgrag.chat import Chat
+    from kgrag.sessions import resume as resumed
 
-    Chat(open_app(store, model=model, walk=walk)).run()
+    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk)
+    Chat(opened, resumed(opened.store, resume) if resume else None).run()
 
 
 @app.command()

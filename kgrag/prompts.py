@@ -33,7 +33,7 @@ LABELS = {
     "en": {"passages": "Passages", "facts": "Facts found in them", "question": "Question", "claim": "Claim"},
     "zh": {"passages": "段落", "facts": "其中的事实", "question": "问题", "claim": "陈述"},
 }
-_TAG = re.compile(r"<((?:[/|｜<]|0x)?[^\W\d][\w|｜▁:/. -]{0,48}|[/|｜][\w|｜▁:/. -]{1,48})>")
+_TAG = re.compile(r"<(0x[0-9A-Fa-f]{2}|[/|｜<]?[^\W\d][\w|｜▁:/. -]{0,48}|[/|｜][\w|｜▁:/. -]{1,48})>")
 """``<|im_end|>``, ``</s>``, ``<start_of_turn>`` and their kind, of any family of models; no sign of comparison."""
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """Signs that nobody sees: what hides in them would be read by the model alone."""

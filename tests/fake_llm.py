@@ -19,7 +19,8 @@ SURE, OTHERS = 0.9, 1000
 class FakeLLM:
     """Answers from a table (the last message's text -> the answer), else with a canned sentence. A token is a character."""
 
-    name, context = "fake", 4096
+    name: str = "fake"
+    context: int = 4096
 
     def __init__(self, answers: dict[str, str] | None = None, canned: str = "Paris is the capital of France.") -> None:
         self.answers, self.canned = answers or {}, canned

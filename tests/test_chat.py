@@ -8,20 +8,26 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_llm import FakeLLM as CountingLLM
+from fake_server import serving
 
 from graphs.gazetteer import Gazetteer
+from kgrag.app import App
 from kgrag.chat import Chat
-from kgrag.errors import UsageError
+from kgrag.errors import ModelError, UsageError
 from kgrag.followups import Turn
+from kgrag.sessions import LAST, resume
 from kgrag.text import key
-from kgrag.types import Answer, Entity, Hit, Passage, Triple
+from kgrag.types import Answer, Citation, Entity, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +61,9 @@ class FakeLLM:
         self.asked += 1
         return self.says
 
+    def count(self, text: str) -> int:
+        return len(text.split())
+
 
 class FakeAnswerer:
     """Answers from a table, else that it heard the question; from memory, with "memory"."""
@@ -76,10 +85,10 @@ class FakeApp:
         names = [key(name) for group in KINDS.values() for name in group]
         counts = {"documents": 2, "passages": 3, "entities": 1, "typed triples": 0}
         entities = [Entity(key(name), name, kind) for kind, group in KINDS.items() for name in group]
-        self.place = self.store = Path("somewhere")
+        self.place = self.store = Path(tempfile.mkdtemp()) / "somewhere"
         self.model = "auto"
         self.notice = self.progress = lambda *_: None
-        self.config = SimpleNamespace(k=8)
+        self.config = SimpleNamespace(k=8, adapter="")
         self.llm = llm or FakeLLM()
         self.graph = SimpleNamespace(counts=lambda: counts, entities=lambda: entities)
         adjacency = SimpleNamespace(gazetteer=Gazetteer(names), idf=[1.0] * len(names))
@@ -276,6 +285,114 @@ def test_an_error_does_not_end_the_conversation(
     made.run()
     out, err = capsys.readouterr()
     assert "error: Expected something else." in err and "heard: go on" in out
+
+
+def test_a_conversation_is_kept_and_resumed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = chat(answers=[answered()])
+    with pytest.raises(UsageError, match="nothing has been asked yet"):
+        made.turn("/rewrite")
+    made.turn("Where did Lord Byron die?")
+    made.turn("and Alan Turing?")
+    store = made.app.store
+    again = resume(store, LAST)
+    assert again.turns == made.session.turns == resume(store, made.session.name).turns
+    piped(monkeypatch, "/rewrite", "/rewrite Where was he born?", "When did he die?", "/quit")
+    other = Chat(FakeApp(), again)  # type: ignore[arg-type]
+    capsys.readouterr()
+    other.run()
+    out, err = capsys.readouterr()
+    assert f"{made.session.name}: 2 questions, the last: Where did Alan Turing die?" in out
+    assert "Where did Alan Turing die?\n" in out and "Where was Alan Turing born?\n" in out
+    assert "→ When did Alan Turing die?" in err, "a follow-up refers back to what was said before"
+    assert [turn.asked for turn in resume(store, LAST).turns][-1] == "When did he die?"
+    with pytest.raises(UsageError, match=f"no 'nonesuch'; there are {made.session.name}"):
+        resume(store, "nonesuch")
+    made.session.file.write_text('{"turns": [{"x": 1}]}')
+    with pytest.raises(UsageError, match="is no conversation"):
+        resume(store, LAST)
+    with pytest.raises(UsageError, match="none was kept yet"):
+        resume(store.parent, LAST)
+
+
+def test_a_conversation_that_cannot_be_kept_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    made = chat()
+    made.app.store.parent.joinpath("somewhere").write_text("a file, no folder")
+    made.turn("first question")
+    made.turn("second question")
+    out, err = capsys.readouterr()
+    assert "heard: second question" in out and err.count("is not saved") == 1
+
+
+def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cited = replace(answered(), citations=(Citation("Lord Byron#0001", 0, 31, "Lord Byron died in *Missolonghi*."),))
+    made = chat(answers=[cited])
+    with pytest.raises(UsageError, match="Expected a conversation to export"):
+        made.turn("/export")
+    made.turn("Where did Lord Byron die?")
+    made.turn("and Alan Turing?")
+    made.turn("/export talk.md")
+    text = (tmp_path / "talk.md").read_text()
+    assert "**Where did Lord Byron die?**\n\nMissolonghi[^1] — *fake, 0.0 s*" in text
+    assert "(asked as: and Alan Turing?)" in text
+    assert "[^1]: Lord Byron (byron.md): “Lord Byron died in \\*Missolonghi\\*.”" in text
+    made.turn("/export")
+    assert (tmp_path / f"{made.session.name}.md").read_text() == text
+    with pytest.raises(UsageError, match="cannot be written"):
+        made.turn("/export /proc/none/talk.md")
+    assert "Wrote 2 questions" in capsys.readouterr().out
+
+
+def test_model_and_adapter(store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[str, str]] = []
+
+    def load(name: str, progress: object, config: Any) -> CountingLLM:
+        if name == "broken":
+            raise ModelError("There is no model or folder named 'broken'.")
+        loaded.append((name, config.adapter))
+        llm = CountingLLM(canned="London")
+        llm.name = name  # type: ignore[misc]
+        return llm
+
+    monkeypatch.setattr("kgrag.llm.choose.load_llm", load)
+    made = Chat(App(store))
+    made.turn("/model one")
+    made.turn("/adapter mine")
+    assert loaded == [("one", ""), ("one", "mine")]
+    assert f"one + mine · {store}" in capsys.readouterr().out
+    with pytest.raises(ModelError, match="'broken'"):
+        made.turn("/model broken")
+    assert made.app.model == made.app.llm.name == "one" and made.app.config.adapter == "mine", (
+        "a failure changes nothing"
+    )
+    made.turn("/adapter none")
+    made.turn("/model two")
+    assert loaded[2:] == [("one", ""), ("two", "")]
+    made.turn("/closed-book")
+    made.turn("Where was Ada Lovelace born?")
+    made.turn("/status")
+    out = capsys.readouterr().out
+    assert re.search(r"two · .* · first word \d+\.\d s · [\d,]+ tokens/s", out)
+
+
+def test_a_server_that_fails_leaves_the_conversation_as_it_is(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(CountingLLM(canned="London")) as server:
+        (store / "kgrag.toml").write_text(f'model = "{server.url}#fake"\n[server]\ntimeout = 0.4\ntries = 2\n')
+        server.slow = 1.0
+        made = Chat(App(store))
+        piped(monkeypatch, "/closed-book", "one?", "two?", "three?", "four?", "five?", "six?")
+        server.faults.extend(["", "429", "429", "500", "500", "nonsense", "slow", "slow"])
+        made.run()
+    out, err = capsys.readouterr()
+    assert out.count("London") == 2 and err.count("error: ") == 4 and "Traceback" not in err
+    assert [turn.question for turn in made.history] == ["one?", "six?"]
+    for said in ("429", "500", "no JSON object", "did not answer within 0.4 s"):
+        assert said in err
+    assert len(resume(store, LAST).turns) == 2
 
 
 # --- a real terminal -----------------------------------------------------------------------------------------------

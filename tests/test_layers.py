@@ -29,8 +29,8 @@ FLOORS = [
     {"kgrag.cite"},
     {"kgrag.answer"},
     {"kgrag.evaluate"},
-    {"kgrag.app", "kgrag.followups", "kgrag.render", "kgrag.explore"},
-    {"kgrag.console"},
+    {"kgrag.app", "kgrag.followups", "kgrag.meter", "kgrag.render", "kgrag.explore"},
+    {"kgrag.console", "kgrag.rewriting", "kgrag.sessions"},
     {"kgrag.chat", "kgrag.options"},
     {"kgrag.bench_sets"},
     {

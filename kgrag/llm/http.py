@@ -79,9 +79,10 @@ class Http:
 
     def _events(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
         """Server-sent events up to ``[DONE]``, or to the one that says why it finished."""
-        finished = False
+        finished, other = False, ""
         for line in response.iter_lines():
             if not line.startswith("data:"):
+                other += line[: 200 - len(other)] if not line.startswith((":", "event:", "id:", "retry:")) else ""
                 continue
             data = line[5:].strip()
             if data == "[DONE]":
@@ -91,6 +92,8 @@ class Http:
                 raise ModelError(f"{self._url} failed while answering ({_reason(event)}): ask again.")
             finished = finished or any(choice.get("finish_reason") for choice in event.get("choices") or [])
             yield event
+        if other:
+            self._parsed(other if not other.startswith("{") else "{")
         if not finished:
             raise _Passing("cut the connection", "ask again; if it goes on, look at the server's log.")
 
