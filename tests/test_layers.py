@@ -31,7 +31,7 @@ FLOORS = [
     {"kgrag.evaluate"},
     {"kgrag.app", "kgrag.followups", "kgrag.meter", "kgrag.render", "kgrag.explore"},
     {"kgrag.console", "kgrag.rewriting", "kgrag.sessions"},
-    {"kgrag.chat", "kgrag.options"},
+    {"kgrag.chat", "kgrag.options", "kgrag.langchain"},
     {"kgrag.bench_sets"},
     {
         "kgrag.bench_table_cli",

@@ -1,0 +1,250 @@
+"""kgrag inside LangChain, and LangChain's models inside kgrag: ``pip install 'kgrag[langchain]'``.
+
+``KgragRetriever`` is a retriever over a store, ``KgragChat`` a chat model that is any `LLM` of ours, ``cited_chain`` the
+whole way from a question to an answer whose every statement points at a sentence; ``FromLangChain`` is the other direction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+try:
+    from langchain_core.callbacks import CallbackManagerForLLMRun, CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+    from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.runnables import Runnable, RunnableLambda
+except ImportError as error:
+    from kgrag.errors import KgragError
+
+    raise KgragError(
+        f"kgrag.langchain needs langchain-core, which cannot be loaded ({error}): `pip install 'kgrag[langchain]'`."
+    ) from error
+
+from pydantic import ConfigDict
+
+from kgrag.app import App
+from kgrag.errors import ModelError
+from kgrag.llm import constrain
+from kgrag.llm.server import guessed_tokens
+from kgrag.protocols import Messages, Retriever
+from kgrag.types import Answer, Hit
+
+_ROLES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+_TYPES = {"system": "system", "human": "user", "ai": "assistant"}
+
+
+def as_document(hit: Hit) -> Document:
+    """A hit as LangChain's document: its passage, with where it stands and what brought it."""
+    passage = hit.passage
+    metadata = {"title": hit.title, "source": hit.source, "document_id": passage.document_id, "rank": hit.rank}
+    metadata |= {"start": passage.start, "end": passage.end, "score": hit.score, "parts": dict(hit.parts)}
+    metadata["paths"] = [list(path.names) for path in hit.paths]
+    return Document(id=passage.id, page_content=passage.text, metadata=metadata)
+
+
+class KgragRetriever(BaseRetriever):
+    """The retriever of a store: words, vectors and walks through the graph, the best ``k`` first."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    retriever: Any
+    k: int = 8
+
+    @classmethod
+    def of(cls, app: App, k: int | None = None) -> KgragRetriever:
+        """The retriever of an opened store; ``k`` is what its configuration says unless it is given."""
+        return cls(retriever=app.retriever, k=k or app.config.k)
+
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        found: Retriever = self.retriever
+        return [as_document(hit) for hit in found.retrieve(query, self.k)]
+
+
+class KgragChat(BaseChatModel):
+    """Any `LLM` of ours as LangChain's chat model; it streams. Tools are not called: what is retrieved calls nothing."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    llm: Any
+    max_tokens: int = 256
+
+    @property
+    def _llm_type(self) -> str:
+        return "kgrag"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.llm.name, "max_tokens": self.max_tokens}
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **options: Any,
+    ) -> ChatResult:
+        text = self._answer(messages, stop, options, None)
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **options: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        pieces: SimpleQueue[str | BaseException | None] = SimpleQueue()
+        left = False
+
+        def hear(piece: str) -> bool:
+            pieces.put(piece)
+            return left
+
+        def work() -> None:
+            try:
+                self._answer(messages, stop, options, hear)
+                pieces.put(None)
+            except BaseException as error:  # raised again where it is read
+                pieces.put(error)
+
+        Thread(target=work, name="kgrag-langchain", daemon=True).start()
+        try:
+            while (piece := pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(piece)
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+        finally:
+            left = True  # whoever reads no further stops the decoding
+
+    def _answer(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+        on_text: Callable[[str], bool | None] | None,
+    ) -> str:
+        """Generate, and end before the first of ``stop``: pieces that may begin one are held back until that is known."""
+        said, shown = "", 0
+        longest = max(map(len, stop or []), default=0)
+
+        def hear(piece: str) -> bool:
+            nonlocal said, shown
+            said += piece
+            whole, ends = _before(said, stop)
+            safe = len(whole) if ends else max(len(whole) - max(longest - 1, 0), shown)
+            over = bool(on_text is not None and safe > shown and on_text(whole[shown:safe]))
+            shown = max(shown, safe)
+            return ends or over
+
+        limit = int(options.get("max_tokens") or self.max_tokens)
+        listens = on_text is not None or stop
+        text = self.llm.generate(_ours(messages), max_tokens=limit, on_text=hear if listens else None)
+        whole, _ = _before(text, stop)
+        if on_text is not None and len(whole) > shown:
+            on_text(whole[shown:])
+        return whole
+
+
+def _before(text: str, stop: Sequence[str] | None) -> tuple[str, bool]:
+    places = [place for mark in stop or () if (place := text.find(mark)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+def _ours(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
+    unknown = sorted({m.type for m in messages} - set(_TYPES))
+    if unknown:
+        raise ModelError(
+            f"Expected messages of system, human and ai, found {', '.join(unknown)}: tools are not called."
+        )
+    return [{"role": _TYPES[m.type], "content": str(m.text)} for m in messages]
+
+
+def cited_chain(app: App, k: int | None = None) -> Runnable[str, Answer]:
+    """A question in, an `Answer` out: retrieved, read, every citation checked, silent where nothing holds."""
+    return RunnableLambda(lambda question: app.answerer.ask(question, k or app.config.k), name="kgrag")
+
+
+class FromLangChain:
+    """A chat model of LangChain as an `LLM` of ours: ``app.llm = FromLangChain(model)``."""
+
+    def __init__(self, model: BaseChatModel, name: str = "", context: int = 0) -> None:
+        """``name`` is what answers say they are from; ``context`` is in tokens, 0: not known."""
+        self._model = model
+        said = getattr(model, "model_name", None) or getattr(model, "model", None)
+        self.name = name or str(said or model._llm_type)
+        self.context = context
+
+    def generate(
+        self,
+        messages: Messages,
+        *,
+        max_tokens: int = 128,
+        on_text: Callable[[str], bool | None] | None = None,
+        schema: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> str:
+        """The answer to ``messages``; see the LLM protocol. Not every model of LangChain heeds ``max_tokens``.
+
+        Raises:
+            ModelError: the model fails, or cannot be held to a schema.
+        """
+        constrain.checked(schema, choices)
+        asked = [_ROLES[message["role"]](message["content"]) for message in messages]
+        wanted = constrain.as_schema(choices) if choices else schema
+        with _said(self.name):
+            if wanted is not None:
+                form = {"title": "answer", "description": "the answer", **json.loads(wanted)}
+                found: Any = self._model.with_structured_output(form).invoke(asked)
+                text = str(found["answer"]) if choices else json.dumps(found, ensure_ascii=False)
+                if on_text is not None:
+                    on_text(text)
+                return text
+            said = ""
+            for chunk in self._model.stream(asked, max_tokens=max_tokens):
+                piece = str(chunk.text)
+                said += piece
+                if piece and on_text is not None and on_text(piece):
+                    break
+            return said
+
+    def batch(
+        self,
+        prompts: Sequence[Messages],
+        *,
+        max_tokens: int = 128,
+        schema: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> list[str]:
+        """`generate` for each prompt, in the order given."""
+        return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
+
+    def score(self, messages: Messages, continuation: str) -> float:
+        """Raises ModelError: LangChain's models do not give the probability of a text that they are given."""
+        raise ModelError(
+            f"{self.name} is a model of LangChain, which gives no probability of a text: use a model that runs here, "
+            "or a server's address."
+        )
+
+    def count(self, text: str) -> int:
+        """How many tokens ``text`` is, by a guess from its characters: to ask many models takes the network."""
+        return guessed_tokens(text)
+
+
+@contextmanager
+def _said(name: str) -> Iterator[None]:
+    """What a model of LangChain raises, as a sentence."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # each raises its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{name} failed while answering ({reason}): see what it needs, and ask again.") from error
