@@ -23,6 +23,8 @@ LIKELY = 0.3
 """If no passage is this likely to be evidence (the ranker's probability), the documents are taken not to say."""
 RELEVANT = 0.2
 """A citation of a passage less likely than this is refused: the words are there, but about something else."""
+AROUND = 128
+"""Tokens that a chat template, the numbers and titles of passages, and facts may take beside what is counted."""
 OnText = Callable[[str], bool | None]
 
 
@@ -103,7 +105,7 @@ class Answerer:
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
     ) -> Answer:
         llm = self.llm()
-        shown, dropped = select(question, hits, self.evidence_tokens, llm.count)
+        shown, dropped = select(question, hits, self._budget(llm, question), llm.count)
         messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], _facts(candidates, shown))
         text = llm.generate(messages, max_tokens=self.answer_tokens, on_text=on_text).strip()
         evidence = tuple(hits)
@@ -120,6 +122,13 @@ class Answerer:
         return Answer(
             question, " ".join(checked.kept), evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
         )
+
+    def _budget(self, llm: LLM, question: str) -> int:
+        """Tokens for evidence: what the configuration says, and less where the model's context has no room for it."""
+        if not llm.context:
+            return self.evidence_tokens
+        fixed = sum(llm.count(message["content"]) for message in prompts.grounded(question, []))
+        return max(min(self.evidence_tokens, llm.context - self.answer_tokens - fixed - AROUND), 0)
 
 
 def _facts(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:

@@ -1,12 +1,13 @@
 """Answers: citations are checked, nothing is answered without evidence, what was cut is said."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from kgrag import prompts
-from kgrag.answer import Answerer
+from kgrag.answer import AROUND, Answerer
 from kgrag.cite import check, statements
 from kgrag.evidence import Shown, select
 from kgrag.reader.walk import Candidate
@@ -256,3 +257,18 @@ def test_abstentions_are_recognised(text: str) -> None:
 @pytest.mark.parametrize("text", ["Missolonghi [1].", "他出生于金坛。", "He knew no one there [2]."])
 def test_answers_are_not_taken_for_abstentions(text: str) -> None:
     assert not prompts.abstains(text)
+
+
+def test_a_short_context_cuts_the_evidence_and_says_so() -> None:
+    hits = [hit("Lord Byron", BYRON), *(hit(f"Other {n}", f"Nothing {n} of note. " * 6, n + 2) for n in range(6))]
+    made, llm = answerer("Missolonghi", *hits)
+    whole = made.from_passages("Where did Lord Byron die?", hits)
+    assert not any("left out of the prompt" in line for line in whole.dropped)
+    fixed = sum(llm.count(m["content"]) for m in prompts.grounded("Where did Lord Byron die?", []))
+    llm.context = fixed + made.answer_tokens + AROUND + 30  # type: ignore[misc]
+    short = made.from_passages("Where did Lord Byron die?", hits)
+    left_out = [line for line in short.dropped if "left out of the prompt (budget of 30 tokens)" in line]
+    assert short.text == "Missolonghi" and left_out and not any("'Lord Byron'" in line for line in left_out)
+    shown = llm.asked[-1][-1]["content"]
+    assert "Missolonghi" in shown and shown.count("Nothing") < 36, "what ranks lowest goes first"
+    assert not re.search(r"Nothing \d of(?! note\.)", shown), "cut at the ends of sentences"

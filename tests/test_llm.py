@@ -38,7 +38,7 @@ def ask(text: str) -> Sequence[dict[str, str]]:
     return [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, context: int = CONTEXT) -> None:
     """A Qwen2 of some 400,000 random weights, and a tokenizer over single bytes and a few words."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-untyped, unused-ignore]
@@ -68,7 +68,7 @@ def build(folder: Path) -> None:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=context,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=True,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import struct
 import sys
 import types
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shell import Shell
 
 from kgrag.errors import ModelError
 from kgrag.llm.choose import LARGE, SMALL, choose_model
@@ -280,3 +283,68 @@ def test_choice_of_device() -> None:
     assert choose_device(cuda=False, mps=True) == "mps"
     assert choose_device(cuda=False, mps=False) == "cpu"
     assert choose_device() in ("cuda", "mps", "cpu")
+
+
+def gguf(path: Path, architecture: str = "llama", cut: int = 0) -> Path:
+    """A file with a head and one tensor of zeros, ``cut`` bytes short."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    sizes = {"context_length": 64, "block_count": 2, "feed_forward_length": 8, "embedding_length": 4}
+    sizes |= {"attention.head_count": 2, "attention.head_count_kv": 1}
+    fields = [text("general.architecture") + struct.pack("<I", 8) + text(architecture)]
+    fields += [text(f"{architecture}.{name}") + struct.pack("<II", 4, size) for name, size in sizes.items()]
+    data = b"GGUF" + struct.pack("<IQQ", 3, 1, len(fields)) + b"".join(fields)
+    data += text("token_embd.weight") + struct.pack("<I2QIQ", 2, 4, 10, 0, 0)
+    data += b"\0" * (-len(data) % 32) + b"\0" * 160
+    path.write_bytes(data[: len(data) - cut])
+    return path
+
+
+def test_a_gguf_file_is_a_model(tmp_path: Path, own_home: Path) -> None:
+    file = gguf(tmp_path / "Mine.gguf")
+    model = find(str(file))
+    assert model.kind == "llm" and model.context == 64 and model.shape is not None
+    assert model.shape.parameters == model.parameters and model.shape.vocabulary == 10 and model.shape.tied
+    assert convert.folder_of(model).parent == own_home / "models" and convert.ready(model) is None
+    assert fetch.fetch(model, tmp_path / "into") == file, "the user's own file, where it is"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (lambda folder: gguf(folder / "m.gguf", "mamba9"), r"expected architecture qwen2 or llama, found mamba9: .*llama.cpp"),
+        (lambda folder: gguf(folder / "m.gguf", cut=8), r"ends before its last tensor: it was downloaded in part"),
+        (lambda folder: gguf(folder / "m.gguf", cut=300), r"ends within its head"),
+        (lambda folder: folder / "gone.gguf", r"There is no file .*gone.gguf"),
+    ],
+)  # fmt: skip
+def test_gguf_files_that_cannot_be_used(file: Callable[[Path], Path], said: str, tmp_path: Path, shell: Shell) -> None:
+    path = file(tmp_path)
+    with pytest.raises(ModelError, match=said):
+        find(str(path))
+    assert re.search(said, shell.fails(2, "models", "pull", path))
+
+
+def test_an_empty_and_a_foreign_gguf_file(tmp_path: Path) -> None:
+    for content, said in ((b"", "an empty file"), (b"PK\x03\x04" + b"x" * 64, "expected GGUF")):
+        (tmp_path / "m.gguf").write_bytes(content)
+        with pytest.raises(ModelError, match=said):
+            find(str(tmp_path / "m.gguf"))
+
+
+def test_a_hub_id_that_does_not_exist_and_no_network(hub: list[str], shell: Shell, tmp_path: Path) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise ConnectionError("404 Client Error: Repository Not Found.")
+
+    sys.modules["huggingface_hub"].snapshot_download = gone  # type: ignore[attr-defined]
+    sys.modules["huggingface_hub"].hf_hub_download = gone  # type: ignore[attr-defined]
+    for command in (("models", "pull", "no/such-model"), ("plan", "no/such-model")):
+        line = shell.fails(1, *command)
+        assert "no/such-model is no folder here" in line and "check the name and the network" in line
+    assert "did you mean" in shell.fails(2, "models", "pull", "qwen2.5-coder-0.5b")
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (tmp_path / "half" / "model.safetensors").write_bytes(safetensors({"a": (4, 4)})[:-9])
+    assert "downloaded or copied in part" in shell.fails(2, "models", "pull", tmp_path / "half")

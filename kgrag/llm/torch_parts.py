@@ -52,7 +52,9 @@ def load_model(folder: Path, name: str, choice: Choice, adapter: Adapter | None)
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         model: Any = AutoModelForCausalLM.from_pretrained(str(folder), **load_options(choice))

@@ -102,7 +102,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): copy or pull the model again.") from error
+        raise ModelError(
+            f"{folder / 'config.json'} is no JSON that can be read ({error}): copy or pull the model again."
+        ) from error
     if not isinstance(config, dict):
         raise ModelError(f"{folder / 'config.json'} is not a JSON object: copy or pull the model again.")
     return config

@@ -1,0 +1,137 @@
+"""LoRA adapters: they change the answers alike in both homes, and one of another model is refused."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_llm import ask, build
+
+from kgrag.config import Config
+from kgrag.errors import ModelError
+from kgrag.llm.adapter import check_base, load_adapter
+from kgrag.llm.choose import load_llm
+from kgrag.llm.openvino import OpenVINOLLM
+from kgrag.llm.transformers import TransformersLLM
+from kgrag.models.convert import openvino_folder, pull
+from kgrag.models.device import cpu
+from kgrag.models.precision import decide
+from kgrag.models.registry import find
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def openvino(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KGRAG_HOME", str(tmp_path_factory.mktemp("home")))
+        return openvino_folder(find(str(tiny)), pull(str(tiny)))
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random low-rank changes, large enough to be seen."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    peft: Any = importlib.import_module("peft")
+    torch.manual_seed(3)
+    base: Any = AutoModelForCausalLM.from_pretrained(str(tiny))
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
+    model = peft.get_peft_model(base, config)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn_like(parameter) * 0.6
+    folder = tmp_path_factory.mktemp("adapters") / "mine"
+    model.save_pretrained(str(folder))
+    return folder
+
+
+def torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
+    choice = decide(find(str(tiny)), cpu(), home="transformers")
+    return TransformersLLM(tiny, "tiny", choice=choice, adapter=load_adapter(adapter) if adapter else None)
+
+
+def test_both_homes_add_it_alike(tiny: Path, openvino: Path, adapter: Path, tmp_path: Path) -> None:
+    text = "The capital of France"
+    plain, added = torch_llm(tiny).score(ask("what?"), text), torch_llm(tiny, adapter).score(ask("what?"), text)
+    other = OpenVINOLLM(openvino, "tiny", cache=tmp_path, adapter=load_adapter(adapter))
+    assert abs(added - plain) > 1, "it changes something"
+    assert other.score(ask("what?"), text) == pytest.approx(added, rel=0.03) and other.adapter == "mine"
+    assert OpenVINOLLM(openvino, "tiny", cache=tmp_path).score(ask("what?"), text) == pytest.approx(plain, rel=0.03)
+
+
+def test_by_the_configuration(tiny: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KGRAG_HOME", str(tmp_path))
+    shutil.copytree(adapter, tmp_path / "adapters" / "mine")
+    llm = load_llm(str(tiny), config=Config.model_validate({"adapter": "mine"}))
+    assert getattr(llm, "adapter", "") == "mine"
+    with pytest.raises(ModelError, match=r"Expected a LoRA adapter in .*nonesuch"):
+        load_llm(str(tiny), config=Config.model_validate({"adapter": "nonesuch"}))
+
+
+def test_a_wrong_base_is_refused(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+    mine = load_adapter(adapter)
+    check_base(mine, "tiny", tiny)
+    check_base(replace(mine, base=""), "tiny", tiny)
+    check_base(replace(mine, base="someone/Tiny-GGUF"), "tiny", tiny)
+    check_base(replace(mine, base="/gone/models/tiny/bf16"), "tiny", tiny)
+    with pytest.raises(
+        ModelError, match=r"not trained on tiny \(it names Qwen/Qwen3-8B as its base\): load its own model"
+    ):
+        check_base(replace(mine, base="Qwen/Qwen3-8B"), "tiny", tiny)
+    other = tmp_path / "other"
+    other.mkdir()
+    config = json.loads((tiny / "config.json").read_text())
+    for key, value, said in (
+        ("hidden_size", 64, "of layer 0 has 128 numbers where tiny has"),
+        ("num_hidden_layers", 1, "of layer 1"),
+    ):
+        (other / "config.json").write_text(json.dumps({**config, key: value}))
+        with pytest.raises(ModelError, match=f"not trained on tiny .*{said}"):
+            check_base(mine, "tiny", other)
+
+
+def test_what_is_no_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="found none: name the folder"):
+        load_adapter(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(adapter, copy)
+    config = json.loads((copy / "adapter_config.json").read_text())
+    (copy / "adapter_config.json").write_text(json.dumps({**config, "peft_type": "IA3"}))
+    with pytest.raises(ModelError, match="of kind IA3, expected LORA"):
+        load_adapter(copy)
+    (copy / "adapter_config.json").write_text("{")
+    with pytest.raises(ModelError, match="no configuration of a LoRA"):
+        load_adapter(copy)
+    shutil.copy(adapter / "adapter_config.json", copy)
+    weights = copy / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    with pytest.raises(ModelError, match="downloaded or copied in part"):
+        check_base(load_adapter(copy), "tiny", tiny)
+
+
+def test_a_model_without_a_chat_template_is_said(tiny: Path, openvino: Path, tmp_path: Path) -> None:
+    for folder, load in ((tiny, torch_llm), (openvino, lambda f: OpenVINOLLM(f, "bare", cache=tmp_path / "cache"))):
+        bare = tmp_path / folder.name
+        shutil.copytree(folder, bare)
+        (bare / "chat_template.jinja").unlink(missing_ok=True)
+        config = bare / "tokenizer_config.json"
+        found = json.loads(config.read_text())
+        found.pop("chat_template", None)
+        config.write_text(json.dumps(found))
+        for xml in bare.glob("openvino_tokenizer.xml"):
+            xml.write_text(xml.read_text().replace("chat_template", "no_template"))
+        with pytest.raises(ModelError, match=r"has no chat template, so it is a base model.*-instruct"):
+            load(bare)
