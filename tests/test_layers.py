@@ -42,7 +42,7 @@ FLOORS = [
         "kgrag.bench_server_cli",
         "kgrag.bench_llm_cli",
     },
-    {"kgrag.merge_cli", "kgrag.copy_cli", "kgrag.models_cli"},
+    {"kgrag.merge_cli", "kgrag.copy_cli", "kgrag.models_cli", "kgrag.gpu_check"},
     {"kgrag.bench_cli"},
     {"kgrag.cli"},
     {"kgrag.__main__"},

@@ -137,3 +137,17 @@ def test_another_precision_is_made_beside_the_first(
     assert ready(model) == ready(replace(model, precision="fp32")) == folder
     assert (openvino_folder(replace(model, precision="fp32"), folder) / "openvino_model.xml").is_file()
     assert "which every model is kept in" in shell.fails(2, "models", "pull", model.name, "--precision", "bf16")
+
+
+def test_the_check_of_gpus_says_that_there_is_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kgrag import gpu_check
+
+    monkeypatch.setattr(gpu_check, "this_device", lambda: AVX2)
+    assert gpu_check.main() == 3 and "no GPU that torch can use" in capsys.readouterr().out
+    monkeypatch.setattr(gpu_check, "this_device", lambda: T4)
+    monkeypatch.setattr(gpu_check, "_cells", lambda name, choice: ([choice.precision] + [""] * 7, True))
+    assert gpu_check.main() == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(lines) == 16 and sum("not here" in line for line in lines) == 9, "5 precisions, 3 attentions"
