@@ -155,7 +155,7 @@ def _chinese(text: str) -> list[Name]:
     for piece in re.split("(?<=[。！？；\n])", text):
         if is_cjk(piece):
             at = place
-            for word, tag in _lac().run(piece):
+            for word, tag in _lac().run(piece.rstrip()):  # no name goes on into the next line
                 kind = LAC_TYPES.get(tag)
                 if kind and kind != "DATE" and len(word) > 1 and is_cjk(word):
                     found.append(Name(word, at, at + len(word), kind))
