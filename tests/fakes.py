@@ -14,6 +14,7 @@ import numpy as np
 from graphs.sqlite import SQLiteGraph
 from ingest.names import Name
 from ingest.rows import make_document
+from ingest.states import WIDTH, States, _Part
 from kgrag.protocols import Graph, Matrix
 from kgrag.text import key, sentences
 from kgrag.types import CLASSIFIER, Document, Extraction, Mention, Passage, Triple
@@ -88,10 +89,17 @@ def light_names(texts: Sequence[str], lang: str) -> Iterator[list[Name]]:
         yield [Name(m.group(), m.start(), m.end(), "MISC") for m in pattern.finditer(text)]
 
 
+def light_states(passages: Iterable[tuple[str, str]]) -> Iterator[tuple[Matrix, States]]:
+    """`ingest.states.read_states` without a model: no word of any passage was read."""
+    nothing = _Part(0, np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((1, WIDTH)))
+    for _ in passages:
+        yield np.zeros(WIDTH, np.float32), States([nothing])
+
+
 def ingest_aloud(files: Path, path: Path, workers: int) -> None:
     """Ingest a folder, and print ``begin``, ids as soon as they are acknowledged, process ids of workers, ``end``.
 
-    Names are found by `light_names` unless there are workers.
+    Names are found by `light_names`, and words read by `light_states`, unless there are workers.
     """
     from ingest import extract
     from ingest.find import find_sources
@@ -107,6 +115,7 @@ def ingest_aloud(files: Path, path: Path, workers: int) -> None:
 
     if not workers:
         extract.find_names = light_names  # type: ignore[assignment]
+        extract.read_states = light_states
     print("begin", flush=True)
     graph = Aloud(path)
     run = Ingest(graph, FakeEmbedder(), size=200, workers=workers, progress=lambda *_: None)

@@ -63,6 +63,7 @@ def torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
     return TransformersLLM(tiny, "tiny", choice=choice, adapter=load_adapter(adapter) if adapter else None)
 
 
+@pytest.mark.slow
 def test_both_homes_add_it_alike(tiny: Path, openvino: Path, adapter: Path, tmp_path: Path) -> None:
     text = "The capital of France"
     plain, added = torch_llm(tiny).score(ask("what?"), text), torch_llm(tiny, adapter).score(ask("what?"), text)
@@ -72,6 +73,7 @@ def test_both_homes_add_it_alike(tiny: Path, openvino: Path, adapter: Path, tmp_
     assert OpenVINOLLM(openvino, "tiny", cache=tmp_path).score(ask("what?"), text) == pytest.approx(plain, rel=0.03)
 
 
+@pytest.mark.slow
 def test_by_the_configuration(tiny: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path))
     shutil.copytree(adapter, tmp_path / "adapters" / "mine")

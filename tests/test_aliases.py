@@ -2,8 +2,9 @@
 
 import pytest
 
-from ingest.extract import _read, extract
+from ingest.extract import _read, _Seen, extract
 from ingest.names import Name
+from ingest.rules import PLAIN
 from kgrag.types import Document, Passage
 
 
@@ -64,10 +65,15 @@ def test_a_person_called_by_the_end_of_the_title_is_the_documents_own() -> None:
     alone = text.index("Alger was followed")
     found = [n._replace(end=n.start + len(n.text)) for n in names] + [Name("Alger", alone, alone + 5, "PERSON")]
     passage = Passage("d#0001", "d", text, 0, len(text))
-    read = _read(Document("d", "Ross Alger", text, "d.txt", "en", "0"), [passage], {passage.id: found})
+    document = Document("d", "Ross Alger", text, "d.txt", "en", "0")
+
+    def seen() -> _Seen:
+        return _Seen([document], [[passage]], all_=False)
+
+    read = _read(document, [passage], {passage.id: found}, seen(), PLAIN)
     entities = {m.surface: m.entity_id for m in read.mentions}
     assert entities["Alger"] == "ross alger"
     assert entities["Ann Alger"] == "ann alger" and entities["John Bishop"] == "john bishop"
     place = found[-1]._replace(type="PLACE")
-    read = _read(Document("d", "Ross Alger", text, "d.txt", "en", "0"), [passage], {passage.id: [place]})
+    read = _read(document, [passage], {passage.id: [place]}, seen(), PLAIN)
     assert [m.entity_id for m in read.mentions if m.start == alone] == ["alger"]

@@ -73,6 +73,7 @@ def test_timing_and_the_meter() -> None:
     assert len(meter.said()) == 2, "an answer without a model leaves the figures"
 
 
+@pytest.mark.slow
 def test_the_command(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
     (tmp_path / "tiny").mkdir()

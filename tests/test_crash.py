@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import FakeEmbedder, damage, document, extraction, light_names, rows, vectors
+from fakes import FakeEmbedder, damage, document, extraction, light_names, light_states, rows, vectors
 
 import ingest.extract
 from graphs.sqlite import SQLiteGraph
@@ -95,6 +95,7 @@ def assert_whole(
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest.extract, "find_names", light_names)
+    monkeypatch.setattr(ingest.extract, "read_states", light_states)
 
 
 def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from fakes import FakeEmbedder, damage, light_names, rows
+from fakes import FakeEmbedder, damage, light_names, light_states, rows
 
 import ingest.extract
 import ingest.names
@@ -98,6 +98,7 @@ def project(tmp_path: Path) -> Project:
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names by a simple rule, for what does not depend on which names are found."""
     monkeypatch.setattr(ingest.extract, "find_names", light_names)
+    monkeypatch.setattr(ingest.extract, "read_states", light_states)
 
 
 def bilingual(project: Project) -> None:

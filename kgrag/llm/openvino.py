@@ -62,7 +62,12 @@ class OpenVINOLLM:
             with _compiled(self._folder, self._cache, self._adapter) as blobs:
                 if blobs is not None:
                     settings.update({"CACHE_DIR": str(blobs), "CACHE_MODE": "OPTIMIZE_SIZE"})
-                return openvino_genai.ContinuousBatchingPipeline(self._folder, scheduler, "CPU", settings)
+                pipeline = openvino_genai.ContinuousBatchingPipeline(self._folder, scheduler, "CPU", settings)
+            if self._adapter is not None:
+                # the library puts it in when it generates, and not for requests that are stepped through, as `_logprobs`
+                # does: once it is in, it stays
+                pipeline.generate(["."], [openvino_genai.GenerationConfig(max_new_tokens=1)])
+            return pipeline
         except Exception as error:  # the library raises RuntimeError, and pybind what it likes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ModelError(
