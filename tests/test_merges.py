@@ -259,7 +259,7 @@ def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
     assert {m.entity_id for m in read.mentions() if m.surface == "WTB"} == {"world trade body"}
     assert read.named_in("world trade body") == (4, 2)
     assert read.spelt("wtb") == ["world trade body"] and read.generation == graph.generation
-    facts = facts_of(merged)
+    facts = facts_of(read)
     assert {t.predicate for t in facts.about("world trade body")} == {"member", "left"}
     assert facts.resolve("WTB") == ["world trade body"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from graphs.people import compatible, likeness, parts, plain
 from ingest.acronyms import declared, initials
-from ingest.extract import _read, extract
+from ingest.extract import _read, _Seen, extract
 from ingest.names import Name
-from ingest.rules import Rules
+from ingest.rules import PLAIN, Rules
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Passage
 
@@ -27,7 +27,8 @@ def read(title: str, text: str, names: str, *apart: tuple[str, str], lang: str =
     given.sort(key=lambda n: n.start)
     passage = Passage("d#0001", "d", text, 0, len(text))
     rules = Rules(frozenset(frozenset(map(key, pair)) for pair in apart))
-    made = _read(Document("d", title, text, "d.txt", lang, "0"), [passage], {passage.id: given}, rules)
+    document = Document("d", title, text, "d.txt", lang, "0")
+    made = _read(document, [passage], {passage.id: given}, _Seen([document], [[passage]], all_=False), rules)
     check(made)
     found: dict[str, set[str]] = {}
     for mention in made.mentions:
@@ -202,7 +203,8 @@ def test_a_word_that_the_text_has_in_small_letters_is_no_name_elsewhere() -> Non
     text = "Friends is a series. It has good friends in it. Old Friends met. Then Friends ended."
     names = [Name("Friends", text.rindex("Friends"), text.rindex("Friends") + 7, "WORK")]
     passage = Passage("d#0001", "d", text, 0, len(text))
-    made = _read(Document("d", "Series", text, "d.txt", "en", "0"), [passage], {passage.id: names})
+    document = Document("d", "Series", text, "d.txt", "en", "0")
+    made = _read(document, [passage], {passage.id: names}, _Seen([document], [[passage]], all_=False), PLAIN)
     assert [m.start for m in made.mentions] == [text.rindex("Friends")]
 
 
