@@ -122,7 +122,12 @@ class Server:
         if not (self.home / "data" / "databases").is_dir():
             command = [_java(), "-cp", f"{self._lib}/*", "org.neo4j.cli.AdminTool", "dbms", "set-initial-password"]
             env = {**os.environ, "NEO4J_HOME": str(self.home)}
-            subprocess.run([*command, self.password], env=env, check=True, capture_output=True)
+            done = subprocess.run([*command, self.password], env=env, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+                raise KgragError(
+                    f"Neo4j refused the password that a new server was to have ({said[:200]}): set another."
+                )
         classes = ":".join(f"{folder}/*" for folder in (self.home / "plugins", conf, self._lib))
         command = [_java(), "-Xmx1g", "-cp", classes, *OPENED, "org.neo4j.server.CommunityEntryPoint"]
         folders = [f"--home-dir={self.home}", f"--config-dir={conf}", "--console-mode"]
@@ -189,7 +194,7 @@ def main(arguments: Sequence[str]) -> int:
         fetched.mkdir(parents=True, exist_ok=True)
         absent.write_text(f"{error}\n")
         raise
-    password = os.environ.get("KGRAG_NEO4J_PASSWORD") or secrets.token_urlsafe(12)
+    password = os.environ.get("KGRAG_NEO4J_PASSWORD") or secrets.token_hex(12)
     if what == "around":
         with tempfile.TemporaryDirectory(prefix="kgrag-neo4j-") as home:
             server = Server(Path(home), lib, password=password)
@@ -199,8 +204,10 @@ def main(arguments: Sequence[str]) -> int:
                 return subprocess.run(rest, env={**os.environ, **told}, check=False).returncode
             finally:
                 server.stop()
-    if len(password) < 8:
-        raise KgragError("Neo4j wants a password of 8 characters or more: set KGRAG_NEO4J_PASSWORD.")
+    if len(password) < 8 or password.startswith("-"):
+        raise KgragError(
+            "Neo4j wants a password of 8 characters or more that does not begin with a dash: set KGRAG_NEO4J_PASSWORD."
+        )
     data = Path(rest[0]) if rest else fetched / "home"
     noted = data / "password"
     if (data / "data" / "databases").is_dir() and noted.is_file():

@@ -28,7 +28,7 @@ from graphs.neo4j_schema import SCHEMA, VERSION, Step
 from graphs.neo4j_server import Server as Own
 from graphs.neo4j_server import free_port
 from graphs.sqlite import SQLiteGraph
-from kgrag.errors import StoreError
+from kgrag.errors import KgragError, StoreError
 from kgrag.place import PASSWORD, Server, place
 from kgrag.types import Extraction
 
@@ -159,6 +159,13 @@ def test_a_wrong_password_is_said_and_never_shown() -> None:
     with pytest.raises(StoreError) as found:
         Neo4jGraph(server(), "wrong-password")
     assert PASSWORD in said(found) and "wrong-password" not in said(found)
+
+
+def test_a_password_that_a_new_server_cannot_have_is_said(tmp_path: Path) -> None:
+    if not os.environ.get(LIB):
+        pytest.skip(f"no jars in {LIB}: make test-neo4j")
+    with pytest.raises(KgragError, match="refused the password"):
+        Own(tmp_path / "home", Path(os.environ[LIB]), password="-12345678").start()
 
 
 def test_where_nothing_answers_is_said() -> None:
