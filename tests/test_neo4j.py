@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from fakes import ada, document, extraction, put, vectors, wu
-from stores import connect, server, wipe
+from stores import connect, empty, server, wipe
 from test_copy import content
 
 from graphs import neo4j_schema
@@ -165,7 +165,7 @@ def test_a_password_that_a_new_server_cannot_have_is_said(tmp_path: Path) -> Non
     if not os.environ.get(LIB):
         pytest.skip(f"no jars in {LIB}: make test-neo4j")
     with pytest.raises(KgragError, match="refused the password"):
-        Own(tmp_path / "home", Path(os.environ[LIB]), password="-12345678").start()
+        Own(tmp_path / "home", Path(os.environ[LIB]), password="-9YsmENlwx").start()
 
 
 def test_where_nothing_answers_is_said() -> None:
@@ -493,3 +493,26 @@ def test_walking_there_finds_what_walking_here_does(examples: Neo4jGraph, home: 
         }
         assert found["server"] == found["local"] == found["auto"] and json.loads(found["local"])
     assert examples._rows("MATCH (s:Store) RETURN s.tied = s.generation") == [(True,)]
+
+
+def test_loading_and_walking_are_measured_and_leave_the_database_empty(home: Path) -> None:
+    server()
+    empty()
+    out, _ = kgrag(home, "bench", "server", "--store", str(server()), "--nodes", "1000", "--json")
+    report = json.loads(out)
+    assert report["plain nodes"] == 1000 and report["plain relationships"] == 3000
+    assert report["nodes"] > 700 and report["relationships"] > 2 * report["nodes"]
+    assert (report["again more nodes"], report["again more relationships"]) == (0, 0)
+    assert report["ratio"] == pytest.approx(report["rows/s"] / report["plain rows/s"])
+    graph = connect()
+    assert graph._rows("MATCH (n) WHERE NOT n:Store RETURN n") == []
+    put(graph, ada())
+    graph.close()
+    _, error = kgrag(home, "bench", "server", "--store", str(server()), "--nodes", "1000", code=2)
+    assert "holds documents" in error
+
+
+def test_a_folder_is_no_server_to_measure(home: Path, store: Path) -> None:
+    for arguments in (["server", "--store", str(store)], ["scale", "--sizes", "1k", "--store", str(store)]):
+        _, error = kgrag(home, "bench", *arguments, code=2)
+        assert "neo4j://" in error
