@@ -46,8 +46,7 @@ def copy(source: Graph, target: Graph, tick: Callable[[], None] = lambda: None) 
         problems: defaultdict[str, list[tuple[int | None, str]]] = defaultdict(list)
         for name, line, why in source.problems():
             problems[name].append((line, why))
-        for name, sha256 in source.sources().items():
-            target.finish_source(name, sha256, problems[name])
+        target.finish_sources((name, sha256, problems[name]) for name, sha256 in source.sources().items())
         for name, value in source.settings().items():
             if name != MARK:
                 target.set_meta(name, value)

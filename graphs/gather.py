@@ -17,7 +17,10 @@ from graphs.people import without_honorifics
 from kgrag.protocols import Graph
 from kgrag.strings import Strings
 from kgrag.text import key, tokens
-from kgrag.types import Passage, Triple
+from kgrag.types import Triple
+
+AT_ONCE = 1000
+"""Triples whose sentences are read together."""
 
 
 def facts_of(graph: Graph) -> Facts:
@@ -39,18 +42,25 @@ def facts_of(graph: Graph) -> Facts:
             if entity.id in titles or not own.issuperset(key(alias).split())
         ]
     # a name put together from several mentions is no entity of the store: read it off its sentence
-    passage: Passage | None = None
-    for triple in graph.triples() if len(names) < len(wanted) else ():
-        if triple.predicate == "mentions" or (triple.subject in names and triple.object in names):
-            continue
-        if passage is None or passage.id != triple.passage_id:
-            passage = graph.passage(triple.passage_id)
-        if passage:
+    nameless = [
+        triple
+        for triple in (graph.triples() if len(names) < len(wanted) else ())
+        if triple.predicate != "mentions" and not (triple.subject in names and triple.object in names)
+    ]
+    for start in range(0, len(nameless), AT_ONCE):
+        _name(nameless[start : start + AT_ONCE], graph, names)
+    return make_facts(graph.triples(), titles, names, aliases)
+
+
+def _name(triples: list[Triple], graph: Graph, names: dict[str, str]) -> None:
+    """Add to ``names`` how the sentences of triples spell those ends that have none."""
+    passages = graph.passages_among(dict.fromkeys(triple.passage_id for triple in triples))
+    for triple in triples:
+        if passage := passages.get(triple.passage_id):
             sentence = passage.text[triple.start - passage.start : triple.end - passage.start]
             for end in (triple.subject, triple.object):
                 if end not in names and (found := surface(sentence, end)):
                     names[end] = found
-    return make_facts(graph.triples(), titles, names, aliases)
 
 
 def make_facts(

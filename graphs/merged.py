@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -52,9 +52,9 @@ class _Merged:
             if merged := self._triple(triple):
                 yield merged
 
-    def triples_in(self, passage_id: str) -> list[Triple]:
-        """The triples that one passage states."""
-        return [merged for triple in self._graph.triples_in(passage_id) if (merged := self._triple(triple))]
+    def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
+        """The triples that some passages state, ordered by passage and offset."""
+        return [merged for triple in self._graph.triples_in(passage_ids) if (merged := self._triple(triple))]
 
     def _triple(self, triple: Triple) -> Triple | None:
         into = self._merges.into

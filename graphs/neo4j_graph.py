@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from graphs import neo4j_write
 from graphs.neo4j_connection import Transaction, run
 from graphs.neo4j_read import BLOCK, Neo4jReader, named, spellings
-from kgrag.protocols import Matrix
+from kgrag.protocols import Ending, Matrix
 from kgrag.types import Extraction
 
 
@@ -67,14 +67,16 @@ class Neo4jGraph(Neo4jReader):
         """Keep a fact about the store itself (such as its embedder)."""
         self.write(lambda tx: run(tx, "MERGE (s:Setting {key: $key}) SET s.value = $value", key=key, value=value))
 
-    def finish_source(self, source: str, sha256: str, problems: Iterable[tuple[int | None, str]]) -> None:
-        """Note that a file was read to its end, with what could not be read in it."""
-        rows = [{"source": source, "line": line, "message": message} for line, message in problems]
+    def finish_sources(self, endings: Iterable[Ending]) -> None:
+        """Note that files were read to their ends, with what could not be read in them."""
+        read = list(endings)
+        rows = [{"id": source, "sha256": sha256} for source, sha256, _ in read]
+        wrong = [{"source": s, "line": line, "message": message} for s, _, found in read for line, message in found]
 
         def work(tx: Transaction) -> None:
-            run(tx, "MERGE (s:Source {id: $id}) SET s.sha256 = $sha256", id=source, sha256=sha256)
-            run(tx, "MATCH (p:Problem {source: $id}) DELETE p", id=source)
-            run(tx, "UNWIND $rows AS row CREATE (p:Problem) SET p = row", rows=rows)
+            run(tx, "UNWIND $rows AS row MERGE (s:Source {id: row.id}) SET s.sha256 = row.sha256", rows=rows)
+            run(tx, "UNWIND $rows AS row MATCH (p:Problem {source: row.id}) DELETE p", rows=rows)
+            run(tx, "UNWIND $rows AS row CREATE (p:Problem) SET p = row", rows=wrong)
 
         self.write(work)
 

@@ -20,7 +20,10 @@ from kgrag.types import Document, Entity, Heading, Mention, Passage, Triple
 BLOCK = 1000
 """Passages that are read at once."""
 _DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256"
-_TRIPLE = "RETURN s.id, f.predicate, o.id, f.passage_id, f.start, f.end, f.confidence, f.found_by"
+_PASSAGES = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
+_TRIPLES = """
+UNWIND $ids AS id MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = id
+RETURN s.id, f.predicate, o.id, f.passage_id, f.start, f.end, f.confidence, f.found_by"""
 
 
 class Neo4jReader(Connection):
@@ -55,9 +58,13 @@ class Neo4jReader(Connection):
         """Files that were read to their end: id -> sha256 of the bytes."""
         return dict(sorted(self._pairs("MATCH (s:Source) RETURN s.id, s.sha256")))
 
-    def documents_of(self, source: str) -> list[str]:
-        """Ids of the documents that came from one file."""
-        return sorted(row[0] for row in self._rows("MATCH (d:Document {source: $id}) RETURN d.id", id=source))
+    def documents_of(self, sources: Iterable[str]) -> dict[str, list[str]]:
+        """file -> ids of the documents that came from it, ordered; of every file that is named."""
+        held: dict[str, list[str]] = {source: [] for source in sources}
+        query = "UNWIND $ids AS id MATCH (d:Document {source: id}) RETURN d.source, d.id"
+        for source, document in sorted(self._rows(query, ids=list(held))):
+            held[source].append(document)
+        return held
 
     def problems(self) -> list[tuple[str, int | None, str]]:
         """What could not be read: (source, line or None, why)."""
@@ -87,16 +94,10 @@ class Neo4jReader(Connection):
         found = self._rows(f"MATCH (d:Document {{id: $id}}) {_DOCUMENT}", id=document_id)
         return Document(*found[0]) if found else None
 
-    def heading(self, document_id: str) -> Heading:
-        """What stands above one document's text.
-
-        Raises:
-            StoreError: there is no such document (any more).
-        """
-        found = self._rows("MATCH (d:Document {id: $id}) RETURN d.entity_id, d.title, d.source", id=document_id)
-        if not found:
-            raise StoreError("A document was forgotten while it was being read: ask again.")
-        return Heading(*found[0])
+    def headings(self, document_ids: Iterable[str]) -> dict[str, Heading]:
+        """document id -> what stands above its text; of those that are not there, nothing."""
+        query = "UNWIND $ids AS id MATCH (d:Document {id: id}) RETURN d.id, d.entity_id, d.title, d.source"
+        return {row[0]: Heading(*row[1:]) for row in self._rows(query, ids=list(document_ids))}
 
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256 of title and text."""
@@ -129,15 +130,12 @@ class Neo4jReader(Connection):
 
     def passages(self) -> Iterator[Passage]:
         """All passages, ordered by id."""
-        query = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
-        for rows in self._blocks(query, self._passage_ids()):
+        for rows in self._blocks(_PASSAGES, self._passage_ids()):
             yield from (Passage(*row) for row in sorted(rows))
 
-    def passage(self, passage_id: str) -> Passage | None:
-        """One passage, or None."""
-        query = "MATCH (p:Passage {id: $id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
-        found = self._rows(query, id=passage_id)
-        return Passage(*found[0]) if found else None
+    def passages_among(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+        """passage id -> passage; of those that are not there, nothing."""
+        return {row[0]: Passage(*row) for rows in self._blocks(_PASSAGES, list(passage_ids)) for row in rows}
 
     def passages_of(self, document_id: str) -> list[Passage]:
         """The passages of one document, in order."""
@@ -167,14 +165,13 @@ class Neo4jReader(Connection):
 
     def triples(self) -> Iterator[Triple]:
         """All triples, ordered by passage and offset."""
-        query = f"UNWIND $ids AS id MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = id {_TRIPLE}"
-        for rows in self._blocks(query, self._passage_ids()):
+        for rows in self._blocks(_TRIPLES, self._passage_ids()):
             yield from _triples(rows)
 
-    def triples_in(self, passage_id: str) -> list[Triple]:
-        """The triples that one passage states."""
-        query = f"MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = $id {_TRIPLE}"
-        return list(_triples(self._rows(query, id=passage_id)))
+    def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
+        """The triples that some passages state, ordered by passage and offset."""
+        ids = sorted(set(passage_ids))
+        return [triple for rows in self._blocks(_TRIPLES, ids) for triple in _triples(rows)]
 
     def names(self) -> Iterator[tuple[str, str, str, str]]:
         """All declared names, as (document id, entity id, name, type)."""

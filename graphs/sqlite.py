@@ -7,6 +7,7 @@ name, so forgetting a document leaves exactly the store that never knew it.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping
 
@@ -15,12 +16,13 @@ import numpy as np
 from graphs.database import WAIT, Database
 from graphs.schema import APPLICATION, SCHEMA, VERSION
 from graphs.spelling import entities_of, forms_of
-from kgrag.errors import StoreError
-from kgrag.protocols import Matrix
+from kgrag.protocols import Ending, Matrix
 from kgrag.types import Document, Entity, Extraction, Heading, Mention, Passage, Triple
 
 FEW = 500
 """Entities up to which they are looked up one by one."""
+_LIST = "(SELECT value FROM json_each(?))"
+"""As many ids as one likes, as one parameter."""
 __all__ = ["APPLICATION", "SCHEMA", "VERSION", "WAIT", "SQLiteGraph"]
 
 
@@ -102,12 +104,13 @@ class SQLiteGraph(Database):
         with self._transaction(bump=False) as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
 
-    def finish_source(self, source: str, sha256: str, problems: Iterable[tuple[int | None, str]]) -> None:
-        """Note that a file was read to its end, with what could not be read in it."""
+    def finish_sources(self, endings: Iterable[Ending]) -> None:
+        """Note that files were read to their ends, with what could not be read in them."""
         with self._transaction(bump=False) as db:
-            db.execute("INSERT OR REPLACE INTO sources VALUES(?, ?)", (source, sha256))
-            db.execute("DELETE FROM problems WHERE source = ?", (source,))
-            db.executemany("INSERT INTO problems VALUES(?, ?, ?)", [(source, *p) for p in problems])
+            for source, sha256, problems in endings:
+                db.execute("INSERT OR REPLACE INTO sources VALUES(?, ?)", (source, sha256))
+                db.execute("DELETE FROM problems WHERE source = ?", (source,))
+                db.executemany("INSERT INTO problems VALUES(?, ?, ?)", [(source, *p) for p in problems])
 
     def drop_source(self, source: str) -> None:
         """Unlearn that a file was read, and what could not be read in it."""
@@ -135,9 +138,13 @@ class SQLiteGraph(Database):
         """Files that were read to their end: id -> sha256 of the bytes."""
         return dict(self._rows("SELECT id, sha256 FROM sources"))
 
-    def documents_of(self, source: str) -> list[str]:
-        """Ids of the documents that came from one file."""
-        return [row[0] for row in self._rows("SELECT id FROM documents WHERE source = ? ORDER BY id", source)]
+    def documents_of(self, sources: Iterable[str]) -> dict[str, list[str]]:
+        """file -> ids of the documents that came from it, ordered; of every file that is named."""
+        held: dict[str, list[str]] = {source: [] for source in sources}
+        query = f"SELECT source, id FROM documents WHERE source IN {_LIST} ORDER BY id"
+        for source, document in self._rows(query, json.dumps(list(held))):
+            held[source].append(document)
+        return held
 
     def problems(self) -> list[tuple[str, int | None, str]]:
         """What could not be read: (source, line or None, why)."""
@@ -162,16 +169,10 @@ class SQLiteGraph(Database):
         row = next(self._rows(query, document_id), None)
         return None if row is None else Document(*row)
 
-    def heading(self, document_id: str) -> Heading:
-        """What stands above one document's text.
-
-        Raises:
-            StoreError: there is no such document (any more).
-        """
-        row = next(self._rows("SELECT entity_id, title, source FROM documents WHERE id = ?", document_id), None)
-        if row is None:
-            raise StoreError("A document was forgotten while it was being read: ask again.")
-        return Heading(*row)
+    def headings(self, document_ids: Iterable[str]) -> dict[str, Heading]:
+        """document id -> what stands above its text; of those that are not there, nothing."""
+        query = f"SELECT id, entity_id, title, source FROM documents WHERE id IN {_LIST}"
+        return {row[0]: Heading(*row[1:]) for row in self._rows(query, json.dumps(list(document_ids)))}
 
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256 of title and text."""
@@ -214,25 +215,25 @@ class SQLiteGraph(Database):
         query = "SELECT id, document_id FROM passages INDEXED BY passages_document ORDER BY id"
         return [(p, d) for p, d in self._rows(query)]
 
-    def passage(self, passage_id: str) -> Passage | None:
-        """One passage, or None."""
-        query = "SELECT document_id, start, end FROM passages WHERE id = ?"
-        row = next(self._rows(query, passage_id), None)
-        if row is None:
-            return None
-        text = next(self._rows("SELECT text FROM documents WHERE id = ?", row[0]))[0]
-        return Passage(passage_id, row[0], text[row[1] : row[2]], row[1], row[2])
+    def passages_among(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+        """passage id -> passage; of those that are not there, nothing."""
+        query = f"SELECT id, document_id, start, end FROM passages WHERE id IN {_LIST}"
+        rows = list(self._rows(query, json.dumps(list(passage_ids))))
+        query = f"SELECT id, text FROM documents WHERE id IN {_LIST}"
+        texts = dict(self._rows(query, json.dumps([*{row[1] for row in rows}])))
+        return {i: Passage(i, of, texts[of][start:end], start, end) for i, of, start, end in rows}
 
     def passages_of(self, document_id: str) -> list[Passage]:
         """The passages of one document, in order."""
         ids = [row[0] for row in self._rows("SELECT id FROM passages WHERE document_id = ? ORDER BY id", document_id)]
-        return [passage for passage in map(self.passage, ids) if passage is not None]
+        found = self.passages_among(ids)
+        return [found[i] for i in ids if i in found]
 
-    def triples_in(self, passage_id: str) -> list[Triple]:
-        """The triples that one passage states."""
+    def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
+        """The triples that some passages state, ordered by passage and offset."""
         query = "SELECT subject, predicate, object, passage_id, start, end, confidence, found_by FROM triples"
-        order = " WHERE passage_id = ? ORDER BY start, end, subject, predicate, object"
-        return [Triple(*row) for row in self._rows(query + order, passage_id)]
+        order = f" WHERE passage_id IN {_LIST} ORDER BY passage_id, start, end, subject, predicate, object"
+        return [Triple(*row) for row in self._rows(query + order, json.dumps(list(passage_ids)))]
 
     def embeddings(self) -> Matrix:
         """(passages, dimensions) float32, in the order of `passages`."""

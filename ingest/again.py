@@ -64,7 +64,7 @@ def _with_model(graph: Graph, read: Extraction) -> Extraction:
     how = graph.read_by().get(read.document.id, RULES)
     if how == RULES:
         return read
-    before = [t for p in read.passages for t in graph.triples_in(p.id) if LLM in t.found_by.split("+")]
+    before = [t for t in graph.triples_in(p.id for p in read.passages) if LLM in t.found_by.split("+")]
     alone = [replace(t, confidence=SURE, found_by=LLM) for t in before]
     return replace(read, triples=tuple(combined(read.triples if how == BOTH else (), alone)), read_by=how)
 

@@ -115,6 +115,7 @@ class Ingest:
         self._other = {document for document, how in was.items() if how != read_by}
         self._known = dict(graph.fingerprints())
         self._owner: dict[str, str] = {}
+        self._before: dict[str, list[str]] = {}
         self.report = Report(tally=reader.tally if reader else None)
         self._done = self._total = self._told = 0
         self._held = _Held()
@@ -129,9 +130,10 @@ class Ingest:
         """
         read_before = {} if self._again else self._graph.sources()
         due: list[tuple[Source, str]] = []
+        self._before = self._graph.documents_of(source.id for source in sources)
         for source in sources:
             digest = _digest(source)
-            held = self._graph.documents_of(source.id)
+            held = self._before[source.id]
             if digest and read_before.get(source.id) == digest and self._other.isdisjoint(held):
                 self._owner.update(dict.fromkeys(held, source.id))
                 self.report.unchanged += len(held)
@@ -171,7 +173,7 @@ class Ingest:
     def _changed(self, source: Source, digest: str) -> Iterator[Document | _Ending]:
         """The documents of a source that the store does not have as they are, then its ending."""
         ending = _Ending(source, digest, set(), [])
-        before = set(self._graph.documents_of(source.id))
+        before = set(self._before[source.id])
         for item in read(source, self.report.notes.append):
             if isinstance(item, Problem):
                 ending.problems.append(item)
@@ -232,8 +234,7 @@ class Ingest:
                 self.report.added += 1
             self._known[document.id] = document.sha256
             self._advance(1)
-        for ending in held.endings:
-            self._finish(ending)
+        self._finish(held.endings)
 
     def _tell(self) -> None:
         """Say once what a language model will take, as soon as it is known."""
@@ -247,17 +248,20 @@ class Ingest:
                 "left. Ctrl-C stops; what is done is kept."
             )
 
-    def _finish(self, ending: _Ending) -> None:
-        """Forget what the source no longer has, then note that it was read.
+    def _finish(self, endings: Sequence[_Ending]) -> None:
+        """Forget what sources no longer have, then note that they were read.
 
         A file that could not be opened says nothing about what it has: like one that is gone, it is only reported.
         """
-        if ending.digest or ending.source.id == "-":
-            for document_id in self._graph.documents_of(ending.source.id):
-                if document_id not in ending.seen:
+        if not endings:
+            return
+        read = {e.source.id: e.seen for e in endings if e.digest or e.source.id == "-"}
+        for source, documents in self._graph.documents_of(read).items():
+            for document_id in documents:
+                if document_id not in read[source]:
                     self._graph.forget(document_id)
                     self.report.removed += 1
-        self._graph.finish_source(ending.source.id, ending.digest, [(p.line, p.message) for p in ending.problems])
+        self._graph.finish_sources((e.source.id, e.digest, [(p.line, p.message) for p in e.problems]) for e in endings)
 
     def _advance(self, documents: int) -> None:
         self._done += documents

@@ -15,7 +15,7 @@ from kgrag.config import Config, load_config
 from kgrag.errors import Busy, StoreError, UsageError
 from kgrag.place import Place, Server
 from kgrag.protocols import LLM, Embedder, Graph, Reranker
-from kgrag.types import BOTH, RULES, Hit, Passage, Question, Triple
+from kgrag.types import BOTH, RULES, Hit, Question, Triple
 
 if TYPE_CHECKING:
     from graphs.facts import Facts
@@ -275,7 +275,7 @@ class App:
         with self.writing():
             known = self.graph.fingerprints()
             for candidate in names:
-                ids = [candidate] if candidate in known else self.graph.documents_of(candidate)
+                ids = [candidate] if candidate in known else self.graph.documents_of([candidate])[candidate]
                 if ids:
                     for document_id in ids:
                         self.graph.forget(document_id)
@@ -408,16 +408,9 @@ class App:
         from kgrag.retrieve.paths import Explainer
         from kgrag.retrieve.ranker import Ranker
 
-        def passages(numbers: Iterable[int]) -> list[Passage]:
-            found = [self.graph.passage(indices.rows[number].passage_id) for number in numbers]
-            kept = [passage for passage in found if passage is not None]
-            if len(kept) < len(found):
-                raise StoreError("A document was forgotten while it was being read: ask again.")
-            return kept
-
         reranker = (lambda: self.reranker) if self.config.reranker else None
-        explainer = Explainer(indices.graph, passages, self.graph.heading, self.graph.triples_in)
-        return HybridRetriever(self.graph.heading, passages, indices, self.embedder, Ranker.load, explainer, reranker)
+        explainer = Explainer(indices.graph, self.graph.triples_in)
+        return HybridRetriever(self.graph, indices, self.embedder, Ranker.load, explainer, reranker)
 
     @cached_property
     def graph_reader(self) -> GraphReader:
@@ -443,11 +436,12 @@ class App:
     def stating(self, triples: Iterable[Triple]) -> list[Hit]:
         """The passages that state triples, each once, as hits."""
         hits: list[Hit] = []
-        for passage_id in dict.fromkeys(triple.passage_id for triple in triples):
-            passage = self.graph.passage(passage_id)
-            document = self.graph.document(passage.document_id) if passage else None
-            if passage and document:
-                hits.append(Hit(passage, document.title, document.source, 1.0, len(hits) + 1, parts={"facts": 1.0}))
+        ids = dict.fromkeys(triple.passage_id for triple in triples)
+        passages = self.graph.passages_among(ids)
+        headings = self.graph.headings({passage.document_id for passage in passages.values()})
+        for passage in (passages[i] for i in ids if i in passages):
+            if heading := headings.get(passage.document_id):
+                hits.append(Hit(passage, heading.title, heading.source, 1.0, len(hits) + 1, parts={"facts": 1.0}))
         return hits
 
     def gold(self, question: Question) -> list[Hit]:

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.types import Document, Entity, Extraction, Heading, Hit, Mention, Passage, Triple, Verdict
+from kgrag.types import Document, Entity, Extraction, Heading, Hit, Judgement, Mention, Passage, Triple
 
 Matrix = NDArray[np.float32]
 Messages = Sequence[Mapping[str, str]]
 """A conversation: each message a mapping with ``role`` (system, user or assistant) and ``content``."""
+Ending = tuple[str, str, Sequence[tuple[int | None, str]]]
+"""A file that was read to its end: its id, its sha256, and what could not be read in it as (line or None, why)."""
 
 
 class Graph(Protocol):
@@ -37,8 +39,8 @@ class Graph(Protocol):
     def set_meta(self, key: str, value: str) -> None:
         """Keep a fact about the store itself (such as its embedder)."""
 
-    def finish_source(self, source: str, sha256: str, problems: Iterable[tuple[int | None, str]]) -> None:
-        """Note that a file was read to its end, with what could not be read in it: (line or None, why)."""
+    def finish_sources(self, endings: Iterable[Ending]) -> None:
+        """Note that files were read to their ends, with what could not be read in them."""
 
     def drop_source(self, source: str) -> None:
         """Unlearn that a file was read, and what could not be read in it."""
@@ -59,8 +61,8 @@ class Graph(Protocol):
     def sources(self) -> Mapping[str, str]:
         """Files that were read to their end: id -> sha256 of the bytes."""
 
-    def documents_of(self, source: str) -> list[str]:
-        """Ids of the documents that came from one file, ordered."""
+    def documents_of(self, sources: Iterable[str]) -> dict[str, list[str]]:
+        """file -> ids of the documents that came from it, ordered; of every file that is named."""
 
     def problems(self) -> list[tuple[str, int | None, str]]:
         """What could not be read: (source, line or None, why)."""
@@ -74,8 +76,8 @@ class Graph(Protocol):
     def document(self, document_id: str) -> Document | None:
         """One document, or None."""
 
-    def heading(self, document_id: str) -> Heading:
-        """What stands above one document's text. Raises StoreError: there is no such document (any more)."""
+    def headings(self, document_ids: Iterable[str]) -> dict[str, Heading]:
+        """document id -> what stands above its text; of those that are not there, nothing."""
 
     def fingerprints(self) -> Mapping[str, str]:
         """document id -> sha256, for telling what is unchanged."""
@@ -104,8 +106,8 @@ class Graph(Protocol):
     def embeddings(self) -> Matrix:
         """(passages, dimensions), in the order of ``passages``."""
 
-    def passage(self, passage_id: str) -> Passage | None:
-        """One passage, or None."""
+    def passages_among(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+        """passage id -> passage; of those that are not there, nothing."""
 
     def passages_of(self, document_id: str) -> list[Passage]:
         """The passages of one document, in order."""
@@ -119,8 +121,8 @@ class Graph(Protocol):
     def triples(self) -> Iterator[Triple]:
         """All triples, ordered by passage and offset."""
 
-    def triples_in(self, passage_id: str) -> list[Triple]:
-        """The triples that one passage states."""
+    def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
+        """The triples that some passages state, ordered by passage and offset."""
 
     def names(self) -> Iterator[tuple[str, str, str, str]]:
         """All declared names, as (document id, entity id, name, type), ordered."""
@@ -242,5 +244,5 @@ class Reranker(Protocol):
 class SupportJudge(Protocol):
     """Says whether a text bears out a claim."""
 
-    def judge(self, claim: str, evidence: Iterable[str]) -> Verdict:
-        """The verdict on ``claim`` given all of ``evidence``."""
+    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
+        """What is to be said of ``claim`` given all of ``evidence``."""

@@ -190,3 +190,13 @@ class Verdict(StrEnum):
     SUPPORTED = "supported"
     REFUTED = "refuted"
     NOT_ENOUGH_INFO = "not enough info"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge says of a claim: its ``verdict``, and ``support``, the probability in [0, 1] that the evidence bears
+    the claim out (NaN: the judge gives none); ``parts`` has what its tiers gave, by name."""
+
+    verdict: Verdict
+    support: float
+    parts: Mapping[str, float] = field(default_factory=dict)

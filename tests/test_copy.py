@@ -36,7 +36,7 @@ def fill(graph: Graph) -> None:
     un = extraction(document("a#0001", text, "United Nations"), {"United Nations": "ORGANISATION"}, names=declared)
     put(graph, ada(), wu(), un, ada(id="a"))
     graph.set_meta("embedder", "fake")
-    graph.finish_source("people.jsonl", "1" * 64, [(3, "no text"), (None, "odd")])
+    graph.finish_sources([("people.jsonl", "1" * 64, [(3, "no text"), (None, "odd")])])
 
 
 def test_there_and_back_is_the_same(open_store: OpenStore, tmp_path: Path) -> None:

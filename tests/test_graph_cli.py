@@ -129,7 +129,7 @@ def test_a_path_goes_over_mentions_where_no_facts_join_two(shell: Shell, store: 
         for m in app.graph.mentions()
         if m.entity_id not in spoken | titled and m.type == "PLACE" and m.surface.isalpha() and m.surface.isascii()
     )
-    passage = app.graph.passage(place.passage_id)
+    passage = app.graph.passages_among([place.passage_id]).get(place.passage_id)
     subject = app.graph.titles()[passage.document_id][1] if passage else ""
     arguments = ("graph", "path", subject, place.surface, "--store", str(store))
     found = json.loads(shell(*arguments, "--json")[1])

@@ -93,7 +93,11 @@ def test_instructions_come_first_and_the_question_last(lang: str) -> None:
 def test_judging() -> None:
     table = {prompts.judge(claim, ["x"])[-1]["content"]: said for claim, said in (("a", "supported"), ("b", "refuted"))}
     judge = LLMJudge(FakeLLM(table, canned="not enough info"))
-    assert [judge.judge(c, ["x"]) for c in "abc"] == [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.NOT_ENOUGH_INFO]
+    assert [judge.judge(c, ["x"]).verdict for c in "abc"] == [
+        Verdict.SUPPORTED,
+        Verdict.REFUTED,
+        Verdict.NOT_ENOUGH_INFO,
+    ]
     for lang in ("en", "zh"):
         said = [m["content"] for m in prompts.judge("他出生于哪里" if lang == "zh" else "He died", ["x"])]
         assert {v.value for v in Verdict} <= set(said), "an example of each verdict"

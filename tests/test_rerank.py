@@ -67,9 +67,7 @@ def tiny(folder: Path, outputs: int) -> Path:
 
 def with_reranker(app: App, reranker: Backwards) -> HybridRetriever:
     plain = app.retriever
-    return HybridRetriever(
-        plain._heading, plain._passages, plain.indices, app.embedder, plain._load, plain._explainer, lambda: reranker
-    )
+    return HybridRetriever(app.graph, plain.indices, app.embedder, plain._load, plain._explainer, lambda: reranker)
 
 
 def test_a_vote_moves_the_first_and_leaves_the_rest(store: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_two_hop_passage_shows_the_path_that_led_to_it(app: App) -> None:
     assert path.names[0] == "Ada Lovelace" and path.names[-1] == "Lord Byron"
     assert [t.predicate for t in path.triples] == ["father"]
     (triple,) = path.triples
-    document = app.graph.document(app.graph.passage(triple.passage_id).document_id)  # type: ignore[union-attr]
+    document = app.graph.document(app.graph.passages_among([triple.passage_id])[triple.passage_id].document_id)  # type: ignore[union-attr]
     assert document is not None and "Her father was the poet Lord Byron" in document.text[triple.start : triple.end]
 
 

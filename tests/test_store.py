@@ -11,6 +11,7 @@ from fakes import ada, document, extraction, put, vectors, wu
 from stores import OpenStore
 
 from kgrag.protocols import Graph
+from kgrag.types import Heading
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_the_generation_counts_what_changed_the_content(graph: Graph) -> None:
     assert all(earlier < later for earlier, later in itertools.pairwise(seen))
     graph.forget("nobody")
     graph.set_meta("embedder", "fake")
-    graph.finish_source("people.jsonl", "0" * 64, [])
+    graph.finish_sources([("people.jsonl", "0" * 64, [])])
     assert graph.generation == seen[-1]
 
 
@@ -130,7 +131,10 @@ def test_everything_comes_in_one_order_whatever_the_order_it_came_in(new_store: 
         mentions = [(m.passage_id, m.start, m.end) for m in graph.mentions()]
         assert mentions == sorted(mentions)
         assert graph.rows() == [(p.id, p.document_id) for p in passages]
-        assert [graph.passage(p.id) for p in passages] == passages
+        assert graph.passages_among(p.id for p in passages) == {p.id: p for p in passages}
+        some = [p.id for p in passages[::2]]
+        assert graph.passages_among([*some, "nowhere#0001"]) == {p.id: p for p in passages[::2]}
+        assert graph.triples_in([p.id for p in reversed(passages)]) == list(graph.triples())
         vectors_by_row = graph.embeddings()
         expected = [vectors(extraction(graph.document(p.document_id))) for p in passages]  # type: ignore[arg-type]
         for row, (passage, rows_) in enumerate(zip(passages, expected, strict=True)):
@@ -165,9 +169,12 @@ def test_a_declared_name_beats_any_number_of_mentions(graph: Graph) -> None:
 def test_passages_of_a_document_and_facts_of_a_passage(graph: Graph) -> None:
     put(graph, given := ada(), wu())
     assert graph.passages_of("ada") == list(given.passages)
-    assert graph.triples_in("ada#0001") == list(given.triples)
-    assert graph.triples_in("ada#0002") == []
-    assert graph.passage("ada#0009") is None
+    assert graph.triples_in(["ada#0001"]) == list(given.triples)
+    assert graph.triples_in(["ada#0002"]) == graph.triples_in([]) == []
+    assert graph.passages_among(["ada#0009"]) == graph.passages_among([]) == {}
+    title = given.document.title
+    assert graph.headings(["ada", "nobody"]) == {"ada": Heading(given.names[0][0], title, given.document.source)}
+    assert graph.headings([]) == {}
     assert graph.counts()["documents"] == 2
     assert graph.counts()["passages"] == 4
     assert graph.counts()["entities"] == len(list(graph.entities()))
@@ -195,11 +202,11 @@ def test_an_iterator_left_halfway_holds_nobody_up(open_store: OpenStore) -> None
 
 
 def test_a_file_is_noted_with_its_problems_and_noted_anew(graph: Graph) -> None:
-    graph.finish_source("a.jsonl", "1" * 64, [(3, "no text"), (None, "odd")])
-    graph.finish_source("b.jsonl", "2" * 64, [(1, "no text")])
+    graph.finish_sources([("a.jsonl", "1" * 64, [(3, "no text"), (None, "odd")])])
+    graph.finish_sources([("b.jsonl", "2" * 64, [(1, "no text")])])
     assert graph.sources() == {"a.jsonl": "1" * 64, "b.jsonl": "2" * 64}
     assert graph.problems() == [("a.jsonl", None, "odd"), ("a.jsonl", 3, "no text"), ("b.jsonl", 1, "no text")]
-    graph.finish_source("a.jsonl", "3" * 64, [(4, "no text")])
+    graph.finish_sources([("a.jsonl", "3" * 64, [(4, "no text")])])
     assert graph.problems() == [("a.jsonl", 4, "no text"), ("b.jsonl", 1, "no text")]
     graph.drop_source("a.jsonl")
     assert graph.sources() == {"b.jsonl": "2" * 64}
@@ -208,7 +215,7 @@ def test_a_file_is_noted_with_its_problems_and_noted_anew(graph: Graph) -> None:
 
 def test_a_file_that_lost_a_document_counts_as_unread(graph: Graph) -> None:
     put(graph, ada(id="one"), ada(id="two"))
-    graph.finish_source("people.jsonl", "1" * 64, [(3, "no text")])
+    graph.finish_sources([("people.jsonl", "1" * 64, [(3, "no text")])])
     graph.forget("one")
     assert graph.sources() == {}
     assert graph.problems() != []  # the file still has a document here
@@ -218,8 +225,7 @@ def test_a_file_that_lost_a_document_counts_as_unread(graph: Graph) -> None:
 
 def test_a_file_whose_document_another_file_took_counts_as_unread(graph: Graph) -> None:
     put(graph, ada())
-    graph.finish_source("people.jsonl", "1" * 64, [])
+    graph.finish_sources([("people.jsonl", "1" * 64, [])])
     put(graph, extraction(document("ada", "Ada wrote.", source="other.jsonl")))
     assert graph.sources() == {}
-    assert graph.documents_of("people.jsonl") == []
-    assert graph.documents_of("other.jsonl") == ["ada"]
+    assert graph.documents_of(["people.jsonl", "other.jsonl"]) == {"people.jsonl": [], "other.jsonl": ["ada"]}

@@ -74,7 +74,7 @@ class Mentions:
 
     def in_sentence(self, triple: Triple) -> Triple:
         """The same edge with the span of the sentence that the mention stands in."""
-        passage = self._graph.passage(triple.passage_id)
+        passage = self._graph.passages_among([triple.passage_id]).get(triple.passage_id)
         for start, end in sentences(passage.text) if passage else ():
             assert passage is not None
             if passage.start + start <= triple.start < passage.start + end:

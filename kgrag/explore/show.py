@@ -80,7 +80,7 @@ class Teller:
             StoreError: its document was forgotten meanwhile.
         """
         if self._of_passage[0] != triple.passage_id:
-            passage = self._graph.passage(triple.passage_id)
+            passage = self._graph.passages_among([triple.passage_id]).get(triple.passage_id)
             self._of_passage = triple.passage_id, passage.document_id if passage else ""
         if self._document is None or self._document.id != self._of_passage[1]:
             self._document = self._graph.document(self._of_passage[1])

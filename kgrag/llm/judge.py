@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 
 from kgrag import prompts
 from kgrag.protocols import LLM
-from kgrag.types import Verdict
+from kgrag.types import Judgement, Verdict
 
 
 class LLMJudge:
@@ -15,7 +16,7 @@ class LLMJudge:
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
 
-    def judge(self, claim: str, evidence: Iterable[str]) -> Verdict:
+    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
         """The verdict on ``claim`` given all of ``evidence``.
 
         Raises:
@@ -24,4 +25,4 @@ class LLMJudge:
         said = self._llm.generate(
             prompts.judge(claim, list(evidence)), max_tokens=24, choices=[v.value for v in Verdict]
         )
-        return Verdict(said)
+        return Judgement(Verdict(said), math.nan)

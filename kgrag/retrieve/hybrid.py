@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.errors import UsageError
-from kgrag.protocols import Embedder, Matrix, Reranker
+from kgrag.errors import StoreError, UsageError
+from kgrag.protocols import Embedder, Graph, Matrix, Reranker
 from kgrag.rerank import READ, fused
 from kgrag.retrieve.candidates import WALKS, Candidates, Indices, Numbers, gather
 from kgrag.retrieve.features import features, inverse_rank
 from kgrag.retrieve.matches import match
-from kgrag.retrieve.paths import Explainer
+from kgrag.retrieve.paths import Explainer, Text
 from kgrag.retrieve.ranker import Ranker
 from kgrag.text import content_words, language
-from kgrag.types import Heading, Hit, Passage
+from kgrag.types import Hit
 
 LONGEST_QUESTION = 4000
 """Characters of a question that are searched for; what follows cannot change the ordering, and is not silently cut."""
+
+WIDE = 20
+"""Passages, the best ones, among which paths are looked for."""
 
 
 class HybridRetriever:
     """A `Retriever` over one store.
 
     Args:
-        heading: gives a document's title and the file it came from.
-        passages: gives the passages of index rows, in their order.
-        indices: built from the same rows.
+        graph: the store, for the texts of what was found.
+        indices: built from it.
         embedder: for questions in a language it knows; others are found by words and names alone.
         ranker: gives what orders the candidates, when it is first needed: who trains a ranker has none yet.
         explainer: finds the paths that lead to a hit.
@@ -40,8 +42,7 @@ class HybridRetriever:
 
     def __init__(
         self,
-        heading: Callable[[str], Heading],
-        passages: Callable[[Iterable[int]], list[Passage]],
+        graph: Graph,
         indices: Indices,
         embedder: Embedder,
         ranker: Callable[[], Ranker],
@@ -49,8 +50,7 @@ class HybridRetriever:
         reranker: Callable[[], Reranker] | None = None,
     ) -> None:
         self.indices = indices
-        self._heading, self._passages = heading, passages
-        self._embedder, self._load, self._explainer = embedder, ranker, explainer
+        self._graph, self._embedder, self._load, self._explainer = graph, embedder, ranker, explainer
         self._load_reranker = reranker
 
     @cached_property
@@ -93,29 +93,43 @@ class HybridRetriever:
         if self._load_reranker is not None:
             order = self._reread(question, found.rows, order, parts)
         best = order[:k]
-        passages = self._passages(found.rows[best].tolist())
-        headings = [self._heading(passage.document_id) for passage in passages]
-        paths = self._explainer.paths(question, found.rows[order[: max(k, 20)]], found.rows[best])
+        # what a store is asked for is asked for together: on a server each time costs as much as a search
+        texts = self._texts(found.rows[order[: max(k, WIDE)]])
+        paths = self._explainer.paths(question, texts, found.rows[best])
         return [
             Hit(
-                passage=passage,
-                title=heading.title,
-                source=heading.source,
+                passage=text.passage,
+                title=text.heading.title,
+                source=text.heading.source,
                 score=1.0 / (1.0 + math.exp(-float(scores[i]))),
                 rank=rank,
                 paths=path,
                 parts=parts[i],
             )
-            for rank, (i, passage, heading, path) in enumerate(zip(best, passages, headings, paths, strict=True), 1)
+            for rank, (i, path) in enumerate(zip(best, paths, strict=True), 1)
+            for text in [texts[int(found.rows[i])]]
         ]
+
+    def _texts(self, rows: Numbers) -> dict[int, Text]:
+        """What stands at index rows, in their order.
+
+        Raises:
+            StoreError: some of it does not stand there any more.
+        """
+        ids = {int(row): self.indices.rows[int(row)] for row in rows}
+        passages = self._graph.passages_among([row.passage_id for row in ids.values()])
+        headings = self._graph.headings({row.document_id for row in ids.values()})
+        try:
+            return {n: Text(passages[row.passage_id], headings[row.document_id]) for n, row in ids.items()}
+        except KeyError:
+            raise StoreError("A document was forgotten while it was being read: ask again.") from None
 
     def _reread(
         self, question: str, rows: Numbers, order: NDArray[np.int64], parts: list[dict[str, float]]
     ) -> NDArray[np.int64]:
         """``order`` with the cross-encoder's vote on its first; what it gave stands in ``parts``."""
         first = order[:READ]
-        passages = self._passages(rows[first].tolist())
-        texts = [f"{self._heading(p.document_id).title}. {p.text}" for p in passages]
+        texts = [f"{t.heading.title}. {t.passage.text}" for t in self._texts(rows[first]).values()]
         scores = self._reranker.score(question, texts)
         for rank, place in enumerate(np.lexsort((np.arange(len(first)), -scores)), 1):
             parts[first[place]] |= {"cross": round(float(scores[place]), 6), "cross rank": rank}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,36 +20,40 @@ LONGEST = 3
 """Passages on a path, at most."""
 
 
+class Text(NamedTuple):
+    """A passage, and what stands above it."""
+
+    passage: Passage
+    heading: Heading
+
+
 class Explainer:
     """Finds paths among the passages that were ranked best.
 
     Args:
         graph: passages and names.
-        passages: gives passages by index row.
-        heading: gives a document's title and the entity that it names.
-        triples: gives the triples stated in a passage, by its id.
+        triples: gives the triples that passages state, by their ids.
     """
 
     def __init__(
         self,
         graph: Adjacency,
-        passages: Callable[[Iterable[int]], list[Passage]],
-        heading: Callable[[str], Heading],
-        triples: Callable[[str], list[Triple]],
+        triples: Callable[[Iterable[str]], list[Triple]],
     ) -> None:
-        self._graph, self._passages, self._heading, self._triples = graph, passages, heading, triples
+        self._graph, self._triples = graph, triples
 
-    def paths(self, question: str, pool: Rows, hits: Rows) -> list[tuple[Path, ...]]:
-        """For each of ``hits`` the best path through ``pool`` (rows, best first), or none if no name leads there."""
+    def paths(self, question: str, texts: Mapping[int, Text], hits: Rows) -> list[tuple[Path, ...]]:
+        """For each of ``hits`` (rows) the best path through ``texts`` (by row, best first), or none if no name leads there."""
         graph = self._graph
         found = graph.gazetteer.find(question, any_case=question.islower())
         spoken = {f.name: question[f.start : f.end] for f in found if graph.idf[f.name] > 0}
-        if not spoken or not len(pool):
+        if not spoken or not texts:
             return [() for _ in hits]
-        routes = self._routes(spoken, pool)
-        rows = pool.tolist()
-        texts = dict(zip(rows, self._passages(rows), strict=True))
-        facts = [triple for row in rows for triple in self._triples(texts[row].id)]
+        routes = self._routes(spoken, np.fromiter(texts, np.int64, len(texts)))
+        if not any(int(hit) in routes for hit in hits):
+            return [() for _ in hits]
+        ranks = {text.passage.id: rank for rank, text in enumerate(texts.values())}
+        facts = sorted(self._triples(ranks), key=lambda triple: ranks[triple.passage_id])
         out: list[tuple[Path, ...]] = []
         for hit in hits:
             route = routes.get(int(hit))
@@ -100,22 +105,24 @@ class Explainer:
         return {row: route for row, (_, route) in entered.items()}
 
     def _path(
-        self, route: list[tuple[int, int]], spoken: Mapping[int, str], texts: Mapping[int, Passage], facts: list[Triple]
+        self, route: list[tuple[int, int]], spoken: Mapping[int, str], texts: Mapping[int, Text], facts: list[Triple]
     ) -> Path:
         """Names and triples along a route; a step inside a passage goes by way of its title's entity."""
         first = route[0][1]
-        nodes = [self._entity(first, texts[route[0][0]])]
+        nodes = [self._entity(first, texts[route[0][0]].heading)]
         names = [spoken[first]]
         triples: list[Triple] = []
         for step, (row, _) in enumerate(route):
-            passage = texts[row]
-            heading = self._heading(passage.document_id)
+            passage, heading = texts[row]
             onward = route[step + 1][1] if step + 1 < len(route) else None
             stops = [(heading.entity_id, without_bracket(heading.title))]
             if onward is not None:
                 name = self._graph.names[onward]
                 stops.append(
-                    (self._entity(onward, texts[route[step + 1][0]]), _spelling(passage, self._graph, onward) or name)
+                    (
+                        self._entity(onward, texts[route[step + 1][0]].heading),
+                        _spelling(passage, self._graph, onward) or name,
+                    )
                 )
             for node, name in stops:
                 if node != nodes[-1] and key(name) != key(names[-1]):
@@ -124,9 +131,8 @@ class Explainer:
                     names.append(name)
         return Path(tuple(nodes), tuple(names), tuple(triples))
 
-    def _entity(self, name: int, passage: Passage) -> str:
-        """The entity that a name means in a passage: its document's own, if that goes by it."""
-        heading = self._heading(passage.document_id)
+    def _entity(self, name: int, heading: Heading) -> str:
+        """The entity that a name means in a document: its own, if that goes by it."""
         text = self._graph.names[name]
         own = (heading.entity_id, key(without_bracket(heading.title)), key(heading.title))
         return heading.entity_id if text in own else text
