@@ -387,7 +387,9 @@ def kgrag(home: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
     # from the folder that a store in a folder would lie in: so both call the files the same
     done = subprocess.run(command, capture_output=True, text=True, cwd=home.parent, env=env, timeout=120)
     assert done.returncode == code, done.stderr
-    assert os.environ[PASSWORD] not in done.stdout + done.stderr
+    # some of these tests need no server, and where there is none there is no password to give away
+    if password := os.environ.get(PASSWORD):
+        assert password not in done.stdout + done.stderr
     return done.stdout, done.stderr
 
 
