@@ -32,12 +32,12 @@ OnText = Callable[[str], bool | None]
 class Answerer:
     """Answers questions over one store.
 
-    ``llm`` is a function, so that the model loads only when it is needed; ``stating`` gives the passages that state
-    triples, as hits.
+    ``retriever``, ``graph`` and ``llm`` are functions, so that each loads only when it is needed; ``stating`` gives the
+    passages that state triples, as hits.
     """
 
-    retriever: Retriever
-    graph: GraphReader
+    retriever: Callable[[], Retriever]
+    graph: Callable[[], GraphReader]
     llm: Callable[[], LLM]
     stating: Callable[[Sequence[Triple]], list[Hit]] = lambda _: []
     evidence_tokens: int = 400
@@ -57,8 +57,8 @@ class Answerer:
             ModelError: the language model is needed and cannot be used.
         """
         start = time.perf_counter()
-        hits = self.retriever.retrieve(question, k)
-        candidates = self.graph.read(question) if reader != "llm" else []
+        hits = self.retriever().retrieve(question, k)
+        candidates = self.graph().read(question) if reader != "llm" else []
         if reader == "graph" or (candidates and candidates[0].confidence >= SURE):
             answer = self._from_graph(question, hits, candidates)
         elif any(hit.score >= LIKELY for hit in hits):

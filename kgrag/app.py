@@ -425,8 +425,8 @@ class App:
         from kgrag.answer import Answerer
 
         return Answerer(
-            self.retriever,
-            self.graph_reader,
+            lambda: self.retriever,
+            lambda: self.graph_reader,
             lambda: self.llm,
             self.stating,
             evidence_tokens=self.config.evidence_tokens,

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from shell import Shell
 from stores import EACH, URI, OpenStore, connect, empty, opener
+from tiny import build
 
 from kgrag.errors import StoreError
+from kgrag.models.convert import openvino_folder, pull, ready
+from kgrag.models.registry import find
 from kgrag.protocols import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +43,36 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(small_store: Path, tmp_path: Path) -> Path:
     """A copy of the small store."""
     return Path(shutil.copytree(small_store, tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a language model of random weights."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``KGRAG_HOME`` is where it has been pulled: converting it takes its time. Not to be written to."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KGRAG_HOME", str(home))
+        pull(str(tiny))
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_openvino(tiny: Path, tiny_home: Path) -> Path:
+    """The same model as OpenVINO reads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KGRAG_HOME", str(tiny_home))
+        model = find(str(tiny))
+        folder = ready(model)
+        assert folder is not None
+        return openvino_folder(model, folder)
 
 
 @pytest.fixture

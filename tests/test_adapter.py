@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_llm import ask, build
+from test_llm import ask
 
 from kgrag.config import Config
 from kgrag.errors import ModelError
@@ -18,25 +18,9 @@ from kgrag.llm.adapter import check_base, load_adapter
 from kgrag.llm.choose import load_llm
 from kgrag.llm.openvino import OpenVINOLLM
 from kgrag.llm.transformers import TransformersLLM
-from kgrag.models.convert import openvino_folder, pull
 from kgrag.models.device import cpu
 from kgrag.models.precision import decide
 from kgrag.models.registry import find
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    folder.mkdir()
-    build(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def openvino(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KGRAG_HOME", str(tmp_path_factory.mktemp("home")))
-        return openvino_folder(find(str(tiny)), pull(str(tiny)))
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +48,15 @@ def torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
 
 
 @pytest.mark.slow
-def test_both_homes_add_it_alike(tiny: Path, openvino: Path, adapter: Path, tmp_path: Path) -> None:
+def test_both_homes_add_it_alike(tiny: Path, tiny_openvino: Path, adapter: Path, tmp_path: Path) -> None:
     text = "The capital of France"
     plain, added = torch_llm(tiny).score(ask("what?"), text), torch_llm(tiny, adapter).score(ask("what?"), text)
-    other = OpenVINOLLM(openvino, "tiny", cache=tmp_path, adapter=load_adapter(adapter))
+    other = OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path, adapter=load_adapter(adapter))
     assert abs(added - plain) > 1, "it changes something"
     assert other.score(ask("what?"), text) == pytest.approx(added, rel=0.03) and other.adapter == "mine"
-    assert OpenVINOLLM(openvino, "tiny", cache=tmp_path).score(ask("what?"), text) == pytest.approx(plain, rel=0.03)
+    assert OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path).score(ask("what?"), text) == pytest.approx(
+        plain, rel=0.03
+    )
 
 
 @pytest.mark.slow
@@ -124,8 +110,11 @@ def test_what_is_no_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
         check_base(load_adapter(copy), "tiny", tiny)
 
 
-def test_a_model_without_a_chat_template_is_said(tiny: Path, openvino: Path, tmp_path: Path) -> None:
-    for folder, load in ((tiny, torch_llm), (openvino, lambda f: OpenVINOLLM(f, "bare", cache=tmp_path / "cache"))):
+def test_a_model_without_a_chat_template_is_said(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
+    for folder, load in (
+        (tiny, torch_llm),
+        (tiny_openvino, lambda f: OpenVINOLLM(f, "bare", cache=tmp_path / "cache")),
+    ):
         bare = tmp_path / folder.name
         shutil.copytree(folder, bare)
         (bare / "chat_template.jinja").unlink(missing_ok=True)

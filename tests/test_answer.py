@@ -72,7 +72,7 @@ class FakeReader:
 
 def answerer(says: str, *hits: Hit, graph: Sequence[Candidate] = ()) -> tuple[Answerer, FakeLLM]:
     llm = FakeLLM(says)
-    return Answerer(FakeRetriever(*hits), FakeReader(*graph), lambda: llm), llm  # type: ignore[arg-type]
+    return Answerer(lambda: FakeRetriever(*hits), lambda: FakeReader(*graph), lambda: llm), llm  # type: ignore[arg-type,return-value]
 
 
 # --- citations -----------------------------------------------------------------------------------------------------

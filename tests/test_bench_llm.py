@@ -10,7 +10,7 @@ import pytest
 from fake_llm import FakeLLM
 from fake_server import serving
 from shell import Shell
-from test_llm import build
+from tiny import build
 
 from kgrag.evaluate.llm_speed import ask, split_passages
 from kgrag.evaluate.perplexity import Foresight, fertility, foresight, pieces

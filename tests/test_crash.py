@@ -104,7 +104,7 @@ def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:
     ingest_here(files, tmp_path / "whole" / "graph.db")
     reference = rows(tmp_path / "whole" / "graph.db")
     chance = random.Random(7)
-    places = [0, 0, 1, *(chance.randrange(2, 150) for _ in range(7))]
+    places = [0, 0, 1, *(chance.randrange(2, 150) for _ in range(3))]
     cut_short = 0
     for number, lines in enumerate(places):
         path = tmp_path / str(number) / "graph.db"
@@ -116,7 +116,7 @@ def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:
         assert_whole(path, acknowledged, reference)
         ingest_here(files, path)
         assert rows(path) == reference
-    assert cut_short >= 8
+    assert cut_short >= 5
 
 
 def test_killed_again_and_again_it_comes_to_its_end(tmp_path: Path, light: None) -> None:
@@ -167,12 +167,12 @@ def test_killed_with_workers_it_takes_them_with_it(tmp_path: Path) -> None:
 # --- indices -----------------------------------------------------------------------------------------------------
 
 
-def die_at_each_step(base: Path, folder: Path) -> None:
-    """For number 0, 1, ...: copy the store ``base`` to ``folder/number``, and bring its indices up to date in a
+def die_at_each_step(base: Path, folder: Path, apart: int) -> None:
+    """For every number that is ``apart`` from the one before, from 0: copy the store ``base`` to ``folder/number``, and bring its indices up to date in a
     process that kills itself before it opens, makes, renames or removes a file of the indices for that many times."""
     import faiss  # noqa: F401  (before the forks, or each of them takes its time)
 
-    for number in range(500):
+    for number in range(0, 500, apart):
         store = folder / str(number)
         shutil.copytree(base, store)
         child = os.fork()
@@ -206,7 +206,9 @@ def answers(indices: Indices) -> list[bytes]:
     return [np.asarray(array).tobytes() for array in arrays] + [" ".join(indices.graph.names).encode()]
 
 
-def test_killed_while_it_writes_the_indices(tmp_path: Path) -> None:
+# seven is in no step with the kinds of changes, which come by twos and threes: each kind is met
+@pytest.mark.parametrize("apart", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_while_it_writes_the_indices(tmp_path: Path, apart: int) -> None:
     graph = SQLiteGraph(tmp_path / "base" / "graph.db")
     names = dict.fromkeys([*PEOPLE, "上海"], "MISC")
     for number in range(12):
@@ -220,7 +222,7 @@ def test_killed_while_it_writes_the_indices(tmp_path: Path) -> None:
     graph.close()
     assert answers(old) != expected
 
-    process = start("test_crash.die_at_each_step", tmp_path / "base", tmp_path / "killed")
+    process = start("test_crash.die_at_each_step", tmp_path / "base", tmp_path / "killed", apart)
     process.communicate(timeout=120)
     assert process.returncode == 0
     killed = list((tmp_path / "killed").iterdir())

@@ -95,7 +95,7 @@ def test_a_vector_depends_on_its_text_alone() -> None:
         "évidence",
         "knowledge-based",
     ]
-    texts = [" ".join(rng.choice(words, size=int(rng.integers(1, 150)))) for _ in range(120)]
+    texts = [" ".join(rng.choice(words, size=int(rng.integers(1, 150)))) for _ in range(40)]
     together = embedder.embed(texts)
     order = rng.permutation(len(texts))
     shuffled = embedder.embed([texts[i] for i in order])

@@ -522,14 +522,18 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+# each file is damaged in one way, and in the slow tests in every way
+@pytest.mark.parametrize("apart", [len(DAMAGE), pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", DAMAGE)
-def test_damaged_files_are_built_again(store: SQLiteGraph, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_files_are_built_again(
+    store: SQLiteGraph, how: str, apart: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = store.path.parent / "indices"
     whole = open_indices(store, folder, lambda _: None, keep=True)
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert len(names) >= 7
     built = reads(store, monkeypatch)
-    for number, name in enumerate(names):
+    for number, name in enumerate(names[list(DAMAGE).index(how) % apart :: apart]):
         DAMAGE[how](folder / name)
         for keep in (False, True):
             assert same(open_indices(store, folder, lambda _: None, keep=keep), whole), name

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import current_thread
-from typing import Any
 
 import pytest
 from fake_llm import FakeLLM
 from fake_server import serving
+from tiny import CONTEXT
 
 from kgrag.errors import ModelError
 from kgrag.llm.choose import SMALL, load_llm
@@ -20,74 +20,17 @@ from kgrag.llm.server import ServerLLM
 from kgrag.llm.stream import Emit, relay
 from kgrag.llm.transformers import TransformersLLM
 from kgrag.models.address import address
-from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
+from kgrag.models.convert import openvino_folder, ready, transformers_folder
 from kgrag.models.device import cpu
 from kgrag.models.precision import decide
 from kgrag.models.registry import find
 from kgrag.protocols import LLM
 
 SCHEMA = json.dumps({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]})
-TEMPLATE = (
-    "{% for m in messages %}<|start|>{{ m['role'] }} {{ m['content'] }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|start|>assistant {% endif %}"
-)
-CONTEXT = 128
 
 
 def ask(text: str) -> Sequence[dict[str, str]]:
     return [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
-
-
-def build(folder: Path, context: int = CONTEXT) -> None:
-    """A Qwen2 of some 400,000 random weights, and a tokenizer over single bytes and a few words."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-untyped, unused-ignore]
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
-
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    special = ["<|end|>", "<|start|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    core.train_from_iterator(["user assistant system what is the capital of France? Paris. " * 3], trainer)
-    make_tokenizer: Any = PreTrainedTokenizerFast  # these classes come without types
-    tokenizer = make_tokenizer(tokenizer_object=core, eos_token="<|end|>", pad_token="<|end|>", chat_template=TEMPLATE)
-    tokenizer.save_pretrained(str(folder))
-    torch.manual_seed(1)
-    make_config: Any = Qwen2Config
-    make_model: Any = Qwen2ForCausalLM
-    config = make_config(
-        vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=context,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=True,
-    )
-    make_model(config).save_pretrained(str(folder))
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    build(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny_openvino(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KGRAG_HOME", str(tmp_path_factory.mktemp("home")))
-        return openvino_folder(find(str(tiny)), pull(str(tiny)))
 
 
 def on_cpu(folder: Path, name: str = "tiny") -> TransformersLLM:

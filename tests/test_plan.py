@@ -106,7 +106,8 @@ def test_too_little_memory_is_said_with_the_numbers_before_anything_is_loaded(
         check_memory(model, decide(model, PC), replace(PC, free=GB))
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path))  # nothing is here, and nothing is fetched
     monkeypatch.setattr("kgrag.llm.choose.this_device", lambda: replace(PC, free=GB))
-    monkeypatch.setattr("kgrag.llm.choose.pull", lambda *_: pytest.fail("fetched"))
+    for module in ("kgrag.llm.choose", "kgrag.embed"):
+        monkeypatch.setattr(f"{module}.pull", lambda *_: pytest.fail("fetched"))
     with pytest.raises(ModelError, match="GB are free"):
         load_llm(LARGE)
     assert "GB are free" in shell.fails(1, "ask", "Who?", "--closed-book", "--store", store, "--model", LARGE)

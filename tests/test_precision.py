@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from shell import Shell
-from test_llm import build
 
 from kgrag.errors import ModelError
 from kgrag.llm.choose import LARGE, SMALL
@@ -122,16 +122,14 @@ def test_status_says_what_was_chosen_and_why(shell: Shell, store: Path, monkeypa
 
 
 def test_another_precision_is_made_beside_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Shell
+    tiny: Path, tiny_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Shell
 ) -> None:
-    from kgrag.models.convert import openvino_folder, pull, ready
+    from kgrag.models.convert import openvino_folder, ready
 
-    monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
-    (tmp_path / "tiny").mkdir()
-    build(tmp_path / "tiny")
-    model = find(str(tmp_path / "tiny"))
-    folder = pull(model.name)
-    assert ready(model) == folder and ready(replace(model, precision="fp32")) is None
+    monkeypatch.setenv("KGRAG_HOME", str(shutil.copytree(tiny_home, tmp_path / "home")))
+    model = find(str(tiny))
+    folder = ready(model)
+    assert folder is not None and ready(replace(model, precision="fp32")) is None
     code, out, _ = shell("models", "pull", model.name, "--precision", "fp32")
     assert code == 0 and "is ready" in out
     assert ready(model) == ready(replace(model, precision="fp32")) == folder

@@ -187,11 +187,11 @@ def test_parts() -> None:
     assert plain(["ann", "bell"]) and not plain(["louis", "xv"]) and not plain(["earl", "of", "ross"])
 
 
-def test_one_name_ten_thousand_times_and_one_of_five_thousand_characters() -> None:
-    text = "Kylie Minogue sang. " + "Minogue danced. " * 10_000 + "A" * 5_000 + " ended."
+def test_one_name_two_thousand_times_and_one_of_five_thousand_characters() -> None:
+    text = "Kylie Minogue sang. " + "Minogue danced. " * 2_000 + "A" * 5_000 + " ended."
     made = extract([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
     check(made)
-    assert sum(m.entity_id == "kylie minogue" for m in made.mentions) > 9_000
+    assert sum(m.entity_id == "kylie minogue" for m in made.mentions) > 1_900
 
 
 def test_what_a_document_is_about_goes_before_its_relations() -> None:

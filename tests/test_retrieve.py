@@ -136,13 +136,13 @@ def test_what_is_forgotten_is_not_found_again(tmp_path: Path) -> None:
         app.forget("b.txt")
 
 
-def test_a_store_of_one_passage_and_of_a_thousand_equal_ones(tmp_path: Path) -> None:
+def test_a_store_of_one_passage_and_of_two_hundred_equal_ones(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("Ada Lovelace was born in London.")
     app = App(tmp_path / ".kgrag", create=True)
     app.ingest([str(tmp_path / "one.txt")], lambda *_: None)
     assert len(app.retriever.retrieve("Where was Ada Lovelace born?", 5)) == 1
     lines = "".join(
-        f'{{"_id": "{n:04}", "title": "Ada Lovelace", "text": "She was born in London."}}\n' for n in range(1000)
+        f'{{"_id": "{n:04}", "title": "Ada Lovelace", "text": "She was born in London."}}\n' for n in range(200)
     )
     (tmp_path / "many.jsonl").write_text(lines)
     app.ingest([str(tmp_path / "many.jsonl")], lambda *_: None)
