@@ -102,6 +102,6 @@ def _walks(graph: Neo4jGraph) -> dict[str, float]:
     tie(graph, [passage.id for passage in passages], ties)
     found |= {"ties": ties.nnz, "ties written s": time.perf_counter() - start}
     local, server = Walker(LocalWays.of(ties)), Walker(ServerWays(graph, *ties.shape))
-    seeds = [[Seeds({int(r): 1.0}, {}) for r in chance.integers(0, len(passages), 4)] for _ in range(WALKS)]
+    seeds = [[Seeds({int(r): 1.0}, {}) for r in chance.integers(0, len(passages), 4)] for _ in range(WALKS // 4)]
     times = timed(local, server, seeds)
     return found | {f"four walks of retrieval, {where}, ms": value for where, value in times.items()}

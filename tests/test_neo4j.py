@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -512,6 +513,26 @@ def test_loading_and_walking_are_measured_and_leave_the_database_empty(home: Pat
     graph.close()
     _, error = kgrag(home, "bench", "server", "--store", str(server()), "--nodes", "1000", code=2)
     assert "holds documents" in error
+
+
+def test_who_is_asked_to_end_takes_the_server_along() -> None:
+    if not os.environ.get(LIB):
+        pytest.skip(f"no jars in {LIB}: make test-neo4j")
+    fetched = Path(os.environ[LIB]).parent
+    apart = {k: v for k, v in os.environ.items() if k not in ("KGRAG_NEO4J_URI", PASSWORD)}
+    said = "import os, time; print(os.environ['KGRAG_NEO4J_URI'], flush=True); time.sleep(60)"
+    command = [sys.executable, "-m", "graphs.neo4j_server", "around", sys.executable, "-c", said]
+    around = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**apart, "KGRAG_NEO4J_HOME": str(fetched)}
+    )
+    assert around.stdout
+    port = int(around.stdout.readline().rpartition(":")[2].partition("/")[0])
+    socket.create_connection(("127.0.0.1", port), 5).close()
+    around.terminate()
+    assert around.wait(60) == 128 + signal.SIGTERM
+    around.stdout.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
 
 
 def test_a_folder_is_no_server_to_measure(home: Path, store: Path) -> None:
