@@ -60,16 +60,15 @@ def bench_llm(
     config = Config.model_validate({name: value for name, value in given.items() if value is not None})
     report = _measured(model, read, window, config)
     llm = report.pop("llm")
-    report["speed"] = {_label(llm): speed(llm, asked)}
+    report["speed"] = {_label(llm): speed(llm, asked, llm.count)}
     report["peak memory, bytes"] = _peak()
-    del llm
     for way in beside or []:
         gc.collect()
         with ExitStack() as stack:
             other = (
                 _transformers(model, config) if way is Beside.transformers else _llama_cpp(gguf or Path(model), stack)
             )
-            report["speed"][str(way)] = speed(other, asked)
+            report["speed"][str(way)] = speed(other, asked, llm.count)  # a server only guesses tokens
             del other
     if json_:
         print_json(report)
@@ -148,7 +147,8 @@ def _llama_cpp(file: Path, stack: ExitStack) -> LLM:
     params = bindings.CommonParams()
     params.model.path = str(file)
     params.n_ctx, params.n_parallel, params.warmup = 4096, 1, False
-    params.hostname, params.port = "127.0.0.1", 0
+    params.hostnames, params.port = ["127.0.0.1"], 0
+    params.verbosity = 0
     server = bindings.Server(params)
     stack.callback(lambda: server and None)  # it serves as long as it is held
     return ServerLLM(Address(f"{server.listening_address}/v1", "llama.cpp"), "", ServerConfig(tries=1))

@@ -59,7 +59,7 @@ def test_fertility() -> None:
 def test_timing_and_the_meter() -> None:
     groups = split_passages(TEXT, sentences(TEXT), each=2, together=3)
     assert [len(group) for group in groups] == [3, 3, 3, 3, 3, 3] and len({p for g in groups for p in g}) == 18
-    timed = ask(FakeLLM(), "Who?", groups[0], answer=12)
+    timed = ask(FakeLLM(), "Who?", groups[0], FakeLLM().count, answer=12)
     assert timed.answer_tokens == 12 and timed.prompt_tokens > 100 and timed.first > 0 and timed.decode > 0
     meter = Meter()
     assert meter.said() == []

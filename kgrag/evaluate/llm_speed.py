@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -30,29 +30,35 @@ class Timing:
         return self.prompt_tokens / self.first
 
 
-def ask(llm: LLM, question: str, passages: Passages, answer: int = ANSWER) -> Timing:
-    """Ask a question of passages, and time it. The model is told to write on, so that there is something to time."""
+Count = Callable[[str], int]
+
+
+def ask(llm: LLM, question: str, passages: Passages, count: Count, answer: int = ANSWER) -> Timing:
+    """Ask a question of passages, and time it. The model is told to write on, so that there is something to time.
+
+    ``count`` says how many tokens a text is: one for all that are compared, since a server only guesses it.
+    """
     messages = prompts.grounded(question, passages)
     messages[0] = {**messages[0], "content": "Copy out the passages, word by word."}
     times: list[float] = []
     began = time.perf_counter()
     text = llm.generate(messages, max_tokens=answer, on_text=lambda _: times.append(time.perf_counter()))
     ended = time.perf_counter()
-    written = max(llm.count(text), 1)
+    written = max(count(text), 1)
     first = (times[0] if times else ended) - began
     after = max(ended - began - first, 1e-9)
-    tokens = sum(llm.count(message["content"]) for message in messages)
+    tokens = sum(count(message["content"]) for message in messages)
     return Timing(first, (written - 1) / after, tokens, written)
 
 
-def speed(llm: LLM, questions: Sequence[tuple[str, Passages]]) -> dict[str, float]:
+def speed(llm: LLM, questions: Sequence[tuple[str, Passages]], count: Count) -> dict[str, float]:
     """Medians over questions, each with other passages; then the last one's passages with another question.
 
     What the first question of all costs beside (compiling, allocating) is left out: it is asked before.
     """
-    ask(llm, "Warm up?", questions[0][1][:1], 4)
-    timings = [ask(llm, question, passages) for question, passages in questions]
-    again = ask(llm, "What else do the passages say?", questions[-1][1])
+    ask(llm, "Warm up?", questions[0][1][:1], count, 4)
+    timings = [ask(llm, question, passages, count) for question, passages in questions]
+    again = ask(llm, "What else do the passages say?", questions[-1][1], count)
     return {
         "prompt tokens": median(t.prompt_tokens for t in timings),
         "seconds to the first word": median(t.first for t in timings),
