@@ -56,18 +56,18 @@ def models_of(opened: App, adapter: str = "") -> Models:
         ModelError: there is no such model or adapter.
     """
 
-    def base() -> LLM:
-        return opened.llm
+    own = opened.config.adapter
 
-    def adapted() -> LLM:
-        opened.use(adapter=adapter)
+    def with_adapter(name: str) -> LLM:
+        if opened.config.adapter != name:  # whoever asks for the one may have asked for the other before
+            opened.use(adapter=name)
         return opened.llm
 
     found: dict[str, tuple[Callable[[], LLM], dict[str, Any]]] = {
-        "": (base, model_facts(opened, opened.config.adapter))
+        "": (lambda: with_adapter(own), model_facts(opened, own))
     }
     if adapter:
-        found[ADAPTED] = adapted, model_facts(opened, adapter)
+        found[ADAPTED] = lambda: with_adapter(adapter), model_facts(opened, adapter)
     return found
 
 

@@ -83,7 +83,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
         p = row["p_holm"] if not math.isnan(row["p_holm"]) else row["p"]
         sure = "more than chance explains" if p < 0.05 else "which chance may explain"
         said.append(
-            f"{row['arm']} gives {words} than {row['against']}: {100 * ours:.0f} of 100 against {100 * theirs:.0f} "
+            f"{row['arm']} gives {words} {row['against']}: {100 * ours:.0f} of 100 against {100 * theirs:.0f} "
             f"({apart}, p {shown_p(p)}, {sure}; {row['questions']} questions)."
         )
     for arm, figures in report["rates"].get("unanswerable", {}).items():

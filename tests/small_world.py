@@ -103,7 +103,7 @@ class TruthJudge:
         self.asked += 1
         name = next((name for name in BORN if name in claim), "")
         said = [m for text in evidence for m in re.findall(rf"{name} was born in (\w+)", text)] if name else []
-        if any(place in claim for place in said):
+        if any(place in claim for place in said) or any(claim.rstrip(".") in text for text in evidence):
             return Judgement(Verdict.SUPPORTED, 0.95)
         return Judgement(Verdict.REFUTED if said else Verdict.NOT_ENOUGH_INFO, 0.05)
 

@@ -40,6 +40,7 @@ def test_wilson_at_the_ends_and_of_nothing() -> None:
     assert all(math.isnan(v) for v in (wilson(0, 0).value, wilson(0, 0).low, wilson(0, 0).high))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 300))
 def test_wilson_holds_the_rate_and_turns_with_it(hits: int, of: int) -> None:
     hits = min(hits, of)
@@ -62,6 +63,7 @@ def test_holm_by_hand() -> None:
     assert found[0] == pytest.approx(0.02) and found[2] == pytest.approx(0.02) and math.isnan(found[1])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_only_raises_and_keeps_the_order(p: list[float]) -> None:
     found = holm(p)

@@ -21,7 +21,8 @@ PHRASE = 8
 _BE = r"is|are|was|were"
 _DO = r"did|does|do"
 _VERB = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|did|does|do|can|could|will|would|became|died|born|won|wrote|made|said|founded)\b"
+    r"\b(?:is|are|was|were|has|have|had|did|does|do|can|could|will|would|became|died|born|won|wrote|made|said|founded"
+    r"|met|married|designed|built|created|directed|played|worked|lived|moved|served|led|took|gave|went|came)\b"
 )
 _VERB_ZH = re.compile("是|为|有|在|于|由|被|了|没|生|位于|成立|创办|毕业|担任")
 _PRONOUN = re.compile(
@@ -45,12 +46,10 @@ def claims(question: str, answer: str) -> list[Claim]:
     """The claims of an answer, each once; none where it says that it has none, or says nothing."""
     if abstains(answer):
         return []
-    found = []
-    for statement in statements(answer):
-        for part in _parts(statement):
-            said = bare(part)
-            if answer_tokens(said):
-                found.append(Claim(said, folded(question, said)))
+    parts = [bare(part) for statement in statements(answer) for part in _parts(statement)]
+    parts = [part for part in parts if answer_tokens(part)]
+    # one of several statements is none of the phrases that a question is answered with
+    found = [Claim(said, folded(question, said) if len(parts) == 1 else _alone(question, said)) for said in parts]
     return list({claim.text: claim for claim in found}.values())
 
 
@@ -71,12 +70,17 @@ def is_phrase(text: str) -> bool:
 def folded(question: str, answer: str) -> str:
     """The answer as a statement: as it is if it is one, else with the question around it."""
     if not is_phrase(answer):
-        return f"{question.strip()} {answer}" if _PRONOUN.match(answer) else answer
+        return _alone(question, answer)
     plain = question.strip().rstrip("?？ 。.").strip()
     polarity = " ".join(answer_tokens(answer))
     if polarity in {"yes", "no", "true", "false", "是", "不 是", "否", "对", "不 对", "有", "没 有"}:
         return _whether(plain, polarity in {"yes", "true", "是", "对", "有"})
     return _in_chinese(plain, answer) if is_cjk(plain) else _in_english(plain, answer)
+
+
+def _alone(question: str, statement: str) -> str:
+    """A statement, with the question before it where it begins with a pronoun."""
+    return f"{question.strip()} {statement}" if _PRONOUN.match(statement) else statement
 
 
 def _in_chinese(question: str, answer: str) -> str:

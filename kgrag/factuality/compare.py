@@ -31,7 +31,7 @@ def compare(a: Sequence[Record], b: Sequence[Record], *, manifests: tuple[dict[s
                 continue
             for measure in MEASURES:
                 primary = measure == "hallucination" and condition == "answerable"
-                head = {"condition": condition, "measure": measure, "arm": arm, "primary": primary}
+                head: dict[str, Any] = {"condition": condition, "measure": measure, "arm": arm, "primary": primary}
                 rows.append(head | difference(records, before, measure, seed=seed))
             moved.append({"condition": condition, "arm": arm} | flip(before, records))
     family = [row for row in rows if row["primary"]]

@@ -41,7 +41,7 @@ def differences(groups: Groups, *, seed: int = 0) -> list[dict[str, Any]]:
     for condition, arms in groups.items():
         for arm, against, primary in pairs_of(list(arms)):
             for measure in MEASURES:
-                row = {"condition": condition, "measure": measure, "arm": arm, "against": against}
+                row: dict[str, Any] = {"condition": condition, "measure": measure, "arm": arm, "against": against}
                 row["primary"] = primary and measure == PRIMARY and condition == "answerable"
                 found.append(row | difference(arms[arm], arms[against], measure, seed=seed))
     family = [row for row in found if row["primary"]]

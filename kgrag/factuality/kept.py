@@ -32,8 +32,6 @@ class Kept:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values: dict[str, Any] = {}
-        self.found = 0
-        """How many values were asked for that were there."""
         whole = 0
         if path.is_file():
             for line in path.read_bytes().splitlines(keepends=True):
@@ -54,7 +52,6 @@ class Kept:
         said = json.dumps(parts, ensure_ascii=True, sort_keys=True)
         digest = hashlib.sha256(said.encode()).hexdigest()[:32]
         if digest in self._values:
-            self.found += 1
             return self._values[digest]
         value = make()
         self._file.write(json.dumps({"key": digest, "value": value}).encode() + b"\n")
