@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from kgrag import console
 from kgrag.factuality.differences import pairs_of
+from kgrag.factuality.statistics import ALPHA
 
 QUICK = 0.05
 """Seconds: what takes less was kept from an earlier run, and says nothing of the time that is left."""
@@ -65,39 +66,35 @@ def duration(seconds: float) -> str:
 def sentences(report: dict[str, Any]) -> list[str]:
     """What a run found, in words; `report.json` has them as ``sentences``."""
     said = []
-    rows = [d for d in report["differences"] if d["condition"] == "answerable" and d["measure"] == "hallucination"]
     arms = report["rates"].get("answerable", {})
     pairs = {(arm, against) for arm, against, primary in pairs_of(list(arms)) if primary} if arms else set()
-    for row in rows:
-        if (row["arm"], row["against"]) not in pairs:
+    for row in report["differences"]:
+        if (row["condition"], row["measure"]) != ("answerable", "hallucination") or (
+            row["arm"],
+            row["against"],
+        ) not in pairs:
             continue
-        ours, theirs = (arms[row[side]]["hallucination"]["value"] for side in ("arm", "against"))
-        apart = f"{100 * row['value']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+        ours, theirs = (of(arms[row[side]], "wrong") for side in ("arm", "against"))
         words = (
-            "fewer wrong answers"
-            if row["value"] < 0
-            else "more wrong answers"
-            if row["value"] > 0
-            else "as many wrong answers"
+            "as many wrong answers as"
+            if not row["value"]
+            else f"{'fewer' if row['value'] < 0 else 'more'} wrong answers than"
         )
         p = row["p_holm"] if not math.isnan(row["p_holm"]) else row["p"]
-        sure = "more than chance explains" if p < 0.05 else "which chance may explain"
-        said.append(
-            f"{row['arm']} gives {words} {row['against']}: {100 * ours:.0f} of 100 against {100 * theirs:.0f} "
-            f"({apart}, p {shown_p(p)}, {sure}; {row['questions']} questions)."
-        )
+        sure = "more than chance explains" if p < ALPHA else "no more than chance explains"
+        apart = f"{100 * row['value']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}], p {shown_p(p)}"
+        said.append(f"{row['arm']} gives {words} {row['against']}: {ours} against {theirs} ({apart}: {sure}).")
     for arm, figures in report["rates"].get("unanswerable", {}).items():
-        if not math.isnan(figures["correct_abstention"]["value"]):
-            said.append(
-                f"Where the documents do not say, {arm} says so in {100 * figures['correct_abstention']['value']:.0f} of 100 "
-                f"({figures['questions']} questions)."
-            )
+        said.append(f"Where the documents do not say, {arm} says so in {of(figures, 'abstained')}.")
     for arm, figures in report["rates"].get("counterfactual", {}).items():
-        said.append(
-            f"Where the documents were edited, {arm} follows them in {100 * figures['correct']['value']:.0f} of 100 "
-            f"({figures['questions']} questions)."
-        )
+        said.append(f"Where the documents were edited, {arm} follows them in {of(figures, 'correct')}.")
     return said
+
+
+def of(figures: dict[str, Any], outcome: str) -> str:
+    """``19 of 100`` questions; as many as there are where they are fewer."""
+    number, n = figures["counts"][outcome], figures["questions"]
+    return f"{100 * number / n:.0f} of 100" if n >= 100 else f"{number} of {n}"
 
 
 def shown_p(p: float) -> str:
@@ -134,7 +131,7 @@ def show_compared(found: dict[str, Any]) -> None:
     """`kgrag eval compare` as a table."""
     rows = [("condition", "arm", "measure", "B less A", "p", "only B, only A", "questions")]
     for row in found["differences"]:
-        apart = rate(row)
+        apart = f"{100 * row['value']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
         split = f"{row['only_ours']}, {row['only_theirs']}" if row["only_ours"] is not None else "–"
         rows.append((row["condition"], escape(row["arm"]), row["measure"], apart, shown_p(row.get("p_holm", row["p"])), split, str(row["questions"])))  # fmt: skip
     console.table(rows, right=(3, 4, 5, 6), heading=True)

@@ -71,11 +71,11 @@ def test_an_experiment_from_one_command(run: Run, tmp_path: Path) -> None:
     assert (
         "Questions that have an answer in the documents" in out and "Questions that the documents do not answer" in out
     )
-    assert "grounded gives as many wrong answers as closed-book: 0 of 100 against 0" in out
+    assert "grounded gives as many wrong answers as closed-book: 0 of 3 against 0 of 3" in out
     report = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
     rates = report["rates"]["answerable"]
     assert rates["closed-book"]["false_abstention"]["value"] == 1 and rates["grounded"]["correct"]["value"] == 1
-    assert rates["gold"]["correct"]["value"] == 1 and rates["placebo"]["correct"]["value"] == 0
+    assert rates["gold"]["correct"]["value"] == 1 and rates["placebo"]["correct"]["value"] < 1
     assert rates["vector"]["questions"] == 2, "the embedder does not know Chinese"
     assert {"arm": "vector", "condition": "answerable", "why": "the embedder does not know the question's language", "questions": 1} in report["unasked"]  # fmt: skip
     assert report["rates"]["unanswerable"]["grounded"]["correct_abstention"]["value"] > 0

@@ -47,8 +47,11 @@ class Kept:
         self._file = path.open("ab")
         self._file.truncate(whole)
 
-    def get(self, parts: Sequence[Any], make: Callable[[], Any]) -> Any:
-        """The value that depends on ``parts`` (JSON), made and kept where it is not there; it is JSON, too."""
+    def get(self, parts: Sequence[Any], make: Callable[[], Any], *, sync: bool = True) -> Any:
+        """The value that depends on ``parts`` (JSON), made and kept where it is not there; it is JSON, too.
+
+        Without ``sync`` it is on the disk when the next one is: for what costs less than the waiting.
+        """
         said = json.dumps(parts, ensure_ascii=True, sort_keys=True)
         digest = hashlib.sha256(said.encode()).hexdigest()[:32]
         if digest in self._values:
@@ -56,7 +59,8 @@ class Kept:
         value = make()
         self._file.write(json.dumps({"key": digest, "value": value}).encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if sync:
+            os.fsync(self._file.fileno())
         self._values[digest] = value
         return value
 
@@ -142,7 +146,7 @@ class KeptLLM:
 
     def count(self, text: str) -> int:
         """See the LLM protocol."""
-        return int(self._kept.get(["count", self.stamp, text], lambda: self.model.count(text)))
+        return int(self._kept.get(["count", self.stamp, text], lambda: self.model.count(text), sync=False))
 
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
