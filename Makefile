@@ -5,6 +5,7 @@
 PYTHON  ?= python3
 STORE   ?= .kgrag
 DATA    ?= ../data
+REPORT  ?= report
 DEMO    := .kgrag-demo
 # A package index for another build of torch, such as the one for machines without a GPU.
 TORCH_INDEX ?=
@@ -22,7 +23,7 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make ingest CORPUS=PATH [STORE=DIR]    read files into a store"
 	@echo "make chat [STORE=DIR]                  ask in a conversation"
-	@echo "make eval QUESTIONS=FILE [STORE=DIR]   answers with and without the documents"
+	@echo "make eval QUESTIONS=FILE [STORE=DIR]   what the documents are worth to the answers, into report"
 	@echo "make bench DATA=DIR                    the table of retrieval on the public sets, into build/bench"
 	@echo "make bench-scale [SIZES=10k,100k]      what stores of 10 thousand to a million documents cost"
 	@echo "make tune                              (not built yet; it says what can be trained)"
@@ -104,7 +105,7 @@ chat: install
 
 eval: install
 	@test -n "$(QUESTIONS)" || { echo "Name the questions: make eval QUESTIONS=questions.jsonl"; exit 2; }
-	@for arm in closed-book grounded; do echo "$$arm:"; $(KGRAG) bench answers --questions $(QUESTIONS) --store $(STORE) --arm $$arm || exit 1; done
+	@$(KGRAG) eval $(QUESTIONS) --store $(STORE) --out $(REPORT)
 
 bench: install
 	@$(KGRAG) bench table --data $(DATA) --stores build/stores --out build/bench

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from kgrag import prompts
 from kgrag.cite import check, cited
 from kgrag.evidence import Shown, select
 from kgrag.protocols import LLM, Retriever
-from kgrag.reader.graph import GraphReader
 from kgrag.reader.walk import Candidate
 from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
@@ -28,6 +27,13 @@ AROUND = 128
 OnText = Callable[[str], bool | None]
 
 
+class Reads(Protocol):
+    """Reads answers off typed facts (`kgrag.reader.graph.GraphReader`)."""
+
+    def read(self, question: str) -> list[Candidate]:
+        """Answers, best first; none where the facts do not cover what is asked."""
+
+
 @dataclass
 class Answerer:
     """Answers questions over one store.
@@ -37,7 +43,7 @@ class Answerer:
     """
 
     retriever: Callable[[], Retriever]
-    graph: Callable[[], GraphReader]
+    graph: Callable[[], Reads]
     llm: Callable[[], LLM]
     stating: Callable[[Sequence[Triple]], list[Hit]] = lambda _: []
     evidence_tokens: int = 400
@@ -105,8 +111,8 @@ class Answerer:
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
     ) -> Answer:
         llm = self.llm()
-        shown, dropped = select(question, hits, self._budget(llm, question), llm.count)
-        messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], _facts(candidates, shown))
+        shown, dropped = select(question, hits, self.budget(llm, question), llm.count)
+        messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], fact_lines(candidates, shown))
         text = llm.generate(messages, max_tokens=self.answer_tokens, on_text=on_text).strip()
         evidence = tuple(hits)
         if prompts.abstains(text):
@@ -123,7 +129,7 @@ class Answerer:
             question, " ".join(checked.kept), evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
         )
 
-    def _budget(self, llm: LLM, question: str) -> int:
+    def budget(self, llm: LLM, question: str) -> int:
         """Tokens for evidence: what the configuration says, and less where the model's context has no room for it."""
         if not llm.context:
             return self.evidence_tokens
@@ -131,7 +137,7 @@ class Answerer:
         return max(min(self.evidence_tokens, llm.context - self.answer_tokens - fixed - AROUND), 0)
 
 
-def _facts(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:
+def fact_lines(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:
     """The walks of the graph's unsure answers, as lines for the prompt."""
     number = {s.hit.passage.id: s.number for s in shown}
     lines = []

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ingest.pipeline import Progress, Report
     from ingest.rules import Rules
     from kgrag.answer import Answerer
+    from kgrag.factuality.arms import Sources
     from kgrag.reader.graph import GraphReader
     from kgrag.retrieve.candidates import Indices
     from kgrag.retrieve.hybrid import HybridRetriever
@@ -431,6 +432,25 @@ class App:
             self.stating,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
+        )
+
+    @property
+    def sources(self) -> Sources:
+        """Where the arms of an experiment have their evidence from, all of the store's present generation."""
+        from kgrag.factuality.arms import Sources
+        from kgrag.retrieve.paths import Explainer
+        from kgrag.retrieve.single import VectorRetriever, WalkRetriever
+
+        indices = self.indices
+        vectors = VectorRetriever(self.graph, indices, self.embedder)
+        walk = WalkRetriever(self.graph, indices, Explainer(indices.graph, self.graph.triples_in))
+        return Sources(
+            self.retriever.retrieve,
+            lambda question, k: vectors.retrieve(question, k) if vectors.knows(question) else None,
+            walk.retrieve,
+            self.graph_reader.read,
+            self.stating,
+            self.gold,
         )
 
     def stating(self, triples: Iterable[Triple]) -> list[Hit]:

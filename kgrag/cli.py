@@ -20,6 +20,7 @@ from kgrag import console
 from kgrag.bench_cli import bench
 from kgrag.copy_cli import copy
 from kgrag.errors import KgragError
+from kgrag.eval_cli import evaluation
 from kgrag.merge_cli import graph
 from kgrag.models_cli import model_status, models, plan, status_lines
 from kgrag.options import (
@@ -68,6 +69,7 @@ app = typer.Typer(
 app.command()(copy)
 app.command()(plan)
 app.add_typer(bench, name="bench")
+app.add_typer(evaluation, name="eval")
 app.add_typer(graph, name="graph")
 app.add_typer(models, name="models")
 

@@ -205,6 +205,15 @@ class LLM(Protocol):
         """How many tokens ``text`` is."""
 
 
+class Sampler(Protocol):
+    """A language model that can answer by chance, too: whoever asks several times sees how sure it is."""
+
+    def sample(
+        self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        """``number`` answers, drawn at ``temperature`` (above 0); the same seed gives the same ones on one machine."""
+
+
 class TextModel(Protocol):
     """A language model that reads a plain text, without a chat around it: what is measured of it."""
 

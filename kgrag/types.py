@@ -149,7 +149,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of a test set: accepted ``answers`` and the ids of the ``gold`` documents (both may be empty)."""
+    """A question of a test set: accepted ``answers`` and the ids of the ``gold`` documents (both may be empty); ``hops``
+    are the steps that it takes, 0 where nobody says."""
 
     id: str
     text: str
@@ -157,6 +158,7 @@ class Question:
     gold: tuple[str, ...] = ()
     lang: str = "en"
     type: str = ""
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,11 @@ class FakeLLM:
     ) -> list[str]:
         return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
 
+    def sample(
+        self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        return [self.generate(messages, max_tokens=max_tokens)] * number
+
     def score(self, messages: Messages, continuation: str) -> float:
         if sum(len(m["content"]) for m in messages) + len(continuation) > self.context:
             raise ModelError("too long in all")

@@ -164,6 +164,16 @@ def test_a_batch_has_the_answers_in_the_order_of_its_prompts(llm: LLM) -> None:
     assert llm.batch([], max_tokens=6) == []
 
 
+def test_answers_by_chance_are_as_many_as_asked_and_the_same_with_the_same_seed(llm: LLM) -> None:
+    assert isinstance(llm, TransformersLLM | OpenVINOLLM | ServerLLM | FakeLLM)
+    greedy = llm.generate(ask("one"), max_tokens=6)
+    first = llm.sample(ask("one"), 4, max_tokens=6, temperature=2.0, seed=1)
+    assert len(first) == 4 and first == llm.sample(ask("one"), 4, max_tokens=6, temperature=2.0, seed=1)
+    if isinstance(llm, TransformersLLM | OpenVINOLLM):
+        assert len({*first}) > 1, "drawn, not decoded"
+    assert llm.generate(ask("one"), max_tokens=6) == greedy, "what is decoded afterwards is greedy again"
+
+
 def test_the_score_is_a_log_probability(llm: LLM) -> None:
     prompt = ask("what is the capital of France?")
     assert llm.score(prompt, "") == 0.0

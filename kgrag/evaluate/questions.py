@@ -15,6 +15,8 @@ from kgrag.types import Question
 def load_questions(path: Path, limit: int | None = None) -> list[Question]:
     """Questions from rows ``{"_id", "text", "answers", "gold", "lang"?, "type"? | "hops"?}`` (jsonl or jsonl.gz).
 
+    Without ``hops`` a question takes as many steps as it has gold documents.
+
     Raises:
         UsageError: there is no such file.
         ReadError: a line is no such row; the message has its number.
@@ -50,6 +52,8 @@ def _question(path: Path, number: int, line: str) -> Question:
     try:
         row = json.loads(line)
         text = str(row["text"])
+        if not all(isinstance(row.get(name, []), list) for name in ("answers", "gold")):
+            raise TypeError("answers and gold are lists")
         kind = row.get("type") or (f"{row['hops']} hops" if "hops" in row else "")
         return Question(
             id=str(row.get("_id", number)),
@@ -58,6 +62,7 @@ def _question(path: Path, number: int, line: str) -> Question:
             gold=tuple(map(str, row.get("gold", ()))),
             lang=str(row.get("lang") or language(text)),
             type=str(kind),
+            hops=int(row.get("hops") or len(row.get("decomposition", ())) or len(row.get("gold", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReadError(

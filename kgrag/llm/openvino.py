@@ -142,6 +142,24 @@ class OpenVINOLLM:
             relay(decode, None)
         return answers
 
+    def sample(
+        self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        """See the Sampler protocol.
+
+        Raises:
+            ModelError: prompt and answer do not fit the context.
+        """
+        inputs = self._prompt(messages, max_tokens)
+        answers = []
+        for place in range(number):  # one at a time: in a batch, who is drawn next depends on who runs beside it
+            config = self._config(max_tokens, None, ())
+            config.do_sample, config.temperature, config.rng_seed = True, temperature, seed + place
+            with self._said(), self._lock:
+                done = self._pipeline.generate([inputs], [config])
+            answers.append(str(self._tokenizer.decode(done[0].m_generation_ids[0], skip_special_tokens=True)))
+        return answers
+
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol.
 

@@ -125,6 +125,17 @@ class ServerLLM:
                     one.cancel()
                 raise
 
+    def sample(
+        self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        """See the Sampler protocol; that the same seed gives the same answers is the server's to keep.
+
+        Raises:
+            ModelError: as `generate`.
+        """
+        asked = self._asked(messages, max_tokens, None, ()) | {"temperature": temperature}
+        return [self._whole(asked | {"seed": seed + place}) for place in range(number)]
+
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol; needs a server that gives the log-probabilities of its prompt, as vLLM does.
 

@@ -141,6 +141,27 @@ class TransformersLLM:
         relay(decode, None)
         return said
 
+    def sample(
+        self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        """See the Sampler protocol; the prompt is read once for all of them.
+
+        Raises:
+            ModelError: prompt and answer do not fit the context.
+        """
+        import torch
+
+        ids = self._prompt(messages, max_tokens)
+        inputs = torch.tensor([ids], device=self._model.device)
+        config = decoding(self._model, self._tokenizer, max_tokens)["generation_config"]
+        config.do_sample, config.temperature, config.num_return_sequences = True, temperature, number
+        config.top_k, config.top_p = 0, 1.0  # the model's own chances, none cut off
+        devices = [self._model.device] if self._model.device.type == "cuda" else []
+        with self._lock, torch.inference_mode(), torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            done = self._model.generate(inputs, attention_mask=torch.ones_like(inputs), generation_config=config)
+        return list(self._tokenizer.batch_decode(done[:, len(ids) :], skip_special_tokens=True))
+
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol.
 

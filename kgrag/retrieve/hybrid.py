@@ -9,14 +9,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.errors import StoreError, UsageError
+from kgrag.errors import UsageError
 from kgrag.protocols import Embedder, Graph, Matrix, Reranker
 from kgrag.rerank import READ, fused
 from kgrag.retrieve.candidates import WALKS, Candidates, Indices, Numbers, gather
 from kgrag.retrieve.features import features, inverse_rank
 from kgrag.retrieve.matches import match
-from kgrag.retrieve.paths import Explainer, Text
+from kgrag.retrieve.paths import Explainer
 from kgrag.retrieve.ranker import Ranker
+from kgrag.retrieve.single import texts_of
 from kgrag.text import content_words, language
 from kgrag.types import Hit
 
@@ -94,7 +95,7 @@ class HybridRetriever:
             order = self._reread(question, found.rows, order, parts)
         best = order[:k]
         # what a store is asked for is asked for together: on a server each time costs as much as a search
-        texts = self._texts(found.rows[order[: max(k, WIDE)]])
+        texts = texts_of(self._graph, self.indices, found.rows[order[: max(k, WIDE)]])
         paths = self._explainer.paths(question, texts, found.rows[best])
         return [
             Hit(
@@ -110,26 +111,14 @@ class HybridRetriever:
             for text in [texts[int(found.rows[i])]]
         ]
 
-    def _texts(self, rows: Numbers) -> dict[int, Text]:
-        """What stands at index rows, in their order.
-
-        Raises:
-            StoreError: some of it does not stand there any more.
-        """
-        ids = {int(row): self.indices.rows[int(row)] for row in rows}
-        passages = self._graph.passages_among([row.passage_id for row in ids.values()])
-        headings = self._graph.headings({row.document_id for row in ids.values()})
-        try:
-            return {n: Text(passages[row.passage_id], headings[row.document_id]) for n, row in ids.items()}
-        except KeyError:
-            raise StoreError("A document was forgotten while it was being read: ask again.") from None
-
     def _reread(
         self, question: str, rows: Numbers, order: NDArray[np.int64], parts: list[dict[str, float]]
     ) -> NDArray[np.int64]:
         """``order`` with the cross-encoder's vote on its first; what it gave stands in ``parts``."""
         first = order[:READ]
-        texts = [f"{t.heading.title}. {t.passage.text}" for t in self._texts(rows[first]).values()]
+        texts = [
+            f"{t.heading.title}. {t.passage.text}" for t in texts_of(self._graph, self.indices, rows[first]).values()
+        ]
         scores = self._reranker.score(question, texts)
         for rank, place in enumerate(np.lexsort((np.arange(len(first)), -scores)), 1):
             parts[first[place]] |= {"cross": round(float(scores[place]), 6), "cross rank": rank}

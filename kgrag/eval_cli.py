@@ -1,0 +1,230 @@
+"""The commands of `kgrag eval`: the experiment, two runs side by side, and a person's labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from filelock import FileLock, Timeout
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from kgrag import console
+from kgrag.errors import Busy, KgragError, UsageError
+from kgrag.options import STORE, Json, Model, Precision, Store, open_app, print_json
+
+RUN = "run"
+Out = Annotated[Path, typer.Option(help="Folder for the report; a run that was stopped goes on there.")]
+
+
+class Experiments(TyperGroup):
+    """`kgrag eval QUESTIONS`, and commands beside it: what names no command is a file of questions."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command in where it is left out."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = [RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+evaluation = typer.Typer(
+    cls=Experiments,
+    help="What grounding is worth: kgrag eval QUESTIONS answers them with and without evidence, and tells the difference.",
+    no_args_is_help=True,
+)
+
+
+@evaluation.command(RUN)
+def eval_run(
+    questions: Annotated[Path, typer.Argument(help="Questions: jsonl with _id, text, answers, gold.")],
+    store: Store = STORE,
+    arms: Annotated[
+        str, typer.Option(help="Some of closed-book, grounded, vector, graph, gold, placebo, system.")
+    ] = "closed-book,grounded,vector,graph,gold,placebo",
+    conditions: Annotated[
+        str, typer.Option(help="Some of answerable, unanswerable (evidence hidden), counterfactual (evidence edited).")
+    ] = "answerable,unanswerable,counterfactual",
+    out: Out = Path("report"),
+    samples: Annotated[
+        int, typer.Option(min=0, max=100, help="Draw each answer so often, for its uncertainty; 0: not measured.")
+    ] = 0,
+    judge: Annotated[str, typer.Option(help="Who says whether evidence bears out a claim.")] = "citation",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
+    seed: Annotated[int, typer.Option(help="Of placebos, edits, samples and intervals.")] = 0,
+    adapter: Annotated[str, typer.Option(help="Run every arm with this LoRA adapter, too.")] = "",
+    fail_if: Annotated[
+        list[str] | None, typer.Option(help='Exit with 1 if so: "hallucination.grounded > 0.2"; repeatable.')
+    ] = None,
+    model: Model = None,
+    precision: Precision = None,
+    json_: Json = False,
+) -> None:
+    """Answer questions in several arms that differ in their evidence alone, and report what that is worth."""
+    from kgrag.eval_run import JUDGES, models_of, run
+    from kgrag.eval_view import progress, show
+    from kgrag.evaluate.compare import unique
+    from kgrag.evaluate.questions import load_questions
+    from kgrag.factuality import gate
+    from kgrag.factuality.arms import ADAPTED, chosen
+    from kgrag.factuality.conditions import cases
+    from kgrag.factuality.run import Plan
+
+    named = chosen(arms)
+    wanted = _conditions(conditions)
+    gates = [gate.read(text) for text in fail_if or []]
+    gate.check_known(gates, named + [a + ADAPTED for a in named if adapter], [c.value for c in wanted])
+    if judge not in JUDGES:
+        raise UsageError(f"Expected --judge to be one of {', '.join(JUDGES)}, found {judge!r}.")
+    asked = load_questions(questions, limit)
+    unique(asked)
+    _can_be_scored(asked, wanted, questions)
+    opened = open_app(store, model=model, precision=precision)
+    config = opened.config
+    plan = Plan(tuple(named), tuple(wanted), config.k, samples, seed, config.evidence_tokens, config.answer_tokens)
+    models = models_of(opened, adapter)
+    about = {
+        "questions": questions.name,
+        "questions_sha256": hashlib.sha256(questions.read_bytes()).hexdigest(),
+        "asked": len(asked),
+    }
+    total = len(cases(asked, wanted, seed)) * len(named) * len(models)
+    with _held(out):
+        try:
+            with progress(total) as tick:
+                report, _ = run(opened, asked, plan, out, judge=judge, models=models, about=about, tick=tick)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"What was answered is kept in {out}: run the same command again to go on."
+            ) from None
+    if json_:
+        print_json(report)
+    else:
+        show(report)
+        console.notice(f"{out}/report.json has every figure, records.jsonl every answer, answers.csv and rates.csv tables; preference.csv is for people to fill in.")  # fmt: skip
+    broken = [sentence for one in gates if (sentence := gate.failed(one, report))]
+    if broken:
+        raise KgragError(" ".join(broken))
+
+
+@evaluation.command("compare")
+def eval_compare(
+    a: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    b: Annotated[Path, typer.Argument(help="The folder of another.")],
+    json_: Json = False,
+) -> None:
+    """What changed from one run to another, arm by arm, on the questions that both asked."""
+    from kgrag.eval_view import show_compared
+    from kgrag.factuality.compare import compare
+    from kgrag.factuality.records import load
+
+    found = compare(load(a), load(b), manifests=(_manifest(a), _manifest(b)))
+    if not found["differences"]:
+        raise UsageError(f"{a} and {b} have no question, condition and arm in common: run both with the same --arms.")
+    print_json(found) if json_ else show_compared(found)
+
+
+@evaluation.command("label")
+def eval_label(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    number: Annotated[int, typer.Option("-n", min=1, help="Claims to judge in all.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+) -> None:
+    """Judge a sample of claims yourself: how far the judge agrees with you stands in the report."""
+    from kgrag.eval_run import figures
+    from kgrag.factuality import people
+    from kgrag.factuality.records import load
+    from kgrag.factuality.write import REPORT, as_json, text
+
+    records = load(run)
+    known = people.load_labels(run)
+    waiting = [item for item in people.to_label(records, number, seed) if item["key"] not in known]
+    keys = {"s": "supported", "c": "contradicted", "u": "unverifiable"}
+    for place, item in enumerate(waiting, 1):
+        console.say(f"\n[dim]{place} of {len(waiting)}[/dim]  {escape(item['question'])}")
+        for passage in item["evidence"]:
+            console.say(f"  • {escape(passage)}")
+        console.say(f"[bold]{escape(item['claim'])}[/bold]")
+        said = _asked(keys)
+        if said is None:
+            break
+        if said:
+            people.keep_label(run, item["key"], said)
+    report = json.loads((run / REPORT).read_text("utf-8")) if (run / REPORT).is_file() else {}
+    report["people"] = figures(records, run, int(report.get("manifest", {}).get("seed", 0)))["people"]
+    text(run / REPORT, as_json(report))
+    found = report["people"]["claims"]
+    if found is None:
+        console.say("No claim has been labelled yet.")
+        return
+    agreed = 100 * found["agreement"]["value"]
+    console.say(f"{found['labels']} labels; the judge agrees on {agreed:.0f} of 100, kappa {found['kappa']:.2f}.")
+
+
+def _asked(keys: dict[str, str]) -> str | None:
+    """What a person says of a claim; "" to pass over it, None to stop."""
+    while True:
+        try:
+            said = input("supported (s), contradicted (c), unverifiable (u), pass (p), stop (q): ").strip().lower()
+        except EOFError:
+            return None
+        if said in keys:
+            return keys[said]
+        if said in ("p", "q"):
+            return "" if said == "p" else None
+
+
+def _conditions(text: str) -> list[Any]:
+    from kgrag.factuality.conditions import Condition
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    known = [c.value for c in Condition]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"Expected --conditions to name some of {', '.join(known)}, found {name!r}.")
+    if not names or len({*names}) < len(names):
+        raise UsageError(f"Expected --conditions to name each once, and one at least, found {text!r}.")
+    return [Condition(name) for name in names]
+
+
+def _can_be_scored(asked: Any, wanted: Any, path: Path) -> None:
+    """Say what questions lack; raises UsageError if nothing is left to ask."""
+    from kgrag.factuality.conditions import cases
+
+    if not cases(asked, wanted):
+        raise UsageError(
+            f"No question of {path} can be asked under --conditions {','.join(wanted)}: they need answers, or gold."
+        )
+    without = sum(not q.answers for q in asked)
+    if without:
+        console.notice(f"{without} of {len(asked)} questions have no accepted answer: there, silence is right.")
+    bare = sum(bool(q.answers) and not q.gold for q in asked)
+    if bare:
+        console.notice(
+            f"{bare} of {len(asked)} questions name no gold document: for them there is no arm gold, and nothing to hide or edit."
+        )
+
+
+def _held(out: Path) -> FileLock:
+    """Hold a report's folder."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"Expected a folder for --out at {out}, found a file: name another.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise Busy(f"Another run writes to {out}: wait for it to end, or name another folder with --out.") from error
+    return lock
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    from kgrag.factuality.write import MANIFEST
+
+    try:
+        found = json.loads((folder / MANIFEST).read_text("utf-8"))
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,143 @@
+"""What `kgrag eval` shows in a terminal: a bar with the time left, and the result in words and in a table."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from kgrag import console
+from kgrag.factuality.differences import pairs_of
+from kgrag.factuality.statistics import ALPHA
+
+QUICK = 0.05
+"""Seconds: what takes less was kept from an earlier run, and says nothing of the time that is left."""
+EVERY = 30
+"""Seconds between two lines where nobody looks."""
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar that knows how long what is left will take; a line every half a minute where nobody looks."""
+    start = last = said = time.monotonic()
+    done, slow, spent = 0, 0, 0.0
+    bar = Progress(
+        TextColumn("Answers"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"), console=console.err, transient=True
+    )  # fmt: skip
+    task = bar.add_task("", total=total, left="")
+
+    def tick() -> None:
+        nonlocal done, slow, spent, last, said
+        now = time.monotonic()
+        took, last = now - last, now
+        done += 1
+        if took > QUICK:
+            slow, spent = slow + 1, spent + took
+        left = spent / slow * (total - done) if slow else 0.0
+        if console.err.is_terminal:
+            console.end_progress()
+            if not bar.live.is_started:
+                bar.start()
+            bar.update(task, completed=done, left=f"{duration(left)} left" if slow else "")
+        elif now - said > EVERY:
+            said = now
+            console.notice(f"{done:,} of {total:,} answers, {duration(left)} left ({duration(now - start)} so far)")
+
+    try:
+        yield tick
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def sentences(report: dict[str, Any]) -> list[str]:
+    """What a run found, in words; `report.json` has them as ``sentences``."""
+    said = []
+    arms = report["rates"].get("answerable", {})
+    pairs = {(arm, against) for arm, against, primary in pairs_of(list(arms)) if primary} if arms else set()
+    for row in report["differences"]:
+        if (row["condition"], row["measure"]) != ("answerable", "hallucination") or (
+            row["arm"],
+            row["against"],
+        ) not in pairs:
+            continue
+        ours, theirs = (of(arms[row[side]], "wrong") for side in ("arm", "against"))
+        words = (
+            "as many wrong answers as"
+            if not row["value"]
+            else f"{'fewer' if row['value'] < 0 else 'more'} wrong answers than"
+        )
+        p = row["p_holm"] if not math.isnan(row["p_holm"]) else row["p"]
+        sure = "more than chance explains" if p < ALPHA else "no more than chance explains"
+        apart = f"{100 * row['value']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}], p {shown_p(p)}"
+        said.append(f"{row['arm']} gives {words} {row['against']}: {ours} against {theirs} ({apart}: {sure}).")
+    for arm, figures in report["rates"].get("unanswerable", {}).items():
+        said.append(f"Where the documents do not say, {arm} says so in {of(figures, 'abstained')}.")
+    for arm, figures in report["rates"].get("counterfactual", {}).items():
+        said.append(f"Where the documents were edited, {arm} follows them in {of(figures, 'correct')}.")
+    return said
+
+
+def of(figures: dict[str, Any], outcome: str) -> str:
+    """``19 of 100`` questions; as many as there are where they are fewer."""
+    number, n = figures["counts"][outcome], figures["questions"]
+    return f"{100 * number / n:.0f} of 100" if n >= 100 else f"{number} of {n}"
+
+
+def shown_p(p: float) -> str:
+    """A p with three digits, or below which it is."""
+    return "–" if math.isnan(p) else "below 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def rate(measure: dict[str, float]) -> str:
+    """``12.5 [8.1, 18.9]``, or a dash."""
+    if math.isnan(measure["value"]):
+        return "–"
+    return f"{100 * measure['value']:.1f} [{100 * measure['low']:.1f}, {100 * measure['high']:.1f}]"
+
+
+def show(report: dict[str, Any]) -> None:
+    """The tables, a block for each condition, and then the sentences."""
+    titles = {"answerable": "Questions that have an answer in the documents", "unanswerable": "Questions that the documents do not answer",
+              "counterfactual": "Questions whose evidence was edited (right: what it says now)"}  # fmt: skip
+    for condition, arms in report["rates"].items():
+        console.say(f"\n[bold]{titles[condition]}[/bold], of 100 [dim]and 95 % interval[/dim]")
+        heads = ("evidence", "right", "wrong", "silent", "wrong of those answered", "claims borne out", "questions")
+        rows = [heads]
+        for arm, f in arms.items():
+            silent = f["correct_abstention"] if condition == "unanswerable" else f["false_abstention"]
+            precision = f["measures"]["factual_precision"]
+            rows.append((escape(arm), rate(f["correct"]), rate(f["hallucination"]), rate(silent), rate(f["hallucination_answered"]), rate(precision), str(f["questions"])))  # fmt: skip
+        console.table(rows, right=(1, 2, 3, 4, 5, 6), heading=True)
+    console.say("")
+    for sentence in report["sentences"]:
+        console.say(f"• {escape(sentence)}")
+
+
+def show_compared(found: dict[str, Any]) -> None:
+    """`kgrag eval compare` as a table."""
+    rows = [("condition", "arm", "measure", "B less A", "p", "only B, only A", "questions")]
+    for row in found["differences"]:
+        apart = f"{100 * row['value']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+        split = f"{row['only_ours']}, {row['only_theirs']}" if row["only_ours"] is not None else "–"
+        rows.append((row["condition"], escape(row["arm"]), row["measure"], apart, shown_p(row.get("p_holm", row["p"])), split, str(row["questions"])))  # fmt: skip
+    console.table(rows, right=(3, 4, 5, 6), heading=True)
+    for name, (one, two) in found["settings"].items():
+        console.notice(f"The runs differ in {name}: {one} and {two}.")
+    if found["only_a"] or found["only_b"]:
+        console.notice(
+            f"Left out, as the other run lacks them: {found['only_a']} records of A, {found['only_b']} of B."
+        )

@@ -1,0 +1,283 @@
+"""The run: every case in every arm, each answered once, checked, and told in a record."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kgrag import prompts
+from kgrag.answer import AROUND, Answerer, fact_lines, shown_paths
+from kgrag.cite import check
+from kgrag.errors import ModelError
+from kgrag.evaluate.metrics import bare, token_f1
+from kgrag.evidence import Shown, select
+from kgrag.factuality.arms import Evidence, Sources, donors, edited_lines, evidence, excluded
+from kgrag.factuality.blame import Retrieval, blame, retrieval
+from kgrag.factuality.claims import claims
+from kgrag.factuality.conditions import Case, Condition, cases, seen
+from kgrag.factuality.grounding import Said, standing
+from kgrag.factuality.kept import Kept, KeptJudge, KeptLLM
+from kgrag.factuality.outcomes import Outcome, matches, outcome
+from kgrag.factuality.records import Record, claim_json, evidence_json
+from kgrag.factuality.statistics import joined
+from kgrag.factuality.support import Checker, judgement_json, measures
+from kgrag.factuality.uncertainty import doubt, meaning
+from kgrag.protocols import LLM
+from kgrag.render import path_json
+from kgrag.types import Citation, Hit, Path, Question
+
+UNASKED_LANGUAGE = "the embedder does not know the question's language"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run. ``samples`` of each answer are drawn for its uncertainty; 0: none is measured."""
+
+    arms: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    k: int = 8
+    samples: int = 0
+    seed: int = 0
+    evidence_tokens: int = 400
+    answer_tokens: int = 96
+
+
+@dataclass
+class Experiment:
+    """Runs a plan over one store.
+
+    Args:
+        plan: what is run.
+        sources: where evidence comes from.
+        models: what arms' names end in ("", or that it has an adapter) -> how the model is loaded, and what tells it from others.
+        judge: whether texts bear out claims.
+        graph: what typed facts say of an answer to a question.
+        system: the arm ``system``: an `Answerer` over a case's view, with a given model.
+        kept: where everything asked is kept.
+        clock: seconds.
+    """
+
+    plan: Plan
+    sources: Sources
+    models: Mapping[str, tuple[Callable[[], LLM], str]]
+    judge: KeptJudge
+    graph: Callable[[str, str], Said | None]
+    system: Callable[[KeptLLM, Case], Answerer]
+    kept: Kept
+    clock: Callable[[], float]
+    unasked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(arm, condition, why) -> questions that were not asked."""
+
+    def tasks(self, questions: Sequence[Question]) -> int:
+        """How many records a run has at most."""
+        return len(cases(questions, self.plan.conditions, self.plan.seed)) * len(self.plan.arms) * len(self.models)
+
+    def run(self, questions: Sequence[Question], tick: Callable[[], None] = lambda: None) -> list[Record]:
+        """All records, ordered by question, condition and arm. What was kept from an earlier run is not asked again.
+
+        Raises:
+            ModelError: the model failed; the message says where, and what was answered before is kept.
+        """
+        plan = self.plan
+        found = cases(questions, plan.conditions, plan.seed)
+        donor = donors(questions, plan.seed) if "placebo" in plan.arms else {}
+        clusters = dict(zip((q.id for q in questions), joined([q.gold for q in questions]), strict=True))
+        records: dict[tuple[int, int], Record] = {}
+        for suffix, (load, stamp) in self.models.items():
+            llm = KeptLLM(load, stamp, self.kept, self.clock)
+            for place, case in enumerate(found):
+                for order, arm in enumerate(plan.arms):
+                    try:
+                        record = self._record(arm, suffix, case, llm, donor.get(case.question.id))
+                    except ModelError as error:
+                        raise ModelError(
+                            f"The model failed at question {case.question.id} ({arm}{suffix}, {case.condition.value}): {error} "
+                            "What was answered before is kept: run the same command again to go on."
+                        ) from error
+                    if record is not None:
+                        record["cluster"] = clusters[case.question.id]
+                        records[place, order * len(self.models) + list(self.models).index(suffix)] = record
+                    tick()
+        return [records[key] for key in sorted(records)]
+
+    def _record(self, arm: str, suffix: str, case: Case, llm: KeptLLM, donor: Question | None) -> Record | None:
+        why = excluded(arm, case) or (
+            "no other question can be its donor" if arm == "placebo" and donor is None else ""
+        )
+        found = evidence(arm, case, self.sources, self.plan.k, donor) if not why and arm != "system" else Evidence()
+        if why or found is None:
+            self.unasked[arm + suffix, case.condition.value, why or UNASKED_LANGUAGE] += 1
+            return None
+        llm.seconds = 0.0
+        told = self._by_system(case, llm) if arm == "system" else self._by_model(case, llm, found)
+        seconds = llm.seconds
+        grounded = arm != "closed-book"
+        facts = retrieval(case, told.hits, told.shown, told.facts) if grounded else None
+        leaked = facts is not None and bool(facts.answer_shown)
+        became = outcome(told.text, case.accepted, case.condition, said_by_evidence=leaked)
+        record = self._head(arm + suffix, case, told, became, found)
+        record |= self._checks(case, told, became, facts)
+        record["evidence"] = evidence_json(told.hits, told.shown, told.citations, case.question.gold)
+        record["uncertainty"] = self._doubt(case, llm, told, became)
+        record["blame"] = blame(case, became, bare(told.text), facts, told.shown) if facts is not None else ""
+        record |= {"dropped": told.dropped, "model": told.model, "reader": told.reader, "seconds": round(seconds, 3)}
+        return record
+
+    # --- answering -------------------------------------------------------------------------------------------------
+
+    def _by_model(self, case: Case, llm: KeptLLM, found: Evidence) -> _Told:
+        question = case.question.text
+        shown, dropped = self._select(question, found.hits, llm)
+        lines = edited_lines(fact_lines(found.facts, shown), case)
+        messages = prompts.compared(question, [(s.hit.title, s.text) for s in shown], lines)
+        text = llm.generate(messages, max_tokens=self.plan.answer_tokens).strip()
+        # a score is a cosine in one arm and a share of a walk in another: none is too low to be cited
+        checked = check(question, text, shown, floor=-math.inf)
+        dropped = [*dropped, *checked.dropped]
+        sources = {citation.passage_id for citation in checked.citations}
+        paths = tuple(
+            dict.fromkeys(p for hit in found.hits if hit.passage.id in sources for p in hit.paths if p.triples)
+        )
+        return _Told(
+            text, found.hits, tuple(shown), lines, checked.citations, paths, dropped, llm.name, messages=messages
+        )
+
+    def _by_system(self, case: Case, llm: KeptLLM) -> _Told:
+        answerer = self.system(llm, case)
+        answer = answerer.ask(case.question.text, self.plan.k)
+        shown: list[Shown] = []
+        if answer.reader == "graph":
+            by_id = {hit.passage.id: hit for hit in answer.evidence}
+            spans: dict[str, list[tuple[int, int]]] = {}
+            for citation in answer.citations:
+                spans.setdefault(citation.passage_id, []).append((citation.start, citation.end))
+            shown = [Shown(n, by_id[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1)]
+        elif answer.evidence and answer.model:
+            shown, _ = self._select(case.question.text, answer.evidence, llm)
+        dropped = list(answer.dropped)
+        return _Told(answer.text, answer.evidence, tuple(shown), [], answer.citations, shown_paths(answer), dropped, answer.model, answer.reader)  # fmt: skip
+
+    def _select(self, question: str, hits: Sequence[Hit], llm: KeptLLM) -> tuple[list[Shown], list[str]]:
+        """`kgrag.evidence.select` within the arm's budget, kept, as counting tokens takes the model."""
+        plan = self.plan
+
+        def made() -> object:
+            model = llm.model
+            budget = plan.evidence_tokens
+            if model.context:
+                fixed = sum(model.count(m["content"]) for m in prompts.compared(question, []))
+                budget = max(min(budget, model.context - plan.answer_tokens - fixed - AROUND), 0)
+            shown, dropped = select(question, hits, budget, model.count)
+            return [[[s.hit.rank, [list(span) for span in s.spans]] for s in shown], dropped]
+
+        if not hits:
+            return [], []
+        said = [[h.rank, h.passage.id, h.title, h.passage.text, h.passage.start] for h in hits]
+        parts = ["select", llm.stamp, question, said, plan.evidence_tokens, plan.answer_tokens]
+        chosen, dropped = self.kept.get(parts, made)
+        by_rank = {hit.rank: hit for hit in hits}
+        shown = [Shown(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(chosen, 1)]
+        return shown, list(dropped)
+
+    # --- checking --------------------------------------------------------------------------------------------------
+
+    def _checks(self, case: Case, told: _Told, became: Outcome, facts: Retrieval | None) -> Record:
+        question = case.question
+        spoke = became in (Outcome.CORRECT, Outcome.WRONG)
+        said = claims(question.text, told.text) if spoke else []
+        # the reference is the same for every arm: what is known, whatever the arm was shown of it
+        open_case = Case(question, case.condition, case.accepted, edit=case.edit)
+        by_facts = self.graph(question.text, told.text) if said and case.edit is None else None
+        checker = Checker(
+            self.judge,
+            lambda text, k: seen(self.sources.hybrid(text, k), open_case),
+            lambda: by_facts.judgement if by_facts is not None else None,
+        )
+        checked = checker.check(said, seen(self.sources.gold(question), open_case), told.shown, told.citations)
+        grounded = facts is not None
+        enough = facts is not None and facts.sufficient and case.condition != Condition.UNANSWERABLE
+        values = measures(
+            checked, len(told.citations), grounded=grounded, sufficient=enough, right=became == Outcome.CORRECT
+        )
+        texts = [f"{s.hit.title} {s.text}" for s in told.shown] + told.facts
+        graph = None
+        if by_facts is not None:
+            graph = judgement_json(by_facts.judgement) | {"expected": by_facts.expected, "paths": [path_json(p) for p in by_facts.paths]}  # fmt: skip
+        return {
+            "claims": [claim_json(c) for c in checked],
+            "facts": told.facts,
+            "citations": _citations(told),
+            "paths": [path_json(path) for path in told.paths],
+            "graph": graph,
+            "standing": standing(question.text, told.text, texts) if grounded and spoke else None,
+            "retrieval": facts.json() if facts is not None else None,
+            "measures": {name: None if math.isnan(value) else value for name, value in values.items()},
+        }
+
+    def _doubt(self, case: Case, llm: KeptLLM, told: _Told, became: Outcome) -> Record | None:
+        if not self.plan.samples or told.messages is None or became not in (Outcome.CORRECT, Outcome.WRONG):
+            return None
+        return doubt(
+            llm,
+            told.messages,
+            case.question.text,
+            told.text,
+            samples=self.plan.samples,
+            max_tokens=self.plan.answer_tokens,
+            seed=self.plan.seed,
+            same=meaning(case.question.text, self.judge),
+        )
+
+    def _head(self, arm: str, case: Case, told: _Told, became: Outcome, found: Evidence) -> Record:
+        question = case.question
+        by_heart = case.made and case.condition == Condition.UNANSWERABLE and became == Outcome.WRONG
+        f1 = token_f1(bare(told.text), case.accepted) if became != Outcome.ABSTAINED else 0.0
+        return {
+            "id": question.id,
+            "condition": case.condition.value,
+            "made": case.made,
+            "arm": arm,
+            "question": question.text,
+            "answers": list(question.answers),
+            "accepted": list(case.accepted),
+            "gold": list(question.gold),
+            "lang": question.lang,
+            "hops": question.hops,
+            "type": question.type,
+            "cluster": "",
+            "hidden": sorted(case.hidden),
+            "edit": {"old": list(case.edit.old), "new": case.edit.new} if case.edit is not None else None,
+            "altered": found.altered,
+            "donor": found.donor,
+            "answer": told.text,
+            "outcome": became.value,
+            "from_memory": by_heart and matches(told.text, case.accepted),
+            "f1": f1 if case.accepted and not math.isnan(f1) else None,
+        }
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What an arm said and what it was shown; ``messages`` is what the model was asked, None where others asked it."""
+
+    text: str
+    hits: tuple[Hit, ...]
+    shown: tuple[Shown, ...]
+    facts: list[str]
+    citations: tuple[Citation, ...]
+    paths: tuple[Path, ...]
+    dropped: list[str]
+    model: str
+    reader: str = "llm"
+    messages: prompts.Messages | None = None
+
+
+def _citations(told: _Told) -> list[Record]:
+    titles = {hit.passage.id: (hit.passage.document_id, hit.title) for hit in told.hits}
+    rows = []
+    for c in told.citations:
+        document, title = titles.get(c.passage_id, ("", ""))
+        rows.append({"passage_id": c.passage_id, "document": document, "title": title, "start": c.start, "end": c.end, "quote": c.quote})  # fmt: skip
+    return rows

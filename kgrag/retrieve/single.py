@@ -1,0 +1,77 @@
+"""Retrievers that are one part of the hybrid alone: by vectors, and by walking the graph from the question's names.
+
+They are what the hybrid is compared with. Their hits have that part's score, not the chance of being evidence.
+"""
+
+from __future__ import annotations
+
+from indices.bm25 import best
+from kgrag.errors import StoreError
+from kgrag.protocols import Embedder, Graph
+from kgrag.retrieve.candidates import Indices, Numbers, gather
+from kgrag.retrieve.paths import Explainer, Text
+from kgrag.text import language
+from kgrag.types import Hit, Path
+
+
+class VectorRetriever:
+    """A `Retriever` by cosine alone."""
+
+    def __init__(self, graph: Graph, indices: Indices, embedder: Embedder) -> None:
+        self._graph, self._indices, self._embedder = graph, indices, embedder
+
+    def knows(self, question: str) -> bool:
+        """Whether the embedder knows the question's language: what it finds of another is by accident."""
+        return language(question) in self._embedder.languages
+
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        """The ``k`` passages nearest to the question, nearest first; ``score`` is the cosine."""
+        if not self._indices.rows:
+            return []
+        rows, cosines = self._indices.vectors.search(self._embedder.embed_query(question), k)
+        texts = texts_of(self._graph, self._indices, rows)
+        return [
+            _hit(texts[int(row)], float(c), rank) for rank, (row, c) in enumerate(zip(rows, cosines, strict=True), 1)
+        ]
+
+
+class WalkRetriever:
+    """A `Retriever` by personalised PageRank from the names in the question alone."""
+
+    def __init__(self, graph: Graph, indices: Indices, explainer: Explainer) -> None:
+        self._graph, self._indices, self._explainer = graph, indices, explainer
+
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        """The ``k`` passages that the walk comes by most, with the paths that lead there; none without a known name."""
+        if not self._indices.rows:
+            return []
+        found = gather(question, None, self._indices, frozenset({"graph"}))
+        places, scores = best(found.walks[:, 0], k)
+        rows = found.rows[places]
+        if not len(rows):
+            return []
+        texts = texts_of(self._graph, self._indices, rows)
+        paths = self._explainer.paths(question, texts, rows)
+        return [
+            _hit(texts[int(row)], float(score), rank, path)
+            for rank, (row, score, path) in enumerate(zip(rows, scores, paths, strict=True), 1)
+        ]
+
+
+def texts_of(graph: Graph, indices: Indices, rows: Numbers) -> dict[int, Text]:
+    """What stands at index rows, in their order.
+
+    Raises:
+        StoreError: some of it does not stand there any more.
+    """
+    ids = {int(row): indices.rows[int(row)] for row in rows}
+    passages = graph.passages_among([row.passage_id for row in ids.values()])
+    headings = graph.headings({row.document_id for row in ids.values()})
+    try:
+        return {n: Text(passages[row.passage_id], headings[row.document_id]) for n, row in ids.items()}
+    except KeyError:
+        raise StoreError("A document was forgotten while it was being read: ask again.") from None
+
+
+def _hit(text: Text, score: float, rank: int, paths: tuple[Path, ...] = ()) -> Hit:
+    return Hit(text.passage, text.heading.title, text.heading.source, score, rank, paths)

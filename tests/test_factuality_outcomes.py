@@ -1,0 +1,202 @@
+"""Exactly one outcome a question; silence in two languages; conditions; what an answer claims."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from small_world import NOWHERE, QUESTIONS, passage
+
+from kgrag.factuality.abstention import examples, measured
+from kgrag.factuality.claims import claims, folded, is_phrase
+from kgrag.factuality.conditions import Case, Condition, Edit, cases, edited, exchange, seen, spoken
+from kgrag.factuality.outcomes import Outcome, matches, outcome, rates
+from kgrag.silence import abstains
+from kgrag.types import Path, Question, Triple
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        ("Missolonghi", "Missolonghi"),
+        ("missolonghi [1].", "Missolonghi"),
+        ("He died in Missolonghi, in Greece.", "Missolonghi"),
+        ("Ferdinand II of Aragón", "Ferdinand II of Aragon"),
+        ("21 June 1948", "June 21, 1948"),
+        ("1948年6月21日", "21 June 1948"),
+        ("21 June 1948", "1948"),  # more exact than was asked
+        ("324 m", "1,063 ft"),
+        ("Yes, both are.", "yes"),
+        ("不是", "否"),
+        ("浙江嘉兴。", "浙江嘉兴"),
+        ("他出生于浙江嘉兴", "浙江嘉兴"),
+        ("ENIAC", "the ENIAC"),
+    ],
+)
+def test_an_answer_that_says_the_same(answer: str, accepted: str) -> None:
+    assert matches(answer, [accepted]) and matches(answer, ["Somebody else", accepted])
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        ("Athens", "Missolonghi"),
+        ("1948", "21 June 1948"),  # less exact
+        ("22 June 1948", "21 June 1948"),
+        ("15", "5"),
+        ("No", "yes"),
+        ("Yes", "no"),
+        ("是", "否"),
+        ("不是", "是"),
+        ("不对", "对"),
+        ("Ada", "Ada Lovelace"),
+        ("Henry VII of England", "Henry VIII of England"),
+        ("Battle of 1815", "Battle of 1816"),
+        ("", "yes"),
+        ("Paris, London, Rome, Oslo, Lima, Cairo, Delhi, Kyoto, Quito, Accra, Perth, Bonn, Graz, Riga", "Riga"),
+    ],
+)
+def test_an_answer_that_says_something_else(answer: str, accepted: str) -> None:
+    assert not matches(answer, [accepted])
+
+
+def test_each_question_has_exactly_one_outcome() -> None:
+    there, nowhere = Condition.ANSWERABLE, Condition.UNANSWERABLE
+    assert outcome("Paris", ["Paris"], there) is Outcome.CORRECT
+    assert outcome("Rome", ["Paris"], there) is Outcome.WRONG
+    assert outcome("I do not know.", ["Paris"], there) is Outcome.ABSTAINED
+    assert outcome(" ... ", ["Paris"], there) is outcome("", [], nowhere) is Outcome.EMPTY
+    assert outcome("Paris", ["Paris"], nowhere) is Outcome.WRONG, "it cannot know"
+    assert outcome("Paris", ["Paris"], nowhere, said_by_evidence=True) is Outcome.CORRECT
+    assert outcome("Rome", ["Paris"], nowhere, said_by_evidence=True) is Outcome.WRONG
+
+
+def test_rates_by_hand() -> None:
+    given = [Outcome.CORRECT] * 5 + [Outcome.WRONG] * 3 + [Outcome.ABSTAINED] * 1 + [Outcome.EMPTY] * 1
+    found = rates(given, range(10), answerable=True)
+    assert found["hallucination"]["value"] == 0.3 and found["hallucination_answered"]["value"] == 3 / 8
+    assert found["correct"]["value"] == 0.5 and found["truthfulness"]["value"] == pytest.approx(0.2)
+    assert found["false_abstention"]["value"] == 0.1 and math.isnan(found["correct_abstention"]["value"])
+    assert found["empty"]["value"] == 0.1
+    unanswerable = rates([Outcome.ABSTAINED, Outcome.WRONG], range(2), answerable=False)
+    assert unanswerable["correct_abstention"]["value"] == 0.5 and math.isnan(unanswerable["false_abstention"]["value"])
+    assert math.isnan(rates([Outcome.ABSTAINED], range(1), answerable=True)["hallucination_answered"]["value"])
+    assert math.isnan(rates([], [], answerable=True)["hallucination"]["value"])
+
+
+def test_silence_is_told_in_both_languages_on_a_list_that_it_was_not_written_with() -> None:
+    report = measured()
+    assert {*report} == {"en", "zh"} and all(row["examples"] == 42 for row in report.values())
+    assert all(row[m]["value"] >= 0.95 for row in report.values() for m in ("precision", "recall"))
+    texts = [e.text for e in examples()]
+    assert len({*texts}) == len(texts), "nothing is both seen and held"
+
+
+def test_a_bad_detector_shows_on_the_list() -> None:
+    report = measured(lambda _: True)
+    assert report["en"]["recall"]["value"] == 1 and report["en"]["precision"]["value"] == 0.5
+    never = measured(lambda _: False)
+    assert never["zh"]["recall"]["value"] == 0 and math.isnan(never["zh"]["precision"]["value"])
+
+
+def test_titles_say_nothing_of_silence() -> None:
+    assert not abstains("《你不知道的事》") and not abstains("“Not Mentioned”") and abstains("《红楼梦》中没有提到。")
+    assert not abstains("He did not answer.") and abstains("The passages don’t say.") and abstains(" .")
+
+
+def test_cases_of_each_condition() -> None:
+    found = cases([*QUESTIONS[:2], NOWHERE], list(Condition))
+    by_id = {case.id: case for case in found}
+    assert len(found) == 7
+    assert by_id["nobody/unanswerable"] == Case(NOWHERE, Condition.UNANSWERABLE, ())
+    hidden = by_id["Ada Bell/unanswerable"]
+    assert hidden.hidden == {"Ada Bell"} and hidden.made and hidden.accepted == ("Paris",)
+    turned = by_id["Ada Bell/counterfactual"]
+    assert turned.edit == Edit(("Paris",), "Oslo") and turned.accepted == ("Oslo",)
+    assert not cases([NOWHERE], [Condition.ANSWERABLE, Condition.COUNTERFACTUAL])
+    assert not cases([Question("1", "q", ("a",))], [Condition.UNANSWERABLE]), "without gold there is nothing to hide"
+
+
+def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
+    asked = [
+        Question("1", "When was Ada born?", ("10 December 1815",), ("a",)),
+        Question("2", "When was Ben born?", ("1791",), ("b",)),
+        Question("3", "When did Cora die?", ("27 November 1852",), ("c",)),
+        Question("4", "Are both from Rome?", ("yes",), ("d",)),
+        Question("5", "Who is older, Ada Bell or Ben Cole?", ("Ada Bell",), ("e",)),
+        Question("6", "Who built it?", ("Cora Dean", "Dean"), ("f",)),
+        Question("7", "谁建造了它？", ("王选",), ("g",), "zh"),
+        Question("8", "谁设计了它？", ("夏培肃",), ("h",), "zh"),
+    ]
+    found = {q.id: exchange(q, asked) for q in asked}
+    assert found["1"] == Edit(("10 December 1815",), "27 November 1852"), "a day for a day, not for a year"
+    assert found["2"] is None, "no other year is known"
+    assert found["4"] is None and found["5"] is None, "yes and no, and what the question says itself, stay"
+    assert found["6"] == Edit(("Cora Dean", "Dean"), "Ada Bell")
+    assert found["7"] == Edit(("王选",), "夏培肃")
+    assert exchange(asked[0], asked, seed=1) == exchange(asked[0], asked, seed=1)
+
+
+def test_evidence_is_edited_as_whole_words() -> None:
+    edit = Edit(("New York City", "New York"), "Oslo")
+    assert edited("In New York City, new york and Newer Yorkers.", edit) == "In Oslo, Oslo and Newer Yorkers."
+    assert edited("陈省身生于嘉兴。", Edit(("嘉兴",), r"北\1京")) == r"陈省身生于北\1京。"
+    case = Case(QUESTIONS[0], Condition.COUNTERFACTUAL, ("Oslo",), edit=Edit(("Paris",), "Oslo"))
+    (hit,) = seen([passage("Ada Bell")], case)
+    assert hit.passage.text.startswith("Ada Bell was born in Oslo.") and hit.passage.end == len(hit.passage.text)
+    assert not hit.paths
+
+
+def test_what_is_hidden_is_nowhere() -> None:
+    case = Case(QUESTIONS[0], Condition.UNANSWERABLE, ("Paris",), frozenset({"Ada Bell"}))
+    by_way = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ada Bell#0001", 0, 1, 1.0),))
+    other = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ben Cole#0001", 0, 1, 1.0),))
+    hits = [passage("Ada Bell"), replace(passage("Ben Cole", 2), paths=(by_way, other))]
+    (left,) = seen(hits, case)
+    assert left.passage.document_id == "Ben Cole" and left.rank == 1 and left.paths == (other,)
+
+
+def test_a_text_says_an_answer() -> None:
+    assert spoken("June 21, 1948", "It ran on 21 June 1948 at noon.") and spoken("1948年6月21日", "1948年6月21日运行。")
+    assert not spoken("22 June 1948", "It ran on 21 June 1948.") and not spoken("", "text")
+    assert not spoken("1948", "19480") and not spoken("Ada", "Adana")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "claim"),
+    [
+        ("Where did Lord Byron die?", "Missolonghi", "Lord Byron died in Missolonghi."),
+        ("When was Ada Lovelace born?", "10 December 1815", "Ada Lovelace was born on 10 December 1815."),
+        ("Who designed the Z3?", "Konrad Zuse", "Konrad Zuse designed the Z3."),
+        ("What is the capital of France?", "Paris", "The capital of France is Paris."),
+        ("In which city was Edsger Dijkstra born?", "Rotterdam", "Edsger Dijkstra was born in Rotterdam."),
+        ("Which film was released first, A or B?", "B", "B, the film, was released first of A and B."),
+        ("What nationality is the director?", "French", "The nationality of the director is French."),
+        ("How much did it cost?", "$5", "How much did it cost: $5."),
+        ("Are both from India?", "no", "It is not true: are both from India."),
+        ("丘成桐的博士导师出生于哪里？", "浙江嘉兴", "丘成桐的博士导师出生于浙江嘉兴。"),
+        ("103机一共生产了多少台？", "3台", "103机一共生产了3台。"),
+        ("华罗庚是哪一年出生的？", "1910年", "华罗庚是1910年出生的。"),
+        ("谁设计了银河一号？", "慈云桂", "慈云桂设计了银河一号。"),
+        ("图灵是否上过大学？", "是", "图灵是上过大学。"),
+    ],
+)
+def test_a_phrase_is_folded_into_its_question(asked: str, said: str, claim: str) -> None:
+    assert folded(asked, said) == claim
+
+
+def test_statements_stand_alone() -> None:
+    text = (
+        "Ada Lovelace met Charles Babbage in 1833 [1]. He was born in London. Ada Lovelace met Charles Babbage in 1833."
+    )
+    found = claims("Who?", text)
+    assert [c.text for c in found] == ["Ada Lovelace met Charles Babbage in 1833", "Who? He was born in London"]
+    both = claims("Who?", "Babbage was born in London; Lovelace was born there, too.")
+    assert len(both) == 2
+    assert [c.statement for c in claims("谁？", "他生于江苏金坛，是数学家。他1985年在东京去世。")] == [
+        "他生于江苏金坛，是数学家",
+        "他1985年在东京去世",
+    ]
+    assert claims("Who?", "I do not know.") == claims("Who?", "...") == claims("谁？", "不知道") == []
+    assert is_phrase("the Manchester Baby") and not is_phrase("It was built in Manchester by three men")

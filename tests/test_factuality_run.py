@@ -1,0 +1,270 @@
+"""The run: answerers and judges of known behaviour give the figures that they must; it goes on after any kill."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_world import (
+    ALL,
+    BORN,
+    NOWHERE,
+    QUESTIONS,
+    Person,
+    TruthJudge,
+    by_evidence,
+    experiment,
+    liar,
+    parrot,
+    records,
+    right,
+    silent,
+    wrong,
+)
+
+from kgrag.errors import ModelError, ReadError
+from kgrag.factuality import summary
+from kgrag.factuality.arms import ARMS, donors, excluded
+from kgrag.factuality.conditions import Condition, cases
+from kgrag.factuality.grounding import Said
+from kgrag.factuality.kept import Kept
+from kgrag.factuality.records import CLAIM_KEYS, EVIDENCE_KEYS, KEYS, digest, line
+from kgrag.types import Judgement, Question, Verdict
+
+THERE, NOT_THERE, EDITED = (c.value for c in ALL)
+
+
+def rate(report: dict, condition: str, arm: str, measure: str) -> float:  # type: ignore[type-arg]
+    figures = report["rates"][condition][arm]
+    return float((figures.get(measure) or figures["measures"][measure])["value"])
+
+
+def test_who_is_always_right_is_right_where_there_is_an_answer_and_wrong_where_there_is_none(tmp_path: Path) -> None:
+    report = summary.report(records(tmp_path, right, [*QUESTIONS, NOWHERE]))
+    for arm in ARMS:
+        assert rate(report, THERE, arm, "correct") == 1 and rate(report, THERE, arm, "hallucination") == 0
+        assert rate(report, THERE, arm, "truthfulness") == 1 and rate(report, THERE, arm, "factual_precision") == 1
+    hidden = report["rates"][NOT_THERE]["grounded"]
+    assert hidden["counts"] == {"correct": 0, "wrong": 10, "abstained": 1, "empty": 0}
+    assert hidden["from_memory"] == 10, "it knows, and no evidence says so"
+    assert rate(report, EDITED, "grounded", "hallucination") == 1, "memory does not follow what was edited"
+
+
+def test_who_is_always_wrong_is_wrong_everywhere(tmp_path: Path) -> None:
+    report = summary.report(records(tmp_path, wrong))
+    for arm in ARMS:
+        assert rate(report, THERE, arm, "hallucination") == rate(report, THERE, arm, "hallucination_answered") == 1
+        assert rate(report, THERE, arm, "truthfulness") == -1 and rate(report, THERE, arm, "factual_precision") == 0
+        assert rate(report, THERE, arm, "contradicted") == 1
+    assert math.isnan(rate(report, THERE, "closed-book", "faithfulness")), "nothing was shown to be faithful to"
+    assert rate(report, THERE, "grounded", "faithfulness") == rate(report, THERE, "grounded", "context_use") == 0
+    assert rate(report, NOT_THERE, "grounded", "correct_abstention") == 0
+
+
+def test_who_is_always_silent_never_lies_and_is_not_scored_on_claims(tmp_path: Path) -> None:
+    report = summary.report(records(tmp_path, silent))
+    for arm in ARMS:
+        assert rate(report, THERE, arm, "hallucination") == 0 and rate(report, THERE, arm, "false_abstention") == 1
+        precision = report["rates"][THERE][arm]["measures"]["factual_precision"]
+        assert math.isnan(precision["value"]) and (precision["scored"], precision["unscored"]) == (0, 10)
+    assert rate(report, NOT_THERE, "grounded", "correct_abstention") == 1
+    assert report["blame"][THERE]["grounded"] == {
+        "evidence missing": 0, "evidence ignored": 0, "noise": 0, "over-abstention": 10
+    }  # fmt: skip
+
+
+def test_who_says_only_what_is_shown_is_worth_its_evidence(tmp_path: Path) -> None:
+    report = summary.report(records(tmp_path, by_evidence))
+    assert rate(report, THERE, "closed-book", "false_abstention") == 1
+    assert rate(report, THERE, "grounded", "correct") == rate(report, THERE, "gold", "correct") == 1
+    assert rate(report, THERE, "vector", "correct") == 0.8, "it does not find two of them"
+    assert rate(report, THERE, "placebo", "false_abstention") == 1, "another's passages help nobody"
+    assert rate(report, NOT_THERE, "grounded", "correct_abstention") == 1, "what is hidden is not shown"
+    assert rate(report, EDITED, "grounded", "correct") == rate(report, EDITED, "gold", "correct") == 1
+    assert report["unedited"] == {"vector": 2}, "an edit that it never saw counts in no rate"
+    assert report["rates"][EDITED]["vector"]["questions"] == 8
+    assert report["blame"][THERE]["vector"]["evidence missing"] == 2
+    for name in ("faithfulness", "context_use", "citation_precision", "citation_recall"):
+        assert rate(report, THERE, "grounded", name) == 1
+    assert rate(report, THERE, "grounded", "noise_sensitivity") == 0
+    flip = next(f for f in report["flips"] if (f["condition"], f["to"]) == (THERE, "grounded"))
+    assert flip["table"]["abstained"]["correct"] == 10 and len(flip["questions"]["abstained to correct"]) == 10
+
+
+def test_a_parrot_is_faithful_and_wrong_where_its_first_passage_is(tmp_path: Path) -> None:
+    report = summary.report(records(tmp_path, parrot))
+    assert rate(report, THERE, "closed-book", "empty") == 1
+    assert rate(report, THERE, "grounded", "correct") == 1
+    assert rate(report, THERE, "placebo", "hallucination") == 1
+    assert rate(report, THERE, "placebo", "faithfulness") == 1, "what it says, it was shown"
+    assert rate(report, THERE, "placebo", "factual_precision") == 1, "and true, though nobody asked"
+
+
+def test_a_liar_is_found_out_at_his_rate(tmp_path: Path) -> None:
+    told = records(tmp_path, liar({"Ada Bell", "Eve Frost", "Joe King"}))
+    report = summary.report(told)
+    assert rate(report, THERE, "grounded", "hallucination") == pytest.approx(0.3)
+    assert rate(report, THERE, "grounded", "truthfulness") == pytest.approx(0.4)
+    assert report["rates"][THERE]["grounded"]["claims"] == {
+        "supported": 7,
+        "contradicted": 3,
+        "unverifiable": 0,
+        "all": 10,
+    }
+    assert report["blame"][THERE]["grounded"]["evidence ignored"] == 3
+    assert report["slices"]["lang"] == {}, "they are all English"
+
+
+def test_an_answer_from_a_passage_that_is_not_gold_is_noise(tmp_path: Path) -> None:
+    told = records(
+        tmp_path, lambda name, prompt: "Oslo", QUESTIONS[2:4], arms=["grounded"], conditions=[Condition.ANSWERABLE]
+    )
+    assert {r["blame"] for r in told} == {"noise"}, "Oslo stands in a passage beside the gold one"
+
+
+def test_an_adapter_doubles_every_arm(tmp_path: Path) -> None:
+    told = records(tmp_path, wrong, arms=["closed-book", "grounded"], conditions=[Condition.ANSWERABLE], adapted=right)
+    report = summary.report(told)
+    assert report["arms"] == ["closed-book", "closed-book+adapter", "grounded", "grounded+adapter"]
+    assert (
+        rate(report, THERE, "grounded", "hallucination") == 1
+        and rate(report, THERE, "grounded+adapter", "correct") == 1
+    )
+    (row,) = [d for d in report["differences"] if (d["arm"], d["measure"]) == ("grounded+adapter", "hallucination")]
+    assert row["against"] == "grounded" and row["value"] == -1 and row["primary"] and (row["only_ours"], row["only_theirs"]) == (0, 10)  # fmt: skip
+    assert row["p"] == pytest.approx(2 / 1024) and row["p_holm"] == pytest.approx(3 * 2 / 1024), "one of three"
+
+
+def test_the_graph_supports_and_contradicts(tmp_path: Path) -> None:
+    def graph(question: str, answer: str) -> Said:
+        place = next(BORN[name] for name in BORN if name in question)
+        verdict = Verdict.SUPPORTED if place in answer else Verdict.REFUTED
+        return Said(Judgement(verdict, 0.9), (), place)
+
+    class Blind:
+        def judge(self, claim: str, evidence: list[str]) -> Judgement:
+            return Judgement(Verdict.NOT_ENOUGH_INFO, 0.5)
+
+    told = records(tmp_path, liar({"Ada Bell"}), arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Blind(), graph=graph)  # type: ignore[arg-type]  # fmt: skip
+    verdicts = [(claim["verdict"], claim["source"]) for r in told for claim in r["claims"]]
+    assert verdicts == [("contradicted", "graph")] + [("supported", "graph")] * 9
+    assert summary.report(told)["rates"][THERE]["closed-book"]["graph"] == {"contradicted": 1, "supported": 9}
+
+
+def test_every_key_of_a_record_is_told_and_there(tmp_path: Path) -> None:
+    told = records(tmp_path, by_evidence, [*QUESTIONS, NOWHERE])
+    assert all({*r} == {*KEYS} for r in told)
+    assert all({*claim} == {*CLAIM_KEYS} for r in told for claim in r["claims"])
+    assert all({*passage} == {*EVIDENCE_KEYS} for r in told for passage in r["evidence"])
+    order = [(r["id"], r["condition"]) for r in told]
+    assert order == sorted(
+        order, key=lambda pair: ([*BORN, "nobody"].index(pair[0]), [THERE, NOT_THERE, EDITED].index(pair[1]))
+    )
+    assert json.loads(line(told[0])) == told[0]
+
+
+def test_what_is_not_asked_is_counted_with_its_reason(tmp_path: Path) -> None:
+    run = experiment(tmp_path, silent)
+    run.run([*QUESTIONS, NOWHERE])
+    assert run.unasked["closed-book", NOT_THERE, "it sees no documents, so that hiding some changes nothing"] == 10
+    assert run.unasked["gold", NOT_THERE, "there are no gold passages"] == 1
+    case = next(c for c in cases([NOWHERE], ALL))
+    assert not excluded("closed-book", case) and not excluded("placebo", case)
+
+
+def test_a_donor_is_another_question_in_the_same_language() -> None:
+    asked = [*QUESTIONS, Question("z1", "谁？", ("a",), ("d",), "zh"), Question("z2", "何时？", ("b",), ("e",), "zh")]
+    found = donors(asked)
+    assert all(found[q.id].id != q.id and found[q.id].lang == q.lang for q in asked)
+    assert found == donors(list(reversed(asked))), "in whatever order they are asked"
+    assert found != donors(asked, seed=1)
+    assert donors(QUESTIONS[:1]) == {}
+    assert donors([QUESTIONS[0], Question("2", "q", ("a",), ("Ada Bell",))]) == {}, "who shares gold is no placebo"
+
+
+def test_the_same_seed_is_the_same_run_and_what_is_kept_is_not_asked_again(tmp_path: Path) -> None:
+    person, judge = Person(by_evidence), TruthJudge()
+    first = records(tmp_path / "a", person, judge=judge)
+    asked, judged = len(person.asked), judge.asked
+    assert records(tmp_path / "a", person, judge=judge) == first
+    assert (len(person.asked), judge.asked) == (asked, judged), "all of it was kept"
+    other = records(tmp_path / "b", by_evidence)
+    assert digest(other) == digest(first)
+    assert json.dumps(summary.report(other)) == json.dumps(summary.report(first))
+    assert digest(records(tmp_path / "c", by_evidence, seed=1)) != digest(first), "other placebos and edits"
+    assert digest([{**r, "seconds": 9.0} for r in first]) == digest(first), "times are not what was said"
+
+
+def test_a_model_that_fails_in_the_middle_loses_nothing(tmp_path: Path) -> None:
+    failing = Person(by_evidence, fails_after=17)
+    with pytest.raises(
+        ModelError, match=r"question Cora Dean \(\w+, answerable\): the device is gone. What was answered"
+    ) as caught:
+        records(tmp_path, failing)
+    assert "run the same command again" in str(caught.value)
+    again = Person(by_evidence)
+    told = records(tmp_path, again)
+    assert len(again.asked) < len(told) - 10
+    assert told == records(tmp_path / "whole", by_evidence)
+
+
+def test_a_line_that_was_cut_off_is_asked_again_and_damage_is_said(tmp_path: Path) -> None:
+    first = records(tmp_path, by_evidence)
+    path = tmp_path / "kept.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert records(tmp_path, by_evidence) == first and path.read_bytes() == whole
+    path.write_bytes(b"{}\n" + whole)
+    with pytest.raises(ReadError, match=r"kept.jsonl.* is damaged .*remove it"):
+        Kept(path)
+
+
+SLOW = """
+import sys, time
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from small_world import *
+def slowly(name, prompt):
+    time.sleep(0.02)
+    return by_evidence(name, prompt)
+told = records(Path(sys.argv[1]), slowly)
+from kgrag.factuality.records import line
+Path(sys.argv[1], "records").write_text("".join(line(r) + "\\n" for r in told), "utf-8")
+"""
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    code = SLOW.format(tests=str(here))
+    environment = {**os.environ, "PYTHONPATH": str(here.parent)}
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        folder.mkdir(exist_ok=True)
+        return subprocess.Popen([sys.executable, "-c", code, str(folder)], env=environment)
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert start(whole).wait(120) == 0
+    kills = 0
+    for lines in (5, 40, 150):
+        running = start(cut)
+        until(lambda n=lines: (cut / "kept.jsonl").is_file() and (cut / "kept.jsonl").read_bytes().count(b"\n") > n)  # type: ignore[misc]
+        running.send_signal(signal.SIGKILL)
+        kills += running.wait(30) == -signal.SIGKILL
+    assert kills == 3 and not (cut / "records").exists()
+    assert start(cut).wait(120) == 0
+    assert (cut / "records").read_bytes() == (whole / "records").read_bytes()
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.005)
