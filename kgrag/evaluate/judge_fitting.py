@@ -14,6 +14,7 @@ from kgrag.evaluate.judge_training import FOLDS, SETS, Part
 from kgrag.evaluate.judging import auroc, balanced_accuracy, brier, ece, right_over_wrong
 from kgrag.evaluate.training import flat
 from kgrag.files import replaced
+from kgrag.judge.features import SIGNS
 from kgrag.judge.model import TIERS, Scale, as_json
 
 ROUNDS = 200
@@ -26,6 +27,7 @@ PARAMETERS: dict[str, Any] = {
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 10,
+    "monotone_constraints": list(SIGNS),
     "seed": 0,
     "deterministic": True,
     "force_row_wise": True,

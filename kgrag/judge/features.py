@@ -23,14 +23,28 @@ FIRST = frozenset(["i", "my", "me", "mine", "we", "our", "us", "i'm", "i've", "i
 SECOND = frozenset(["you", "your", "yours", "yourself"])
 PRONOUNS = frozenset(["he", "she", "it", "they", "his", "her", "its", "their", "him", "them", "this", "these"])
 NAMES = (
-    "covered", "covered plain", "covered by one", "covered by two", "covered by neighbours", "one of all", "missing",
+    "covered", "covered loosely", "covered plain", "covered by one", "covered by two", "covered by neighbours", "one of all", "missing",
     "missing rare", "missing run", "missing early", "missing late", "least clause", "least sentence", "copied 2", "copied 3", "copied 4",
     "longest copy", "copies", "density", "common 1", "common 2", "backwards", "near pairs", "pairs of one", "steps", "needed",
     "names", "names lacked", "names elsewhere", "amounts", "amounts lacked", "amounts against", "dates", "dates lacked",
     "dates against", "negated", "unlike", "opposed", "words", "sentences", "first person", "second person", "asks", "pronouns",
-    "place", "evidence", "missing verbs",
+    "place", "evidence", "missing verbs", "missing loosely",
 )  # fmt: skip
 """Of the numbers of `features`, in order."""
+RISES = frozenset([
+    "covered", "covered loosely", "covered plain", "covered by one", "covered by two", "covered by neighbours", "one of all",
+    "least clause", "least sentence", "copied 2", "copied 3", "copied 4", "longest copy", "density", "common 1", "common 2",
+    "near pairs", "pairs of one",
+])  # fmt: skip
+"""With more of these a claim is never less supported."""
+FALLS = frozenset([
+    "missing", "missing rare", "missing run", "missing early", "missing late", "missing verbs", "missing loosely", "copies",
+    "backwards", "steps", "names lacked", "names elsewhere", "amounts lacked", "amounts against", "dates lacked", "dates against",
+    "opposed", "first person", "second person",
+])  # fmt: skip
+"""With more of these it is never more supported."""
+SIGNS = tuple((name in RISES) - (name in FALLS) for name in NAMES)
+"""Of each number, 1, -1 or 0: so that no accident of a small set turns round what is known (monotone constraints)."""
 
 
 def features(reading: Reading, against: Checked) -> NDArray[np.float32]:
@@ -56,7 +70,16 @@ def _coverage(reading: Reading) -> Iterable[float]:
     one = reading.covered(ranked[:1])
     starts = {max(0, place + step) for place in ranked[:3] for step in (-1, 0)}
     beside = max((reading.covered(range(n, min(n + 2, count))) for n in starts), default=0.0)
-    yield from (covered, reading.covered(everything, weighted=False), one, reading.covered(ranked[:2]), beside)
+    total = sum(reading.weights.values())
+    loosely = sum(reading.weights[s] for s in reading.alike) / total if total else math.nan
+    yield from (
+        covered,
+        covered + loosely,
+        reading.covered(everything, weighted=False),
+        one,
+        reading.covered(ranked[:2]),
+        beside,
+    )
     yield one / covered if covered else 0.0
     content = [w for w in claim.words if w.content]
     missing = [w.stem not in where for w in content]
@@ -169,6 +192,7 @@ def _manner(reading: Reading, best: Sentence) -> Iterable[float]:
     yield sum(
         w.folded.endswith(("ed", "ing")) and w.stem not in reading.where for w in reading.claim.words if w.content
     ) / len(folded)
+    yield float(len(reading.claim.stems - reading.where.keys() - reading.alike))
 
 
 def _longest_run(flags: Sequence[bool]) -> int:

@@ -12,6 +12,8 @@ from typing import Any
 from kgrag.judge.words import words
 from kgrag.text import STOPCHARS, STOPWORDS, is_cjk, language, sentences, tokens
 
+BEGINNING = 5
+"""Letters that two words share at their beginnings if they are taken for alike."""
 LONGEST = 400
 """Characters of a sentence; longer ones (lists, tables, text without stops) are cut at white space."""
 
@@ -72,6 +74,13 @@ class Reading:
         return (
             sum((self.weights[s] if weighted else 1.0) for s in self.claim.stems & held) / total if total else math.nan
         )
+
+    @cached_property
+    def alike(self) -> frozenset[str]:
+        """The stems of the claim that the evidence lacks, but for a word that begins so (Canada, Canadian)."""
+        missing = [s for s in self.claim.stems if s not in self.where and len(s) >= BEGINNING and not is_cjk(s)]
+        begins = {s[:BEGINNING] for s in self.where} if missing else set()
+        return frozenset(s for s in missing if s[:BEGINNING] in begins)
 
     @cached_property
     def ranked(self) -> list[int]:
@@ -141,10 +150,10 @@ def _pieces(text: str, source: int) -> list[tuple[str, int]]:
 
 @lru_cache(maxsize=4096)
 def _words(text: str) -> tuple[Word, ...]:
-    numbers = words().numbers
+    numbers, same = words().numbers, words().same
     return tuple(
         Word(
-            numbers.get(t.text) or (t.text if is_cjk(t.text) else _stem(t.text)),
+            numbers.get(t.text) or (t.text if is_cjk(t.text) else _stem(same.get(t.text, t.text))),
             t.text,
             t.start,
             t.end,

@@ -17,6 +17,8 @@ class Words(NamedTuple):
     asks: tuple[str, ...]
     numbers: Mapping[str, str]
     """English numerals in words -> in digits."""
+    same: Mapping[str, str]
+    """English words -> the word as which they are compared."""
 
 
 @lru_cache(maxsize=1)
@@ -33,4 +35,5 @@ def words() -> Words:
         frozenset(f"{data['negations_en']} {data['negations_zh']}".split()),
         tuple(sorted(data["asks_zh"].split(), key=len, reverse=True)),
         {word: str(number) for number, word in enumerate(data["numbers_en"].split())},
+        {word: line.split("/")[0] for line in data["same_en"].split() for word in line.split("/")[1:]},
     )
