@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ def make(pool: Sequence[Source], lang: str, seed: int, each: int = 2) -> Iterato
         lang: ``"en"`` or ``"zh"``, of all of them.
     """
     rng = random.Random(seed)
-    due = list(KINDS)
+    so_far = Counter[str]()
     for source in pool:
         true = list(_true(source, lang, rng))
         rng.shuffle(true)
@@ -90,12 +91,12 @@ def make(pool: Sequence[Source], lang: str, seed: int, each: int = 2) -> Iterato
             yield Made(source.text, claim, True, kind)
         # a false claim is made of another true one, so that neither is told by the other
         for claim, _, names in true[each : 2 * each] or true[:each]:
-            rng.shuffle(due)
-            tries = sorted(due, key=lambda kind: kind == "addition" and rng.random() < 0.6)
-            for kind in tries:
+            # few claims have a number: of the kinds that a claim can have, it gets the rarest so far
+            for kind in sorted(rng.sample(KINDS, len(KINDS)), key=lambda kind: so_far[kind]):
                 wrong = _CORRUPT[kind](claim, names, source, pool, lang, rng)
                 if wrong and _bare(wrong) != _bare(claim) and _bare(wrong) not in _bare(source.text):
                     yield Made(source.text, wrong, False, kind)
+                    so_far[kind] += 1
                     break
 
 

@@ -80,9 +80,11 @@ def fitted(parts: Sequence[Part], masks: Masks) -> tuple[Any, dict[str, Scale]]:
             for part, mine, out in zip(parts, held, odds, strict=True):
                 if mine.any():
                     out[mine] = booster.predict(part.rows[mine], raw_score=True)
-    scores = np.vstack([_columns(p, o)[m] for p, o, m in zip(parts, odds, masks, strict=True)])
-    labels = np.concatenate([p.labels[m] for p, m in zip(parts, masks, strict=True)])
-    weights = np.concatenate([p.weights[m] for p, m in zip(parts, masks, strict=True)])
+    # where errors of both kinds are alike is a matter of claims that people judged, where there are any
+    judged = [m & (p.name in SETS or not any(q.name in SETS for q in parts)) for p, m in zip(parts, masks, strict=True)]
+    scores = np.vstack([_columns(p, o)[m] for p, o, m in zip(parts, odds, judged, strict=True)])
+    labels = np.concatenate([p.labels[m] for p, m in zip(parts, judged, strict=True)])
+    weights = np.concatenate([p.weights[m] for p, m in zip(parts, judged, strict=True)])
     scales = {tier: logistic(scores[:, [n]], labels, weights) for n, tier in enumerate(TIERS)}
     return trees(parts, masks), {**scales, "combined": logistic(scores, labels, weights)}
 

@@ -28,7 +28,7 @@ NAMES = (
     "longest copy", "copies", "density", "common 1", "common 2", "backwards", "near pairs", "pairs of one", "steps", "needed",
     "names", "names lacked", "names elsewhere", "amounts", "amounts lacked", "amounts against", "dates", "dates lacked",
     "dates against", "negated", "unlike", "opposed", "words", "sentences", "first person", "second person", "asks", "pronouns",
-    "place", "evidence", "missing verbs", "missing loosely",
+    "place", "evidence", "missing verbs", "missing loosely", "details lacked", "details against",
 )  # fmt: skip
 """Of the numbers of `features`, in order."""
 RISES = frozenset([
@@ -40,7 +40,7 @@ RISES = frozenset([
 FALLS = frozenset([
     "missing", "missing rare", "missing run", "missing early", "missing late", "missing verbs", "missing loosely", "copies",
     "backwards", "steps", "names lacked", "names elsewhere", "amounts lacked", "amounts against", "dates lacked", "dates against",
-    "opposed", "first person", "second person",
+    "opposed", "details lacked", "details against", "first person", "second person",
 ])  # fmt: skip
 """With more of these it is never more supported."""
 SIGNS = tuple((name in RISES) - (name in FALLS) for name in NAMES)
@@ -58,6 +58,8 @@ def features(reading: Reading, against: Checked) -> NDArray[np.float32]:
     best = reading.best or reading.evidence[0]
     values = [*_coverage(reading), *_order(reading, best), *_pairs(reading)]
     values += [*_details(reading, best, against.found), *_manner(reading, best)]
+    lacked = sum(one.lacked for one in against.found.values())
+    values += [float(lacked), sum(one.contradicted for one in against.found.values()) + float(against.turned)]
     assert len(values) == len(NAMES)
     return np.nan_to_num(np.array(values, np.float32), nan=UNDEFINED)
 
