@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -87,10 +86,10 @@ class Reading:
         """Sentences by what each adds to those before it, until nothing is added."""
         missing, chosen = set(self.claim.stems), list[int]()
         while missing:
-            gains = Counter[int]()
-            for stem in missing:
+            gains: dict[int, float] = {}
+            for stem in sorted(missing):
                 for number in self.where.get(stem, ()):
-                    gains[number] += self.weights[stem]  # type: ignore[assignment]
+                    gains[number] = gains.get(number, 0.0) + self.weights[stem]
             if not gains:
                 break
             best = min(gains, key=lambda n: (-round(gains[n], 9), n))
