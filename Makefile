@@ -17,7 +17,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker relations lock clean
+.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker relations judge lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -29,6 +29,7 @@ help:
 	@echo "make tune                              (not built yet; it says what can be trained)"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
 	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
+	@echo "make judge DATA=DIR                    train the judge of claims again, and its cross-validated figures"
 	@echo "make gpu-check                         what a GPU makes of the language model, as a table to report"
 	@echo "make test-slow                         the tests that need the language model"
 	@echo "make neo4j                             a Neo4j server of your own, on this machine"
@@ -121,6 +122,9 @@ ranker: install
 
 relations: install
 	@$(KGRAG) bench relations --data $(DATA) --out ingest/relate.npz
+
+judge: install
+	@$(KGRAG) bench judge-train --data $(DATA) --out kgrag/data/judge.json
 
 lock:
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file requirements.lock

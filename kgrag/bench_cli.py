@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from kgrag import console
 from kgrag.bench_graph_cli import bench_extraction, bench_paths, bench_relations
+from kgrag.bench_judge_cli import bench_judge, bench_judge_set, bench_judge_train
 from kgrag.bench_llm_cli import bench_llm
 from kgrag.bench_parts_cli import bench_ingest, bench_linking
 from kgrag.bench_server_cli import bench_server
@@ -26,6 +27,9 @@ bench.command("compare")(bench_compare)
 bench.command("linking")(bench_linking)
 bench.command("ingest")(bench_ingest)
 bench.command("extraction")(bench_extraction)
+bench.command("judge")(bench_judge)
+bench.command("judge-train")(bench_judge_train)
+bench.command("judge-set")(bench_judge_set)
 bench.command("llm")(bench_llm)
 bench.command("paths")(bench_paths)
 bench.command("relations")(bench_relations)

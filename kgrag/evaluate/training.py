@@ -49,26 +49,27 @@ def as_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[
         note: what it was trained on, for people.
         trained_on: fingerprints of the files of questions.
     """
-    trees = [_flat(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
+    trees = [flat(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
     ranker = {"note": note, "trained_on": list(trained_on), "features": list(names), "trees": trees}
     return json.dumps(ranker, separators=(",", ":")) + "\n"
 
 
-def _flat(root: dict[str, Any]) -> dict[str, list[float]]:
-    flat: dict[str, list[float]] = {part: [] for part in ("feature", "threshold", "left", "right", "value")}
+def flat(root: dict[str, Any]) -> dict[str, list[float]]:
+    """A tree as LightGBM dumps it, in the lists that `Ranker.of` reads."""
+    lists: dict[str, list[float]] = {part: [] for part in ("feature", "threshold", "left", "right", "value")}
 
     def add(node: dict[str, Any]) -> int:
-        place = len(flat["feature"])
+        place = len(lists["feature"])
         inner = "split_feature" in node
-        flat["feature"].append(node["split_feature"] if inner else -1)
-        flat["threshold"].append(float(f"{node['threshold']:.7g}") if inner else 0)
-        flat["value"].append(0 if inner else round(node["leaf_value"], 6))
-        flat["left"].append(0)
-        flat["right"].append(0)
+        lists["feature"].append(node["split_feature"] if inner else -1)
+        lists["threshold"].append(float(f"{node['threshold']:.7g}") if inner else 0)
+        lists["value"].append(0 if inner else round(node["leaf_value"], 6))
+        lists["left"].append(0)
+        lists["right"].append(0)
         if inner:
-            flat["left"][place] = add(node["left_child"])
-            flat["right"][place] = add(node["right_child"])
+            lists["left"][place] = add(node["left_child"])
+            lists["right"][place] = add(node["right_child"])
         return place
 
     add(root)
-    return flat
+    return lists

@@ -7,22 +7,36 @@ from collections.abc import Sequence
 
 from kgrag import prompts
 from kgrag.protocols import LLM
+from kgrag.text import tokens
 from kgrag.types import Judgement, Verdict
 
 
 class LLMJudge:
-    """A `SupportJudge` that asks a language model, which can say nothing but a verdict."""
+    """A `SupportJudge` that asks a language model how likely it is to say each verdict.
+
+    Support is the share that ``supported`` has of the three probabilities; ``parts`` has the log-odds of it (natural) and
+    the logarithm of each probability. Not calibrated: a small model is surer than it is right.
+    """
+
+    name = "llm"
 
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
 
     def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
-        """The verdict on ``claim`` given all of ``evidence``.
+        """The likeliest verdict on ``claim`` given all of ``evidence``; support is NaN where either has no word.
 
         Raises:
             ModelError: the model fails, or claim and evidence do not fit its context.
         """
-        said = self._llm.generate(
-            prompts.judge(claim, list(evidence)), max_tokens=24, choices=[v.value for v in Verdict]
-        )
-        return Judgement(Verdict(said), math.nan)
+        if not tokens(claim) or not any(tokens(text) for text in evidence):
+            return Judgement(Verdict.NOT_ENOUGH_INFO, math.nan)
+        asked = prompts.judge(claim, list(evidence))
+        said = {verdict: self._llm.score(asked, verdict.value) for verdict in Verdict}
+        most = max(said.values())
+        shares = {verdict: math.exp(logarithm - most) for verdict, logarithm in said.items()}
+        yes = shares[Verdict.SUPPORTED]
+        rest = sum(shares.values()) - yes
+        parts = {f"log {verdict.value}": logarithm for verdict, logarithm in said.items()}
+        parts["log odds"] = math.log(max(yes, 1e-300)) - math.log(max(rest, 1e-300))
+        return Judgement(max(said, key=lambda verdict: said[verdict]), yes / (yes + rest), parts)

@@ -6,10 +6,11 @@ Trained by `kgrag.evaluate.training` (Friedman 2001, with LightGBM); needs nothi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,11 @@ class Ranker:
     def load(path: Path | None = None) -> Ranker:
         """Read a ranker from JSON: the one that comes with the program, or ``path``."""
         text = path.read_text("utf-8") if path else (files("kgrag") / "data" / "ranker.json").read_text("utf-8")
-        data = json.loads(text)
+        return Ranker.of(json.loads(text))
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Ranker:
+        """From what such a file says: names of ``features``, ``trees`` and, if it says, ``trained_on``."""
         width = max(len(tree["feature"]) for tree in data["trees"])
 
         def array(part: str, kind: type, fill: float) -> NDArray[np.generic]:

@@ -1,0 +1,131 @@
+"""`kgrag bench judge`, `judge-train` and `judge-set`: whether claims are borne out, by each way to tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kgrag import console
+from kgrag.errors import UsageError
+from kgrag.options import Json, need, print_json
+
+DATA = typer.Option("--data", help="The folder that holds `support`, `reader` and the corpora.")
+FIRST = ("right_over_wrong", "balanced_accuracy", "auroc", "brier", "ece")
+
+
+def bench_judge(
+    file: Annotated[
+        Path, typer.Argument(help="Claims: jsonl with evidence, claim, supported, or HaluEval's; gzip or plain.")
+    ],
+    judge: Annotated[
+        str, typer.Option(help="auto, overlap, details, learned, combined, llm, or the folder of a published judge.")
+    ] = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
+    json_: Json = False,
+) -> None:
+    """Balanced accuracy, AUROC and calibration of a judge of claims, beside plain overlap and length."""
+    from kgrag.evaluate.judge_sets import load_rows
+    from kgrag.evaluate.judging import report
+    from kgrag.evaluate.questions import fingerprint
+    from kgrag.judge import load_judge
+    from kgrag.judge.model import shipped
+
+    rows = load_rows(file, limit)
+    loaded = load_judge(judge)
+    with console.counter("claims", len(rows.rows)) as tick:
+        figures = report(loaded, rows, tick)
+    seen = judge in ("auto", "overlap", "details", "learned", "combined") and fingerprint(file) in shipped().trained_on
+    figures["trained on these claims"] = seen
+    if seen:
+        console.notice(
+            "The judge was trained on these claims, so these figures flatter it: `kgrag bench judge-train` has honest ones."
+        )
+    if json_:
+        print_json(figures)
+        return
+    lines = [("measure", "value", "95 % interval")]
+    for name in FIRST:
+        if name in figures:
+            low, high = figures.pop(f"{name}_low"), figures.pop(f"{name}_high")
+            lines.append(
+                (_called(name), f"[bold]{_shown(figures.pop(name))}[/bold]", f"\\[{_shown(low)}, {_shown(high)}]")
+            )
+    lines += [
+        (_called(name), _shown(value), "") for name, value in figures.items() if name != "trained on these claims"
+    ]
+    console.table(lines, right=(1, 2), heading=True)
+
+
+def bench_judge_train(
+    data: Annotated[Path, DATA],
+    out: Annotated[Path | None, typer.Option(help="Train on all of it and write the judge here.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train the judge of claims, and say what it is worth on texts and on sets that it never saw."""
+    from kgrag.evaluate import judge_fitting, judge_training
+    from kgrag.evaluate.questions import fingerprint
+
+    if out and not out.resolve().parent.is_dir():  # known before the minutes of training, not after
+        raise UsageError(f"Expected a folder for the judge at {out.parent}, found none: make it, or name another.")
+    need("lightgbm", "train")
+    sets = judge_training.load_sets(data)
+    with console.counter("claims", sum(map(len, sets.values()))) as tick:
+        parts = [judge_training.prepare(name, rows, tick) for name, rows in sets.items()]
+    english = [part for part in parts if part.lang == "en"]
+    found = {"cross-validated": judge_fitting.cross_validated(english), "left out": judge_fitting.left_out(english)}
+    table = {
+        f"{part.name}, {how}, {tier}": judge_fitting.figures(part, support)
+        for part in english
+        for how, by_set in found.items()
+        for tier, support in by_set.get(part.name, {}).items()
+    }
+    if out:
+        files = [data / "support" / f"{file}.jsonl.gz" for file in judge_training.SETS.values()]
+        judge_fitting.write(out, parts, [fingerprint(file) for file in files])
+    if json_:
+        print_json(table)
+        return
+    columns = ("balanced_accuracy", "auroc", "brier", "ece", "right_over_wrong")
+    lines = [("set, how it was trained, judge", *map(_called, columns))]
+    lines += [(name, *(_shown(row[c]) if c in row else "" for c in columns)) for name, row in table.items()]
+    console.table(lines, right=tuple(range(1, 6)), heading=True)
+    if out:
+        console.notice(f"The judge is in {out}.")
+
+
+def bench_judge_set(
+    folder: Annotated[Path, typer.Argument(help="A folder with corpus.jsonl.gz and questions.dev.jsonl, Chinese.")],
+    out: Annotated[Path, typer.Option(help="Write the claims here, as jsonl.")],
+    seed: Annotated[int, typer.Option(help="Another seed makes other claims.")] = 0,
+) -> None:
+    """Make a Chinese set for `bench judge`: sentences and answered questions, and such with something changed."""
+    from kgrag.evaluate.judge_training import made_cmrc
+
+    if not out.resolve().parent.is_dir():
+        raise UsageError(f"Expected a folder for the claims at {out.parent}, found none: make it, or name another.")
+    made = list(made_cmrc(folder, seed))
+    rows = (
+        {
+            "_id": f"{folder.name}-{n}",
+            "evidence": m.evidence,
+            "claim": m.claim,
+            "supported": m.supported,
+            "kind": m.kind,
+        }
+        for n, m in enumerate(made)
+    )
+    out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    console.notice(f"{len(made):,} claims, {sum(m.supported for m in made):,} of them supported, are in {out}.")
+
+
+def _called(name: str) -> str:
+    return name.replace("_", " ").replace("auroc", "AUROC").replace("ece", "calibration error")
+
+
+def _shown(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "–" if value != value else f"{value:.3f}" if value < 10 else f"{value:,.1f}"

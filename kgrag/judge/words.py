@@ -1,0 +1,39 @@
+"""The few words whose change turns a claim round: opposites and negations, in both languages (``data/judge_words.toml``)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """``opposites``: word -> what contradicts it. ``asks``: what a Chinese question asks with, the longest first."""
+
+    opposites: Mapping[str, frozenset[str]]
+    negations: frozenset[str]
+    asks: tuple[str, ...]
+    numbers: Mapping[str, str]
+    """English numerals in words -> in digits."""
+    same: Mapping[str, str]
+    """English words -> the word as which they are compared."""
+
+
+@lru_cache(maxsize=1)
+def words() -> Words:
+    """The words of both languages, read once."""
+    data = tomllib.loads((files("kgrag") / "data" / "judge_words.toml").read_text("utf-8"))
+    opposites: dict[str, set[str]] = {}
+    for pair in f"{data['opposites_en']} {data['opposites_zh']}".split():
+        one, other = pair.split("/")
+        opposites.setdefault(one, set()).add(other)
+        opposites.setdefault(other, set()).add(one)
+    return Words(
+        {word: frozenset(others) for word, others in opposites.items()},
+        frozenset(f"{data['negations_en']} {data['negations_zh']}".split()),
+        tuple(sorted(data["asks_zh"].split(), key=len, reverse=True)),
+        {word: str(number) for number, word in enumerate(data["numbers_en"].split())},
+        {word: line.split("/")[0] for line in data["same_en"].split() for word in line.split("/")[1:]},
+    )
