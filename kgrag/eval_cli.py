@@ -51,7 +51,9 @@ def eval_run(
     samples: Annotated[
         int, typer.Option(min=0, max=100, help="Draw each answer so often, for its uncertainty; 0: not measured.")
     ] = 0,
-    judge: Annotated[str, typer.Option(help="Who says whether evidence bears out a claim.")] = "citation",
+    judge: Annotated[
+        str, typer.Option(help="Who says whether evidence bears out a claim: a name, or a folder.")
+    ] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
     seed: Annotated[int, typer.Option(help="Of placebos, edits, samples and intervals.")] = 0,
     adapter: Annotated[str, typer.Option(help="Run every arm with this LoRA adapter, too.")] = "",
@@ -63,7 +65,7 @@ def eval_run(
     json_: Json = False,
 ) -> None:
     """Answer questions in several arms that differ in their evidence alone, and report what that is worth."""
-    from kgrag.eval_run import JUDGES, models_of, run
+    from kgrag.eval_run import models_of, run
     from kgrag.eval_view import progress, show
     from kgrag.evaluate.compare import unique
     from kgrag.evaluate.questions import load_questions
@@ -76,8 +78,6 @@ def eval_run(
     wanted = _conditions(conditions)
     gates = [gate.read(text) for text in fail_if or []]
     gate.check_known(gates, named + [a + ADAPTED for a in named if adapter], [c.value for c in wanted])
-    if judge not in JUDGES:
-        raise UsageError(f"Expected --judge to be one of {', '.join(JUDGES)}, found {judge!r}.")
     asked = load_questions(questions, limit)
     unique(asked)
     _can_be_scored(asked, wanted, questions)

@@ -14,7 +14,7 @@ from typing import Any
 from kgrag import cite
 from kgrag.answer import LIKELY, RELEVANT, SURE, Answerer
 from kgrag.app import App
-from kgrag.errors import KgragError, UsageError
+from kgrag.errors import KgragError
 from kgrag.factuality import abstention, grounding, outcomes, people, summary, support, uncertainty
 from kgrag.factuality.arms import ADAPTED
 from kgrag.factuality.conditions import Case
@@ -23,30 +23,33 @@ from kgrag.factuality.kept import Kept, KeptJudge, KeptLLM
 from kgrag.factuality.records import Record, digest
 from kgrag.factuality.run import Experiment, Plan
 from kgrag.factuality.statistics import ALPHA, POWER
-from kgrag.factuality.view import CitationJudge, View
+from kgrag.factuality.view import View
 from kgrag.factuality.write import write
 from kgrag.protocols import LLM, SupportJudge
 from kgrag.types import Question
 
-JUDGES = ("citation", "llm")
 SHEET = 30
 """Questions of the blind sheet."""
 Models = Mapping[str, tuple[Callable[[], LLM], dict[str, Any]]]
 
 
 def support_judge(name: str, llm: Callable[[], LLM], model: str) -> tuple[Callable[[], SupportJudge], str]:
-    """How a judge is loaded, and what tells it from every other: the one place that knows them by name.
+    """How a judge is loaded, and what tells it from every other.
 
     Raises:
-        UsageError: there is none of that name.
+        ModelError: there is none of that name, or the folder is no judge.
     """
-    if name == "llm":
+    if name == "llm":  # the one that answers, whichever that is
         from kgrag.llm.judge import LLMJudge
 
         return lambda: LLMJudge(llm()), f"llm {model} {prompts_sha256()}"
-    if name == "citation":
-        return CitationJudge, f"citation {file_sha256(Path(str(cite.__file__)))}"
-    raise UsageError(f"Expected --judge to be one of {', '.join(JUDGES)}, found {name!r}.")
+    from kgrag.judge import load_judge
+
+    judge = load_judge(name)  # a name that is none is said before anything is answered
+    parts = [*files("kgrag").joinpath("judge").iterdir(), *files("kgrag").joinpath("data").iterdir()]
+    own = [part for part in parts if "judge" in str(part) and part.is_file()]
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in sorted(own, key=str))).hexdigest()
+    return lambda: judge, f"{name} {digest} {_weights_sha256(Path(name).expanduser()) or ''}"
 
 
 def models_of(opened: App, adapter: str = "") -> Models:
@@ -185,7 +188,7 @@ def made(
 
     def system(llm: KeptLLM, case: Case) -> Answerer:
         view = View(sources, case)
-        return replace(opened.answerer, retriever=view, graph=view, llm=lambda: llm)
+        return replace(opened.answerer, retriever=lambda: view, graph=lambda: view, llm=lambda: llm)
 
     def graph(question: str, answer: str) -> grounding.Said | None:
         return grounding.said_by_graph(

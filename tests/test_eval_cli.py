@@ -132,12 +132,16 @@ def test_a_gate_decides_the_exit_code(run: Run) -> None:
         (["--conditions", "hard"], "Expected --conditions to name some of answerable"),
         (["--fail-if", "grounded is bad"], 'Expected --fail-if "MEASURE.ARM > NUMBER"'),
         (["--fail-if", "correct.system < 1"], "system is not run here"),
-        (["--judge", "me"], "Expected --judge to be one of"),
     ],
 )
 def test_what_cannot_be_run_is_a_sentence(run: Run, more: Sequence[str], message: str) -> None:
     code, _, err = run(*more)
     assert code == 2 and message in err and "Traceback" not in err
+
+
+def test_a_judge_that_is_none_is_said_before_anything_is_asked(run: Run) -> None:
+    code, _, err = run("--judge", "me")
+    assert code == 1 and "Expected a judge (auto, overlap" in err and "found 'me'" in err
 
 
 def test_questions_that_are_none(shell: Shell, small_store: Path, llm: Reader, tmp_path: Path) -> None:

@@ -1,16 +1,11 @@
-"""A case's view of a store, for who retrieves and reads typed facts by himself (the arm ``system``), and a plain judge."""
+"""A case's view of a store, for who retrieves and reads typed facts by himself (the arm ``system``)."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-from kgrag.cite import check
-from kgrag.evidence import Shown
 from kgrag.factuality.arms import MORE, Sources
 from kgrag.factuality.conditions import Case, by_way, seen
 from kgrag.reader.walk import Candidate
-from kgrag.types import Hit, Judgement, Passage, Verdict
+from kgrag.types import Hit
 
 
 class View:
@@ -27,20 +22,3 @@ class View:
         """The answers from typed facts that rest on no hidden document."""
         found = self._sources.facts(question)
         return [c for c in found if not any(by_way(path, self._case.hidden) for path in (c.path, *c.also))]
-
-
-class CitationJudge:
-    """A `SupportJudge` that holds a claim to what `kgrag ask` holds a citation to: its names, numbers and words.
-
-    It never refutes, and gives no probability.
-    """
-
-    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
-        """Supported if at most three sentences have together what is claimed."""
-        shown = [
-            Shown(n, Hit(Passage(str(n), "", text, 0, len(text)), "", "", 1.0, n), ((0, len(text)),))
-            for n, text in enumerate(evidence, 1)
-        ]
-        checked = check("", claim, shown)
-        borne = bool(checked.kept) and not checked.unsupported
-        return Judgement(Verdict.SUPPORTED if borne else Verdict.NOT_ENOUGH_INFO, math.nan)
