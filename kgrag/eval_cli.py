@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
@@ -15,6 +17,10 @@ from typer.core import TyperGroup
 from kgrag import console
 from kgrag.errors import Busy, KgragError, UsageError
 from kgrag.options import STORE, Json, Model, Precision, Store, open_app, print_json
+
+if TYPE_CHECKING:
+    from kgrag.app import App
+    from kgrag.types import Question
 
 RUN = "run"
 Out = Annotated[Path, typer.Option(help="Folder for the report; a run that was stopped goes on there.")]
@@ -82,6 +88,7 @@ def eval_run(
     unique(asked)
     _can_be_scored(asked, wanted, questions)
     opened = open_app(store, model=model, precision=precision)
+    asked = _with_known_gold(asked, opened, questions)
     config = opened.config
     plan = Plan(tuple(named), tuple(wanted), config.k, samples, seed, config.evidence_tokens, config.answer_tokens)
     models = models_of(opened, adapter)
@@ -205,6 +212,25 @@ def _can_be_scored(asked: Any, wanted: Any, path: Path) -> None:
         console.notice(
             f"{bare} of {len(asked)} questions name no gold document: for them there is no arm gold, and nothing to hide or edit."
         )
+
+
+def _with_known_gold(asked: Sequence[Question], opened: App, path: Path) -> list[Question]:
+    """The questions with those of their gold documents that the store has; raises UsageError if it has none of any."""
+    named = {document for q in asked for document in q.gold}
+    known = set(opened.graph.headings(named))
+    if named and not known:
+        have = next((document.id for document in opened.graph.documents()), "none")
+        raise UsageError(
+            f"{opened.place} has none of the gold documents of {path}, such as {min(named)!r}; its own are called such as "
+            f"{have!r}: name the store that they were read into, or mend the ids."
+        )
+    if named - known:
+        lacking = sum(bool({*q.gold} - known) for q in asked)
+        console.notice(
+            f"{lacking} of {len(asked)} questions name gold documents that the store lacks, such as {min(named - known)!r}: "
+            "these are left out."
+        )
+    return [replace(q, gold=tuple(document for document in q.gold if document in known)) for q in asked]
 
 
 def _held(out: Path) -> FileLock:

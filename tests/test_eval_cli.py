@@ -174,6 +174,19 @@ def test_questions_without_answers_or_gold_are_asked_as_far_as_they_go(shell: Sh
     assert "counterfactual" not in report["rates"]
 
 
+def test_gold_that_the_store_lacks_is_said(shell: Shell, small_store: Path, llm: Reader, tmp_path: Path) -> None:
+    path, out = tmp_path / "q.jsonl", tmp_path / "r"
+    rows = [{**row, "gold": [f"elsewhere/{name}" for name in row["gold"]]} for row in ROWS]  # type: ignore[attr-defined]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = shell.fails(2, "eval", path, "--store", small_store, "--out", out)
+    assert "has none of the gold documents" in said and "elsewhere/examples/en/ada-lovelace.md" in said
+    assert "its own are called such as 'examples/en/ada-lovelace.md'" in said
+    path.write_text("".join(json.dumps(row) + "\n" for row in [ROWS[0], rows[1]]))
+    code, json_, err = shell("eval", path, "--store", small_store, "--out", out, "--arms", "gold,grounded", "--json")
+    assert code == 0 and "1 of 2 questions name gold documents that the store lacks" in err
+    assert json.loads(json_)["rates"]["answerable"]["gold"]["questions"] == 1
+
+
 def test_a_folder_is_written_by_one_run_at_a_time(run: Run, tmp_path: Path) -> None:
     from filelock import FileLock
 

@@ -70,10 +70,6 @@ class Experiment:
     unasked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(arm, condition, why) -> questions that were not asked."""
 
-    def tasks(self, questions: Sequence[Question]) -> int:
-        """How many records a run has at most."""
-        return len(cases(questions, self.plan.conditions, self.plan.seed)) * len(self.plan.arms) * len(self.models)
-
     def run(self, questions: Sequence[Question], tick: Callable[[], None] = lambda: None) -> list[Record]:
         """All records, ordered by question, condition and arm. What was kept from an earlier run is not asked again.
 
