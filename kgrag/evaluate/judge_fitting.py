@@ -51,10 +51,12 @@ def trees(parts: Sequence[Part], masks: Masks) -> Any:
 
 
 def logistic(scores: Floats, labels: NDArray[np.bool_], weights: Floats) -> Scale:
-    """Log-odds as a weighted sum of scores (claims, scores), with a small penalty on the weights."""
+    """Log-odds as a weighted sum of scores (claims, scores), with a small penalty on the weights; no weight is negative, since
+    no score speaks against support."""
     from scipy.optimize import minimize
 
-    spread = np.maximum(scores.std(axis=0), 1e-6)
+    spread = scores.std(axis=0)
+    spread[spread < 1e-9] = 1.0
     rows = np.column_stack([scores / spread, np.ones(len(scores))])
     signs, share = np.where(labels, 1.0, -1.0), weights / weights.sum()
 
@@ -66,7 +68,8 @@ def logistic(scores: Floats, labels: NDArray[np.bool_], weights: Floats) -> Scal
             share @ np.logaddexp(0, -margin) + PENALTY * shrunk @ shrunk
         ), rows.T @ slope + 2 * PENALTY * shrunk
 
-    found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
+    bounds = [(0.0, None)] * (rows.shape[1] - 1) + [(None, None)]
+    found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
     return Scale(tuple((found[:-1] / spread).tolist()), float(found[-1]))
 
 
