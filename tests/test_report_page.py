@@ -191,11 +191,18 @@ def test_each_known_number_stands_in_its_place(known_run: str) -> None:
     assert shown.cell(apart, "grounded less closed-book", "only the first, only the second") == "3, 32"
     assert shown.cell(apart, "grounded less closed-book", "p (Holm)") == "< 0.001"
     moved = "From closed-book to grounded: questions that the documents answer"
-    assert shown.cell(moved, "wrong", "grounded is correct") == "25" and shown.cell(moved, "all", "all") == "208"
+    assert shown.cell(moved, "wrong", "grounded: correct") == "25" and shown.cell(moved, "all", "all") == "208"
     assert "25 went from wrong to correct" in shown.text
     sides = "Questions that the documents answer: claims"
     assert shown.cell(sides, "grounded", "contradicted") == "8 (33.3)"
-    assert shown.cell(sides, "grounded", "borne out by the reference") == "50.0 [50.0, 50.0], 200 unscored"
+    assert (
+        shown.cell(
+            "Questions that the documents answer: shares, of 100 [95 %]",
+            "claims borne out by the reference",
+            "grounded",
+        )
+        == "50.0 [50.0, 50.0] (200 unscored)"
+    )
     assert shown.cell("By language", "zh", "questions") == "4"
     assert (
         shown.cell("Questions that the documents answer: why answers are not right", "grounded", "noise") == "5 (100.0)"
@@ -306,7 +313,7 @@ def test_what_a_run_does_not_have_leaves_no_hole(records: list[dict[str, Any]]) 
         for caption, (heads, *rows) in shown.tables.items():
             assert rows and all(heads) and all(row[0].strip() for row in rows), caption
             for number, head in enumerate(heads[1:], 1):
-                drawn = "axis" in head or "became" in head or "by verdict" in head or head == "whose fault"
+                drawn = "axis" in head or "became" in head or "by verdict" in head or head == "what was to blame"
                 assert drawn or any(row[number].strip("– ") for row in rows), f"{caption}: {head} has nothing"
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from kgrag.factuality.records import Record
 from kgrag.factuality.words import NONE, hundred
 
-Record = dict[str, Any]
 Piece = tuple[str, str]
 """A run of text, and what it is: "" (not shown), ``shown`` or ``cited``."""
 

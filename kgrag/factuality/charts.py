@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from kgrag.factuality.statistics import ALPHA
 from kgrag.factuality.words import defined, hundred
 
 WIDTH, HEIGHT = 200, 14
@@ -36,14 +37,14 @@ def stacked(counts: Mapping[str, int]) -> Markup:
 
 
 def reach(rows: Sequence[Mapping[str, Any]]) -> float:
-    """How far an axis about 0 must go for some intervals: in [0.1, 1] or 2 for what goes from -1 to 1, by tenths."""
+    """How far an axis about 0 must go for some intervals: by tenths, 0.1 at least."""
     ends = [abs(defined(row[name])) for row in rows for name in ("value", "low", "high")]
     furthest = max((e for e in ends if not math.isnan(e)), default=0.0)
     return max(math.ceil(round(furthest * 10, 6)) / 10, 0.1)
 
 
 def forest(row: Mapping[str, Any], limit: float) -> Markup:
-    """A point with its interval, on an axis from -``limit`` to ``limit`` with a line at 0."""
+    """A point with its interval, on an axis from -``limit`` to ``limit`` with a line at 0; blue where it is `sure`."""
     value, low, high = (defined(row[name]) for name in ("value", "low", "high"))
 
     def x(at: float) -> float:
@@ -52,7 +53,7 @@ def forest(row: Mapping[str, Any], limit: float) -> Markup:
     parts = Markup('<line class="zero" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(WIDTH / 2, HEIGHT)
     if math.isnan(value):
         return _row(parts, "not defined")
-    kind = "sure" if low * high > 0 else "open"
+    kind = "sure" if sure(row) else "open"
     if not math.isnan(low + high):
         parts += Markup('<line class="reach {}" x1="{:.2f}" x2="{:.2f}" y1="{}" y2="{}"/>').format(
             kind, x(low), x(high), HEIGHT / 2, HEIGHT / 2
@@ -61,6 +62,12 @@ def forest(row: Mapping[str, Any], limit: float) -> Markup:
         kind, x(value) - 2, HEIGHT / 2 - 4
     )
     return _row(parts, f"{hundred(value)} points, from {hundred(low)} to {hundred(high)}")
+
+
+def sure(row: Mapping[str, Any]) -> bool:
+    """Whether chance hardly explains a difference: the interval leaves out 0, and p is below the level, adjusted if it is."""
+    p = defined(row["p"] if math.isnan(defined(row["p_holm"])) else row["p_holm"])
+    return p < ALPHA and defined(row["low"]) * defined(row["high"]) > 0
 
 
 def _row(parts: Markup, label: str) -> Markup:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from kgrag.factuality.charts import sure
 from kgrag.factuality.words import CONDITIONS, OUTCOMES, defined, points
 from kgrag.files import replaced
 
@@ -81,7 +82,7 @@ def _forest(axes: Any, rows: list[dict[str, Any]]) -> None:
         value, low, high = (100 * defined(row[name]) for name in ("value", "low", "high"))
         if math.isnan(value):
             continue
-        colour = _SURE if low * high > 0 else _OPEN
+        colour = _SURE if sure(row) else _OPEN
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot([value], [place], "s", color=colour, markersize=5)
         axes.annotate(

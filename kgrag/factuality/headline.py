@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from kgrag.evaluate.statistics import RESAMPLES
+from kgrag.factuality.charts import sure
+from kgrag.factuality.differences import BASELINE, GROUNDED
+from kgrag.factuality.records import Record
+from kgrag.factuality.statistics import ALPHA
 from kgrag.factuality.words import OUTCOMES, count, defined, hundred, p_value, percent, who
 from kgrag.types import Interval
-
-BASELINE, GROUNDED = "closed-book", "grounded"
-LEVEL = 0.05
-"""The level of the tests, and what an interval leaves out."""
-Record = dict[str, Any]
 
 
 def main_row(report: dict[str, Any]) -> dict[str, Any] | None:
@@ -52,9 +51,9 @@ def reduction(records: Sequence[Record], arm: str, against: str, *, seed: int = 
     drawn = np.array([counts[random.integers(0, len(counts), len(counts))].sum(axis=0) for _ in range(RESAMPLES)])
     some = drawn[drawn[:, 0] > 0]
     value = float(1 - left / wrong)
-    if len(some) < RESAMPLES * (1 - LEVEL / 2):
+    if len(some) < RESAMPLES * (1 - ALPHA / 2):
         return Interval(value, math.nan, math.nan)
-    low, high = np.percentile(1 - some[:, 1] / some[:, 0], [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
+    low, high = np.percentile(1 - some[:, 1] / some[:, 0], [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
     return Interval(value, float(low), float(high))
 
 
@@ -111,10 +110,9 @@ def _main(report: dict[str, Any], row: dict[str, Any], records: Sequence[Record]
     ]
     adjusted = not math.isnan(defined(row["p_holm"]))
     p = defined(row["p_holm"] if adjusted else row["p"])
-    sure = p < LEVEL and defined(row["low"]) * defined(row["high"]) > 0
-    said.append(_worth(row, taken, sure, _what(arm, against)))
+    said.append(_worth(row, taken, sure(row), _what(arm, against)))
     said.append(
-        f"Right answers go from {count(before['correct'])} to {count(after['correct'])}, times that it says it does not know from {count(before['abstained'])} to {count(after['abstained'])}."
+        f"Right answers go from {count(before['correct'])} to {count(after['correct'])}, and answers of “I do not know” from {count(before['abstained'])} to {count(after['abstained'])}."
     )
     if before["wrong"]:
         became = table["wrong"]
@@ -131,12 +129,12 @@ def _main(report: dict[str, Any], row: dict[str, Any], records: Sequence[Record]
     return said
 
 
-def _worth(row: dict[str, Any], taken: Interval, sure: bool, what: str) -> str:
+def _worth(row: dict[str, Any], taken: Interval, certain: bool, what: str) -> str:
     """What the difference is worth, and how sure that is."""
     value, low, high = (defined(row[name]) for name in ("value", "low", "high"))
     if math.isnan(value):
         return "No question was asked of both, so nothing can be said of the difference."
-    if not sure:
+    if not certain:
         ends = " and ".join(_change(bound) for bound in (low, high))
         span = "" if math.isnan(low + high) else f" With 95 % confidence it lies between {ends} in 100 questions."
         return f"This is not enough to tell from chance.{span}"

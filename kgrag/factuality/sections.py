@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from kgrag.factuality import charts, tables
+from kgrag.factuality import charts, tables, trusted
 from kgrag.factuality.tables import Cell, Report, Table, table
-from kgrag.factuality.words import CONDITIONS, DOUBTS, NONE, OUTCOMES, VERDICTS, count, plain, rate
+from kgrag.factuality.words import CONDITIONS, DOUBTS, OUTCOMES, count, plain
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ def sections(
         for part in (tables.outcomes(report, c), tables.rates(report, c))
     ]
     made = [
-        Section("differences", "Differences", "Every comparison is of the same questions. A bar that does not reach the line at 0 is a difference that chance hardly explains; p is McNemar's exact test (of right less wrong: sign-flip permutation), and Holm's adjustment keeps the chance of any false finding among the primary ones below 5 of 100. The last columns say on how many questions only one of the two was so, and how great a difference would be found four times in five.", tuple(tables.forests(report))),
+        Section("differences", "Differences", "Every comparison is of the same questions. A blue bar is a difference that chance hardly explains: its interval leaves out 0, and its p is below 0.05, adjusted where that is given. p is McNemar's exact test (of right less wrong: sign-flip permutation), and Holm's adjustment keeps the chance of any false finding among the primary ones below 5 of 100. The last columns say on how many questions only one of the two was so, and how great a difference would be found four times in five.", tuple(tables.forests(report))),
         Section("flips", "What became of what", "Rows are what the first arm said, columns what the second made of the same questions; the diagonal stayed as it was.", tuple(flips(report, anchors))),
         Section("conditions", "Other evidence", "The same questions with the documents that answer them out of view, and with those documents edited to say something else.", tuple(more)),
         Section("slices", "Slices", "Of the questions that the documents answer.", tuple(tables.slices(report))),
-        Section("claims", "Claims", "Answers are split into claims, and each is held against the same evidence in every arm: the gold passages, what is retrieved for the claim, and the graph.", tuple(tables.each(report, tables.claims))),
+        Section("claims", "Claims", "Answers are split into claims, and each is held against the same evidence in every arm: the gold passages, what is retrieved for the claim, and the graph.", tuple(tables.each(report, tables.claims, tables.measures))),
         Section("grounding", "Grounding", "What the graph says of the answers, which of their names and numbers were shown, and what was retrieved.", tuple(tables.each(report, tables.grounding))),
         Section("blame", "Blame", "Where answers are lost: of the answers that could have been right and are not.", tuple(tables.blame(report))),
         Section("doubt", "Doubt", "Does the model know when it is wrong? The chance that it gives to the tokens of its answer, and what other samples of the answer say. An AUROC of 0.5 is no better than chance; a well calibrated model is on the diagonal. Calibration after is by Platt's method, fitted on other questions.", tuple(doubts(report))),
-        Section("trust", "Trust", "How far these figures can be trusted: whether silence is told from answers, and what people say of the judge.", tuple(_trust(report))),
-        Section("run", "The run", "", tuple(t for t in (tables.arms(report), tables.unasked(report), tables.manifest(manifest)) if t)),
+        Section("trust", "Trust", "How far these figures can be trusted: whether silence is told from answers, and what people say of the judge.", tuple(trusted.trust(report))),
+        Section("run", "The run", "", tuple(t for t in (trusted.arms(report), trusted.unasked(report), trusted.manifest(manifest)) if t)),
     ]  # fmt: skip
     return [section for section in made if section.parts]
 
@@ -79,7 +79,7 @@ def flips(report: Report, anchors: Mapping[tuple[str, str], tuple[str, int]]) ->
         columns: dict[str, list[Cell]] = {f"{flip['from']} was": [*OUTCOMES, "all"]}
         for kind in OUTCOMES:
             became = [flip["table"][before][kind] for before in OUTCOMES]
-            columns[f"{flip['to']} is {kind}"] = [count(n) for n in (*became, sum(became))]
+            columns[f"{flip['to']}: {kind}"] = [count(n) for n in (*became, sum(became))]
         rows = [sum(flip["table"][before].values()) for before in OUTCOMES]
         columns["all"] = [count(n) for n in (*rows, sum(rows))]
         moved = tuple(
@@ -113,44 +113,3 @@ def doubts(report: Report) -> list[Table | Figure]:
             key = tuple((f"line{n}", DOUBTS.get(name, name)) for n, name in enumerate(curves))
             parts.append(Figure(f"{arm}: refusing the most doubtful answers", charts.rejection(curves), key))
     return parts
-
-
-def _trust(report: Report) -> list[Table]:
-    """The abstention detector, and what people say."""
-    said = report.get("people") or {}
-    return [
-        t for t in (tables.detector(report), *_labels(said.get("claims")), _preferences(said.get("preferences"))) if t
-    ]
-
-
-def _labels(found: Report | None) -> Sequence[Table]:
-    if not found:
-        return ()
-    agree: dict[str, list[Cell]] = {
-        "claims labelled": [count(found["labels"])],
-        "the judge agrees, of 100 [95 %]": [rate(found["agreement"])],
-        "Cohen's kappa": [plain(found["kappa"])],
-        "sensitivity": [plain(found["sensitivity"])],
-        "specificity": [plain(found["specificity"])],
-    }
-    columns: dict[str, list[Cell]] = {"the judge says": [*VERDICTS]}
-    for verdict in VERDICTS:
-        columns[f"people say {verdict}"] = [count(found["table"][judge][verdict]) for judge in VERDICTS]
-    rows = [
-        (f"{arm}, {c}", f) for c, arms in found["factual_precision"].items() for arm, f in arms.items() if f["claims"]
-    ]
-    mended: dict[str, list[Cell]] = {"evidence": [name for name, _ in rows]}
-    for name, said in (("counted", "as the judge counts"), ("corrected", "corrected for its errors")):
-        mended[f"claims borne out, {said}"] = [rate(f[name]) for _, f in rows]
-    shown = [table("People's labels", agree), table("The judge beside people", columns)]
-    return [*shown, table("Claims borne out, of 100 [95 %] (Rogan and Gladen)", mended)] if rows else shown
-
-
-def _preferences(found: Report | None) -> Table | None:
-    if not found:
-        return None
-    columns: dict[str, list[Cell]] = {"answers of": [*found["arms"], "neither"]}
-    columns["preferred"] = [count(n) for n in (*found["arms"].values(), found["neither"])]
-    p = plain(found["p"])
-    note = "" if p == NONE else f"Sign test between the arms: p {p}. Who chose did not know which arm had answered."
-    return table("What people prefer, blind", columns, note=note)

@@ -1,4 +1,4 @@
-"""Tables of the report: their heads, rows and captions, ready to be put on the page; `sections` puts them in order."""
+"""Tables of the report with their captions, ready for the page; `kgrag.factuality.sections` puts them in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from kgrag.factuality.words import (
     plain,
     points,
     rate,
-    who,
 )
 
 Report = dict[str, Any]
@@ -130,7 +129,7 @@ def slices(report: Report) -> list[Table]:
 
 
 def claims(report: Report, condition: str) -> Table | None:
-    """The claims of each arm and their measures; None where nothing was claimed."""
+    """The claims of each arm by verdict; None where nothing was claimed."""
     arms = {arm: f for arm, f in report["rates"][condition].items() if f["claims"]["all"]}
     if not arms:
         return None
@@ -138,10 +137,17 @@ def claims(report: Report, condition: str) -> Table | None:
     columns["claims by verdict"] = [charts.stacked({v: f["claims"][v] for v in VERDICTS}) for f in arms.values()]
     for verdict in VERDICTS:
         columns[verdict] = [_of(f["claims"][verdict], f["claims"]["all"]) for f in arms.values()]
-    for name, said in MEASURES.items():
-        columns[said] = [_scored(f["measures"][name]) for f in arms.values()]
-    note = "Of 100, the mean over answers, and in brackets the 95 % interval; an answer without claims is unscored, and counted as that."
-    return table(f"{CONDITIONS[condition]}: claims", columns, note=note)
+    return table(f"{CONDITIONS[condition]}: claims", columns)
+
+
+def measures(report: Report, condition: str) -> Table | None:
+    """The measures of the claims, a row each; None where no answer has any that is defined."""
+    arms = report["rates"][condition]
+    named = {n: said for n, said in MEASURES.items() if any(known(f["measures"][n]) for f in arms.values())}
+    columns: dict[str, list[Cell]] = {"share": [*named.values()]}
+    columns |= {arm: [_scored(f["measures"][name]) for name in named] for arm, f in arms.items()}
+    note = "The mean over answers; one for which a share is not defined is unscored there, and counted as that."
+    return table(f"{CONDITIONS[condition]}: shares, of 100 [95 %]", columns, note=note) if named else None
 
 
 def grounding(report: Report, condition: str) -> Table | None:
@@ -172,7 +178,7 @@ def blame(report: Report) -> list[Table]:
         arms = {arm: f for arm, f in by_arm.items() if sum(f.values())}
         if arms:
             columns: dict[str, list[Cell]] = {"evidence": [*arms]}
-            columns["whose fault"] = [charts.stacked({k: f[k] for k in BLAMES}) for f in arms.values()]
+            columns["what was to blame"] = [charts.stacked({k: f[k] for k in BLAMES}) for f in arms.values()]
             for kind in BLAMES:
                 columns[kind] = [_of(f[kind], sum(f.values())) for f in arms.values()]
             columns["not right"] = [count(sum(f.values())) for f in arms.values()]
@@ -183,57 +189,9 @@ def blame(report: Report) -> list[Table]:
     return found
 
 
-def detector(report: Report) -> Table | None:
-    """How well silence is told from answers."""
-    langs = report.get("abstention_detector") or {}
-    if not langs:
-        return None
-    columns: dict[str, list[Cell]] = {"language": [*langs]}
-    for name in ("precision", "recall"):
-        columns[f"{name} of 100 [95 %]"] = [rate(f[name]) for f in langs.values()]
-    columns["examples"] = [count(f["examples"]) for f in langs.values()]
-    return table("How well “I do not know” is recognised, on a list of its own", columns)
-
-
-def unasked(report: Report) -> Table | None:
-    """What was not asked, and what does not count."""
-    rows = [(r["arm"], CONDITIONS[r["condition"]], r["why"], r["questions"]) for r in report.get("unasked") or ()]
-    edited = CONDITIONS["counterfactual"]
-    rows += [
-        (arm, edited, "the edit changed nothing of what was retrieved", n) for arm, n in report["unedited"].items()
-    ]
-    columns = {
-        "evidence": [r[0] for r in rows],
-        "questions that": [r[1] for r in rows],
-        "why": [r[2] for r in rows],
-        "questions": [count(r[3]) for r in rows],
-    }
-    return table("Not asked, or not counted", columns, folded="What was not asked, or is not counted") if rows else None
-
-
-def arms(report: Report) -> Table:
-    """What the names of the arms mean."""
-    return table("What the arms are", {"evidence": report["arms"], "who answers": [who(arm) for arm in report["arms"]]}, folded="What the arms are")  # fmt: skip
-
-
-def manifest(manifest: Mapping[str, Any]) -> Table | None:
-    """All that decides the run, flattened: ``store.generation``."""
-    rows: list[tuple[str, str]] = []
-
-    def walk(name: str, value: Any) -> None:
-        if isinstance(value, Mapping) and value:
-            for key, part in value.items():
-                walk(f"{name}.{key}".strip(".") or "model", part)
-        elif value not in (None, "", [], {}):
-            rows.append((name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
-
-    walk("", manifest)
-    return table("The manifest: with the same of these, the run gives the same", {"what": [r[0] for r in rows], "value": [r[1] for r in rows]}) if rows else None  # fmt: skip
-
-
-def each(report: Report, make: Callable[[Report, str], Table | None]) -> list[Table]:
+def each(report: Report, *makes: Callable[[Report, str], Table | None]) -> list[Table]:
     """The tables of all conditions that have any."""
-    return [made for condition in report["rates"] if (made := make(report, condition)) is not None]
+    return [made for condition in report["rates"] for make in makes if (made := make(report, condition)) is not None]
 
 
 def _of(number: int, total: int) -> str:
@@ -241,7 +199,7 @@ def _of(number: int, total: int) -> str:
 
 
 def _scored(measure: dict[str, Any]) -> str:
-    return f"{rate(measure)}, {count(measure['unscored'])} unscored" if known(measure) else NONE
+    return f"{rate(measure)} ({count(measure['unscored'])} unscored)" if known(measure) else NONE
 
 
 def _outcome_counts(figures: Report) -> dict[str, int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from kgrag.factuality.arms import ADAPTED
+
 OUTCOMES = ("correct", "wrong", "abstained", "empty")
 VERDICTS = ("supported", "contradicted", "unverifiable")
 NONE = "–"
 """Shown for what is not defined."""
-ADAPTED = "+adapter"
 _WHO = {
     "closed-book": "the model alone",
     "grounded": "the model with the documents",
@@ -37,11 +38,11 @@ BLAMES = {
     "over-abstention": "the answer was there, and the model was silent",
 }
 MEASURES = {
-    "factual_precision": "borne out by the reference",
-    "contradicted": "contradicted by the reference",
-    "faithfulness": "borne out by what was shown",
-    "noise_sensitivity": "borne out by what was shown alone",
-    "context_use": "right where the evidence was enough",
+    "factual_precision": "claims borne out by the reference",
+    "contradicted": "claims that it contradicts",
+    "faithfulness": "claims borne out by what was shown",
+    "noise_sensitivity": "claims borne out by what was shown alone",
+    "context_use": "answers right where the evidence was enough",
     "citation_precision": "citations that bear out a claim",
     "citation_recall": "claims that the citations bear out",
 }
