@@ -169,6 +169,7 @@ def test_the_reduction_is_of_clusters_and_of_the_questions_that_both_were_asked(
             "That is 60.0 more wrong answers in 100 questions; with 95 % confidence between",
         ),
         ({"closed-book": "c" * 9, "vector": "w" * 9}, "That is 100.0 more wrong answers"),
+        ({"closed-book": "aaa", "grounded": "ccc"}, "No question is answered wrongly by one and not by the other"),
         ({"grounded": "wwccc"}, "No other arm was asked the same"),
     ],
 )
@@ -386,7 +387,7 @@ def test_figures_are_said_with_their_signs() -> None:
 def test_the_picture_has_the_arms_and_the_differences(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for folder in ("a", "b"):
-        drawn = write_figure(tmp_path / folder, report_of(run(SAYS)))
+        drawn = write_figure(tmp_path / folder, report_of(run(SAYS)), ["12 of 200"])
         assert [p.name for p in drawn] == ["report.svg", "report.png"] and all(p.stat().st_size > 1000 for p in drawn)
     assert (tmp_path / "a" / "report.svg").read_bytes() == (tmp_path / "b" / "report.svg").read_bytes()
     assert write_figure(tmp_path / "c", report_of(run({"grounded": "aa"}, "unanswerable"))) == []
