@@ -70,6 +70,13 @@ def sentences(report: dict[str, Any], records: Sequence[Record], *, seed: int = 
     """What the run found, most important first, in words; the first one is the heading of the report."""
     row = main_row(report)
     said = _main(report, row, records, seed) if row else _single(report)
+    held = {arm: f for arm, f in report["rates"].get("answerable", {}).items() if arm in ("placebo", "gold")}
+    if row and held:
+        wrong = [
+            f"{who(arm).removeprefix('the model ')} {count(f['counts']['wrong'])} of {count(f['questions'])}"
+            for arm, f in held.items()
+        ]
+        said.append(f"To hold beside it: {' and '.join(wrong)} are answered wrongly.")
     for arm, figures in report["rates"].get("unanswerable", {}).items():
         if arm in (GROUNDED, "system"):
             silent = figures["counts"]["abstained"]
