@@ -71,6 +71,7 @@ def eval_run(
     json_: Json = False,
 ) -> None:
     """Answer questions in several arms that differ in their evidence alone, and report what that is worth."""
+    from kgrag.eval_page import pages
     from kgrag.eval_run import models_of, run
     from kgrag.eval_view import progress, show
     from kgrag.evaluate.compare import unique
@@ -101,7 +102,8 @@ def eval_run(
     with _held(out):
         try:
             with progress(total) as tick:
-                report, _ = run(opened, asked, plan, out, judge=judge, models=models, about=about, tick=tick)
+                report, records = run(opened, asked, plan, out, judge=judge, models=models, about=about, tick=tick)
+            pages(out, records, report)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"What was answered is kept in {out}: run the same command again to go on."
@@ -110,7 +112,7 @@ def eval_run(
         print_json(report)
     else:
         show(report)
-        console.notice(f"{out}/report.json has every figure, records.jsonl every answer, answers.csv and rates.csv tables; preference.csv is for people to fill in.")  # fmt: skip
+        console.notice(f"{out}/report.html shows all of it, report.json has every figure, records.jsonl every answer, answers.csv and rates.csv tables; preference.csv is for people to fill in.")  # fmt: skip
     broken = [sentence for one in gates if (sentence := gate.failed(one, report))]
     if broken:
         raise KgragError(" ".join(broken))
@@ -140,10 +142,9 @@ def eval_label(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
 ) -> None:
     """Judge a sample of claims yourself: how far the judge agrees with you stands in the report."""
-    from kgrag.eval_run import figures
+    from kgrag.eval_page import again
     from kgrag.factuality import people
     from kgrag.factuality.records import load
-    from kgrag.factuality.write import REPORT, as_json, text
 
     records = load(run)
     known = people.load_labels(run)
@@ -159,15 +160,21 @@ def eval_label(
             break
         if said:
             people.keep_label(run, item["key"], said)
-    report = json.loads((run / REPORT).read_text("utf-8")) if (run / REPORT).is_file() else {}
-    report["people"] = figures(records, run, int(report.get("manifest", {}).get("seed", 0)))["people"]
-    text(run / REPORT, as_json(report))
-    found = report["people"]["claims"]
+    found = again(run)["people"]["claims"]
     if found is None:
         console.say("No claim has been labelled yet.")
         return
     agreed = 100 * found["agreement"]["value"]
     console.say(f"{found['labels']} labels; the judge agrees on {agreed:.0f} of 100, kappa {found['kappa']:.2f}.")
+
+
+@evaluation.command("page")
+def eval_page(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Make the page of a run again, with what people have written into its blind sheet and its labels since."""
+    from kgrag.eval_page import again
+
+    again(run)
+    console.notice(f"{run}/report.html is as its files are now.")
 
 
 def _asked(keys: dict[str, str]) -> str | None:

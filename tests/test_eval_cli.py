@@ -84,7 +84,17 @@ def test_an_experiment_from_one_command(run: Run, tmp_path: Path) -> None:
     assert manifest["asked"] == 4 and manifest["seed"] == 0 and len(manifest["prompts_sha256"]) == 64
     assert manifest["store"]["documents"] == 5 and manifest["thresholds"]["near_f1"] == 0.75
     files = {p.name for p in (tmp_path / "report").iterdir()}
-    assert {"records.jsonl", "report.json", "manifest.json", "answers.csv", "rates.csv", "preference.csv"} <= files
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert "the model alone answers 0 wrongly; with the documents 0." in page and "华罗庚出生于哪里？" in page
+    assert {
+        "records.jsonl",
+        "report.json",
+        "report.png",
+        "manifest.json",
+        "answers.csv",
+        "rates.csv",
+        "preference.csv",
+    } <= files
 
 
 def test_the_same_command_again_asks_nothing_and_gives_the_same(run: Run, llm: Reader, tmp_path: Path) -> None:
@@ -229,9 +239,15 @@ def test_a_person_labels_claims_and_agreement_stands_in_the_report(run: Run, she
     monkeypatch.setattr("builtins.input", lambda _: "c")
     code, out, _ = shell("eval", "label", tmp_path / "report", "-n", "3")
     assert code == 0 and "3 labels" in out, "what was labelled is not asked again, what was passed over is"
+    page = tmp_path / "report" / "report.html"
+    assert "The judge beside people" in page.read_text("utf-8")
+    before = page.read_bytes()
+    page.unlink()
+    assert shell("eval", "page", tmp_path / "report")[0] == 0 and page.read_bytes() == before
+    assert "found none" in shell.fails(2, "eval", "page", tmp_path / "none")
     assert "found none" in shell.fails(2, "eval", "label", tmp_path / "none")
 
 
 def test_help_names_the_commands(shell: Shell) -> None:
     code, out, _ = shell("eval", "--help")
-    assert code == 0 and all(name in out for name in ("run", "compare", "label"))
+    assert code == 0 and all(name in out for name in ("run", "compare", "label", "page"))

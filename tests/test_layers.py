@@ -34,7 +34,7 @@ FLOORS = [
     {"kgrag.app", "kgrag.followups", "kgrag.meter"},
     {"kgrag.console", "kgrag.rewriting", "kgrag.sessions"},
     {"kgrag.chat", "kgrag.options", "kgrag.langchain"},
-    {"kgrag.bench_sets", "kgrag.eval_view"},
+    {"kgrag.bench_sets", "kgrag.eval_view", "kgrag.eval_page"},
     {"kgrag.eval_run"},
     {
         "kgrag.bench_table_cli",

@@ -17,7 +17,7 @@ from report_world import EVIL, PATH, TEXT, claim, doubt, evidence, full, record,
 
 from kgrag.factuality import abstention, people, summary
 from kgrag.factuality.cases import cases, pieces
-from kgrag.factuality.charts import reach, stacked
+from kgrag.factuality.charts import forest, reach, stacked
 from kgrag.factuality.figure import write_figure
 from kgrag.factuality.headline import reduction, sentences
 from kgrag.factuality.report import page, write_report
@@ -142,6 +142,9 @@ def test_the_first_words_are_the_difference_in_words(tmp_path: Path) -> None:
         == "Of the 41 wrong answers 25 become right, 7 become silence and 9 stay wrong; 3 that were right become wrong."
     )
     assert "p < 0.001" in said[4]
+    beside = run({"closed-book": "wwc", "grounded": "ccc", "gold": "cc", "placebo": "wwa"})
+    held = "To hold beside it: with the very passages that hold the answer 0 of 2 and with another question's passages 2 of 3 are answered wrongly."
+    assert held in sentences(summary.report(beside), beside)
     heading = Page(html(run(SAYS)))
     assert said[0] in heading.text and said[4] in heading.text
 
@@ -169,6 +172,7 @@ def test_the_reduction_is_of_clusters_and_of_the_questions_that_both_were_asked(
             "That is 60.0 more wrong answers in 100 questions; with 95 % confidence between",
         ),
         ({"closed-book": "c" * 9, "vector": "w" * 9}, "That is 100.0 more wrong answers"),
+        ({"closed-book": "aaa", "grounded": "ccc"}, "No question is answered wrongly by one and not by the other"),
         ({"grounded": "wwccc"}, "No other arm was asked the same"),
     ],
 )
@@ -383,10 +387,22 @@ def test_figures_are_said_with_their_signs() -> None:
     assert widths == pytest.approx([149.4, 49.4])
 
 
+@pytest.mark.parametrize(
+    ("low", "p", "p_holm", "sure"),
+    [(0.02, 0.01, None, True), (0.02, 0.06, None, False), (0.02, 0.01, 0.06, False), (-0.02, 0.01, 0.01, False)],
+)
+def test_blue_is_only_what_both_interval_and_adjusted_p_find(
+    low: float, p: float, p_holm: float | None, sure: bool
+) -> None:
+    drawn = forest({"value": 0.1, "low": low, "high": 0.2, "p": p, "p_holm": p_holm}, 0.4)
+    assert ('class="point sure"' in drawn) is sure and ('class="point open"' in drawn) is not sure
+    assert 'x1="95.00" x2="150.00"' in drawn if low < 0 else 'x1="105.00" x2="150.00"' in drawn
+
+
 def test_the_picture_has_the_arms_and_the_differences(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for folder in ("a", "b"):
-        drawn = write_figure(tmp_path / folder, report_of(run(SAYS)))
+        drawn = write_figure(tmp_path / folder, report_of(run(SAYS)), ["12 of 200"])
         assert [p.name for p in drawn] == ["report.svg", "report.png"] and all(p.stat().st_size > 1000 for p in drawn)
     assert (tmp_path / "a" / "report.svg").read_bytes() == (tmp_path / "b" / "report.svg").read_bytes()
     assert write_figure(tmp_path / "c", report_of(run({"grounded": "aa"}, "unanswerable"))) == []

@@ -70,6 +70,13 @@ def sentences(report: dict[str, Any], records: Sequence[Record], *, seed: int = 
     """What the run found, most important first, in words; the first one is the heading of the report."""
     row = main_row(report)
     said = _main(report, row, records, seed) if row else _single(report)
+    held = {arm: f for arm, f in report["rates"].get("answerable", {}).items() if arm in ("placebo", "gold")}
+    if row and held:
+        wrong = [
+            f"{who(arm).removeprefix('the model ')} {count(f['counts']['wrong'])} of {count(f['questions'])}"
+            for arm, f in held.items()
+        ]
+        said.append(f"To hold beside it: {' and '.join(wrong)} are answered wrongly.")
     for arm, figures in report["rates"].get("unanswerable", {}).items():
         if arm in (GROUNDED, "system"):
             silent = figures["counts"]["abstained"]
@@ -119,10 +126,10 @@ def _main(report: dict[str, Any], row: dict[str, Any], records: Sequence[Record]
         said.append(
             f"Of the {count(before['wrong'])} wrong answers {count(became['correct'])} become right, {count(became['abstained'] + became['empty'])} become silence and {count(became['wrong'])} stay wrong; {count(table['correct']['wrong'])} that were right become wrong."
         )
-    if not math.isnan(p):
+    if not math.isnan(p) and row["only_ours"] + row["only_theirs"]:
         family = sum(bool(r["primary"]) for r in report["differences"])
         held = f", adjusted for {family} comparisons (Holm)" if adjusted and family > 1 else ""
-        chance = "fewer than 1 of 1,000" if p < 0.001 else f"about {1000 * p:.0f} of 1,000"
+        chance = "fewer than 1 of 1,000" if p < 0.001 else f"about {count(round(1000 * p))} of 1,000"
         said.append(
             f"Chance alone would give so great a difference in {chance} such experiments (McNemar's exact test, p {_equal(p)}{held})."
         )
@@ -134,6 +141,8 @@ def _worth(row: dict[str, Any], taken: Interval, certain: bool, what: str) -> st
     value, low, high = (defined(row[name]) for name in ("value", "low", "high"))
     if math.isnan(value):
         return "No question was asked of both, so nothing can be said of the difference."
+    if not row["only_ours"] + row["only_theirs"]:
+        return "No question is answered wrongly by one and not by the other, so nothing tells them apart."
     if not certain:
         ends = " and ".join(_change(bound) for bound in (low, high))
         span = "" if math.isnan(low + high) else f" With 95 % confidence it lies between {ends} in 100 questions."
