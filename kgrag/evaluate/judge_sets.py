@@ -88,10 +88,10 @@ def _rows(path: Path, number: int, line: str) -> Iterator[Row]:
     texts = tuple(given) if isinstance(given, list) else (_text(place, row, "evidence"),)
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise ReadError(f"{place}: expected a text, or some, as evidence, found an empty one; mend that line.")
-    said_of_it = row.get("supported")
-    if said_of_it not in (True, False):
-        raise ReadError(f'{place}: expected true or false as "supported", found {said_of_it!r}; mend that line.')
-    yield Row(claim, texts, bool(said_of_it))
+    truth = row.get("supported")
+    if truth not in (True, False):
+        raise ReadError(f'{place}: expected true or false as "supported", found {truth!r}; mend that line.')
+    yield Row(claim, texts, bool(truth))
 
 
 def _text(place: str, row: dict[str, object], name: str) -> str:
