@@ -161,6 +161,15 @@ def test_overconfidence_is_mended_by_what_others_showed() -> None:
     assert all(math.isnan(v) for v in recalibrated([0.5, 0.7], [True, True], ["a", "b"]))
 
 
+def test_no_answer_is_corrected_by_what_became_of_it_or_of_its_cluster() -> None:
+    chances = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.9, 0.3]
+    right = [True, False, True, True, False, False, False, True]
+    clusters = ["a", "a", "b", "c", "d", "e", "f", "g"]
+    before = recalibrated(chances, right, clusters)
+    after = recalibrated(chances, [False, True, *right[2:]], clusters)
+    assert before[:2] == after[:2] and before[2:] != after[2:]
+
+
 @settings(deadline=None, max_examples=30)
 @given(CHANCES)
 def test_errors_stay_in_their_bounds(rows: list[tuple[float, bool]]) -> None:
