@@ -428,7 +428,7 @@ class Terminal:
             os.environ.update(TERM="xterm", COLUMNS="80", LINES="24", PROMPT_TOOLKIT_NO_CPR="1")
             os.execv(sys.executable, [sys.executable, "-c", script])
 
-    def until(self, text: str, seconds: float = 15) -> str:
+    def until(self, text: str, seconds: float = 60) -> str:
         """What was shown from the end of the last call to the next ``text``, without the marks of a terminal."""
         end = time.monotonic() + seconds
         while True:

@@ -118,7 +118,7 @@ def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(tmp_path: Path) -> 
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
     )
-    for _ in range(600):
+    for _ in range(2400):
         if running.poll() is not None or documents(store):
             break
         time.sleep(0.05)
