@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -111,7 +112,9 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Tests empty the server's database: one that holds anything is not for them."""
+    """Ctrl-C works in what the tests start, and tests empty the server's database: one that holds anything is not for them."""
+    # a shell starts what runs in the background deaf to it, and every program would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get(URI):
         try:
             connect(create=False).close()

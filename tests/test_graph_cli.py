@@ -194,7 +194,7 @@ def test_what_one_sentence_says_together_and_what_is_guessed_contradict_nothing(
     (passage,) = app.graph.passages_of(next(app.graph.documents()).id)
 
     class Graph:
-        document, passage = app.graph.document, app.graph.passage
+        document, passages_among = app.graph.document, app.graph.passages_among
 
         def triples(self) -> list[Triple]:
             stated = [(v, passage.start + at, sure) for v, at, sure in (one, two)]
