@@ -81,7 +81,9 @@ def sentences(report: dict[str, Any]) -> list[str]:
             else f"{'fewer' if row['value'] < 0 else 'more'} wrong answers than"
         )
         p = row["p_holm"] if not math.isnan(row["p_holm"]) else row["p"]
-        sure = "more than chance explains" if p < ALPHA else "no more than chance explains"
+        # what the page draws in blue: both the interval, which keeps questions of one document together, and p
+        apart_from_none = row["low"] > 0 or row["high"] < 0
+        sure = "more than chance explains" if p < ALPHA and apart_from_none else "no more than chance explains"
         apart = f"{100 * row['value']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}], p {shown_p(p)}"
         said.append(f"{row['arm']} gives {words} {row['against']}: {ours} against {theirs} ({apart}: {sure}).")
     for arm, figures in report["rates"].get("unanswerable", {}).items():

@@ -56,6 +56,13 @@ def test_runs_are_compared_where_they_meet(tmp_path: Path) -> None:
     assert (found["only_a"], found["only_b"]) == (16, 0) and found["settings"] == {"seed": [0, 1]}
 
 
+def test_flips_begin_where_differences_do_in_whatever_order_the_arms_are_named(tmp_path: Path) -> None:
+    named = records(tmp_path, right, QUESTIONS[:3], arms=["grounded", "closed-book"], conditions=ONE)
+    (flip,) = summary.report(named)["flips"]
+    assert (flip["from"], flip["to"]) == ("closed-book", "grounded")
+    assert {row["against"] for row in summary.report(named)["differences"]} == {"closed-book"}
+
+
 def test_what_is_held_against_what() -> None:
     assert pairs_of(["closed-book", "grounded", "gold"]) == [
         ("grounded", "closed-book", True), ("gold", "closed-book", True), ("grounded", "gold", False)

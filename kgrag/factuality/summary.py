@@ -16,7 +16,7 @@ from kgrag.evaluate.statistics import interval
 from kgrag.factuality.arms import ADAPTED
 from kgrag.factuality.blame import KINDS
 from kgrag.factuality.calibration import auroc, brier, expected_error, recalibrated, rejection, reliability
-from kgrag.factuality.differences import differences
+from kgrag.factuality.differences import BASELINE, differences
 from kgrag.factuality.outcomes import Outcome, rates
 from kgrag.factuality.records import Record
 from kgrag.factuality.statistics import wilson
@@ -100,7 +100,8 @@ def flips(groups: dict[str, dict[str, list[Record]]]) -> list[dict[str, Any]]:
     found = []
     for condition, arms in groups.items():
         names = list(arms)
-        pairs = [(names[0], other) for other in names[1:]] + [
+        first = BASELINE if BASELINE in arms else names[0]
+        pairs = [(first, other) for other in names if other != first] + [
             (a.removesuffix(ADAPTED), a) for a in names if a.endswith(ADAPTED)
         ]
         for before, after in dict.fromkeys(pairs):
