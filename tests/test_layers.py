@@ -31,6 +31,8 @@ FLOORS = [
     {"kgrag.answer"},
     {"kgrag.evaluate", "kgrag.render", "kgrag.explore"},
     {"kgrag.factuality"},
+    {"kgrag.opened"},
+    {"kgrag.asked"},
     {"kgrag.app", "kgrag.followups", "kgrag.meter"},
     {"kgrag.console", "kgrag.rewriting", "kgrag.sessions"},
     {"kgrag.chat", "kgrag.options", "kgrag.langchain"},
