@@ -111,7 +111,7 @@ class Answerer:
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
     ) -> Answer:
         llm = self.llm()
-        shown, dropped = select(question, hits, self.budget(llm, question), llm.count)
+        shown, dropped = select(question, hits, self._room(llm, question), llm.count)
         messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], fact_lines(candidates, shown))
         text = llm.generate(messages, max_tokens=self.answer_tokens, on_text=on_text).strip()
         evidence = tuple(hits)
@@ -129,12 +129,17 @@ class Answerer:
             question, " ".join(checked.kept), evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
         )
 
-    def budget(self, llm: LLM, question: str) -> int:
-        """Tokens for evidence: what the configuration says, and less where the model's context has no room for it."""
-        if not llm.context:
-            return self.evidence_tokens
-        fixed = sum(llm.count(message["content"]) for message in prompts.grounded(question, []))
-        return max(min(self.evidence_tokens, llm.context - self.answer_tokens - fixed - AROUND), 0)
+    def _room(self, llm: LLM, question: str) -> int:
+        return room(llm, prompts.grounded(question, []), self.evidence_tokens, self.answer_tokens)
+
+
+def room(llm: LLM, prompt: prompts.Messages, evidence: int, answer: int) -> int:
+    """Tokens for evidence: ``evidence``, and less where the model's context has no room for it beside a prompt that has
+    none yet, and an answer of ``answer`` tokens."""
+    if not llm.context:
+        return evidence
+    fixed = sum(llm.count(message["content"]) for message in prompt)
+    return max(min(evidence, llm.context - answer - fixed - AROUND), 0)
 
 
 def fact_lines(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:

@@ -10,6 +10,8 @@ _CALENDAR = (
     "january february march april may june july august september october november december "
     "jan feb mar apr may jun jul aug sep oct nov dec"
 )
+MONTH_NAMES = tuple(name.capitalize() for name in _CALENDAR.split()[:12])
+"""January to December."""
 MONTHS = {name: place % 12 + 1 for place, name in enumerate(_CALENDAR.split())} | {"sept": 9}
 _MONTH = "|".join(MONTHS)
 _FORMS = (

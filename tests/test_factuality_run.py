@@ -35,7 +35,7 @@ from kgrag.factuality import summary
 from kgrag.factuality.arms import ARMS, donors, excluded
 from kgrag.factuality.conditions import Condition, cases
 from kgrag.factuality.grounding import Said
-from kgrag.factuality.kept import Kept
+from kgrag.factuality.kept import Kept, KeptJudge
 from kgrag.factuality.records import CLAIM_KEYS, EVIDENCE_KEYS, KEYS, digest, line
 from kgrag.types import Judgement, Question, Verdict
 
@@ -268,3 +268,10 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
     while not true():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.005)
+
+
+def test_of_no_evidence_nothing_is_asked_and_nothing_scored(tmp_path: Path) -> None:
+    with Kept(tmp_path / "kept.jsonl") as kept:
+        judge = KeptJudge(lambda: pytest.fail("asked"), "none", kept)
+        found = judge.judge("Ada Bell was born in Lund.", [])
+    assert found.verdict is Verdict.NOT_ENOUGH_INFO and math.isnan(found.support)

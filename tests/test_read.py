@@ -337,7 +337,8 @@ def test_gzip_whole_truncated_and_false(tmp_path: Path) -> None:
 
 
 def test_binary_data_named_jsonl_is_one_problem(tmp_path: Path) -> None:
-    problem(read_bytes(tmp_path, "a.jsonl", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\xff\n" * 20))
+    (found,) = read_bytes(tmp_path, "a.jsonl", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\xff\n" * 20)
+    assert isinstance(found, Problem)
 
 
 def test_json(tmp_path: Path) -> None:

@@ -134,7 +134,6 @@ def test_everything_comes_in_one_order_whatever_the_order_it_came_in(new_store: 
         assert graph.passages_among(p.id for p in passages) == {p.id: p for p in passages}
         some = [p.id for p in passages[::2]]
         assert graph.passages_among([*some, "nowhere#0001"]) == {p.id: p for p in passages[::2]}
-        assert graph.triples_in([p.id for p in reversed(passages)]) == list(graph.triples())
         vectors_by_row = graph.embeddings()
         expected = [vectors(extraction(graph.document(p.document_id))) for p in passages]  # type: ignore[arg-type]
         for row, (passage, rows_) in enumerate(zip(passages, expected, strict=True)):
@@ -164,6 +163,16 @@ def test_a_declared_name_beats_any_number_of_mentions(graph: Graph) -> None:
     assert entity.name in ("UN", "United Nations")
     assert set(entity.aliases) == {"UN", "United Nations", "united nations"} - {entity.name}
     assert entity.type == "ORGANISATION"
+
+
+def test_facts_of_some_passages_are_ordered_by_passage_and_offset(graph: Graph) -> None:
+    text = "Ada met Byron. Nobody came. Ada left Byron."
+    for id in ("b", "a"):  # ordered by offset alone those of the two would stand between each other
+        put(graph, extraction(document(id, text), {"Ada": "PERSON", "Byron": "PERSON"}, [("Ada", "knew", "Byron")]))
+    stating = ["a#0001", "a#0003", "b#0001", "b#0003"]
+    found = graph.triples_in(reversed(["a#0002", *stating, "nowhere#0001"]))
+    assert [t.passage_id for t in found] == stating and found == list(graph.triples())
+    assert [t.passage_id for t in graph.triples_in(["b#0003", "a#0003"])] == ["a#0003", "b#0003"]
 
 
 def test_passages_of_a_document_and_facts_of_a_passage(graph: Graph) -> None:

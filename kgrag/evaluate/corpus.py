@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ingest.rows import make_document
+from kgrag.dates import MONTH_NAMES
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Mention, Passage, Question, Triple
 
@@ -41,20 +42,6 @@ _PEOPLES = [
     "Swedish",
 ]
 PEOPLES = 40
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
 Span = tuple[int, int, str, str]
 
 
@@ -205,7 +192,7 @@ class Corpus:
             known.person_document[who] = number
             title = known.person(who)
             names = {"f": person(), "s": person(), "b": place(), "d": place()}
-            day = f"{chance.randrange(1, 29)} {chance.choice(_MONTHS)} {year}"
+            day = f"{chance.randrange(1, 29)} {chance.choice(MONTH_NAMES)} {year}"
             form = (
                 "{t}，{y}年出生于{b}，父亲是{f}。后来与{s}结婚，在{d}去世。"
                 if zh

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.names import Name, find_names
+from kgrag.dates import MONTH_NAMES
 from kgrag.judge.reading import stated
 from kgrag.judge.words import words
 from kgrag.text import is_cjk, sentences
@@ -20,23 +21,7 @@ from kgrag.text import is_cjk, sentences
 KINDS = ("entity", "number", "date", "relation", "negation", "addition")
 _YEAR = re.compile(r"(?<!\d)(1[0-9]\d\d|20[0-2]\d)(?!\d)")
 _NUMBER = re.compile(r"(?<![\d.,:-])\d{1,3}(?:,\d{3})+(?![\d,])|(?<![\d.,:-])\d+(?:\.\d+)?(?![\d,:-]|\.\d)")
-_MONTH = re.compile(
-    r"\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|(?<=年)\d{1,2}(?=月)"
-)
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+_MONTH = re.compile(rf"\b(?:{'|'.join(MONTH_NAMES)})\b|(?<=年)\d{{1,2}}(?=月)")
 _COPULA = re.compile(r"\b(is|are|was|were|has|had|can|will|would|could|did|does)\b(?! not| no |n't)")
 _NOT = re.compile(r"\b(?:not|never) |n't\b")
 _COPULA_ZH = re.compile(
@@ -177,8 +162,8 @@ def _date(
     match = rng.choice(found)
     old = match.group()
     others = [y for y in _YEAR.findall(source.text) if y not in claim]
-    if old in _MONTHS:
-        new = rng.choice([m for m in _MONTHS if m != old])
+    if old in MONTH_NAMES:
+        new = rng.choice([m for m in MONTH_NAMES if m != old])
     elif len(old) < 3:
         new = str(rng.choice([m for m in range(1, 13) if m != int(old)]))
     elif others and rng.random() < 0.5:

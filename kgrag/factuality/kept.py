@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -175,14 +176,14 @@ class KeptJudge:
     def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
         """See the SupportJudge protocol; of no evidence at all nothing is asked."""
         if not evidence:
-            return Judgement(Verdict.NOT_ENOUGH_INFO, 0.0)
+            return Judgement(Verdict.NOT_ENOUGH_INFO, math.nan)
 
         def made() -> Any:
             if self._judge is None:
                 self._judge = self._load()
             found = self._judge.judge(claim, evidence)
-            support = None if found.support != found.support else round(found.support, 6)
+            support = None if math.isnan(found.support) else round(found.support, 6)
             return [found.verdict.value, support, dict(found.parts)]
 
         verdict, support, parts = self._kept.get(["judge", self._stamp, claim, list(evidence)], made)
-        return Judgement(Verdict(verdict), float("nan") if support is None else support, parts)
+        return Judgement(Verdict(verdict), math.nan if support is None else support, parts)

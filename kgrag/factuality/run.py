@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kgrag import prompts
-from kgrag.answer import AROUND, Answerer, fact_lines, shown_paths
+from kgrag.answer import Answerer, fact_lines, room, shown_paths
 from kgrag.cite import check
 from kgrag.errors import ModelError
 from kgrag.evaluate.metrics import bare, token_f1
@@ -161,10 +161,7 @@ class Experiment:
 
         def made() -> object:
             model = llm.model
-            budget = plan.evidence_tokens
-            if model.context:
-                fixed = sum(model.count(m["content"]) for m in prompts.compared(question, []))
-                budget = max(min(budget, model.context - plan.answer_tokens - fixed - AROUND), 0)
+            budget = room(model, prompts.compared(question, []), plan.evidence_tokens, plan.answer_tokens)
             shown, dropped = select(question, hits, budget, model.count)
             return [[[s.hit.rank, [list(span) for span in s.spans]] for s in shown], dropped]
 
