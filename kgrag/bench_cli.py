@@ -21,7 +21,9 @@ from kgrag.errors import UsageError
 from kgrag.options import STORE, Arm, Json, Model, ReaderName, Store, Walk, defined, need, print_json
 from kgrag.scale_cli import bench_scale
 
-bench = typer.Typer(help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True)
+bench = typer.Typer(
+    suggest_commands=False, help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True
+)
 bench.command("table")(bench_table)
 bench.command("compare")(bench_compare)
 bench.command("linking")(bench_linking)

@@ -59,6 +59,7 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
+    suggest_commands=False,  # click does
     name="kgrag",
     cls=Commands,
     help="Ask your own documents. Every answer points at its sentence and at the path that led there.",

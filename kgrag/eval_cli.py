@@ -37,6 +37,7 @@ class Experiments(TyperGroup):
 
 
 evaluation = typer.Typer(
+    suggest_commands=False,  # click does
     cls=Experiments,
     help="What grounding is worth: kgrag eval QUESTIONS answers them with and without evidence, and tells the difference.",
     no_args_is_help=True,

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from kgrag.explore.show import Said
 
 graph = typer.Typer(
-    help="Look at the graph: facts with their sentences, paths, conflicts, sizes.", no_args_is_help=True
+    suggest_commands=False,  # click does
+    help="Look at the graph: facts with their sentences, paths, conflicts, sizes.",
+    no_args_is_help=True,
 )
 PICTURED = 300
 """Entities in a picture, unless more are asked for: people see no more, and laying out takes seconds."""

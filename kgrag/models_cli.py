@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kgrag.models.registry import Model
 
 GB = 10**9
-models = typer.Typer(help="List the models, or fetch one.", invoke_without_command=True)
+models = typer.Typer(suggest_commands=False, help="List the models, or fetch one.", invoke_without_command=True)
 
 
 class Train(StrEnum):

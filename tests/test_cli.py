@@ -215,6 +215,12 @@ def test_bytes_that_are_no_text_can_be_asked_and_shown(small_store: Path) -> Non
 # --- what is asked in the wrong way --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("words", [["forgett"], ["bench", "answrs"], ["graph", "shwo"], ["models", "pul"]])
+def test_a_command_that_is_misspelt_is_guessed_once(shell: Shell, words: list[str]) -> None:
+    code, _, err = shell(*words)
+    assert code == 2 and " ".join(err.split()).count("Did you mean") == 1
+
+
 def test_misuse_is_one_sentence_that_says_what_to_do(shell: Shell, store: Path, tmp_path: Path) -> None:
     file = tmp_path / "file.txt"
     file.write_text("text")
