@@ -31,6 +31,7 @@ FLOORS = [
     {"kgrag.answer"},
     {"kgrag.evaluate", "kgrag.render", "kgrag.explore"},
     {"kgrag.factuality"},
+    {"kgrag.tune"},
     {"kgrag.opened"},
     {"kgrag.asked"},
     {"kgrag.app", "kgrag.followups", "kgrag.meter"},
