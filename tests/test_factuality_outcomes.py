@@ -12,6 +12,7 @@ from kgrag.factuality.abstention import examples, measured
 from kgrag.factuality.claims import claims, folded, is_phrase
 from kgrag.factuality.conditions import Case, Condition, Edit, cases, edited, exchange, seen, spoken
 from kgrag.factuality.outcomes import Outcome, matches, outcome, rates
+from kgrag.factuality.support import by_answers
 from kgrag.silence import abstains
 from kgrag.types import Path, Question, Triple
 
@@ -180,10 +181,33 @@ def test_a_text_says_an_answer() -> None:
         ("华罗庚是哪一年出生的？", "1910年", "华罗庚是1910年出生的。"),
         ("谁设计了银河一号？", "慈云桂", "慈云桂设计了银河一号。"),
         ("图灵是否上过大学？", "是", "图灵是上过大学。"),
+        ("Which film came out first, A or B?", "Yes", "Which film came out first, A or B? Yes."),
+        ("Who was born later, Ida Bell or Ben Cole?", "Ben Cole", "Ben Cole was born later of Ida Bell and Ben Cole."),
+        (
+            "Where did Ada Bell's father study?",
+            "Ada Bell's father studied in Rome.",
+            "Ada Bell's father studied in Rome.",
+        ),
+        (
+            "Which film is older, A or The Baker Who Sold Bread To A Cat And A Dog?",
+            "The Baker Who Sold Bread To A Cat And A Dog",
+            "The Baker Who Sold Bread To A Cat And A Dog, the film, is older of A and The Baker Who Sold Bread To A Cat And A Dog.",
+        ),
     ],
 )
 def test_a_phrase_is_folded_into_its_question(asked: str, said: str, claim: str) -> None:
     assert folded(asked, said) == claim
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [("21 June 1948", "SUPPORTED"), ("June 21, 1948", "SUPPORTED"), ("22 June 1948", "REFUTED"), ("Manchester", "REFUTED"),
+     ("1948", None), ("It ran on 22 June 1948 for the first time.", None)],
+)  # fmt: skip
+def test_what_is_known_decides_a_phrase(said: str, verdict: str | None) -> None:
+    claim = claims("When did the Baby first run?", said)[0]
+    found = by_answers(claim, ["21 June 1948"])
+    assert (found.verdict.name if found else None) == verdict and by_answers(claim, []) is None
 
 
 def test_statements_stand_alone() -> None:

@@ -153,10 +153,32 @@ def test_the_graph_supports_and_contradicts(tmp_path: Path) -> None:
         def judge(self, claim: str, evidence: list[str]) -> Judgement:
             return Judgement(Verdict.NOT_ENOUGH_INFO, 0.5)
 
-    told = records(tmp_path, liar({"Ada Bell"}), arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Blind(), graph=graph)  # type: ignore[arg-type]  # fmt: skip
+    lies = liar({"Ada Bell"})
+    # a sentence, of which the known answers say nothing
+    told = records(tmp_path, lambda name, prompt: f"{name} was born in {lies(name, prompt)}, as is well known.", arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Blind(), graph=graph)  # type: ignore[arg-type]  # fmt: skip
     verdicts = [(claim["verdict"], claim["source"]) for r in told for claim in r["claims"]]
     assert verdicts == [("contradicted", "graph")] + [("supported", "graph")] * 9
     assert summary.report(told)["rates"][THERE]["closed-book"]["graph"] == {"contradicted": 1, "supported": 9}
+
+
+def test_what_is_known_goes_before_a_judge_and_shows_what_it_is_worth(tmp_path: Path) -> None:
+    class Credulous:
+        """Bears out everything but Oslo."""
+
+        def judge(self, claim: str, evidence: list[str]) -> Judgement:
+            doubts = "Oslo" in claim
+            return Judgement(Verdict.NOT_ENOUGH_INFO if doubts else Verdict.SUPPORTED, 0.1 if doubts else 0.9)
+
+    lies = {"Ada Bell", "Cora Dean", "Dan Eyre"}
+    told = records(tmp_path, liar(lies), arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Credulous())  # type: ignore[arg-type]  # fmt: skip
+    said = {r["id"]: claim for r in told for claim in r["claims"]}
+    assert {name for name, claim in said.items() if claim["verdict"] == "contradicted"} == lies
+    assert said["Ben Cole"]["verdict"] == "supported" and {claim["source"] for claim in said.values()} == {"known"}
+    found = summary.report(told)["judge"]
+    assert (found["claims"], found["right"]) == (10, 7)
+    assert found["sensitivity"]["value"] == pytest.approx(6 / 7), "Oslo was doubted, and is right"
+    assert found["specificity"]["value"] == 0, "it believed every lie"
+    assert summary.judged([]) is None
 
 
 def test_every_key_of_a_record_is_told_and_there(tmp_path: Path) -> None:

@@ -36,10 +36,14 @@ _ASK_ZH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A ``statement`` of an answer as it was said, and the same as ``text`` that can be understood without the question."""
+    """A ``statement`` of an answer as it was said, and the same as ``text`` that can be understood without the question.
+
+    ``phrase``: it is all of an answer that is a phrase, so that what answers are known tells whether it is right.
+    """
 
     statement: str
     text: str
+    phrase: bool = False
 
 
 def claims(question: str, answer: str) -> list[Claim]:
@@ -49,7 +53,9 @@ def claims(question: str, answer: str) -> list[Claim]:
     parts = [bare(part) for statement in statements(answer) for part in _parts(statement)]
     parts = [part for part in parts if answer_tokens(part)]
     # one of several statements is none of the phrases that a question is answered with
-    found = [Claim(said, folded(question, said) if len(parts) == 1 else _alone(question, said)) for said in parts]
+    if len(parts) == 1:
+        return [Claim(parts[0], folded(question, parts[0]), _completes(question, parts[0]))]
+    found = [Claim(said, _alone(question, said)) for said in parts]
     return list({claim.text: claim for claim in found}.values())
 
 
@@ -69,13 +75,26 @@ def is_phrase(text: str) -> bool:
 
 def folded(question: str, answer: str) -> str:
     """The answer as a statement: as it is if it is one, else with the question around it."""
-    if not is_phrase(answer):
+    if not _completes(question, answer):
         return _alone(question, answer)
     plain = question.strip().rstrip("?？ 。.").strip()
     polarity = " ".join(answer_tokens(answer))
     if polarity in {"yes", "no", "true", "false", "是", "不 是", "否", "对", "不 对", "有", "没 有"}:
+        if not _POLAR.search(plain):
+            return f"{question.strip()} {answer.strip(' .。')}."  # no answer to what was asked: nothing is made of it
         return _whether(plain, polarity in {"yes", "true", "是", "对", "有"})
     return _in_chinese(plain, answer) if is_cjk(plain) else _in_english(plain, answer)
+
+
+def _completes(question: str, answer: str) -> bool:
+    """Whether an answer is no statement of its own: a phrase, or as long as may be a part of the question (a title)."""
+    said, asked = answer_tokens(answer), answer_tokens(question)
+    inside = any(asked[n : n + len(said)] == said for n in range(len(asked) - len(said) + 1))
+    if inside or not is_phrase(answer) or is_cjk(answer):
+        return inside or is_phrase(answer)
+    # half of the question and more to it says again what was asked: "Byron's daughter studied with De Morgan"
+    again = sum(word in asked for word in said)
+    return not (again >= 2 and again < len(said) and 2 * again >= len({*asked} - _ASKING))
 
 
 def _alone(question: str, statement: str) -> str:
@@ -110,6 +129,35 @@ _PARTICIPLE = re.compile(
     r"|raised|established|created|formed|introduced|invented)(?P<after>.*)",
     re.IGNORECASE,
 )
+_POLAR = re.compile(
+    rf"^(?:{_BE}|{_DO}|has|have|had|can|could|will|would|should|may|might)\b|(?:吗|么)$|是否|是不是|有没有|能否|会不会",
+    re.IGNORECASE,
+)
+"""Questions that are answered by yes or no."""
+_ASKING = frozenset(
+    [
+        "who",
+        "what",
+        "which",
+        "where",
+        "when",
+        "how",
+        "why",
+        "whose",
+        "whom",
+        "did",
+        "do",
+        "does",
+        "is",
+        "are",
+        "was",
+        "were",
+        "of",
+        "in",
+        "at",
+        "by",
+    ]
+)
 _CHOICE = re.compile(r"^(?P<rest>.+?), (?P<one>[^,]+) or (?P<two>[^,]+)$")
 _PAST = {"die": "died", "live": "lived", "work": "worked", "end": "ended", "start": "started", "begin": "began",
          "open": "opened", "close": "closed", "study": "studied", "happen": "happened", "graduate": "graduated",
@@ -125,6 +173,8 @@ def _in_english(question: str, answer: str) -> str:
         if inner := _PARTICIPLE.fullmatch(match["rest"]):
             return f"{inner['subject']} {match['aux']} {inner['verb']}{inner['after']} {answer}."
         return f"The {match['noun']} of {match['rest']} {match['aux']} {answer}."
+    if choice := re.fullmatch(r"(?:who|what) (?P<rest>[^,]+), (?P<one>[^,]+) or (?P<two>[^,]+)", question, re.I):
+        return f"{answer} {choice['rest']} of {choice['one']} and {choice['two']}."
     if match := _WHAT_IS.fullmatch(question):
         if re.match(r"(?:the|a|an|his|her|its) |.*'s? ", match["rest"]):
             return f"{_capital(match['rest'])} {match['aux']} {answer}."

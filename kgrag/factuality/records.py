@@ -61,9 +61,9 @@ KEYS = {
 CLAIM_KEYS = {
     "statement": "as it was said",
     "text": "the same, to be understood without the question",
-    "verdict": "supported, contradicted or unverifiable, by the first of gold, retrieved and graph that decides",
+    "verdict": "supported, contradicted or unverifiable, by the first of known, gold, retrieved and graph that decides",
     "support": "the judge's probability that it is borne out, or null",
-    "source": "gold, retrieved or graph, whichever decided; empty where none did",
+    "source": "known, gold, retrieved or graph, whichever decided; empty where none did",
     "checks": "by gold, retrieved, graph and shown (those that were asked): {verdict, support, parts}",
     "cited": "places in the record's citations that bear it out alone",
     "cited_together": "whether all citations bear it out; null without any",

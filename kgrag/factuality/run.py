@@ -187,6 +187,7 @@ class Experiment:
             self.judge,
             lambda text, k: seen(self.sources.hybrid(text, k), open_case),
             lambda: by_facts.judgement if by_facts is not None else None,
+            case.accepted or question.answers,
         )
         checked = checker.check(said, seen(self.sources.gold(question), open_case), told.shown, told.citations)
         grounded = facts is not None

@@ -61,7 +61,7 @@ def sections(
         Section("flips", "What became of what", "Rows are what the first arm said, columns what the second made of the same questions; the diagonal stayed as it was.", tuple(flips(report, anchors))),
         Section("conditions", "Other evidence", "The same questions with the documents that answer them out of view, and with those documents edited to say something else.", tuple(more)),
         Section("slices", "Slices", "Of the questions that the documents answer.", tuple(tables.slices(report))),
-        Section("claims", "Claims", "Answers are split into claims, and each is held against the same evidence in every arm: the gold passages, what is retrieved for the claim, and the graph.", tuple(tables.each(report, tables.claims, tables.measures))),
+        Section("claims", "Claims", "Answers are split into claims, and each is held against the same reference in every arm: the known answers where it is one phrase, else the gold passages, what is retrieved for the claim, and the graph.", tuple(tables.each(report, tables.claims, tables.measures))),
         Section("grounding", "Grounding", "What the graph says of the answers, which of their names and numbers were shown, and what was retrieved.", tuple(tables.each(report, tables.grounding))),
         Section("blame", "Blame", "Where answers are lost: of the answers that could have been right and are not.", tuple(tables.blame(report))),
         Section("doubt", "Doubt", "Does the model know when it is wrong? The chance that it gives to the tokens of its answer, and what other samples of the answer say. An AUROC of 0.5 is no better than chance; a well calibrated model is on the diagonal. Calibration after is by Platt's method, fitted on other questions.", tuple(doubts(report))),

@@ -57,6 +57,7 @@ def report(records: Sequence[Record], *, seed: int = 0) -> dict[str, Any]:
         "blame": {
             c: {arm: blamed(rows) for arm, rows in arms.items()} for c, arms in groups.items() if c != "unanswerable"
         },
+        "judge": judged(records),
         "uncertainty": {arm: found for arm, rows in groups.get("answerable", {}).items() if (found := doubts(rows))},
         "unedited": dict(Counter(r["arm"] for r in records if not counted(r))),
     }
@@ -90,6 +91,30 @@ def arm_figures(rows: Sequence[Record], condition: str, seed: int = 0) -> dict[s
         found[name] = asdict(interval([_number(s[name]) for s in shown]))
     found["seconds"] = asdict(interval([r["seconds"] for r in rows]))
     return found
+
+
+def judged(records: Sequence[Record]) -> dict[str, Any] | None:
+    """What the judge says of claims that the known answers decide, each once: ``claims``, ``right`` (how many are), and
+    its ``sensitivity`` and ``specificity`` of "supported" with their intervals; None where no claim is decided so."""
+    told: dict[tuple[str, str, str], tuple[bool, bool]] = {}
+    for record in records:
+        for claim in record["claims"]:
+            checks = claim["checks"]
+            said = [checks[name]["verdict"] for name in ("gold", "retrieved") if name in checks]
+            if "known" in checks and said:
+                # as the reference is read without what is known: the first that is decided
+                verdict = next((v for v in said if v != "unverifiable"), said[0])
+                right = checks["known"]["verdict"] == "supported"
+                told[record["id"], record["condition"], claim["text"]] = right, verdict == "supported"
+    if not told:
+        return None
+    of = {right: [said for was, said in told.values() if was == right] for right in (True, False)}
+    return {
+        "claims": len(told),
+        "right": len(of[True]),
+        "sensitivity": asdict(wilson(sum(of[True]), len(of[True]))),
+        "specificity": asdict(wilson(of[False].count(False), len(of[False]))),
+    }
 
 
 def flips(groups: dict[str, dict[str, list[Record]]]) -> list[dict[str, Any]]:

@@ -7,20 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kgrag.dates import date
+from kgrag.evaluate.metrics import answer_tokens
 from kgrag.evidence import Shown
 from kgrag.factuality.claims import Claim
+from kgrag.factuality.outcomes import matches
 from kgrag.protocols import SupportJudge
 from kgrag.types import Citation, Hit, Judgement, Verdict
 
 VERDICTS = {Verdict.SUPPORTED: "supported", Verdict.REFUTED: "contradicted", Verdict.NOT_ENOUGH_INFO: "unverifiable"}
 """What a judge's verdicts are called in a report."""
+SOURCES = ("known", "gold", "retrieved", "graph")
+"""What the reference is made of, in the order in which it is believed: the known answers before any judge."""
 FOUND = 4
 """Passages that are retrieved for a claim."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A claim and what each source says of it: ``checks`` has judgements by ``gold``, ``retrieved``, ``graph`` and
+    """A claim and what each source says of it: ``checks`` has judgements by ``known``, ``gold``, ``retrieved``, ``graph`` and
     ``shown`` (those that were asked). ``cited`` are the citations, by their place, that bear it out alone;
     ``cited_together`` says whether all of its answer's citations do, None where there are none. ``found`` is what was
     retrieved for it."""
@@ -33,8 +38,8 @@ class Checked:
 
     @property
     def judged(self) -> Judgement:
-        """What the reference says: the first of gold, retrieved and graph that is decided, else what the first said."""
-        asked = [self.checks[name] for name in ("gold", "retrieved", "graph") if name in self.checks]
+        """What the reference says: the first of `SOURCES` that is decided, else what the first said."""
+        asked = [self.checks[name] for name in SOURCES if name in self.checks]
         decided = [j for j in asked if j.verdict != Verdict.NOT_ENOUGH_INFO]
         return (decided or asked or [Judgement(Verdict.NOT_ENOUGH_INFO, math.nan)])[0]
 
@@ -46,7 +51,7 @@ class Checked:
     @property
     def source(self) -> str:
         """Which source decided it; "" where none did."""
-        names = [n for n in ("gold", "retrieved", "graph") if n in self.checks]
+        names = [n for n in SOURCES if n in self.checks]
         return next((n for n in names if self.checks[n].verdict != Verdict.NOT_ENOUGH_INFO), "")
 
 
@@ -58,11 +63,13 @@ class Checker:
         judge: says whether texts bear out a claim.
         retrieve: finds passages for a claim, as the case has them.
         graph: what the graph says of an answer to a question, or None where it cannot be asked.
+        answers: those known to be right.
     """
 
     judge: SupportJudge
     retrieve: Callable[[str, int], list[Hit]]
     graph: Callable[[], Judgement | None] = field(default=lambda: None)
+    answers: Sequence[str] = ()
 
     def check(
         self, claims: Sequence[Claim], gold: Sequence[Hit], shown: Sequence[Shown], citations: Sequence[Citation]
@@ -73,6 +80,8 @@ class Checker:
         for claim in claims:
             found = self.retrieve(claim.text, FOUND)
             checks = {}
+            if (said := by_answers(claim, self.answers)) is not None:
+                checks["known"] = said
             if gold:
                 checks["gold"] = self.judge.judge(claim.text, [told(hit) for hit in gold])
             checks["retrieved"] = self.judge.judge(claim.text, [told(hit) for hit in found])
@@ -89,6 +98,23 @@ class Checker:
 
     def _bears(self, claim: str, texts: list[str]) -> bool:
         return self.judge.judge(claim, texts).verdict == Verdict.SUPPORTED
+
+
+def by_answers(claim: Claim, answers: Sequence[str]) -> Judgement | None:
+    """What the known answers say of an answer that is one phrase: it is one of them, or another; support is 1 or 0.
+
+    None of a sentence, of one that says less or more than they do ("1948" of a day in it), and where no answer is known.
+    """
+    if not claim.phrase or not answers:
+        return None
+    if matches(claim.statement, answers):
+        return Judgement(Verdict.SUPPORTED, 1.0)
+    said, day = {*answer_tokens(claim.statement)}, date(claim.statement)
+    for answer in answers:
+        wanted, then = {*answer_tokens(answer)}, date(answer)
+        if said <= wanted or wanted <= said or (day and then and (day.startswith(then) or then.startswith(day))):
+            return None
+    return Judgement(Verdict.REFUTED, 0.0)
 
 
 def told(hit: Hit) -> str:

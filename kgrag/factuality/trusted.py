@@ -12,7 +12,11 @@ from kgrag.factuality.words import CONDITIONS, NONE, VERDICTS, count, plain, rat
 def trust(report: Report) -> list[Table]:
     """The abstention detector, and what people say."""
     said = report.get("people") or {}
-    return [t for t in (detector(report), *_labels(said.get("claims")), _preferences(said.get("preferences"))) if t]
+    return [
+        t
+        for t in (detector(report), judge(report), *_labels(said.get("claims")), _preferences(said.get("preferences")))
+        if t
+    ]
 
 
 def detector(report: Report) -> Table | None:
@@ -25,6 +29,21 @@ def detector(report: Report) -> Table | None:
         columns[f"{name} of 100 [95 %]"] = [rate(f[name]) for f in langs.values()]
     columns["examples"] = [count(f["examples"]) for f in langs.values()]
     return table("How well “I do not know” is recognised, on a list of its own", columns)
+
+
+def judge(report: Report) -> Table | None:
+    """What the judge makes of answers that are known to be right or wrong."""
+    found = report.get("judge")
+    if not found:
+        return None
+    columns: dict[str, list[Cell]] = {
+        "answers of one phrase": [count(found["claims"])],
+        "known to be right": [count(found["right"])],
+        "of those, the judge bears out, of 100 [95 %]": [rate(found["sensitivity"])],
+        "of the wrong ones, it does not, of 100 [95 %]": [rate(found["specificity"])],
+    }
+    note = "What it says of these is not counted: what is known decides. Of sentences, and where no answer is known, it does."
+    return table("The judge beside the known answers", columns, note=note)
 
 
 def _labels(found: Report | None) -> Sequence[Table]:
