@@ -17,6 +17,7 @@ from kgrag.factuality.statistics import (
     kappa,
     mcnemar,
     rogan_gladen,
+    sign_flip,
     smallest_effect,
     wilson,
 )
@@ -54,6 +55,18 @@ def test_mcnemar_by_hand() -> None:
     assert mcnemar(6, 16) == pytest.approx(0.0525, abs=5e-5)  # Fagerland et al. 2013: 6 against 16
     assert mcnemar(0, 0) == 1 and mcnemar(3, 3) == 1
     assert mcnemar(2, 8) == mcnemar(8, 2)
+
+
+def test_signs_are_turned_by_cluster() -> None:
+    # Darwin's plants in eighths of an inch, as Fisher 1935 (The Design of Experiments, section 21) turns their signs: 1,726 of 32,768
+    plants = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    assert sign_flip(plants, range(15)) == pytest.approx(1726 / 32768, abs=0.01)
+    assert sign_flip([1.0] * 5, range(5)) == pytest.approx(2 / 2**5), "exact where it can be"
+    assert sign_flip([1.0] * 6, "aabbcc") == pytest.approx(2 / 2**3), "six questions of three documents are three"
+    assert sign_flip([1.0] * 4, "aaaa") == 1 and sign_flip([1.0, -1.0, 0.0], "aab") == 1
+    assert sign_flip([math.nan, 1.0, 1.0], "abc") == pytest.approx(1 / 2) and math.isnan(sign_flip([math.nan], "a"))
+    with pytest.raises(ValueError, match="cluster"):
+        sign_flip([1.0], "ab")
 
 
 def test_holm_by_hand() -> None:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kgrag.evaluate.statistics import paired
 from kgrag.factuality.arms import ADAPTED
 from kgrag.factuality.outcomes import Outcome, value
 from kgrag.factuality.records import Record
-from kgrag.factuality.statistics import clustered, holm, mcnemar, smallest_effect
+from kgrag.factuality.statistics import clustered, holm, mcnemar, sign_flip, smallest_effect
 
 BASELINE, GROUNDED = "closed-book", "grounded"
 MEASURES = ("hallucination", "correct", "truthfulness")
@@ -65,7 +64,7 @@ def difference(ours: Sequence[Record], theirs: Sequence[Record], measure: str, *
     Returns:
         ``value``, ``low``, ``high`` (bootstrap clustered by document), ``questions``, ``clusters``; ``only_ours`` and
         ``only_theirs``, the discordant counts of shares (None for truthfulness); ``p``: McNemar's exact of shares, of
-        truthfulness the sign-flip permutation's, which ``p_permutation`` is for all; ``smallest_effect``: the least
+        truthfulness the permutation's, which turns the signs of whole clusters and which ``p_permutation`` is for all; ``smallest_effect``: the least
         difference that so many questions with so many discordant ones would show in four of five runs (shares only).
     """
     others = {r["id"]: r for r in theirs}
@@ -73,7 +72,7 @@ def difference(ours: Sequence[Record], theirs: Sequence[Record], measure: str, *
     a, b = ([worth(pair[side], measure) for pair in both] for side in (0, 1))
     clusters = [pair[0]["cluster"] for pair in both]
     found = clustered([x - y for x, y in zip(a, b, strict=True)], clusters, seed=seed)
-    permuted = paired(a, b, seed=seed).p
+    permuted = sign_flip([x - y for x, y in zip(a, b, strict=True)], clusters, seed=seed)
     row: dict[str, Any] = {"value": found.value, "low": found.low, "high": found.high}
     row |= {"questions": len(both), "clusters": len({*clusters})}
     if measure == "truthfulness":

@@ -83,6 +83,42 @@ def _drawn(random: np.random.Generator, sums: NDArray[np.float64], sizes: NDArra
     return float(sums[places].sum() / sizes[places].sum())
 
 
+def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0) -> float:
+    """How often chance alone, turning the sign of whole clusters, gives so great a sum of paired differences (two-sided).
+
+    Exact where all ways of turning them are fewer than the draws (Fisher 1935); what is NaN is left out.
+
+    Returns:
+        in (0, 1]; NaN where nothing was measured, 1 where no cluster has a difference, or one alone has.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    from scipy.stats import permutation_test
+
+    if len(differences) != len(clusters):
+        raise ValueError(f"expected a cluster for each difference, found {len(clusters)} for {len(differences)}")
+    groups: dict[Hashable, list[float]] = defaultdict(list)
+    for value, cluster in zip(differences, clusters, strict=True):
+        if not math.isnan(value):
+            groups[cluster].append(value)
+    if not groups:
+        return math.nan
+    # a cluster whose sum is nothing is the same either way
+    sums = np.array([total for g in groups.values() if (total := math.fsum(g))])
+    if len(sums) < 2:
+        return 1.0  # of one, either sign is as great
+    found = permutation_test(
+        (sums,),
+        np.sum,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Each p of a family, adjusted so that the chance of any false finding stays below the level (Holm 1979).
 
