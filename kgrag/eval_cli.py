@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,9 +32,13 @@ class Experiments(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the command in where it is left out."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help") and not self._misspelt(args[0]):
             args = [RUN, *args]
         return super().parse_args(ctx, args)
+
+    def _misspelt(self, word: str) -> bool:
+        """Whether a word that is no file is nearly a command's name, so that click can say which."""
+        return not Path(word).exists() and bool(get_close_matches(word, self.commands))
 
 
 evaluation = typer.Typer(

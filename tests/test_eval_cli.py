@@ -251,3 +251,10 @@ def test_a_person_labels_claims_and_agreement_stands_in_the_report(run: Run, she
 def test_help_names_the_commands(shell: Shell) -> None:
     code, out, _ = shell("eval", "--help")
     assert code == 0 and all(name in out for name in ("run", "compare", "label", "page"))
+
+
+def test_a_misspelt_command_is_no_file_of_questions(shell: Shell, tmp_path: Path) -> None:
+    code, _, err = shell("eval", "comprae", "a", "b")
+    assert code == 2 and "compare" in err
+    code, _, err = shell("eval", str(tmp_path / "none.jsonl"))
+    assert code == 2 and "file of questions" in err
