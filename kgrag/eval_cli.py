@@ -84,8 +84,8 @@ def eval_run(
     from kgrag.evaluate.questions import load_questions
     from kgrag.factuality import gate
     from kgrag.factuality.arms import ADAPTED, chosen
+    from kgrag.factuality.asking import Plan
     from kgrag.factuality.conditions import cases
-    from kgrag.factuality.run import Plan
 
     named = chosen(arms)
     wanted = _conditions(conditions)

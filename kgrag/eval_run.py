@@ -17,11 +17,12 @@ from kgrag.app import App
 from kgrag.errors import KgragError
 from kgrag.factuality import abstention, grounding, outcomes, people, summary, support, uncertainty
 from kgrag.factuality.arms import ADAPTED
+from kgrag.factuality.asking import Plan
 from kgrag.factuality.conditions import Case
 from kgrag.factuality.differences import BASELINE, GROUNDED
 from kgrag.factuality.kept import Kept, KeptJudge, KeptLLM
 from kgrag.factuality.records import Record, digest
-from kgrag.factuality.run import Experiment, Plan
+from kgrag.factuality.run import Experiment
 from kgrag.factuality.statistics import ALPHA, POWER
 from kgrag.factuality.view import View
 from kgrag.factuality.write import write

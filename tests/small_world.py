@@ -11,11 +11,12 @@ from fake_llm import FakeLLM
 from kgrag.answer import Answerer
 from kgrag.errors import ModelError
 from kgrag.factuality.arms import ARMS, Sources
+from kgrag.factuality.asking import Plan
 from kgrag.factuality.conditions import Condition
 from kgrag.factuality.grounding import Said
 from kgrag.factuality.kept import Kept, KeptJudge
 from kgrag.factuality.records import Record
-from kgrag.factuality.run import Experiment, Plan
+from kgrag.factuality.run import Experiment
 from kgrag.protocols import LLM, Messages, SupportJudge
 from kgrag.types import Hit, Judgement, Passage, Question, Verdict
 

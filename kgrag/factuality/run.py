@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgrag import prompts
-from kgrag.answer import Answerer, fact_lines, room, shown_paths
-from kgrag.cite import check
+from kgrag.answer import Answerer
 from kgrag.errors import ModelError
 from kgrag.evaluate.metrics import bare, token_f1
-from kgrag.evidence import Shown, select
-from kgrag.factuality.arms import Evidence, Sources, donors, edited_lines, evidence, excluded
+from kgrag.factuality.arms import Evidence, Sources, donors, evidence, excluded
+from kgrag.factuality.asking import Asking, Plan, Told, citations_json
 from kgrag.factuality.blame import Retrieval, blame, retrieval
 from kgrag.factuality.claims import claims
 from kgrag.factuality.conditions import Case, Condition, cases, seen
@@ -26,22 +24,9 @@ from kgrag.factuality.support import Checker, judgement_json, measures
 from kgrag.factuality.uncertainty import doubt, meaning
 from kgrag.protocols import LLM
 from kgrag.render import path_json
-from kgrag.types import Citation, Hit, Path, Question
+from kgrag.types import Question
 
 UNASKED_LANGUAGE = "the embedder does not know the question's language"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is run. ``samples`` of each answer are drawn for its uncertainty; 0: none is measured."""
-
-    arms: tuple[str, ...]
-    conditions: tuple[Condition, ...]
-    k: int = 8
-    samples: int = 0
-    seed: int = 0
-    evidence_tokens: int = 400
-    answer_tokens: int = 96
 
 
 @dataclass
@@ -107,7 +92,8 @@ class Experiment:
             self.unasked[arm + suffix, case.condition.value, why or UNASKED_LANGUAGE] += 1
             return None
         llm.seconds = 0.0
-        told = self._by_system(case, llm) if arm == "system" else self._by_model(case, llm, found)
+        asking = Asking(self.plan, self.system, self.kept)
+        told = asking.by_system(case, llm) if arm == "system" else asking.by_model(case, llm, found)
         seconds = llm.seconds
         grounded = arm != "closed-book"
         facts = retrieval(case, told.hits, told.shown, told.facts) if grounded else None
@@ -121,62 +107,9 @@ class Experiment:
         record |= {"dropped": told.dropped, "model": told.model, "reader": told.reader, "seconds": round(seconds, 3)}
         return record
 
-    # --- answering -------------------------------------------------------------------------------------------------
-
-    def _by_model(self, case: Case, llm: KeptLLM, found: Evidence) -> _Told:
-        question = case.question.text
-        shown, dropped = self._select(question, found.hits, llm)
-        lines = edited_lines(fact_lines(found.facts, shown), case)
-        messages = prompts.compared(question, [(s.hit.title, s.text) for s in shown], lines)
-        text = llm.generate(messages, max_tokens=self.plan.answer_tokens).strip()
-        # a score is a cosine in one arm and a share of a walk in another: none is too low to be cited
-        checked = check(question, text, shown, floor=-math.inf)
-        dropped = [*dropped, *checked.dropped]
-        sources = {citation.passage_id for citation in checked.citations}
-        paths = tuple(
-            dict.fromkeys(p for hit in found.hits if hit.passage.id in sources for p in hit.paths if p.triples)
-        )
-        return _Told(
-            text, found.hits, tuple(shown), lines, checked.citations, paths, dropped, llm.name, messages=messages
-        )
-
-    def _by_system(self, case: Case, llm: KeptLLM) -> _Told:
-        answerer = self.system(llm, case)
-        answer = answerer.ask(case.question.text, self.plan.k)
-        shown: list[Shown] = []
-        if answer.reader == "graph":
-            by_id = {hit.passage.id: hit for hit in answer.evidence}
-            spans: dict[str, list[tuple[int, int]]] = {}
-            for citation in answer.citations:
-                spans.setdefault(citation.passage_id, []).append((citation.start, citation.end))
-            shown = [Shown(n, by_id[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1)]
-        elif answer.evidence and answer.model:
-            shown, _ = self._select(case.question.text, answer.evidence, llm)
-        dropped = list(answer.dropped)
-        return _Told(answer.text, answer.evidence, tuple(shown), [], answer.citations, shown_paths(answer), dropped, answer.model, answer.reader)  # fmt: skip
-
-    def _select(self, question: str, hits: Sequence[Hit], llm: KeptLLM) -> tuple[list[Shown], list[str]]:
-        """`kgrag.evidence.select` within the arm's budget, kept, as counting tokens takes the model."""
-        plan = self.plan
-
-        def made() -> object:
-            model = llm.model
-            budget = room(model, prompts.compared(question, []), plan.evidence_tokens, plan.answer_tokens)
-            shown, dropped = select(question, hits, budget, model.count)
-            return [[[s.hit.rank, [list(span) for span in s.spans]] for s in shown], dropped]
-
-        if not hits:
-            return [], []
-        said = [[h.rank, h.passage.id, h.title, h.passage.text, h.passage.start] for h in hits]
-        parts = ["select", llm.stamp, question, said, plan.evidence_tokens, plan.answer_tokens]
-        chosen, dropped = self.kept.get(parts, made)
-        by_rank = {hit.rank: hit for hit in hits}
-        shown = [Shown(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(chosen, 1)]
-        return shown, list(dropped)
-
     # --- checking --------------------------------------------------------------------------------------------------
 
-    def _checks(self, case: Case, told: _Told, became: Outcome, facts: Retrieval | None) -> Record:
+    def _checks(self, case: Case, told: Told, became: Outcome, facts: Retrieval | None) -> Record:
         question = case.question
         spoke = became in (Outcome.CORRECT, Outcome.WRONG)
         said = claims(question.text, told.text) if spoke else []
@@ -202,7 +135,7 @@ class Experiment:
         return {
             "claims": [claim_json(c) for c in checked],
             "facts": told.facts,
-            "citations": _citations(told),
+            "citations": citations_json(told),
             "paths": [path_json(path) for path in told.paths],
             "graph": graph,
             "standing": standing(question.text, told.text, texts) if grounded and spoke else None,
@@ -210,7 +143,7 @@ class Experiment:
             "measures": {name: None if math.isnan(value) else value for name, value in values.items()},
         }
 
-    def _doubt(self, case: Case, llm: KeptLLM, told: _Told, became: Outcome) -> Record | None:
+    def _doubt(self, case: Case, llm: KeptLLM, told: Told, became: Outcome) -> Record | None:
         if not self.plan.samples or told.messages is None or became not in (Outcome.CORRECT, Outcome.WRONG):
             return None
         return doubt(
@@ -224,7 +157,7 @@ class Experiment:
             same=meaning(case.question.text, self.judge),
         )
 
-    def _head(self, arm: str, case: Case, told: _Told, became: Outcome, found: Evidence) -> Record:
+    def _head(self, arm: str, case: Case, told: Told, became: Outcome, found: Evidence) -> Record:
         question = case.question
         by_heart = case.made and case.condition == Condition.UNANSWERABLE and became == Outcome.WRONG
         f1 = token_f1(bare(told.text), case.accepted) if became != Outcome.ABSTAINED else 0.0
@@ -250,28 +183,3 @@ class Experiment:
             "from_memory": by_heart and matches(told.text, case.accepted),
             "f1": f1 if case.accepted and not math.isnan(f1) else None,
         }
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What an arm said and what it was shown; ``messages`` is what the model was asked, None where others asked it."""
-
-    text: str
-    hits: tuple[Hit, ...]
-    shown: tuple[Shown, ...]
-    facts: list[str]
-    citations: tuple[Citation, ...]
-    paths: tuple[Path, ...]
-    dropped: list[str]
-    model: str
-    reader: str = "llm"
-    messages: prompts.Messages | None = None
-
-
-def _citations(told: _Told) -> list[Record]:
-    titles = {hit.passage.id: (hit.passage.document_id, hit.title) for hit in told.hits}
-    rows = []
-    for c in told.citations:
-        document, title = titles.get(c.passage_id, ("", ""))
-        rows.append({"passage_id": c.passage_id, "document": document, "title": title, "start": c.start, "end": c.end, "quote": c.quote})  # fmt: skip
-    return rows
