@@ -10,7 +10,7 @@ from typing import Any
 from kgrag import console
 from kgrag.errors import ReadError
 from kgrag.factuality import people
-from kgrag.factuality.headline import sentences
+from kgrag.factuality.headline import SYSTEM, sentences
 from kgrag.factuality.records import Record, load
 from kgrag.factuality.report import write_report
 from kgrag.factuality.write import REPORT, as_json, text
@@ -28,7 +28,9 @@ def pages(folder: Path, records: Sequence[Record], report: dict[str, Any]) -> li
     from kgrag.factuality.figure import write_figure
 
     try:
-        made += write_figure(folder, report, sentences(report, records, seed=seed)[:2])
+        made += write_figure(
+            folder, report, sentences(report, records, seed=seed)[: 3 if SYSTEM in report["arms"] else 2]
+        )
     except ImportError:
         console.notice("No picture beside the page: it needs matplotlib (`pip install 'kgrag[bench]'`).")
     return made

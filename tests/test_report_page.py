@@ -145,6 +145,13 @@ def test_the_first_words_are_the_difference_in_words(tmp_path: Path) -> None:
     beside = run({"closed-book": "wwc", "grounded": "ccc", "gold": "cc", "placebo": "wwa"})
     held = "To hold beside it: with the very passages that hold the answer 0 of 2 and with another question's passages 2 of 3 are answered wrongly."
     assert held in sentences(summary.report(beside), beside)
+    asked = run(SAYS | {"system": SAYS["grounded"]})
+    third = sentences(summary.report(asked), asked)[2]
+    assert third.startswith(
+        "What kgrag ask makes of them, with typed facts and all its checks: 12 wrong, 122 right, 66 silent; that is 14.5 fewer wrong answers in 100 questions, with 95 % confidence between"
+    )
+    few = run({"closed-book": "wwc", "grounded": "ccc", "system": "wcc"})
+    assert "not enough to tell from chance" in sentences(summary.report(few), few)[2]
     heading = Page(html(run(SAYS)))
     assert said[0] in heading.text and said[4] in heading.text
 

@@ -17,6 +17,9 @@ from kgrag.factuality.statistics import ALPHA
 from kgrag.factuality.words import OUTCOMES, count, defined, hundred, p_value, percent, who
 from kgrag.types import Interval
 
+SYSTEM = "system"
+"""The arm that is `kgrag ask` as it is."""
+
 
 def main_row(report: dict[str, Any]) -> dict[str, Any] | None:
     """The difference that the first screen tells: grounded against closed-book, or else the first of the primary family."""
@@ -77,6 +80,8 @@ def sentences(report: dict[str, Any], records: Sequence[Record], *, seed: int = 
             for arm, f in held.items()
         ]
         said.append(f"To hold beside it: {' and '.join(wrong)} are answered wrongly.")
+    if row and row["arm"] != SYSTEM and (ask := _ask(report, row["against"])):
+        said.insert(2, ask)
     for arm, figures in report["rates"].get("unanswerable", {}).items():
         if arm in (GROUNDED, "system"):
             silent = figures["counts"]["abstained"]
@@ -90,6 +95,24 @@ def sentences(report: dict[str, Any], records: Sequence[Record], *, seed: int = 
                 f"Where the documents were edited to say something else, {who(arm)} follows them in {count(right)} of {_questions(figures['questions'])}."
             )
     return said
+
+
+def _ask(report: dict[str, Any], against: str) -> str:
+    """What `kgrag ask` makes of the same questions, "" where that was not run."""
+    figures = report["rates"].get("answerable", {}).get(SYSTEM)
+    rows = [
+        row for row in report["differences"] if row["primary"] and (row["arm"], row["against"]) == (SYSTEM, against)
+    ]
+    if not figures or not rows:
+        return ""
+    counts, row = figures["counts"], rows[0]
+    said = f"What kgrag ask makes of them, with typed facts and all its checks: {count(counts['wrong'])} wrong, {count(counts['correct'])} right, {count(counts['abstained'])} silent"
+    low, high = defined(row["low"]), defined(row["high"])
+    if not sure(row) or math.isnan(low + high):
+        return f"{said}; the difference in wrong answers is not enough to tell from chance."
+    near, far = sorted((abs(low), abs(high)))
+    kind = "fewer" if row["value"] < 0 else "more"
+    return f"{said}; that is {hundred(abs(row['value']))} {kind} wrong answers in 100 questions, with 95 % confidence between {hundred(near)} and {hundred(far)} {kind}."
 
 
 def _single(report: dict[str, Any]) -> list[str]:
