@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from kgrag import prompts
 from kgrag.cite import check
@@ -24,7 +25,7 @@ def silence(question: str) -> str:
     return prompts.ABSTAIN[language(question)]
 
 
-def answered(question: str, answer: str, shown: Sequence[Shown], gold: Collection[str]) -> str:
+def answered(question: str, answer: str, shown: Sequence[Shown], gold: Collection[str], first: str = "") -> str:
     """An answer with marks of the gold passages that it rests on: those whose citation stands (`kgrag.cite`).
 
     "" where none stands, or where the answer would be borne out by other passages than the gold ones.
@@ -32,16 +33,25 @@ def answered(question: str, answer: str, shown: Sequence[Shown], gold: Collectio
     Args:
         question: what is asked.
         answer: a phrase.
-        shown: numbered as they are shown.
+        shown: numbered as they are shown; a citation must stand by what of them is shown.
         gold: ids of the gold passages.
+        first: the one that says the answer; cited alone where that stands.
     """
     number = {s.hit.passage.id: s.number for s in shown}
-    marks = "".join(f"[{number[passage]}]" for passage in gold if passage in number)
-    checked = check(question, f"{answer} {marks}", shown)
-    cited = sorted({number[citation.passage_id] for citation in checked.citations})
-    if not cited or checked.unsupported or not {c.passage_id for c in checked.citations} <= {*gold}:
-        return ""
-    return f"{answer} {''.join(f'[{n}]' for n in cited)}"
+    seen = [_as_shown(s) for s in shown]
+    for wanted in ([first], [*gold]) if first in number else ([*gold],):
+        marks = "".join(f"[{number[passage]}]" for passage in wanted if passage in number)
+        checked = check(question, f"{answer} {marks}", seen)
+        cited = {c.passage_id for c in checked.citations}
+        if cited and cited <= {*wanted} and not checked.unsupported:
+            return f"{answer} {''.join(f'[{n}]' for n in sorted(number[passage] for passage in cited))}"
+    return ""
+
+
+def _as_shown(shown: Shown) -> Shown:
+    """A passage that has nothing but what is shown of it."""
+    passage = replace(shown.hit.passage, text=shown.text, start=0, end=len(shown.text))
+    return Shown(shown.number, replace(shown.hit, passage=passage), ((0, len(shown.text)),))
 
 
 def shown_for(

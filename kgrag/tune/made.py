@@ -47,6 +47,13 @@ class Made:
         """The gold passages, each once."""
         return tuple(dict.fromkeys(fact.triple.passage_id for fact in self.facts))
 
+    @property
+    def told_by(self) -> str:
+        """The passage that says the answer; "" where it takes several."""
+        if self.kind == COMPARISON:
+            return next((f.triple.passage_id for f in self.facts if f.subject.name == self.answer), "")
+        return self.facts[-1].triple.passage_id
+
 
 def digest(*parts: object) -> int:
     """A number of 256 bits that depends on the parts alone: what chooses, the same everywhere and always."""

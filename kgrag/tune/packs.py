@@ -145,7 +145,7 @@ class Packer:
         return fact_lines([c for c in read if not any(by_way(path, hidden) for path in (c.path, *c.also))], shown)
 
     def _answerable(self, question: Made, shown: Sequence[Shown]) -> Iterator[Example]:
-        said = answered(question.text, question.answer, shown, question.passages)
+        said = answered(question.text, question.answer, shown, question.passages, question.told_by)
         if said:
             asked = messages(question.text, shown, self._lines(question, shown))
             yield Example(question.id, asked, said, question.kind, question.lang)
