@@ -136,6 +136,11 @@ def _own(opened: App, number: int, seed: int, tick: Tick, count: Count | None, j
     facts = sure(opened.merged, store, known, words, done.left)
     made = [*one_hop(facts, words, seed), *two_hop(facts, store, words, seed), *comparisons(facts, store, known, words, seed)]  # fmt: skip
     done.possible = len({q.text for q in made})
+    pages = f"{counts['documents']} document{'s' * (counts['documents'] != 1)}"
+    found = f"has {pages} of which {done.possible} questions could be made"
+    todo = "ingest more documents, or give your own questions with --questions FILE"
+    if done.possible < LEAST:
+        _enough(done, str(opened.place), found, todo)
     chosen: list[Made] = []
     # some more than wanted, since the judge takes some away
     for question in agreed(sample(made, number + number // 4 + 8, seed), judge, words, done.left):
@@ -157,13 +162,7 @@ def _own(opened: App, number: int, seed: int, tick: Tick, count: Count | None, j
     for held in (False, True):
         mine = [q for q, side in zip(chosen, sides, strict=True) if side is held]
         done.examples += packer.examples(mine, held=held)
-    pages = f"{counts['documents']} document{'s' * (counts['documents'] != 1)}"
-    _enough(
-        done,
-        f"{opened.place}",
-        f"has {pages} of which {done.possible} questions could be made",
-        "ingest more documents, or give your own questions with --questions FILE",
-    )
+    _enough(done, str(opened.place), found, todo)
     return done
 
 

@@ -48,7 +48,11 @@ def _pairs(ordered: Sequence[Fact], known: Vocabulary) -> Iterator[tuple[Fact, F
     for fact in ordered:
         alike[_plain(fact, known)].append(fact)
     same = [pair for group in alike.values() for pair in zip(group[::2], group[1::2], strict=False)]
-    others = [pair for pair in zip(ordered[::2], ordered[1::2], strict=False) if pair not in same]
+    others = [
+        (one, other)
+        for one, other in zip(ordered[::2], ordered[1::2], strict=False)
+        if _plain(one, known) != _plain(other, known)
+    ]
     number = max(min(len(same), len(others)), 1)
     yield from same[:number]
     yield from others[:number]
@@ -78,7 +82,8 @@ def _same(comparing: Comparing, one: Fact, other: Fact, store: Facts, known: Voc
     equal = _plain(one, known) == _plain(other, known)
     if key(one.subject.name) == key(other.subject.name):
         return None
-    if not equal and agree(store, known, one.triple.object, other.triple.object):
+    decided = date(one.answer) or one.answer.lower() in known.countries
+    if not equal and not decided and agree(store, known, one.triple.object, other.triple.object):
         return None
     answers = ("是", "否") if one.lang == "zh" else ("yes", "no")
     kind = one.subject.kind

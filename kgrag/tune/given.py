@@ -18,7 +18,7 @@ from kgrag.errors import ReadError, UsageError
 from kgrag.evaluate.questions import load_questions
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
-from kgrag.text import language, sentences
+from kgrag.text import content_words, language, sentences
 from kgrag.tune.asked import Count, answered, messages, shown_for, silence
 from kgrag.tune.example import Example
 from kgrag.tune.made import GIVEN, UNANSWERABLE, digest
@@ -131,13 +131,17 @@ def _with_store(question: Any, search: Search, gold: Callable[[Any], list[Hit]])
 
 
 def settled(questions: Sequence[Given]) -> list[Given]:
-    """Questions with gold passages: where nobody says which they are, those that were found and say an answer."""
+    """Questions with gold passages: where nobody says which they are, those that were found, say an answer, and have the most
+    of the question's words."""
     found = []
     for question in questions:
         if not question.gold:
             hits = question.others()
             telling = [h for h in hits[:PASSAGES] if any(spoken(a, h.passage.text) for a in question.answers)]
-            question = replace(question, gold=tuple(telling[:3]), others=_given(hits))
+            asked = {*content_words(question.text)}
+            shared = [len(asked & {*content_words(f"{h.title} {h.passage.text}")}) for h in telling]
+            gold = tuple(h for h, words in zip(telling, shared, strict=True) if words == max(shared))
+            question = replace(question, gold=gold[:3], others=_given(hits))
         found.append(question)
     return found
 
