@@ -108,6 +108,7 @@ def test_what_is_disputed_is_not_asked(tmp_path: Path) -> None:
         ("Zed Young married Ann Lee Moss.", {"Ann Lee": "PERSON"}, "spouse", "Ann Lee", "part of another"),
         ("Zed Young married Mary Young.", {"Mary Young": "PERSON"}, "spouse", "Mary Young", "gives away"),
         ("Zed Young is a 1950 film by Ann Lee.", {"Ann Lee": "PERSON"}, "spouse", "Ann Lee", "of a sort"),
+        ("Zed Young is a school of District 205.", {"205": "DATE"}, "inception", "205", "may be none"),
         ("Zed Young was the son of Lady Ann Lee.", {"Lady Ann Lee": "PERSON"}, "father", "Lady Ann Lee", "woman"),
     ],
 )
@@ -181,6 +182,32 @@ def test_a_form_asks_for_no_more_than_is_known() -> None:
     assert fitting(forms, "1912-06-23") == ["When was X born?", "On what date was X born?"]
     assert fitting(forms, "1912") == ["When was X born?", "In which year was X born?"]
     assert fitting(forms, "1912-06") == ["When was X born?"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("Navy Nurse is a 1945 American short film directed by D. Ross Lederman.", "film"),
+        ("Bryan Gordon is an American film and television director, writer and producer.", ""),
+        ("Word Up! was an American magazine focusing on music.", "magazine"),
+        ("He was a school teacher in Perth.", ""),
+        ("The company published a novel.", ""),
+    ],
+)
+def test_what_a_document_says_its_subject_is(small: World, sentence: str, kind: str) -> None:
+    assert small.words.kind(sentence)[0] == kind
+
+
+def test_of_those_with_one_name_none_is_taken_for_another(tmp_path: Path) -> None:
+    married, born = "Zed Young married Mary.", "Mary of Somewhere was born in Lima."
+    extra = (
+        ("Zed Young", married, {"Mary": "PERSON"}, (triple("Zed Young", "spouse", "Mary", "Zed Young", married),)),
+        ("Mary (duchess)", born, {"Lima": "PLACE"}, (triple("Mary (duchess)", "place_of_birth", "Lima", "Mary (duchess)", born),)),
+    )  # fmt: skip
+    with world(tmp_path, extra) as made:
+        asked = made.questions()
+        assert [q.answer for q in asked if "Zed Young" in q.text and q.kind == ONE] == ["Mary"]
+        assert not [q for q in asked if "Zed Young" in q.text and q.kind == TWO]
 
 
 @pytest.mark.parametrize(

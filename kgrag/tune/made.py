@@ -140,6 +140,9 @@ def _meant(fact: Fact, store: Facts) -> str:
     """The one entity with a document that the object may be; "" where there are several, or it is not sure."""
     read = store.readings(fact.triple.object, known=fact.triple)
     titled = {entity for entity, certain in read if certain >= LIKELY and store.title(entity)}
+    if fact.lang == "en" and " " not in fact.triple.object:
+        # of the many called Mary, only who is called nothing else
+        titled = {entity for entity in titled if entity == fact.triple.object}
     return titled.pop() if len(titled) == 1 else ""
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from graphs.vocabulary import Vocabulary
+from kgrag.dates import date
 from kgrag.text import is_cjk, key
 from kgrag.types import Document
 
@@ -54,12 +55,20 @@ def unfit(fact: Fact, document: Document, known: Vocabulary) -> str:
             return "a father with a woman's title"
     elif value in ("NAME", "PLACE") and (_MORE.match(after) or _BEFORE.search(before)):
         return "one of several that are named"
+    if value == "DATE" and not _dated(fact):
+        return "a date that may be none"
     if value == "COUNTRY" and fact.answer.lower() not in known.countries:
         return "a country that is not known"
     given = f" {key(fact.subject.described)} "
     if any(len(word) > 3 and f" {word} " in given for word in key(fact.answer).split()) or fact.answer in fact.subject.name:  # fmt: skip
         return "an answer that the question gives away"
     return ""
+
+
+def _dated(fact: Fact) -> bool:
+    """Whether the answer is a date: of three digits alone, only what a person was born or died in."""
+    day = date(fact.answer)
+    return len(day) > 4 or day >= "1000" or (bool(day) and fact.predicate in ("date_of_birth", "date_of_death"))
 
 
 def readable(name: str, lang: str, value: str = "NAME") -> bool:

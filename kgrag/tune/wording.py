@@ -16,7 +16,11 @@ from typing import Any
 from graphs.vocabulary import Predicate, Vocabulary
 from kgrag.text import is_cjk
 
-_ENDS = frozenset(["by", "in", "about", "from", "of", "who", "which", "that", "and", "or", "for", "with", "at", "on", "to", "directed", "written", "starring", "released", "produced", "based", "located", "recorded", "performed", "composed", "published", "set", "near"])  # fmt: skip
+_ENDS = re.compile(
+    r"by|in|about|from|of|who|which|that|for|with|at|on|to|is|was|set|near|directed|written|starring|released|produced|based"
+    r"|located|recorded|performed|composed|published|\w+ing"
+)
+"""What stands after the words that say what a thing is."""
 Forms = Mapping[str, tuple[str, ...]]
 """Language -> forms of a question, with X for what is asked about."""
 
@@ -63,8 +67,8 @@ class Wording:
         said = re.search(r"\b(?:is|was|are|were) (?:an?|the) (.{3,120})", sentence)
         words = re.findall(r"[A-Za-z]+", said.group(1).lower()) if said else []
         # what comes after "by", "in" or "about" is another thing
-        end = next((n for n, word in enumerate(words) if word in _ENDS or word.endswith("ing")), len(words))
-        # of "film director" and "school teacher" the last word says what it is
+        end = next((n for n, word in enumerate(words) if _ENDS.fullmatch(word)), len(words))
+        # of "film director" and "film and television writer" the last word says what it is
         return self.kinds.get(words[end - 1], ("", "")) if end else ("", "")
 
 
