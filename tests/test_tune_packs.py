@@ -172,6 +172,15 @@ def test_an_answer_that_no_gold_passage_says_is_refused(small: World) -> None:
     assert answered("Who directed it?", other, shown, gold) == ""  # it is said, but not by gold
 
 
+def test_a_citation_stands_by_what_is_shown_of_its_passage() -> None:
+    text = "The lake lies near Oslo. The town of Moss is its neighbour."
+    other = "The hut stands in Moss."
+    hits = [Hit(Passage(f"{n}#0001", f"{n}", t, 0, len(t)), f"T{n}", "", 1.0, n) for n, t in ((1, text), (2, other))]
+    shown = [Shown(1, hits[0], ((0, 24),)), Shown(2, hits[1], ((0, len(other)),))]
+    gold = [h.passage.id for h in hits]
+    assert answered("Which town is it?", "Moss", shown, gold) == "Moss [2]"
+
+
 def test_a_question_is_not_unanswerable_where_another_passage_says_it(questions: list[Made]) -> None:
     question = next(q for q in questions if q.kind != COMPARISON)
     elsewhere = Passage("x#0001", "x", f"It is said to be {question.answer}.", 0, 10)

@@ -34,6 +34,17 @@ def test_messages_have_the_lines_of_facts(tmp_path: Path) -> None:
     assert messages is not None and "\nAda Bell – place of birth: Paris [1]\nQuestion: " in messages[-1]["content"]
 
 
+def test_messages_have_only_what_was_shown_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    record = records(tmp_path, right, conditions=WHOLE, arms=("grounded",))[0]
+    one, two, three = record["evidence"][:3]
+    record["evidence"] = [one | {"number": 2, "spans": one["spans"][:1]}, two | {"number": None, "spans": []}, three | {"number": 1}]  # fmt: skip
+    messages = messages_of(record)
+    assert messages is not None
+    first, second, question = messages[-1]["content"].split("\n")[1:]
+    assert first == f"[1] {three['title']}: {three['text']}" and question.startswith("Question: ")
+    assert second == f"[2] {one['title']}: {one['text'].split('. ')[0]}."
+
+
 def test_of_the_product_as_a_whole_no_messages_are_rebuilt(tmp_path: Path) -> None:
     record = records(tmp_path, right, conditions=WHOLE, arms=("grounded",))[0]
     assert messages_of(record | {"arm": "system"}) is None

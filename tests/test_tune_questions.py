@@ -191,6 +191,7 @@ def test_a_form_asks_for_no_more_than_is_known() -> None:
         ("Bryan Gordon is an American film and television director, writer and producer.", ""),
         ("Word Up! was an American magazine focusing on music.", "magazine"),
         ("He was a school teacher in Perth.", ""),
+        ("Threads is a 2014 fan film, created by fans.", "film"),
         ("The company published a novel.", ""),
     ],
 )

@@ -67,7 +67,7 @@ class Packer:
 
     def _pack(self, anchor: Made, waiting: dict[str, Made], wanted: int) -> Iterator[Example]:
         budget = 300 + digest(self.seed, "budget", anchor.id) % 101
-        near = [h for h in self.evidence.retrieve(anchor.text, PASSAGES)]
+        near = self.evidence.retrieve(anchor.text, PASSAGES)
         members, gold = self._members(anchor, waiting, near, budget)
         for member in members:
             del waiting[member.id]

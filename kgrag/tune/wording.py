@@ -18,7 +18,7 @@ from kgrag.text import is_cjk
 
 _ENDS = re.compile(
     r"by|in|about|from|of|who|which|that|for|with|at|on|to|is|was|set|near|directed|written|starring|released|produced|based"
-    r"|located|recorded|performed|composed|published|\w+ing"
+    r"|located|recorded|performed|composed|published|created|made|adapted|designed|distributed|filmed|\w+ing"
 )
 """What stands after the words that say what a thing is."""
 Forms = Mapping[str, tuple[str, ...]]
