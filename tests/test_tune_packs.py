@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -194,7 +194,7 @@ class Judge:
         self.verdict = verdict
         self.asked: list[tuple[str, list[str]]] = []
 
-    def judge(self, claim: str, evidence: list[str]) -> Judgement:
+    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
         self.asked.append((claim, list(evidence)))
         return Judgement(self.verdict, 0.9)
 
