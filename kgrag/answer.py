@@ -148,9 +148,9 @@ def fact_lines(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[
     lines = []
     for candidate in candidates[:3]:
         for path in (candidate.path, *candidate.also):
-            for triple, left, right in zip(path.triples, path.names, path.names[1:], strict=False):
-                forward = triple.subject == path.nodes[path.names.index(left)]
-                ends = (left, right) if forward else (right, left)
+            for triple, left, right, end in zip(path.triples, path.names, path.names[1:], path.nodes[1:], strict=False):
+                # where a step begins may be called otherwise by the document that takes it; where it ends may not
+                ends = (left, right) if triple.object == end else (right, left)
                 mark = f" [{number[triple.passage_id]}]" if triple.passage_id in number else ""
                 fact = f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}"
                 lines.append(prompts.quoted(fact) + mark)

@@ -10,6 +10,7 @@ import pytest
 from graphs.gather import facts_of, make_facts, surface
 from graphs.sqlite import SQLiteGraph
 from ingest.patterns import vocabulary
+from kgrag.answer import fact_lines
 from kgrag.reader.compare import when
 from kgrag.reader.graph import GraphReader
 from kgrag.text import key
@@ -72,6 +73,13 @@ def reader() -> GraphReader:
         names[key(value)] = value
         triples.append(Triple(key(subject), predicate, key(value), f"p{number}", 0, 10, 0.9))
     return GraphReader(make_facts(triples, {key(t): t for t in TITLES.split("|")}, names), vocabulary())
+
+
+def test_lines_of_facts_say_who_has_what_however_the_next_document_calls_it(reader: GraphReader) -> None:
+    lines = fact_lines(reader.read("Where did the father of Lothair II of Lotharingia die?"), [])
+    assert lines == ["Lothair II of Lotharingia – father: Lothair I", "Lothair I – place of death: Prüm"]
+    backwards = fact_lines(reader.read("Who is the spouse of Estelle Reiner?"), [])
+    assert backwards == ["Carl Reiner – spouse: Estelle Reiner"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+"""Questions of people: in both forms, with and without gold; what cannot be learned from is said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tune_world import DIRECTORS, FILMS, World, world
+
+from kgrag import prompts
+from kgrag.errors import ReadError, UsageError
+from kgrag.tune import given
+from kgrag.tune.given import Given
+from kgrag.tune.made import GIVEN, UNANSWERABLE
+from kgrag.tune_write import LEAST, summary, write
+from kgrag.types import Hit, Question
+
+
+def count(text: str) -> int:
+    return len(text) // 4 + 1
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("given")) as made:
+        yield made
+
+
+def rows(number: int = 60) -> list[dict[str, Any]]:
+    """Questions with passages of their own: two of each three ask of the same ones."""
+    found = []
+    for n in range(number):
+        of = n - n % 3 + (n % 3 == 2)  # 0, 0, 1 of each three
+        passages = [{"title": f"Town {m}", "text": f"Town {m} has {m + 1000} inhabitants. The mayor of Town {m} is Ann M{m}x.", "gold": m == of} for m in (of, of + 100, of + 200)]  # fmt: skip
+        asked = f"How many inhabitants has Town {of}?" if n % 3 != 1 else f"Who is the mayor of Town {of}?"
+        answers = [str(of + 1000)] if n % 3 != 1 else [f"Ann M{of}x"]
+        found.append({"_id": f"q{n}", "text": asked, "answers": answers, "passages": passages})
+    return found
+
+
+def saved(rows: list[Any], path: Path) -> Path:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text, "utf-8")
+    return path
+
+
+def test_questions_with_passages_need_no_store(tmp_path: Path) -> None:
+    for name in ("q.jsonl", "q.jsonl.gz"):
+        written = write(None, saved(rows(), tmp_path / name), number=100, seed=0, count=count)
+        assert len(written.examples) == 60 and {e.kind for e in written.examples} == {GIVEN, UNANSWERABLE}
+        assert 0 < sum(e.held for e in written.examples) < 20
+    by_id = {row["_id"]: row for row in rows()}
+    for example in written.examples:
+        said = example.messages[-1]["content"]
+        assert said.endswith(by_id[example.id]["text"])
+        if example.kind == GIVEN:
+            assert example.answer.startswith(f"{by_id[example.id]['answers'][0]} [")
+        else:
+            assert example.answer == prompts.ABSTAIN["en"]
+            assert by_id[example.id]["answers"][0] not in said
+
+
+def test_questions_about_the_same_passages_share_their_evidence(tmp_path: Path) -> None:
+    written = write(None, saved(rows(), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    evidence = {e.id: e.messages[-1]["content"].rsplit("\n", 1)[0] for e in written.examples if e.kind == GIVEN}
+    pairs = [(f"q{n}", f"q{n + 1}") for n in range(0, 60, 3)]
+    both = [pair for pair in pairs if evidence.keys() >= {*pair}]
+    assert both and all(evidence[one] == evidence[other] for one, other in both)
+
+
+def test_the_sides_share_no_gold_passage(tmp_path: Path) -> None:
+    written = write(None, saved(rows(), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    asked = {side: {int(e.messages[-1]["content"].rsplit("Town ", 1)[1].strip("?")) for e in written.examples if e.held is side} for side in (False, True)}  # fmt: skip
+    assert asked[True] and not asked[True] & asked[False]
+
+
+def test_some_without_an_answer_are_left_out_and_said(tmp_path: Path) -> None:
+    some = rows()
+    for row in some[:7]:
+        row["answers"] = []
+    written = write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    assert len(written.examples) == 53 and "7 without an answer were left out" in summary(written)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda row: row.update(answers=[]), "None of the 60 questions"),
+        (lambda row: row.pop("passages"), "bring no passages"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(tmp_path: Path, change: Any, says: str) -> None:
+    some = rows()
+    for row in some:
+        change(row)
+    with pytest.raises(UsageError, match=says):
+        write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+
+
+def test_too_few_are_refused_with_their_number(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"Expected {LEAST} examples or more.*has 6 questions.*gave 6"):
+        write(None, saved(rows(6), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{", "line 2"),
+        ('{"text": "x?", "answers": ["y"], "passages": [{"title": "t"}]}', "line 2"),
+        ('{"answers": ["y"], "passages": []}', "line 2"),
+        ("[]", "line 2"),
+    ],
+)
+def test_a_line_that_is_no_question_is_named(tmp_path: Path, line: str, says: str) -> None:
+    path = saved(rows(1), tmp_path / "q.jsonl")
+    path.write_text(path.read_text("utf-8") + line + "\n", "utf-8")
+    with pytest.raises(ReadError, match=says):
+        write(None, path, number=100, seed=0, count=count)
+
+
+def test_no_file_and_no_store_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none: check the path"):
+        write(None, tmp_path / "none.jsonl", number=10, seed=0, count=count)
+    with pytest.raises(UsageError, match="found neither"):
+        write(None, None, number=10, seed=0, count=count)
+
+
+def of_store(small: World, questions: list[Question], path: Path) -> list[Given]:
+    hits = small.hits()
+    path.write_text("".join(json.dumps({"_id": q.id, "text": q.text, "answers": q.answers, "gold": q.gold}) + "\n" for q in questions), "utf-8")  # fmt: skip
+
+    def gold(question: Question) -> list[Hit]:
+        return [h for h in hits if h.passage.document_id in question.gold]
+
+    return given.settled(given.read(path, small.evidence().retrieve, gold, Counter()))
+
+
+@pytest.mark.parametrize("with_gold", [True, False])
+def test_questions_of_a_store_with_and_without_gold(small: World, tmp_path: Path, with_gold: bool) -> None:
+    asked = [
+        Question(film, f"Who made {film}?", ("Nobody", director), (film,) if with_gold else ())
+        for film, director in zip(FILMS, DIRECTORS, strict=True)
+    ]
+    found = of_store(small, asked, tmp_path / "q.jsonl")
+    assert all(q.documents for q in found)
+    left: Counter[str] = Counter()
+    for example in given.examples(found, count, 0, left):
+        director = dict(zip(FILMS, DIRECTORS, strict=True))[example.id]
+        if example.kind == GIVEN:
+            assert example.answer.startswith(f"{director} [")  # the first accepted one is said by no passage
+            number = example.answer[len(director) + 2]
+            assert f"[{number}] {example.id}: {example.id} is a" in example.messages[-1]["content"]
+        else:
+            assert director not in example.messages[-1]["content"]
+    assert not left

@@ -1,0 +1,123 @@
+"""Preferences follow from records, and are about the very messages that the model was asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_world import BORN, QUESTIONS, UNKNOWN, Person, by_evidence, experiment, liar, records, right, silent, wrong
+
+from kgrag.errors import UsageError
+from kgrag.factuality.conditions import Condition
+from kgrag.factuality.records import FILE, Record, line
+from kgrag.tune.preferences import messages_of, preferences
+from kgrag.tune_write import preferences_of
+
+WHOLE = (Condition.ANSWERABLE,)
+
+
+@pytest.mark.parametrize("says", [right, wrong, by_evidence])
+def test_messages_are_rebuilt_as_they_were_asked(tmp_path: Path, says: Any) -> None:
+    person = Person(says)
+    made = experiment(tmp_path, person).run(QUESTIONS)
+    asked = {json.dumps([dict(m) for m in messages]) for messages in person.asked}
+    rebuilt = {json.dumps(messages_of(record)) for record in made}
+    assert len(made) > 60 and rebuilt == asked
+
+
+def test_messages_have_the_lines_of_facts(tmp_path: Path) -> None:
+    made = records(tmp_path, right, conditions=WHOLE, arms=("grounded",))
+    made[0]["facts"] = ["Ada Bell – place of birth: Paris [1]"]
+    messages = messages_of(made[0])
+    assert messages is not None and "\nAda Bell – place of birth: Paris [1]\nQuestion: " in messages[-1]["content"]
+
+
+def test_messages_have_only_what_was_shown_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    record = records(tmp_path, right, conditions=WHOLE, arms=("grounded",))[0]
+    one, two, three = record["evidence"][:3]
+    record["evidence"] = [one | {"number": 2, "spans": one["spans"][:1]}, two | {"number": None, "spans": []}, three | {"number": 1}]  # fmt: skip
+    messages = messages_of(record)
+    assert messages is not None
+    first, second, question = messages[-1]["content"].split("\n")[1:]
+    assert first == f"[1] {three['title']}: {three['text']}" and question.startswith("Question: ")
+    assert second == f"[2] {one['title']}: {one['text'].split('. ')[0]}."
+
+
+def test_of_the_product_as_a_whole_no_messages_are_rebuilt(tmp_path: Path) -> None:
+    record = records(tmp_path, right, conditions=WHOLE, arms=("grounded",))[0]
+    assert messages_of(record | {"arm": "system"}) is None
+    assert messages_of(record | {"reader": "graph"}) is None
+
+
+def test_the_known_answer_is_preferred_where_the_passages_say_it(tmp_path: Path) -> None:
+    found = preferences(records(tmp_path, wrong, conditions=WHOLE, arms=("grounded", "gold")))
+    assert found and {(p.rejected, p.why) for p in found} == {("Atlantis", "the passages say it, and not the other")}
+    for pair in found:
+        name = pair.id.split("/")[0]
+        assert pair.chosen == BORN[name] and f"{name} was born in {BORN[name]}" in pair.messages[-1]["content"]
+
+
+def test_silence_is_preferred_where_nothing_says_it(tmp_path: Path) -> None:
+    made = records(tmp_path, wrong, conditions=(Condition.UNANSWERABLE,), arms=("grounded",))
+    found = preferences(made)
+    assert len(found) == len(QUESTIONS) and {(p.chosen, p.rejected) for p in found} == {(UNKNOWN, "Atlantis")}
+    by_heart = preferences(records(tmp_path / "b", wrong, conditions=WHOLE, arms=("closed-book",)))
+    assert {(p.chosen, p.rejected, p.why.split(",")[0]) for p in by_heart} == {
+        (UNKNOWN, "Atlantis", "nothing was shown")
+    }
+
+
+def test_an_answer_is_preferred_to_silence_where_the_passages_say_it(tmp_path: Path) -> None:
+    found = preferences(records(tmp_path, silent, conditions=WHOLE, arms=("grounded",)))
+    assert found and all(p.rejected == UNKNOWN and p.chosen in BORN.values() for p in found)
+
+
+def test_what_is_right_has_nothing_preferred_to_it(tmp_path: Path) -> None:
+    assert preferences(records(tmp_path, by_evidence, conditions=(Condition.ANSWERABLE, Condition.UNANSWERABLE))) == []
+
+
+def test_an_arm_that_was_right_is_preferred_to_one_that_was_wrong_at_the_same(tmp_path: Path) -> None:
+    made = experiment(tmp_path, liar({*BORN}), conditions=WHOLE, arms=("grounded",), adapted=right).run(QUESTIONS)
+    found = preferences(made)
+    assert len(found) == len(QUESTIONS)
+    assert {(p.chosen, p.rejected) for p in found} == {(place, "Atlantis") for place in BORN.values()}
+
+
+def test_samples_are_answers_too(tmp_path: Path) -> None:
+    made = records(tmp_path, right, conditions=WHOLE, arms=("grounded",))
+    made[3]["uncertainty"] = {"samples": [made[3]["answer"], "Atlantis"]}
+    assert [(p.chosen, p.rejected) for p in preferences(made)] == [(made[3]["answer"], "Atlantis")]
+
+
+@pytest.mark.parametrize("change", [{"answer": "Paris, France, Europe"}, {"edit": {"old": ["a"], "new": "b"}, "altered": False}])  # fmt: skip
+def test_what_is_half_right_or_says_nothing_is_not_held_against_a_model(tmp_path: Path, change: Record) -> None:
+    made = records(tmp_path, wrong, conditions=WHOLE, arms=("grounded",))[:1]
+    assert len(preferences(made)) == 1
+    assert preferences([made[0] | change]) == []
+
+
+def test_marks_are_not_what_is_preferred(tmp_path: Path) -> None:
+    made = records(tmp_path, wrong, conditions=WHOLE, arms=("grounded",))[:1]
+    assert preferences(made)[0].chosen == "Paris"
+    assert preferences([made[0] | {"answer": "Atlantis [2]"}])[0].chosen == "Paris [1]"
+
+
+def test_a_question_is_held_out_with_all_its_preferences(tmp_path: Path) -> None:
+    made = records(tmp_path, wrong)
+    sides: dict[str, set[bool]] = {}
+    for pair in preferences(made):
+        sides.setdefault(pair.id.split("/")[0], set()).add(pair.held)
+    assert sides and all(len(side) == 1 for side in sides.values())
+
+
+def test_a_report_without_any_is_refused_and_one_with_some_is_read(tmp_path: Path) -> None:
+    for name, says in (("good", by_evidence), ("bad", wrong)):
+        made = records(tmp_path / name, says, conditions=WHOLE, arms=("grounded",))
+        (tmp_path / name / FILE).write_text("".join(line(r) + "\n" for r in made), "utf-8")
+    assert len(preferences_of(tmp_path / "bad")) == len(QUESTIONS)
+    with pytest.raises(UsageError, match="found none in 10 records"):
+        preferences_of(tmp_path / "good")
+    with pytest.raises(UsageError, match="finished run"):
+        preferences_of(tmp_path / "none")
