@@ -99,11 +99,11 @@ class Opened:
     @cached_property
     def llm(self) -> LLM:
         """The language model."""
-        from kgrag.llm.choose import load_llm
+        from kgrag.llm.choose import adapter_folder, load_llm
 
         config = self.config
-        if config.adapter and (self.store / config.adapter).is_dir():  # named beside the configuration that names it
-            config = config.model_copy(update={"adapter": str(self.store / config.adapter)})
+        if config.adapter:  # a folder may be named beside the configuration that names it
+            config = config.model_copy(update={"adapter": str(adapter_folder(config.adapter, self.store))})
         return load_llm(self.model, self.progress, config)
 
     def use(self, *, model: str | None = None, adapter: str | None = None) -> None:

@@ -49,7 +49,7 @@ FLOORS = [
         "kgrag.bench_llm_cli",
         "kgrag.bench_judge_cli",
     },
-    {"kgrag.merge_cli", "kgrag.copy_cli", "kgrag.models_cli", "kgrag.gpu_check"},
+    {"kgrag.merge_cli", "kgrag.copy_cli", "kgrag.models_cli", "kgrag.gpu_check", "kgrag.adapters_cli"},
     {"kgrag.bench_cli"},
     {"kgrag.eval_cli"},
     {"kgrag.cli"},
