@@ -96,7 +96,7 @@ def test_list_and_show(house: Path, put: Callable[..., Path], shell: Shell, monk
     assert "Measured on 100 questions" in shell("adapters", "show", "mine")[2]
     out = shell("adapters", "show", str(stranger))[1]
     assert "none: it was saved by peft" in out and "down_proj, q_proj, v_proj" in out and "lora of rank 4" in out
-    assert "downloaded or copied in part" in shell.fails(1, "adapters", "show", "torn")
+    assert "is no whole safetensors file" in shell.fails(1, "adapters", "show", "torn")
     assert "did you mean mine?" in shell.fails(2, "adapters", "show", "mien")
     (stranger / "card.json").write_text("{")
     assert "card.json cannot be read" in shell.fails(1, "adapters", "show", "stranger")
