@@ -73,7 +73,7 @@ def tune(
         KgragError: there is too little to learn from or to measure, or the store changed meanwhile.
     """
     from kgrag.embed import load_embedder
-    from kgrag.models.convert import folder_of, ready, transformers_folder
+    from kgrag.models.convert import folder_of, pull, ready, transformers_folder
     from kgrag.models.registry import find
     from kgrag.tune.encoder import train
 
@@ -93,9 +93,7 @@ def tune(
         raise KgragError(f"Expected {settings.batch} pairs to learn from at least, found {len(learned)}.")
     notice(f"{len(learned):,} pairs to learn from, {len(held):,} held-out questions: {what}.")
     model = find(opened.embedder_folder(graph.meta("embedder") or opened.config.embedder))
-    here = ready(model)
-    assert here is not None  # it was loaded from there
-    base = transformers_folder(model, here)
+    base = transformers_folder(model, model.local or ready(model, any_precision=True) or pull(model.name))
     work, name = opened.store / WORK, f"embedder-{digest_of(model.name, learned, settings)}"
     out = opened.store / name
     trained = train(base, learned, out, work, settings, tick("steps"))

@@ -131,8 +131,9 @@ def from_questions(
 def states(text: str, answers: Sequence[str]) -> bool:
     """Whether a text has one of some answers in it."""
     plain = f" {key(text)} "
-    return any(answer and f" {answer} " in plain for answer in map(key, answers)) or any(
-        answer and answer in text for answer in answers
+    return any(
+        key(answer) and (answer in text if language(answer) == "zh" else f" {key(answer)} " in plain)
+        for answer in answers
     )
 
 
