@@ -43,7 +43,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the training took, the loss of the first and of the last steps."""
+    """What the training took (``seconds`` of the last run alone), the mean loss of the first and of the last ten steps."""
 
     steps: int
     seconds: float
@@ -73,7 +73,7 @@ def train(
         ModelError: the encoder cannot be read, or the loss became no number.
     """
     import torch
-    from datasets import Dataset  # type: ignore[import-not-found, unused-ignore]
+    from datasets import Dataset, disable_progress_bars  # type: ignore[import-not-found, unused-ignore]
     from sentence_transformers import (
         SentenceTransformer,
         SentenceTransformerTrainer,
@@ -81,11 +81,15 @@ def train(
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from transformers import TrainerCallback
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
+    disable_progress_bars()
     _prepare(work, base, pairs, settings)
     torch.manual_seed(settings.seed)
+    last, whole = _last(work)
     try:
-        model: Any = SentenceTransformer(str(base), local_files_only=True)
+        model: Any = SentenceTransformer(str(last if last and whole else base), local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"The encoder in {base} cannot be trained ({reason}): pull it again.") from error
@@ -108,29 +112,33 @@ def train(
         save_steps=settings.save,
         save_total_limit=1,
         logging_steps=1,
+        logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    losses: list[float] = []
     start = time.monotonic()
+    if last and whole:  # stopped after its last step: the trainer would make one more
+        return _saved(model, longest, out, _state(last), 0.0)
     with _stoppable() as stopped:
 
         class Watch(TrainerCallback):  # type: ignore[misc, unused-ignore]
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-                if (loss := (logs or {}).get("loss")) is not None:
-                    losses.append(float(loss))
-                    if not math.isfinite(losses[-1]):
-                        raise ModelError(
-                            f"The loss is no number after {state.global_step} steps: nothing was changed. Lower --rate."
-                        )
+                if not math.isfinite((logs or {}).get("loss", 0.0)):
+                    raise ModelError(
+                        f"The loss is no number after {state.global_step} steps: nothing was changed. Lower --rate."
+                    )
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 tick(state.global_step, state.max_steps)
                 if stopped.is_set() and state.global_step < state.max_steps:
                     control.should_save = control.should_training_stop = True
 
-        trainer: Any = SentenceTransformerTrainer(
+        class Quiet(SentenceTransformerTrainer):  # type: ignore[misc, unused-ignore]
+            def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+                """No page about the model: ours is its card."""
+
+        trainer: Any = Quiet(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_dict(columns),
@@ -140,13 +148,19 @@ def train(
         for one in list(trainer.callback_handler.callbacks):  # what prints every log
             if type(one).__name__ == "PrinterCallback":
                 trainer.remove_callback(one)
-        done = trainer.train(resume_from_checkpoint=_last(work))
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
         if stopped.is_set() and trainer.state.global_step < trainer.state.max_steps:
             raise KeyboardInterrupt
+    state = {name: getattr(trainer.state, name) for name in ("global_step", "log_history")}
+    return _saved(model, longest, out, state, time.monotonic() - start)
+
+
+def _saved(model: Any, longest: int, out: Path, state: dict[str, Any], seconds: float) -> Trained:
     model.max_seq_length = longest
     with replaced_folder(out) as beside:
         model.save_pretrained(str(beside), create_model_card=False)
-    return Trained(int(done.global_step), time.monotonic() - start, _mean(losses[:10]), _mean(losses[-10:]))
+    losses = [float(log["loss"]) for log in state["log_history"] if "loss" in log]
+    return Trained(int(state["global_step"]), seconds, _mean(losses[:10]), _mean(losses[-10:]))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -167,10 +181,19 @@ def _prepare(work: Path, base: Path, pairs: Sequence[Pair], settings: Settings) 
             temporary.write_text(json.dumps({"digest": digest}), "utf-8")
 
 
-def _last(work: Path) -> str | None:
-    """The checkpoint to go on from; one that was cut off has no state, which is written last."""
+def _last(work: Path) -> tuple[Path | None, bool]:
+    """The checkpoint to go on from, and whether all steps were made; one that was cut off has no state, written last."""
     found = [p for p in work.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
-    return str(max(found, key=lambda p: int(p.name.rpartition("-")[2]))) if found else None
+    if not found:
+        return None, False
+    last = max(found, key=lambda p: int(p.name.rpartition("-")[2]))
+    state = _state(last)
+    return last, state["global_step"] >= state["max_steps"]
+
+
+def _state(checkpoint: Path) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    return said
 
 
 @contextmanager
