@@ -66,7 +66,9 @@ def adapters_list(store: Store = STORE, json_: Json = False) -> None:
         return
     rows = [("name", "base", "method", "size", "figures, before → after", "", "where")]
     for one in found:
-        fits = "[yellow]damaged[/yellow]" if one.problem else "[dim]another model's[/dim]" if one.misfit else "fits"
+        fits = (
+            "[yellow]cannot be used[/yellow]" if one.problem else "[dim]another model's[/dim]" if one.misfit else "fits"
+        )
         name, base = escape(one.shelved.name), escape(Path(one.base).name if "/" in one.base else one.base or "–")
         changes = ", ".join(_changes(one.card)[:FIGURES]) if one.card else ""
         size = f"{one.bytes / 1e6:,.1f} MB"

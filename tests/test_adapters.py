@@ -86,7 +86,7 @@ def test_list_and_show(house: Path, put: Callable[..., Path], shell: Shell, monk
     (house / "adapters" / "torn" / "adapter_model.safetensors").write_bytes(b"")
     code, out, err = shell("adapters", "list")
     assert code == 0 and "token F1 0.18 → 0.4, abstains 0.2 → 0.8" in out and "another model's" in out
-    assert "damaged" in out and "torn" in err
+    assert "cannot be used" in out and "torn" in err
     listed = {row["name"]: row for row in json.loads(shell("adapters", "list", "--json")[1])}
     assert listed["mine"]["card"]["data"]["number"] == 700 and not listed["mine"]["fits"]
     assert "where qwen2.5-coder-0.5b-instruct has" in listed["mine"]["why not"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from shell import Shell
 
 from graphs.sqlite import SQLiteGraph
 from kgrag import tune_embedder
 from kgrag.app import App
+from kgrag.cli import run
 from kgrag.embed import SentenceTransformersEmbedder
 from kgrag.errors import KgragError, ModelError, StoreError
 from kgrag.models.registry import find
@@ -22,6 +27,7 @@ from kgrag.tune.card import load_card
 from kgrag.tune.encoder import Settings, train
 from kgrag.tune.retrieving import Pair
 from kgrag.tune_embedder import WORK, name_embedder, tune
+from kgrag.tune_embedder_cli import embedder_command
 from kgrag.types import Document, Extraction, Passage, Triple
 
 NAMES = [f"{first} {last}" for first in ("Ada", "Ben", "Cora", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Joe", "Kim", "Lea", "Max", "Nan", "Otto")
@@ -256,6 +262,42 @@ def test_too_little_to_learn_from(people: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(KgragError, match="Expected 20 held-out questions"):
         tune(App(people), tmp_path / "q.jsonl", settings=QUICK)
+
+
+def test_at_the_door(people: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
+    door = typer.Typer(pretty_exceptions_enable=False)
+    door.command()(embedder_command)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        given = ["--store", str(people), "--batch", "8", "--steps", "2", *arguments]
+        code = run(lambda: door(given, prog_name="kgrag tune embedder"))
+        return (code, *capsys.readouterr())
+
+    code, out, err = call("--rate", "0", "--json")
+    said = json.loads(out)
+    assert code == 0 and said["kept"] is False and said["folder"] is None and said["dense"]["questions"] >= 20
+    assert said["steps"] == 2 and "pairs to learn from" in err
+    code, out, _ = call("--rate", "0")
+    assert "Not kept, as recall@5 of the encoder did not rise" in out and "the whole retriever" in out
+    code, _, err = call("--number", "30")
+    assert code == 1 and "Expected 20 held-out questions" in err
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune_embedder, "embed_all", stop)
+    code, _, err = call()
+    assert code == 130 and "run the same command again to go on" in err
+
+
+def test_copied_with_its_embedder(people: Path, encoder: Path, tmp_path: Path, shell: Shell) -> None:
+    shutil.copytree(encoder, people / "embedder-1")
+    graph = SQLiteGraph(people / "graph.db")
+    graph.set_meta("embedder", "embedder-1")
+    graph.close()
+    assert shell("copy", people, tmp_path / "other")[0] == 0
+    assert App(tmp_path / "other").embedder.name == "embedder-1" and state(tmp_path / "other") == state(people)
 
 
 @pytest.mark.parametrize(
