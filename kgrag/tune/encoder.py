@@ -84,6 +84,7 @@ def train(
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call, unused-ignore]
     disable_progress_bars()
     _prepare(work, base, pairs, settings)
     torch.manual_seed(settings.seed)
