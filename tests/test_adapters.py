@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,8 @@ def test_merged_is_base_and_adapter(tiny: Path, adapter: Path, tmp_path: Path) -
 
 def test_merged_whole_or_not_at_all(tiny: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine, out = load_adapter(adapter), tmp_path / "out"
+    with pytest.raises(ModelError, match="no matrices that could be added"):
+        merge(replace(mine, rank=0), tiny, out)
     monkeypatch.setattr(merging.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match=r"takes 0\.2 GB and 0\.0 GB are free"):
         merge(mine, tiny, out)

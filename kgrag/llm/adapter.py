@@ -58,7 +58,7 @@ def load_adapter(folder: Path) -> Adapter:
         raise ModelError(f"{folder / CONFIG} is no configuration of a LoRA ({error}): save it again.") from error
     if kind.upper() != "LORA":
         raise ModelError(f"{folder} holds an adapter of kind {kind}, expected LORA: train one of that kind.")
-    return Adapter(folder, base, rank, _base_sha256(folder / CARD))
+    return Adapter(folder, base, rank, base_sha256=_base_sha256(folder / CARD))
 
 
 def _base_sha256(card: Path) -> str:

@@ -42,6 +42,10 @@ def merge(
         ModelError: disk or memory are too small, or the files cannot be read or converted. That the adapter fits is for
             the caller to check (`kgrag.llm.adapter.check_base`).
     """
+    if not adapter.rank:
+        raise ModelError(
+            f"{adapter.name} has no matrices that could be added to its base's (it is no LoRA): use it as an adapter."
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"Expected a new folder for the merged model, found that {out} holds something: name another.")
     count = parameters(base)
