@@ -16,6 +16,7 @@ import numpy as np
 from graphs.database import WAIT, Database
 from graphs.schema import APPLICATION, SCHEMA, VERSION
 from graphs.spelling import entities_of, forms_of
+from kgrag.errors import StoreError
 from kgrag.protocols import Ending, Matrix
 from kgrag.types import Document, Entity, Extraction, Heading, Mention, Passage, Triple
 
@@ -117,6 +118,25 @@ class SQLiteGraph(Database):
         with self._transaction(bump=False) as db:
             db.execute("DELETE FROM sources WHERE id = ?", (source,))
             db.execute("DELETE FROM problems WHERE source = ?", (source,))
+
+    def embed_again(self, embedder: str, vectors: Iterable[tuple[str, Matrix]]) -> None:
+        """Replace the vector of every passage by another embedder's, and note that one, in one transaction.
+
+        Args:
+            embedder: its name, as `meta` has it.
+            vectors: passage id -> its vector, of every passage.
+
+        Raises:
+            StoreError: some passage got none; nothing was changed.
+        """
+        with self._transaction() as db:
+            change = "UPDATE passages SET embedding = ? WHERE id = ?"
+            done = sum(db.execute(change, (np.asarray(v, "<f4").tobytes(), i)).rowcount for i, v in vectors)
+            if done != self.passage_count():
+                raise StoreError(
+                    f"{done:,} of {self.passage_count():,} passages got a vector, so none did: run it again."
+                )
+            db.execute("INSERT OR REPLACE INTO meta VALUES('embedder', ?)", (embedder,))
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class Answerer:
             text.strip(),
             grounded=False,
             abstained=prompts.abstains(text),
-            model=llm.name,
+            model=called(llm),
             seconds=time.perf_counter() - start,
         )
 
@@ -116,17 +116,23 @@ class Answerer:
         text = llm.generate(messages, max_tokens=self.answer_tokens, on_text=on_text).strip()
         evidence = tuple(hits)
         if prompts.abstains(text):
-            return replace(_silence(question, evidence, tuple(dropped)), model=llm.name)
+            return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
         checked = check(question, text, shown, floor=RELEVANT)
         dropped += checked.dropped
         dropped += [f"no passage shown supports: {statement!r}" for statement in checked.unsupported]
         if not checked.citations:
             # what no sentence bears out is withdrawn, however sure it sounded
-            return replace(_silence(question, evidence, tuple(dropped)), model=llm.name)
+            return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
         sources = {citation.passage_id for citation in checked.citations}
         paths = tuple(path for hit in hits if hit.passage.id in sources for path in hit.paths)
         return Answer(
-            question, " ".join(checked.kept), evidence, checked.citations, paths, dropped=tuple(dropped), model=llm.name
+            question,
+            " ".join(checked.kept),
+            evidence,
+            checked.citations,
+            paths,
+            dropped=tuple(dropped),
+            model=called(llm),
         )
 
     def _room(self, llm: LLM, question: str) -> int:
@@ -140,6 +146,12 @@ def room(llm: LLM, prompt: prompts.Messages, evidence: int, answer: int) -> int:
         return evidence
     fixed = sum(llm.count(message["content"]) for message in prompt)
     return max(min(evidence, llm.context - answer - fixed - AROUND), 0)
+
+
+def called(llm: LLM) -> str:
+    """Who answered: the model, and the adapter that is on."""
+    adapter = getattr(llm, "adapter", "")
+    return f"{llm.name} + {adapter}" if adapter else llm.name
 
 
 def fact_lines(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:

@@ -17,7 +17,9 @@ from kgrag.errors import KgragError, UsageError
 from kgrag.evaluate.metrics import bare
 from kgrag.files import replaced
 from kgrag.followups import Turn
+from kgrag.llm.shelf import NONE, find_adapter, shelved
 from kgrag.meter import Meter
+from kgrag.models.registry import all_models
 from kgrag.place import place
 from kgrag.render import answer_lines, hit_lines, path_line
 from kgrag.rewriting import Rewriter
@@ -31,7 +33,7 @@ HELP = """[bold]/sources[/bold]      the passages behind the last answer
 [bold]/rewrite LINE[/bold] what a follow-up would be asked as; without a line, what the last one was
 [bold]/export FILE[/bold]  write the conversation as Markdown, with its citations
 [bold]/model NAME[/bold]   answer by another language model
-[bold]/adapter NAME[/bold] add a LoRA adapter to it, a folder; none: take it off
+[bold]/adapter NAME[/bold] add a LoRA adapter to it; none: take it off; without a name, which there are
 [bold]/store DIR[/bold]    change to another store, a folder's or a server's
 [bold]/status[/bold]       the model, the store, tokens a second
 [bold]/help[/bold]         this list
@@ -140,7 +142,7 @@ class Chat:
         """The model, the adapter, the store, and how fast the last answer came."""
         loaded = self.app.__dict__.get("llm")
         name = loaded.name if loaded is not None else f"{self.app.model} (not loaded yet)"
-        adapter = f" + {Path(self.app.config.adapter).name}" if self.app.config.adapter else ""
+        adapter = f" + {self._on()}" if self._on() else ""
         return " · ".join([f"{name}{adapter}", str(self.app.store), *self.meter.said()])
 
     def full_question(self, line: str) -> str:
@@ -200,8 +202,32 @@ class Chat:
 
     def _adapter(self, name: str) -> None:
         if name:
-            self._use(lambda: self.app.use(adapter="" if name == "none" else name))
+            self._use(lambda: self.app.use(adapter="" if name == NONE else name))
+        else:
+            self._adapters()
         console.say(escape(self.status_line()))
+
+    def _adapters(self) -> None:
+        found = shelved(self.app.store)
+        for one in found:
+            on = "[green]on[/green] " if one.name == self._on() else "   "
+            console.say(f"{on}[bold]{escape(one.name)}[/bold] [dim]{escape(str(one.folder))}[/dim]")
+        if not found:
+            console.say("[dim]There are no adapters here; `kgrag tune` makes one, and a folder can be named.[/dim]")
+
+    def _on(self) -> str:
+        """The adapter that is on, "" for none."""
+        return Path(self.app.config.adapter).name if self.app.config.adapter else ""
+
+    def completions(self) -> list[str]:
+        """What a line may begin with: commands, and models and adapters by their names."""
+        adapters = [f"/adapter {name}" for name in (NONE, *(one.name for one in shelved(self.app.store)))]
+        return [
+            *self._commands,
+            "/quit",
+            *adapters,
+            *(f"/model {model.name}" for model in all_models() if model.kind == "llm"),
+        ]
 
     def _use(self, change: Callable[[], None]) -> None:
         console.thinking()
@@ -220,7 +246,9 @@ class Chat:
         other = App(where, self.app.notice, self.app.progress, model=self.app.model)
         counts = other.graph.counts()
         if "llm" in self.app.__dict__:
-            other.llm = self.app.llm  # loaded once
+            other.llm = self.app.llm  # loaded once, with the adapter that is on it
+            folder = find_adapter(self.app.config.adapter, self.app.store) if self._on() else ""
+            other.config = other.config.model_copy(update={"adapter": str(folder)})
         self.app = other
         self._rewriter = Rewriter(other)
         self.session = Session.new(other.store)
@@ -240,7 +268,7 @@ class Chat:
         session: PromptSession[str] = PromptSession(
             history=FileHistory(str(file)) if _writable(file) else InMemoryHistory(),
             auto_suggest=AutoSuggestFromHistory(),
-            completer=WordCompleter([*self._commands, "/quit"], sentence=True),
+            completer=WordCompleter(self.completions, sentence=True),
             complete_while_typing=True,
             bottom_toolbar=self.status_line,
         )

@@ -17,6 +17,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from kgrag import console
+from kgrag.adapters_cli import adapters
 from kgrag.bench_cli import bench
 from kgrag.copy_cli import copy
 from kgrag.errors import KgragError
@@ -25,6 +26,7 @@ from kgrag.merge_cli import graph
 from kgrag.models_cli import model_status, models, plan, status_lines
 from kgrag.options import (
     STORE,
+    Adapter,
     Attention,
     Extract,
     Json,
@@ -69,6 +71,7 @@ app = typer.Typer(
 )
 app.command()(copy)
 app.command()(plan)
+app.add_typer(adapters, name="adapters")
 app.add_typer(bench, name="bench")
 app.add_typer(evaluation, name="eval")
 app.add_typer(graph, name="graph")
@@ -117,6 +120,7 @@ def ask(
     walk: Walk = None,
     precision: Precision = None,
     attention: Attention = None,
+    adapter: Adapter = None,
     json_: Json = False,
 ) -> None:
     """Answer a question from the store, with the sentences and the path it rests on."""
@@ -124,7 +128,7 @@ def ask(
     from kgrag.retrieve.hybrid import check
 
     check(question, 1 if k is None else k)
-    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk)
+    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
     stream = None if json_ or not console.interactive() else console.stream
     if not json_:
         console.thinking()
@@ -171,6 +175,7 @@ def chat(
     model: Model = None,
     precision: Precision = None,
     attention: Attention = None,
+    adapter: Adapter = None,
     walk: Walk = None,
     resume: Annotated[str, typer.Option(help="Go on with a conversation that was kept: its name, or last.")] = "",
 ) -> None:
@@ -178,7 +183,7 @@ def chat(
     from kgrag.chat import Chat
     from kgrag.sessions import resume as resumed
 
-    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk)
+    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
     Chat(opened, resumed(opened.store, resume) if resume else None).run()
 
 
@@ -208,10 +213,11 @@ def status(
     model: Model = None,
     precision: Precision = None,
     attention: Attention = None,
+    adapter: Adapter = None,
     json_: Json = False,
 ) -> None:
     """What the store holds, what could not be read, and how large it is; or what would answer, and why."""
-    opened = open_app(store, model=model, precision=precision, attention=attention)
+    opened = open_app(store, model=model, precision=precision, attention=attention, adapter=adapter)
     if models:
         chosen = model_status(opened.model, opened.config)
         print_json(chosen) if json_ else console.table(status_lines(chosen))

@@ -32,6 +32,9 @@ def copy(
         for name in FILES:
             if (one.store / name).is_file() and not (other.store / name).exists():
                 shutil.copy(one.store / name, other.store / name)
+        embedder = one.graph.meta("embedder") or ""  # tuned ones lie beside the store
+        if embedder and (one.store / embedder).is_dir() and not (other.store / embedder).exists():
+            shutil.copytree(one.store / embedder, other.store / embedder)
     if json_:
         print_json({"copied": count, "documents": total})
     else:

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from kgrag import console
 from kgrag.errors import Busy, KgragError, UsageError
-from kgrag.options import STORE, Json, Model, Precision, Store, open_app, print_json
+from kgrag.options import STORE, Json, Model, Precision, Store, adapter_here, adapter_names, open_app, print_json
 
 if TYPE_CHECKING:
     from kgrag.app import App
@@ -68,7 +68,13 @@ def eval_run(
     ] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
     seed: Annotated[int, typer.Option(help="Of placebos, edits, samples and intervals.")] = 0,
-    adapter: Annotated[str, typer.Option(help="Run every arm with this LoRA adapter, too.")] = "",
+    adapter: Annotated[
+        str,
+        typer.Option(
+            help="Run every arm with this LoRA adapter, too: a name of `kgrag adapters`, or a folder.",
+            autocompletion=adapter_names,
+        ),
+    ] = "",
     fail_if: Annotated[
         list[str] | None, typer.Option(help='Exit with 1 if so: "hallucination.grounded > 0.2"; repeatable.')
     ] = None,
@@ -95,6 +101,8 @@ def eval_run(
     unique(asked)
     _can_be_scored(asked, wanted, questions)
     opened = open_app(store, model=model, precision=precision)
+    if adapter:
+        console.notice(f"Every arm is run twice: without and with the adapter {adapter_here(adapter, store)}.")
     asked = _with_known_gold(asked, opened, questions)
     config = opened.config
     plan = Plan(tuple(named), tuple(wanted), config.k, samples, seed, config.evidence_tokens, config.answer_tokens)

@@ -90,8 +90,7 @@ def model_facts(opened: App, adapter: str = "") -> dict[str, Any]:
         facts = {"name": model.name, "sha256": weights, "home": choice.home, "precision": choice.precision}
     facts |= {"adapter": "", "adapter_sha256": None}
     if adapter:
-        beside = opened.store / adapter
-        found = load_adapter(beside if beside.is_dir() else adapter_folder(adapter))
+        found = load_adapter(adapter_folder(adapter, opened.store))
         facts |= {"adapter": found.name, "adapter_sha256": file_sha256(found.weights)}
     return facts
 

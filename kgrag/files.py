@@ -42,8 +42,9 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     beside.mkdir(parents=True)
     try:
         yield beside
-        for file in beside.iterdir():
-            _sync(file)
+        for file in beside.rglob("*"):
+            if file.is_file():
+                _sync(file)
         if path.exists():
             shutil.rmtree(path)
         beside.rename(path)

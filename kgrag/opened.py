@@ -88,22 +88,26 @@ class Opened:
         """The sentence embedder of this store."""
         from kgrag.embed import load_embedder
 
-        made_with = self.graph.meta("embedder")
-        if made_with and made_with != self.config.embedder:
+        made_with, named = self.graph.meta("embedder"), self.config.embedder
+        if made_with and made_with != named and "embedder" in self.config.model_fields_set:
             raise StoreError(
-                f"{self.place} was made with the embedder {made_with}, and kgrag.toml names {self.config.embedder}: "
+                f"{self.place} was made with the embedder {made_with}, and kgrag.toml names {named}: "
                 "set it back, or ingest into a new folder."
             )
-        return load_embedder(self.config.embedder, self.progress)
+        return load_embedder(self.embedder_folder(made_with or named), self.progress)
+
+    def embedder_folder(self, name: str) -> str:
+        """An embedder's name, as a path where it is a folder beside the store."""
+        return str(self.store / name) if (self.store / name).is_dir() else name
 
     @cached_property
     def llm(self) -> LLM:
         """The language model."""
-        from kgrag.llm.choose import load_llm
+        from kgrag.llm.choose import adapter_folder, load_llm
 
         config = self.config
-        if config.adapter and (self.store / config.adapter).is_dir():  # named beside the configuration that names it
-            config = config.model_copy(update={"adapter": str(self.store / config.adapter)})
+        if config.adapter:  # a folder may be named beside the configuration that names it
+            config = config.model_copy(update={"adapter": str(adapter_folder(config.adapter, self.store))})
         return load_llm(self.model, self.progress, config)
 
     def use(self, *, model: str | None = None, adapter: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -68,6 +69,23 @@ Model = Annotated[
         help="Language model: a name of `kgrag models`, a folder, a GGUF file, or http://host:port/v1#name.",
         callback=_language_model,
         autocompletion=model_names,
+    ),
+]
+
+
+def adapter_names() -> list[str]:
+    """The adapters that have a name here, for completion."""
+    from kgrag.llm.shelf import shelved
+
+    return [one.name for one in shelved(folder_of(os.environ.get("KGRAG_STORE", STORE)))]
+
+
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        help="LoRA adapter to add to the model: a name of `kgrag adapters`, a folder, or none.",
+        autocompletion=adapter_names,
     ),
 ]
 
@@ -141,10 +159,33 @@ def open_app(
     precision: str | None = None,
     attention: str | None = None,
     walk: WalkName | None = None,
+    adapter: str | None = None,
 ) -> App:
     """A store, with what takes long shown on standard error; what is None is as the store's kgrag.toml says."""
+    from kgrag.llm.shelf import NONE
+
     given = {"precision": precision, "attention": attention, "walk": walk.value if walk else None}
+    if adapter is not None:
+        given["adapter"] = "" if adapter in ("", NONE) else adapter_here(adapter, store)
     return App(place(str(store)), console.notice, console.model_progress, create=create, model=model, given=given)
+
+
+def adapter_here(name: str, store: str | Path) -> str:
+    """The name of an adapter as it was given; a wrong one is said before anything is opened."""
+    from kgrag.llm.adapter import load_adapter
+    from kgrag.llm.shelf import find_adapter
+
+    try:
+        load_adapter(find_adapter(name, folder_of(store)))
+    except ModelError as error:
+        raise UsageError(str(error)) from error
+    return name
+
+
+def folder_of(store: str | Path) -> Path:
+    """The folder of a store, or the one that keeps what is derived from a server's."""
+    where = place(str(store))
+    return where if isinstance(where, Path) else where.folder
 
 
 def print_json(value: Any) -> None:

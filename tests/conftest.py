@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shell import Shell
@@ -74,6 +76,25 @@ def tiny_openvino(tiny: Path, tiny_home: Path) -> Path:
         folder = ready(model)
         assert folder is not None
         return openvino_folder(model, folder)
+
+
+@pytest.fixture(scope="session")
+def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random low-rank changes, large enough to be seen."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    peft: Any = importlib.import_module("peft")
+    torch.manual_seed(3)
+    base: Any = AutoModelForCausalLM.from_pretrained(str(tiny))
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
+    model = peft.get_peft_model(base, config)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn_like(parameter) * 0.6
+    folder = tmp_path_factory.mktemp("adapters") / "mine"
+    model.save_pretrained(str(folder))
+    return folder
 
 
 @pytest.fixture

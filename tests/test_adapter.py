@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_llm import ask
@@ -21,25 +19,6 @@ from kgrag.llm.transformers import TransformersLLM
 from kgrag.models.device import cpu
 from kgrag.models.precision import decide
 from kgrag.models.registry import find
-
-
-@pytest.fixture(scope="module")
-def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random low-rank changes, large enough to be seen."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    peft: Any = importlib.import_module("peft")
-    torch.manual_seed(3)
-    base: Any = AutoModelForCausalLM.from_pretrained(str(tiny))
-    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
-    model = peft.get_peft_model(base, config)
-    for name, parameter in model.named_parameters():
-        if "lora_" in name:
-            parameter.data = torch.randn_like(parameter) * 0.6
-    folder = tmp_path_factory.mktemp("adapters") / "mine"
-    model.save_pretrained(str(folder))
-    return folder
 
 
 def torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
@@ -65,7 +44,7 @@ def test_by_the_configuration(tiny: Path, adapter: Path, monkeypatch: pytest.Mon
     shutil.copytree(adapter, tmp_path / "adapters" / "mine")
     llm = load_llm(str(tiny), config=Config.model_validate({"adapter": "mine"}))
     assert getattr(llm, "adapter", "") == "mine"
-    with pytest.raises(ModelError, match=r"Expected a LoRA adapter in .*nonesuch"):
+    with pytest.raises(ModelError, match=r"no adapter or folder named 'nonesuch'; known adapters: .*mine"):
         load_llm(str(tiny), config=Config.model_validate({"adapter": "nonesuch"}))
 
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -345,28 +346,42 @@ def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     assert "Wrote 2 questions" in capsys.readouterr().out
 
 
-def test_model_and_adapter(store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_and_adapter(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded: list[tuple[str, str]] = []
 
     def load(name: str, progress: object, config: Any) -> CountingLLM:
         if name == "broken":
             raise ModelError("There is no model or folder named 'broken'.")
-        loaded.append((name, config.adapter))
+        loaded.append((name, Path(config.adapter).name))
         llm = CountingLLM(canned="London")
         llm.name = name  # type: ignore[misc]
         return llm
 
     monkeypatch.setattr("kgrag.llm.choose.load_llm", load)
+    (store / "mine").mkdir()
+    (store / "mine" / "adapter_config.json").write_text("{}")
     made = Chat(App(store))
     made.turn("/model one")
+    made.turn("/adapter")
+    assert "on" not in re.findall(r"(?m)^on ", capsys.readouterr().out)
     made.turn("/adapter mine")
     assert loaded == [("one", ""), ("one", "mine")]
-    assert f"one + mine · {store}" in capsys.readouterr().out
+    made.turn("/adapter")
+    out = capsys.readouterr().out
+    assert f"one + mine · {store}" in out and re.search(r"(?m)^on\s+mine", out), "which there are, and which is on"
+    assert {"/adapter mine", "/adapter none", "/quit"} <= set(made.completions())
+    with pytest.raises(ModelError, match="no adapter or folder named 'mien'; known adapters: mine; did you mean mine"):
+        made.turn("/adapter mien")
     with pytest.raises(ModelError, match="'broken'"):
         made.turn("/model broken")
     assert made.app.model == made.app.llm.name == "one" and made.app.config.adapter == "mine", (
         "a failure changes nothing"
     )
+    shutil.copytree(store, tmp_path / "other")
+    made.turn(f"/store {tmp_path / 'other'}")
+    assert Path(made.app.config.adapter) == store / "mine" and len(loaded) == 2, "the model is the same, as it is"
     made.turn("/adapter none")
     made.turn("/model two")
     assert loaded[2:] == [("one", ""), ("two", "")]

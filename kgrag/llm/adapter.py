@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError
+from kgrag.models.fingerprint import weights_sha256
+from kgrag.models.registry import Model
 from kgrag.models.safetensors import shapes
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "card.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on."""
+    """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on.
+
+    ``base_sha256`` is that of its weights (`kgrag.models.fingerprint`), "" where the adapter has no card that says it.
+    """
 
     folder: Path
     base: str
     rank: int
+    base_sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -52,13 +58,23 @@ def load_adapter(folder: Path) -> Adapter:
         raise ModelError(f"{folder / CONFIG} is no configuration of a LoRA ({error}): save it again.") from error
     if kind.upper() != "LORA":
         raise ModelError(f"{folder} holds an adapter of kind {kind}, expected LORA: train one of that kind.")
-    return Adapter(folder, base, rank)
+    return Adapter(folder, base, rank, base_sha256=_base_sha256(folder / CARD))
 
 
-def check_base(adapter: Adapter, name: str, folder: Path) -> None:
+def _base_sha256(card: Path) -> str:
+    try:
+        return str(json.loads(card.read_text("utf-8")).get("base_sha256") or "")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{card} cannot be read ({error}): take it away, the adapter works without.") from error
+
+
+def check_base(adapter: Adapter, name: str, folder: Path, sha256: str = "") -> None:
     """Check that an adapter was trained on the model ``name``, whose config.json is in ``folder``.
 
-    What tells is the shape of its matrices, and the name of its base where that is a name and not a lost folder.
+    What tells is the sha256 of the base's weights where the adapter's card and we (``sha256``) know it; else the shape of
+    its matrices, and the name of its base where that is a name and not a lost folder.
 
     Raises:
         ModelError: it was trained on another model.
@@ -67,7 +83,37 @@ def check_base(adapter: Adapter, name: str, folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): pull {name} again.") from error
-    sizes = _sizes(config)
+    layers = int(config.get("num_hidden_layers") or 0)
+    if why := _misfit(adapter, name, {name, str(folder), str(folder.resolve())}, _sizes(config), layers, sha256):
+        raise _wrong(adapter, name, why)
+
+
+def misfit(adapter: Adapter, model: Model) -> str:
+    """Why an adapter does not fit a model that need not be here, in half a sentence; "" where nothing speaks against it.
+
+    Raises:
+        ModelError: the adapter's weights cannot be read.
+    """
+    shape = model.shape
+    sizes, layers = {}, 0
+    if shape is not None:
+        sizes = _linear(shape.hidden, shape.inner, shape.heads * shape.head, shape.kv_heads * shape.head)
+        layers = shape.layers
+    label = model.local.name if model.local is not None else Path(model.name).name
+    return _misfit(adapter, label, {label, model.name}, sizes, layers, base_sha256(adapter, model))
+
+
+def base_sha256(adapter: Adapter, model: Model) -> str:
+    """The sha256 of a model's weights, where the adapter says one to compare it with; reading a large file takes its time."""
+    return weights_sha256(model) if adapter.base_sha256 else ""
+
+
+def _misfit(
+    adapter: Adapter, name: str, names: set[str], sizes: dict[str, dict[str, int]], layers: int, sha256: str
+) -> str:
+    same = adapter.base_sha256 == sha256
+    if adapter.base_sha256 and sha256 and not same:
+        return f"its base's weights have the sha256 {adapter.base_sha256[:12]}…, those of {name} have {sha256[:12]}…"
     for tensor, shape in shapes(adapter.weights).items():
         found = re.search(r"layers\.(\d+)\..*?(\w+)\.lora_([AB])(?:\.\w+)?\.weight$", tensor)
         if found is None:
@@ -75,17 +121,19 @@ def check_base(adapter: Adapter, name: str, folder: Path) -> None:
         layer, module, side = int(found[1]), found[2], found[3]
         expected = sizes.get(module, {}).get(side)
         here = shape[1] if side == "A" else shape[0]
-        if layer >= int(config.get("num_hidden_layers") or 0) or (expected and here != expected):
-            raise _wrong(adapter, name, f"its {module} of layer {layer} has {here} numbers where {name} has {expected}")
-    base = _plain(adapter.base)
-    if base and base not in {_plain(name), _plain(str(folder)), _plain(str(folder.resolve()))}:
-        raise _wrong(adapter, name, f"it names {adapter.base} as its base")
+        if sizes and (layer >= layers or (expected and here != expected)):
+            return f"its {module} of layer {layer} has {here} numbers where {name} has {expected}"
+    base = plain_name(adapter.base)
+    if base and not (sha256 and same) and base not in {plain_name(one) for one in names}:
+        return f"it names {adapter.base} as its base"
+    return ""
 
 
 def _wrong(adapter: Adapter, name: str, why: str) -> ModelError:
+    mend = f", or, if it is the same model under another name, mend base_model_name_or_path in its {CONFIG}"
     return ModelError(
-        f"The adapter {adapter.name} was not trained on {name} ({why}): load its own model first, or, if it is the "
-        f"same model under another name, mend base_model_name_or_path in its {CONFIG}."
+        f"The adapter {adapter.name} was not trained on {name} ({why}): load its own model first"
+        f"{'' if 'sha256' in why else mend}."
     )
 
 
@@ -94,7 +142,10 @@ def _sizes(config: dict[str, Any]) -> dict[str, dict[str, int]]:
     hidden, inner = int(config.get("hidden_size") or 0), int(config.get("intermediate_size") or 0)
     heads = int(config.get("num_attention_heads") or 1)
     head = int(config.get("head_dim") or hidden // heads)
-    queries, keys = heads * head, int(config.get("num_key_value_heads") or heads) * head
+    return _linear(hidden, inner, heads * head, int(config.get("num_key_value_heads") or heads) * head)
+
+
+def _linear(hidden: int, inner: int, queries: int, keys: int) -> dict[str, dict[str, int]]:
     sizes = {
         "q_proj": (hidden, queries),
         "k_proj": (hidden, keys),
@@ -107,7 +158,7 @@ def _sizes(config: dict[str, Any]) -> dict[str, dict[str, int]]:
     return {name: {"A": into, "B": out} for name, (into, out) in sizes.items()}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A model's name without who publishes it, and without the folder of a precision in which it lies here."""
     parts = [part for part in name.casefold().replace("\\", "/").split("/") if part]
     while parts and re.fullmatch(r"bf16|source|openvino-\w+", parts[-1]):

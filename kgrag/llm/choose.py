@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kgrag.config import Config, api_key, home
+from kgrag.config import Config, api_key
 from kgrag.errors import ModelError
-from kgrag.llm.adapter import Adapter, check_base, load_adapter
+from kgrag.llm.adapter import Adapter, base_sha256, check_base, load_adapter
+from kgrag.llm.shelf import find_adapter
 from kgrag.models.address import address, is_address
 from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
 from kgrag.models.device import GB, Device, cores, cpu, has_cuda, this_device
@@ -85,12 +86,12 @@ def load_llm(name: str = "auto", progress: Progress = silent, config: Config | N
         from kgrag.llm.transformers import TransformersLLM
 
         folder = weights_of(model, progress)
-        _fits(adapter, label, folder)
+        _fits(adapter, label, folder, model)
         return TransformersLLM(folder, label, model.context, choice, adapter)
     from kgrag.llm.openvino import OpenVINOLLM
 
     folder = openvino_folder(model, ready(model) or pull(model.name, progress, model.precision))
-    _fits(adapter, label, folder)
+    _fits(adapter, label, folder, model)
     return OpenVINOLLM(folder, label, model.context, adapter=adapter)
 
 
@@ -117,12 +118,15 @@ def weights_of(model: Model, progress: Progress = silent) -> Path:
     return transformers_folder(model, folder)
 
 
-def _fits(adapter: Adapter | None, label: str, folder: Path) -> None:
+def _fits(adapter: Adapter | None, label: str, folder: Path, model: Model) -> None:
     if adapter is not None:
-        check_base(adapter, label, folder)
+        check_base(adapter, label, folder, base_sha256(adapter, model))
 
 
-def adapter_folder(name: str) -> Path:
-    """The folder that an adapter's name stands for: a path, or a name below ``home()/adapters``."""
-    path = Path(name).expanduser()
-    return path if path.is_dir() else home() / "adapters" / name
+def adapter_folder(name: str, store: Path | None = None) -> Path:
+    """The folder that an adapter's name stands for; see `kgrag.llm.shelf`.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    return find_adapter(name, store)

@@ -166,6 +166,20 @@ def _add_precision(model: Model, folder: Path, progress: Progress) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def export(folder: Path, target: Path, precision: str, progress: Progress = silent) -> None:
+    """Make an OpenVINO folder ``target`` of the model in a transformers folder.
+
+    Raises:
+        ModelError: ``folder`` holds no model, or it does not convert.
+        OSError: the disk is full; what is in ``target`` is of no use then.
+    """
+    model = replace(find(str(folder)), precision=precision)
+    log = home() / "logs" / f"{folder.name.lstrip('.')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    _convert(model, folder, target, log, progress)
+
+
 def _convert(model: Model, source: Path, target: Path, log: Path, progress: Progress) -> None:
     """Make the OpenVINO folder ``target`` of a transformers folder."""
     progress(f"converting {model.name} for OpenVINO", 0.7)

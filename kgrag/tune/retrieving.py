@@ -1,0 +1,174 @@
+"""Questions and the passages that answer them: what a sentence encoder learns to find, and is measured by."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kgrag.text import key, language, sentences
+from kgrag.types import Passage, Question, Triple
+
+SURE = 0.8
+"""Facts less sure than this are asked about by nobody: a question with the wrong passage teaches the wrong thing."""
+SHARE = 0.1
+"""Of the things asked about: those whose questions are held out."""
+POOL = 10
+"""Passages from each retriever among which hard negatives are drawn."""
+NEAR = 20
+"""Characters that a sentence has at least, to be asked as if it were a question."""
+Search = Callable[[str, int], Sequence[str]]
+"""The ids of the best passages for a text, best first."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with the ids of its ``gold`` passages; ``held`` ones are measured, never trained on.
+
+    A passage that states one of ``answers`` is never taken for a wrong one.
+    """
+
+    text: str
+    gold: tuple[str, ...]
+    answers: tuple[str, ...] = ()
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A question, a passage that answers it, and passages that look as if they did."""
+
+    query: str
+    positive: str
+    negatives: tuple[str, ...]
+
+
+def from_facts(
+    triples: Iterable[Triple],
+    names: Mapping[str, str],
+    nouns: Mapping[str, Sequence[str]],
+    languages: frozenset[str],
+    number: int,
+    seed: int = 0,
+) -> list[Asked]:
+    """One-hop questions of typed facts: "What is the father of Ada Lovelace?", each with every passage that states it.
+
+    All questions about one thing are held out, or none, so that nothing is learned of what is measured.
+
+    Args:
+        triples: of the store.
+        names: entity id -> what it is called.
+        nouns: predicate -> words for its object (`graphs.vocabulary.Predicate.nouns`); others are not asked about.
+        languages: that the encoder knows; questions are in that of the thing's name.
+        number: of questions, at most.
+    """
+    stated: defaultdict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for triple in triples:
+        if triple.predicate in nouns and triple.confidence >= SURE and triple.subject in names:
+            stated[triple.subject, triple.predicate][triple.object].add(triple.passage_id)
+    chance = random.Random(seed)
+    asked = []
+    for (subject, predicate), objects in sorted(stated.items()):
+        name = names[subject]
+        if (lang := language(name)) not in languages:
+            continue
+        words = [word for word in nouns[predicate] if language(word) == lang]
+        if not words:
+            continue
+        word = chance.choice(words)
+        held = random.Random(f"{seed} {subject}").random() < SHARE
+        gold = tuple(sorted(set().union(*objects.values())))
+        asked.append(Asked(_worded(name, word, lang, chance), gold, tuple(names.get(o, o) for o in objects), held))
+    chance.shuffle(asked)
+    return asked[:number]
+
+
+def _worded(name: str, noun: str, lang: str, chance: random.Random) -> str:
+    if lang == "zh":
+        return chance.choice((f"{name}的{noun}是什么？", f"谁是{name}的{noun}？", f"{name}的{noun}"))
+    return chance.choice((f"What is the {noun} of {name}?", f"Who or what is {name}'s {noun}?", f"{noun} of {name}"))
+
+
+def from_sentences(passages: Iterable[Passage], languages: frozenset[str], number: int, seed: int = 0) -> list[Asked]:
+    """Where there are too few facts: a sentence asks for the passage that it was taken from (Lee, Chang and Toutanova 2019).
+
+    None is held out: its passage has its very words, and finding it measures nothing.
+    """
+    chance = random.Random(seed)
+    asked = []
+    for passage in passages:
+        said = [passage.text[a:b] for a, b in sentences(passage.text)]
+        said = [text for text in said if len(text) >= NEAR and language(text) in languages]
+        if len(said) > 1:  # what is left must say something
+            asked.append(Asked(chance.choice(said), (passage.id,)))
+    chance.shuffle(asked)
+    return asked[:number]
+
+
+def from_questions(
+    questions: Iterable[Question], passages: Mapping[str, Sequence[Passage]], languages: frozenset[str], seed: int = 0
+) -> list[Asked]:
+    """Given questions: of each gold document the passages that have an answer, or its first; a tenth is held out.
+
+    Args:
+        passages: document id -> its passages, in order.
+    """
+    asked = []
+    for question in questions:
+        if language(question.text) not in languages:
+            continue
+        gold: list[str] = []
+        for document in question.gold:
+            parts = passages.get(document, ())
+            gold += [p.id for p in parts if states(p.text, question.answers)] or [p.id for p in parts[:1]]
+        if gold:
+            held = random.Random(f"{seed} {question.id}").random() < SHARE
+            asked.append(Asked(question.text, tuple(gold), question.answers, held))
+    return asked
+
+
+def states(text: str, answers: Sequence[str]) -> bool:
+    """Whether a text has one of some answers in it."""
+    plain = f" {key(text)} "
+    return any(
+        key(answer) and (answer in text if language(answer) == "zh" else f" {key(answer)} " in plain)
+        for answer in answers
+    )
+
+
+def pairs(
+    asked: Sequence[Asked],
+    texts: Mapping[str, str],
+    searches: Sequence[Search],
+    negatives: int = 1,
+    seed: int = 0,
+    tick: Callable[[], None] = lambda: None,
+) -> list[Pair]:
+    """What is trained on: each question with each of its gold passages, and hard negatives that retrievers took for right.
+
+    Args:
+        asked: held ones are left out.
+        texts: passage id -> what the encoder reads of it.
+        searches: retrievers, such as by words and by the encoder as it is.
+        negatives: of each pair.
+    """
+    chance = random.Random(seed)
+    everything = sorted(texts)
+    found = []
+    for one in asked:
+        tick()
+        if one.held:
+            continue
+        wrong = list(dict.fromkeys(i for search in searches for i in search(one.text, POOL)))
+        wrong = [i for i in wrong if i not in one.gold and i in texts and not states(texts[i], one.answers)]
+        chance.shuffle(wrong)
+        others = (i for i in chance.sample(everything, min(len(everything), 4 * negatives + len(one.gold))))
+        wrong += [i for i in others if i not in one.gold and i not in wrong and not states(texts[i], one.answers)]
+        if len(wrong) < negatives:
+            continue
+        for gold in one.gold:
+            if gold in texts:
+                right = texts[gold].replace(one.text, " ")  # a sentence is not found by itself
+                found.append(Pair(one.text, right, tuple(texts[i] for i in wrong[:negatives])))
+    return found
