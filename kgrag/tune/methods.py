@@ -125,7 +125,7 @@ def save(model: Any, base: str, source: Path, folder: Path) -> None:
     peft, safetensors = importlib.import_module("peft"), importlib.import_module("safetensors.torch")
     weights = peft.get_peft_model_state_dict(model)
     halves = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in weights.items()}
-    safetensors.save_file(halves, str(folder / WEIGHTS), metadata={"format": "pt"})
+    (folder / WEIGHTS).write_bytes(safetensors.save(halves, metadata={"format": "pt"}))
     config = model.active_peft_config.to_dict()
     config |= {"base_model_name_or_path": base, "inference_mode": True}
     _write(folder / CONFIG, config)

@@ -62,6 +62,11 @@ class Network:
         targets = torch.from_numpy(pack.targets).to(logits.device)
         return -torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
+    def forget(self) -> None:
+        """Give back the room of what the frozen layers made."""
+        self.room += sum(one.numel() * one.element_size() for one in self._kept.values())
+        self._kept.clear()
+
     def check(self, pack: Pack) -> bool:
         """Whether its halves one after the other make what the whole makes; if not, it is run as a whole from now on."""
         import torch
@@ -77,7 +82,7 @@ class Network:
         if alike:
             self.frozen = frozen
         else:
-            self._kept.clear()
+            self.forget()
         return alike
 
     def _inputs(self, pack: Pack) -> tuple[Tensor, dict[str, Any]]:

@@ -95,8 +95,8 @@ def lay(sequences: Sequence[Encoded], members: Sequence[int]) -> Pack:
     for token, before in enumerate(parent):
         depth[token] = depth[before] + 1 if before >= 0 else 0
     plain = sum(len(sequences[number].ids) for number in members)
-    arrays = (np.array(one, dtype=np.int64) for one in (rows, targets, owner))
-    return Pack(ids, depth, parent, *arrays, tuple(members), plain)
+    rows_, targets_, owner_ = (np.array(one, dtype=np.int64) for one in (rows, targets, owner))
+    return Pack(ids, depth, parent, rows_, targets_, owner_, tuple(members), plain)
 
 
 def families(sequences: Sequence[Encoded]) -> list[list[int]]:

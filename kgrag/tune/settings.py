@@ -11,7 +11,7 @@ from kgrag.models.device import Device
 Method = Literal["lora", "qlora", "p-tuning", "full"]
 METHODS: tuple[Method, ...] = ("lora", "qlora", "p-tuning", "full")
 Layers = Literal["all", "half", "third"]
-LAYERS: dict[str, int] = {"all": 1, "half": 2, "third": 3}
+LAYERS: dict[Layers, int] = {"all": 1, "half": 2, "third": 3}
 """Adapters in the upper one of so many parts of the layers."""
 RATES: dict[str, float] = {"lora": 3e-4, "qlora": 2e-4, "p-tuning": 3e-3, "full": 1e-5}
 """Learning rates where none is given."""
