@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.config import Config
-from kgrag.errors import KgragError, UsageError
+from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.files import replaced_folder
 from kgrag.llm.choose import chosen, weights_of
 from kgrag.models.device import this_device
@@ -22,7 +22,7 @@ from kgrag.tune import curves
 from kgrag.tune.card import Card, Data, save_card
 from kgrag.tune.encoding import Encoder, turn_ends
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.loop import Now, Outcome, train
+from kgrag.tune.loop import NotANumber, Now, Outcome, train
 from kgrag.tune.memory import fitted
 from kgrag.tune.methods import continued, load_base, save, trained, with_adapter
 from kgrag.tune.network import Network
@@ -122,19 +122,16 @@ def run(
             raise KeyboardInterrupt(
                 f"What was learned is kept in {keepers[name].path}: run the same command again to go on."
             ) from None
+        except NotANumber as error:
+            if not error.outcome.best and len(found) == 0:
+                raise ModelError(
+                    f"{error} Nothing that is better than the model as it was had been learned."
+                ) from error
+            found[name] = error.outcome
+            _write(job, network_model, source, model, settings, found)
+            raise ModelError(f"{error} What was best, step {error.outcome.best} of {name}, is in {job.out}.") from error
         network.forget()
-    card = _card(job, settings, model, found)
-    rows = {name: outcome.rows for name, outcome in found.items()}
-    try:
-        with replaced_folder(job.out) as beside:
-            save(network_model, label(model), source, beside)
-            curves.write(beside, rows)
-            save_card(card, beside)
-    except OSError as error:
-        raise KgragError(
-            f"The adapter cannot be written to {job.out} ({error.strerror or error}): what was learned is kept beside it; "
-            "make room, and run the same command again."
-        ) from error
+    card = _write(job, network_model, source, model, settings, found)
     for keeper in keepers.values():
         keeper.forget()
     return {
@@ -159,6 +156,24 @@ def run(
     }
 
 
+def _write(
+    job: Job, network: Any, source: Path, model: Model, settings: Settings, found: Mapping[str, Outcome]
+) -> Card:
+    """What was trained, with its curves and its card, whole or not at all."""
+    card = _card(job, settings, model, found)
+    try:
+        with replaced_folder(job.out) as beside:
+            save(network, label(model), source, beside)
+            curves.write(beside, {name: outcome.rows for name, outcome in found.items()})
+            save_card(card, beside)
+    except OSError as error:
+        raise KgragError(
+            f"The adapter cannot be written to {job.out} ({error.strerror or error}): what was learned is kept beside it; "
+            "make room, and run the same command again."
+        ) from error
+    return card
+
+
 def _manifest(job: Job, settings: Settings, model: Model, phase: str) -> dict[str, Any]:
     """Whose training it is: of another, nothing is gone on with."""
     return {
@@ -177,7 +192,7 @@ def _card(job: Job, settings: Settings, model: Model, found: Mapping[str, Outcom
     before, after = figures(outcomes[0].rows[0]), figures(_best(outcomes[-1]))
     names = [name for name in ("factuality", "ahead") if name in before and name in after]
     asked = {"n": float(after.get("questions", after.get("pairs", 0.0)))} if names else {}
-    rows = [*job.examples, *job.preferences]
+    rows: list[Example | Preference] = [*job.examples, *job.preferences]
     return Card(
         name=job.out.name,
         base=label(model),

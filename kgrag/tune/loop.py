@@ -53,6 +53,16 @@ class Outcome:
     why: str
 
 
+class NotANumber(ModelError):
+    """The loss became NaN or infinite. The best weights are in place; ``outcome`` says of which step, 0: untrained ones."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(
+            f"Stopped, since {outcome.why}: begin anew with --fresh and a lower --lr, or look for an example with odd text."
+        )
+        self.outcome = outcome
+
+
 class _Run:
     """What changes while it trains, and how it is kept."""
 
@@ -159,7 +169,7 @@ def train(
     """Train ``parameters``, and leave the best of them in place. ``spent``: seconds that were used up before.
 
     Raises:
-        ModelError: the loss is no number any more; the last state is kept.
+        NotANumber: the loss is no number any more; the best weights are in place.
         KgragError: a state cannot be saved; the one before is kept.
         KeyboardInterrupt: it was asked to stop; the state of the last whole step is kept.
     """
@@ -197,11 +207,10 @@ def train(
             try:
                 loss = run.learn(plan.steps[run.step], lr, stopped)
             except ArithmeticError as error:
-                save()  # of before this step
-                raise ModelError(
-                    f"The {error} after step {run.step}: stopped. The last good state is kept in {keeper.path}; begin anew "
-                    "with --fresh and a lower --lr, or look for an example with odd text."
-                ) from error
+                run.seconds = time.monotonic() - began
+                run.set(run.best[2])
+                why = f"the {error} after step {run.step}"
+                raise NotANumber(Outcome(run.rows, run.step, run.best[0], run.seconds, why)) from error
             except KeyboardInterrupt:
                 save()
                 raise
