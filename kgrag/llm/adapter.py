@@ -1,4 +1,4 @@
-"""A LoRA adapter as peft saves it: which model it was trained on, and whether it fits another."""
+"""An adapter as peft saves it (LoRA, or the virtual tokens of p-tuning): which model it was trained on, and whether it fits another."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from kgrag.errors import ModelError
 from kgrag.models.safetensors import shapes
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+P_TUNING = "P_TUNING"
+PROMPT = "prompt_embeddings"
+"""The one tensor of a p-tuning adapter: (virtual tokens, numbers of a token)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on."""
+    """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on.
+
+    With ``virtual`` above 0 it is no such change but as many tokens that are put before every prompt (p-tuning), which
+    the transformers home alone can do; ``rank`` is then 0.
+    """
 
     folder: Path
     base: str
     rank: int
+    virtual: int = 0
 
     @property
     def name(self) -> str:
@@ -37,7 +45,7 @@ def load_adapter(folder: Path) -> Adapter:
     """The adapter in a folder.
 
     Raises:
-        ModelError: there is none, or its files cannot be read, or it is no LoRA.
+        ModelError: there is none, or its files cannot be read, or it is neither LoRA nor p-tuning.
     """
     folder = folder.expanduser().resolve()
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
@@ -47,12 +55,16 @@ def load_adapter(folder: Path) -> Adapter:
         )
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
-        kind, base, rank = str(config["peft_type"]), str(config.get("base_model_name_or_path") or ""), int(config["r"])
+        kind, base = str(config["peft_type"]).upper(), str(config.get("base_model_name_or_path") or "")
+        rank = int(config["r"]) if kind == "LORA" else 0
+        virtual = int(config["num_virtual_tokens"]) if kind == P_TUNING else 0
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} is no configuration of a LoRA ({error}): save it again.") from error
-    if kind.upper() != "LORA":
-        raise ModelError(f"{folder} holds an adapter of kind {kind}, expected LORA: train one of that kind.")
-    return Adapter(folder, base, rank)
+    if kind not in ("LORA", P_TUNING):
+        raise ModelError(
+            f"{folder} holds an adapter of kind {kind}, expected LORA or {P_TUNING}: train one of that kind."
+        )
+    return Adapter(folder, base, rank, virtual)
 
 
 def check_base(adapter: Adapter, name: str, folder: Path) -> None:
@@ -68,7 +80,12 @@ def check_base(adapter: Adapter, name: str, folder: Path) -> None:
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'config.json'} cannot be read ({error}): pull {name} again.") from error
     sizes = _sizes(config)
-    for tensor, shape in shapes(adapter.weights).items():
+    held = shapes(adapter.weights)
+    if adapter.virtual:
+        width, found_width = int(config.get("hidden_size") or 0), list(held.get(PROMPT, ()))[-1:]
+        if found_width != [width]:
+            raise _wrong(adapter, name, f"its tokens have {found_width or 'no'} numbers where {name} has {width}")
+    for tensor, shape in held.items():
         found = re.search(r"layers\.(\d+)\..*?(\w+)\.lora_([AB])(?:\.\w+)?\.weight$", tensor)
         if found is None:
             continue
