@@ -120,11 +120,11 @@ def tune_run(
     pairs = (
         [] if preferences is None else load(preferences, Preference) if preferences.is_file() else _pairs(preferences)
     )
-    opened = None if examples or (preferences and not questions) else open_app(store, model=model)
+    opened = _opened(store, questions, model) if questions or not (examples or preferences) else None
     with _held(folder):
         if examples:
             learned = load(examples, Example)
-        elif opened is not None:
+        elif opened is not None or questions:
             learned = _written(opened, questions, number, seed, folder, fresh)
         else:
             learned = []
@@ -154,7 +154,7 @@ def tune_write(
     """Write what would be learned from a store, to look at, to mend, and to train on with --examples."""
     from kgrag.tune.example import save
 
-    found = _examples_of(open_app(store, model=model), questions, number, seed)
+    found = _examples_of(_opened(store, questions, model), questions, number, seed)
     save(found, out)
     held = sum(one.held for one in found)
     console.say(f"{len(found):,} examples are in [bold]{out}[/bold], {held:,} of them held out to measure on.")
@@ -178,12 +178,22 @@ def _folder(out: str, method: Method) -> Path:
     return home() / "adapters" / out
 
 
-def _written(opened: App, questions: Path | None, number: int, seed: int, folder: Path, fresh: bool) -> list[Example]:
-    """Examples of a store; those of a training that was stopped are read again."""
+def _opened(store: str, questions: Path | None, model: str | None) -> App | None:
+    """The store; None where there is none and the questions have passages of their own."""
+    if questions is not None and store == STORE and not Path(store).exists():
+        return None
+    return open_app(store, model=model)
+
+
+def _written(
+    opened: App | None, questions: Path | None, number: int, seed: int, folder: Path, fresh: bool
+) -> list[Example]:
+    """Examples of a store or a file; those of a training that was stopped are read again."""
     from kgrag.tune.example import Example, load, save
 
     asked = hashlib.sha256(questions.read_bytes()).hexdigest() if questions is not None and questions.is_file() else ""
-    facts = json.dumps([str(opened.place), opened.graph.generation, asked, str(questions or ""), number, seed])
+    where = [str(opened.place), opened.graph.generation] if opened is not None else []
+    facts = json.dumps([where, asked, str(questions or ""), number, seed])
     kept = folder.parent / f".{folder.name}.{hashlib.sha256(facts.encode()).hexdigest()[:12]}.examples.jsonl"
     if kept.is_file() and not fresh:
         return load(kept, Example)
@@ -192,16 +202,24 @@ def _written(opened: App, questions: Path | None, number: int, seed: int, folder
     return found
 
 
-def _examples_of(opened: App, questions: Path | None, number: int, seed: int) -> list[Example]:
+def _examples_of(opened: App | None, questions: Path | None, number: int, seed: int) -> list[Example]:
     from importlib import import_module
 
     write: Any = import_module("kgrag.tune_write")
-    with console.counter("examples", number) as tick:
-        found: list[Example] = write.examples_of(opened, questions, number=number, seed=seed, tick=lambda *_: tick())
+    last = 0
+    with console.counter("examples", number) as advance:
+
+        def tick(done: int, total: int) -> None:
+            nonlocal last
+            for _ in range(done - last):
+                advance()
+            last = max(last, done)
+
+        found: list[Example] = write.examples_of(opened, questions, number=number, seed=seed, tick=tick)
     if not found:
         raise KgragError(
-            f"There is nothing to learn from in {opened.place}: it has too few facts to ask about. Give --questions or "
-            "--examples, or ingest more."
+            f"There is nothing to learn from in {questions or (opened and opened.place)}: too little can be asked of it. Give "
+            "--questions or --examples, or ingest more."
         )
     return found
 

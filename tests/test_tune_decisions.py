@@ -16,8 +16,8 @@ from kgrag.models.device import GB, Device
 from kgrag.models.plan import Task, need
 from kgrag.models.registry import find
 from kgrag.tune import curves
-from kgrag.tune.held import choices as choices_of
-from kgrag.tune.held import evidence, hold_out, some
+from kgrag.tune.measured import choices as choices_of
+from kgrag.tune.measured import evidence, hold_out, some
 from kgrag.tune.memory import fitted, needed
 from kgrag.tune.objective import Preferences
 from kgrag.tune.packing import Pack

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tune_world import SILENT, examples, go, job, preferences
 from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.llm.adapter import check_base, load_adapter
 from kgrag.tune.card import load_card
-from kgrag.tune.example import Example, save
+from kgrag.tune.example import Example, load, save
 from kgrag.tune.schedule import Schedule
 
 TESTS = Path(__file__).resolve().parent
@@ -310,3 +311,30 @@ def test_full_writes_a_model(tiny: Path, tmp_path: Path) -> None:
     assert phase["after"]["held loss"] < phase["before"]["held loss"] - 0.2
     llm = torch_llm(tmp_path / "model")
     assert llm.score(examples()[0].messages, SILENT) > torch_llm(tiny).score(examples()[0].messages, SILENT)
+
+
+def test_without_examples_they_are_written_once(
+    store: Path, tiny: Path, tmp_path: Path, shell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What writes them is another module: here one that does as it promises."""
+    written: list[tuple[Any, ...]] = []
+
+    def examples_of(opened: Any, questions: Path | None, *, number: int, seed: int, tick: Any) -> list[Example]:
+        written.append((opened is not None, questions, number, seed))
+        for n in (1, 5, 36):
+            tick(n, 36)
+        return examples()
+
+    monkeypatch.setitem(sys.modules, "kgrag.tune_write", SimpleNamespace(examples_of=examples_of))
+    told = ["--store", store, "--model", tiny, "--number", "36", "--seed", "3"]
+    code, out, err = shell("tune", "write", *told, "--out", tmp_path / "e.jsonl")
+    assert code == 0 and "36 examples" in out and "6 of them held out" in out, err
+    assert load(tmp_path / "e.jsonl", Example) == examples() and written == [(True, None, 36, 3)]
+    more = ["--rank", "4", "--steps", "3", "--tokens", "128", "--out", tmp_path / "there" / "mine"]
+    with monkeypatch.context() as patch:
+        patch.setattr("kgrag.tune_run.train", lambda *_: signal.raise_signal(signal.SIGINT))
+        code, _, err = shell("tune", *told, *more)
+        assert code == 130 and "Stopped." in err, err
+    code, _, err = shell("tune", *told, *more)
+    assert code == 0 and len(written) == 2, "they are not written anew when it goes on"
+    assert [p.name for p in (tmp_path / "there").iterdir() if "lock" not in p.name] == ["mine"]

@@ -15,7 +15,7 @@ from typing import Any
 from kgrag import prompts
 from kgrag.tune.encoding import Encoded, Encoder, turn_ends
 from kgrag.tune.example import Example
-from kgrag.tune.held import evidence
+from kgrag.tune.measured import evidence
 from kgrag.tune.methods import load_base, trained, with_adapter
 from kgrag.tune.network import Network
 from kgrag.tune.packing import Pack, packs

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from kgrag.errors import KgragError
 from kgrag.tune.encoding import Encoder
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.held import choices, hold_out, some
+from kgrag.tune.measured import choices, hold_out, some
 from kgrag.tune.objective import Answers, LogProbs, Objective, Preferences
 from kgrag.tune.packing import Pack, packs
 from kgrag.tune.settings import Settings
