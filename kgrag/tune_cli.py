@@ -96,6 +96,9 @@ def tune_run(
     patience: Annotated[
         int, typer.Option(min=0, help="Stop after so many looks at held-out examples without gain; 0: never.")
     ] = 3,
+    look: Annotated[
+        int, typer.Option(min=100, help="Tokens of held-out examples that a look at them computes, about.")
+    ] = 8000,
     beta: Annotated[float, typer.Option(min=0.001, help="Of preferences: how near to the model that it was.")] = 0.1,
     number: Number = 2000,
     licence: Annotated[str, typer.Option(help="Of what is learned from, for the adapter's card.")] = "",
@@ -113,8 +116,8 @@ def tune_run(
     if examples and questions:
         raise UsageError("Expected --examples or --questions, found both: examples have their questions already.")
     settings = Settings(
-        method.value, rank, layers.value, lr, epochs, steps, minutes, batch, tokens, seed, patience, beta
-    )  # fmt: skip
+        method.value, rank, layers.value, lr, epochs, steps, minutes, batch, tokens, seed, patience, beta, look=look
+    )
     _can_run(settings, decide)
     folder = _folder(out, method)
     pairs = (

@@ -117,6 +117,9 @@ def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> Non
     held = [one for one in examples() if one.held][:3]
     made = choices_of(held, ["Rome", "Oslo", "Lima", "Bonn", "Kyiv", "Riga", SILENT], encoder, 200)
     assert [len(others) for others in made.units.values()] == [2, 2, 1], "where silence is right, one other is enough"
+    assert len(choices_of([one for one in examples() if one.held], [], encoder, 200, limit=1).units) == 3, (
+        "whole evidence"
+    )
     said: dict[int, str] = {}
     for pack in made.packs:
         for place, number in enumerate(pack.members):

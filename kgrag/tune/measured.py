@@ -57,16 +57,23 @@ def choices(
     encoder: Encoder,
     tokens: int,
     preferences: Sequence[Preference] = (),
+    limit: int = 10**9,
 ) -> Choices:
     """Held-out examples, each beside an abstention and a wrong answer (or, where silence is right, beside an answer).
 
     The wrong answer is what was rejected for the question, if that is known; else one of ``answers`` that stands in its
-    evidence; else any other. ``tokens`` is what a pack holds.
+    evidence; else any other. ``tokens`` is what a pack holds; after ``limit`` tokens in all,
+    evidence that is not begun yet is left out.
     """
     rejected = {_asked(one): one.rejected for one in preferences}
     sequences: list[Encoded] = []
     units: dict[int, list[int]] = {}
+    total, before = 0, ""
     for one in held:
+        same = evidence(one) == before
+        if not same and total >= limit:
+            break
+        before = evidence(one)
         said = [one.answer]
         if not abstains(one.answer):
             said.append(prompts.ABSTAIN.get(one.lang, prompts.ABSTAIN["en"]))
@@ -76,6 +83,7 @@ def choices(
         encoded = [encoder.encode(one.messages, text) for text in said]
         if sum(len(text.ids) for text in encoded) - (len(said) - 1) * encoded[0].start > tokens:
             continue
+        total += sum(text.answer for text in encoded) + (0 if same else encoded[0].start)
         first = len(sequences)
         sequences += encoded
         units[first] = list(range(first + 1, len(sequences)))

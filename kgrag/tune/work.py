@@ -41,7 +41,7 @@ class Work:
         pairs = [one for one in preferences if not one.held]
         held_pairs = [one for one in preferences if one.held]
         answers = list(dict.fromkeys(one.answer for one in examples))
-        measured = choices(some(held), answers, self._encoder, self._longest, preferences)
+        measured = choices(some(held), answers, self._encoder, self._longest, preferences, settings.look)
         found: dict[str, Objective] = {}
         if made := self._examples(learned):
             found["answers"] = Answers(self._logprobs, made, measured)
