@@ -89,7 +89,7 @@ def tune_run(
     steps: Annotated[int, typer.Option(min=0, help="So many steps instead; 0: as --epochs says.")] = 0,
     minutes: Annotated[float, typer.Option(min=0, help="End within so many minutes; 0: no limit.")] = 0,
     lr: Annotated[float, typer.Option(min=0, help="Highest learning rate; 0: what suits the method.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Examples that a step learns from, at least.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Examples that a step learns from, at least.")] = 8,
     tokens: Annotated[
         int, typer.Option(min=64, help="Tokens that are computed together; longer examples are left out.")
     ] = 1024,

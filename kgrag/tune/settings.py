@@ -35,7 +35,7 @@ class Settings:
     epochs: int = 2
     steps: int = 0
     minutes: float = 0.0
-    batch: int = 16
+    batch: int = 8
     tokens: int = 1024
     seed: int = 0
     patience: int = 3
