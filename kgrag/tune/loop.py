@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ from kgrag.tune.objective import Objective
 from kgrag.tune.schedule import Schedule
 from kgrag.tune.settings import Settings, Way
 from kgrag.tune.state import Keeper
+from kgrag.tune.stops import interruptible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -233,23 +231,3 @@ def train(
     save()
     run.set(run.best[2])
     return Outcome(run.rows, run.step, run.best[0], run.seconds, why)
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C as a question that is asked where stopping leaves nothing half done; a second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    asked = threading.Event()
-
-    def note(number: int, frame: Any) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
