@@ -26,7 +26,7 @@ help:
 	@echo "make eval QUESTIONS=FILE [STORE=DIR]   what the documents are worth to the answers, into report"
 	@echo "make bench DATA=DIR                    the table of retrieval on the public sets, into build/bench"
 	@echo "make bench-scale [SIZES=10k,100k]      what stores of 10 thousand to a million documents cost"
-	@echo "make tune                              (not built yet; it says what can be trained)"
+	@echo "make tune [STORE=DIR] [MINUTES=N]      train an adapter of the language model on a store's documents"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
 	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
 	@echo "make judge DATA=DIR                    train the judge of claims again, and its cross-validated figures"
@@ -114,8 +114,8 @@ bench: install
 bench-scale: install
 	@$(KGRAG) bench scale $(if $(SIZES),--sizes $(SIZES)) --out build/scale
 
-tune:
-	@echo "Tuning the language model on your corpus is not built yet. What can be trained is the ordering: make ranker DATA=DIR"; exit 1
+tune: install
+	@$(KGRAG) tune --store $(STORE) $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(QUESTIONS),--questions $(QUESTIONS)) $(if $(OUT),--out $(OUT)) $(if $(MINUTES),--minutes $(MINUTES))
 
 ranker: install
 	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores --out kgrag/data/ranker.json

@@ -41,6 +41,7 @@ from kgrag.options import (
     something,
     whole,
 )
+from kgrag.tune_cli import tune
 
 
 class Stopped(KgragError):
@@ -76,6 +77,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(evaluation, name="eval")
 app.add_typer(graph, name="graph")
 app.add_typer(models, name="models")
+app.add_typer(tune, name="tune")
 
 
 @app.command()

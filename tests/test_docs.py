@@ -80,8 +80,8 @@ def test_every_command_and_option_that_is_named_exists(document: Path) -> None:
         path: tuple[str, ...] = ()
         while len(path) < len(words) and (*path, words[len(path)]) in known:
             path = (*path, words[len(path)])
-        # what names no command of `eval` is the file that `eval run` takes
-        command = known[("eval", "run") if path == ("eval",) else path]
+        # what names no command of `eval` is the file that `eval run` takes; `tune` alone is `tune run`
+        command = known[(*path, "run") if path in (("eval",), ("tune",)) else path]
         following = words[len(path) : len(path) + 1]
         if hasattr(command, "commands") and following and re.fullmatch(r"[a-z][a-z-]+", following[0]):
             pytest.fail(f"{document.name}: there is no command `kgrag {' '.join(words)}`")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tune_world import DIRECTORS, FILMS, World, world
+from fact_world import DIRECTORS, FILMS, World, world
 
 from kgrag import prompts
 from kgrag.errors import ReadError, UsageError

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from tune_world import World, world
+from fact_world import World, world
 
 from kgrag import prompts
 from kgrag.cite import check

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tune_world import BORN, DIRECTORS, FILMS, PLACES, STUDENTS, World, world
+from fact_world import BORN, DIRECTORS, FILMS, PLACES, STUDENTS, World, world
 
 from kgrag.reader.questions import Questions
 from kgrag.text import key

@@ -1,4 +1,4 @@
-"""A LoRA adapter as peft saves it: which model it was trained on, and whether it fits another."""
+"""An adapter as peft saves it (LoRA, or the virtual tokens of p-tuning): which model it was trained on, and whether it fits another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from kgrag.models.registry import Model
 from kgrag.models.safetensors import shapes
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "card.json"
+P_TUNING = "P_TUNING"
+PROMPT = "prompt_embeddings"
+"""The one tensor of a p-tuning adapter: (virtual tokens, numbers of a token)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,14 @@ class Adapter:
     """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on.
 
     ``base_sha256`` is that of its weights (`kgrag.models.fingerprint`), "" where the adapter has no card that says it.
+    With ``virtual`` above 0 it is no such change but as many tokens that are put before every prompt (p-tuning), which
+    the transformers home alone can do; ``rank`` is then 0.
     """
 
     folder: Path
     base: str
     rank: int
+    virtual: int = 0
     base_sha256: str = ""
 
     @property
@@ -43,7 +49,7 @@ def load_adapter(folder: Path) -> Adapter:
     """The adapter in a folder.
 
     Raises:
-        ModelError: there is none, or its files cannot be read, or it is no LoRA.
+        ModelError: there is none, or its files cannot be read, or it is neither LoRA nor p-tuning.
     """
     folder = folder.expanduser().resolve()
     if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
@@ -53,12 +59,16 @@ def load_adapter(folder: Path) -> Adapter:
         )
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
-        kind, base, rank = str(config["peft_type"]), str(config.get("base_model_name_or_path") or ""), int(config["r"])
+        kind, base = str(config["peft_type"]).upper(), str(config.get("base_model_name_or_path") or "")
+        rank = int(config["r"]) if kind == "LORA" else 0
+        virtual = int(config["num_virtual_tokens"]) if kind == P_TUNING else 0
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} is no configuration of a LoRA ({error}): save it again.") from error
-    if kind.upper() != "LORA":
-        raise ModelError(f"{folder} holds an adapter of kind {kind}, expected LORA: train one of that kind.")
-    return Adapter(folder, base, rank, base_sha256=_base_sha256(folder / CARD))
+    if kind not in ("LORA", P_TUNING):
+        raise ModelError(
+            f"{folder} holds an adapter of kind {kind}, expected LORA or {P_TUNING}: train one of that kind."
+        )
+    return Adapter(folder, base, rank, virtual, _base_sha256(folder / CARD))
 
 
 def _base_sha256(card: Path) -> str:
@@ -114,7 +124,13 @@ def _misfit(
     same = adapter.base_sha256 == sha256
     if adapter.base_sha256 and sha256 and not same:
         return f"its base's weights have the sha256 {adapter.base_sha256[:12]}…, those of {name} have {sha256[:12]}…"
-    for tensor, shape in shapes(adapter.weights).items():
+    held = shapes(adapter.weights)
+    if adapter.virtual:
+        hidden = sizes.get("q_proj", {}).get("A", 0)
+        found_width = list(held.get(PROMPT, ()))[-1:]
+        if hidden and found_width != [hidden]:
+            return f"its tokens have {found_width or 'no'} numbers where {name} has {hidden}"
+    for tensor, shape in held.items():
         found = re.search(r"layers\.(\d+)\..*?(\w+)\.lora_([AB])(?:\.\w+)?\.weight$", tensor)
         if found is None:
             continue

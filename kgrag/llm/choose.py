@@ -76,11 +76,14 @@ def load_llm(name: str = "auto", progress: Progress = silent, config: Config | N
     model, choice, why = chosen(name, config)
     if why:
         progress(f"chose {model.name}: {why}", 0.0)
+    adapter = load_adapter(adapter_folder(config.adapter)) if config.adapter else None
+    if adapter is not None and adapter.virtual and choice.home == "openvino":
+        progress(f"{adapter.name} is of p-tuning: transformers runs it, and {model.name} answers more slowly", 0.0)
+        choice = decide(model, this_device(), config.precision, config.attention, home="transformers")
     if choice.home == "openvino" and choice.precision in ("fp32", "fp16", "int8", "int4"):
         model = replace(model, precision=choice.precision)
     # a model that is not here yet is not fetched to find that it does not fit
     check_memory(model, choice, this_device())
-    adapter = load_adapter(adapter_folder(config.adapter)) if config.adapter else None
     label = model.local.name if model.local is not None else Path(model.name).name
     if choice.home == "transformers":
         from kgrag.llm.transformers import TransformersLLM

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 from kgrag.errors import ModelError
-from kgrag.llm.adapter import Adapter
+from kgrag.llm.adapter import PROMPT, Adapter
 from kgrag.llm.constrain import grammar
 from kgrag.llm.stream import Emit
 from kgrag.models.precision import Choice
@@ -59,6 +59,8 @@ def load_model(folder: Path, name: str, choice: Choice, adapter: Adapter | None)
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         model: Any = AutoModelForCausalLM.from_pretrained(str(folder), **load_options(choice))
         if adapter is not None:
+            if adapter.virtual:
+                return tokenizer, with_virtual_tokens(model.eval(), adapter)
             peft = importlib.import_module("peft")
             model = peft.PeftModel.from_pretrained(model, str(adapter.folder)).merge_and_unload()
         return tokenizer, model.eval()
@@ -73,6 +75,42 @@ def load_model(folder: Path, name: str, choice: Choice, adapter: Adapter | None)
             f"The language model in {folder} cannot be loaded ({reason}): "
             "give a folder with config.json, *.safetensors and the tokenizer's files."
         ) from error
+
+
+def with_virtual_tokens(model: Any, adapter: Adapter) -> Any:
+    """The model, with the virtual tokens of p-tuning as ids above its vocabulary: `virtual_ids`, to be put before a prompt.
+
+    They can be read and not be written: the last matrix stays as it is.
+    """
+    import torch
+
+    load = importlib.import_module("safetensors.torch").load_file
+    words = model.get_input_embeddings()
+    extra = load(str(adapter.weights))[PROMPT].to(words.weight.device, words.weight.dtype)
+
+    class Embedding(torch.nn.Module):
+        """Words by the model's own table, what is above it by the adapter's."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.weight = words, words.weight
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            known = len(self.words.weight)
+            found: torch.Tensor = self.words(ids.clamp(max=known - 1))
+            above = (ids >= known).unsqueeze(-1)
+            return torch.where(above, extra[(ids - known).clamp(min=0)], found)
+
+    model.set_input_embeddings(Embedding())
+    return model
+
+
+def virtual_ids(model: Any, adapter: Adapter | None) -> list[int]:
+    """The ids to put before a prompt: [] without an adapter of p-tuning."""
+    if adapter is None or not adapter.virtual:
+        return []
+    first = len(model.get_input_embeddings().weight)
+    return list(range(first, first + adapter.virtual))
 
 
 class Grammar:

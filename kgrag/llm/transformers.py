@@ -11,7 +11,7 @@ from kgrag.llm import constrain
 from kgrag.llm.adapter import Adapter
 from kgrag.llm.openvino import fits, no_template
 from kgrag.llm.stream import Emit, OnText, relay
-from kgrag.llm.torch_parts import Grammar, decoding, load_model
+from kgrag.llm.torch_parts import Grammar, decoding, load_model, virtual_ids
 from kgrag.models.device import this_device
 from kgrag.models.precision import Choice, decide
 from kgrag.models.registry import find
@@ -46,6 +46,7 @@ class TransformersLLM:
         self.choice = choice or decide(find(str(folder)), this_device(), home="transformers")
         self.adapter = adapter.name if adapter is not None else ""
         self._tokenizer, self._model = load_model(folder, name, self.choice, adapter)
+        self._virtual = virtual_ids(self._model, adapter)
         if not self._tokenizer.chat_template:
             raise no_template(name, folder)
         self.context = context or int(getattr(self._model.config, "max_position_embeddings", 0) or 0)
@@ -198,7 +199,7 @@ class TransformersLLM:
         found = self._tokenizer.apply_chat_template(
             [dict(m) for m in messages], add_generation_prompt=True, return_dict=True
         )
-        ids = list(found["input_ids"])
+        ids = [*self._virtual, *found["input_ids"]]
         fits(len(ids), answer, self.context, self.name)
         return ids
 

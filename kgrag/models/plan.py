@@ -48,13 +48,20 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a model is to do: ``context`` tokens at a time, ``batch`` texts at a time; ``train`` None: to answer."""
+    """What a model is to do: ``context`` tokens at a time, ``batch`` texts at a time; ``train`` None: to answer.
+
+    Of a training: ``layers`` are those that are trained, the upper ones (0: all); logits are made of ``answers`` tokens
+    of a text (0: of all); ``checkpointing`` computes layers again on the way back instead of keeping what they made.
+    """
 
     context: int = 4096
     batch: int = 1
     train: Training | None = None
     optimizer: Optimizer = "adamw"
     rank: int = RANK
+    layers: int = 0
+    answers: int = 0
+    checkpointing: bool = False
 
 
 def weight_bytes(shape: Shape, precision: str) -> float:
@@ -94,7 +101,8 @@ def _loading(shape: Shape, precision: str, device: str) -> float:
 
 def _training(shape: Shape, precision: str, task: Task, device: str) -> Need:
     low_rank = task.train in ("lora", "qlora")
-    trained = shape.lora(task.rank) if low_rank else shape.parameters
+    layers = task.layers or shape.layers
+    trained = shape.lora(task.rank) * layers // shape.layers if low_rank else shape.parameters
     weights = weight_bytes(shape, precision)
     # the matrices of LoRA are kept in fp32; a full training's weights are the model's, with a copy in fp32 beside halves
     extra = 4.0 * trained if low_rank else (4.0 * trained if precision in ("bf16", "fp16") else 0.0)
@@ -106,7 +114,7 @@ def _training(shape: Shape, precision: str, task: Task, device: str) -> Need:
         precision,
         weights,
         0.0,
-        tokens * _kept(shape, task, number),
+        tokens * _kept(shape, task, number) + task.batch * (task.answers or task.context) * 3 * shape.vocabulary * 4.0,
         libraries,
         extra,
         gradients,
@@ -119,13 +127,16 @@ def _kept(shape: Shape, task: Task, number: float) -> float:
     """Bytes of activations that the way back needs, of one token: counted from what autograd saves of one layer.
 
     Of each layer the two normalisations' inputs and outputs, queries, keys, values and what attention gives, the gate, its
-    activation, and their product; then the logits three times in fp32 (themselves, their logarithm, its gradient).
+    activation, and their product. The logits come on top, three times in fp32 (themselves, their logarithm, its gradient).
     """
     queries, keys = shape.heads * shape.head, shape.kv_heads * shape.head
     layer = 4 * shape.hidden + 2 * queries + 2 * keys + 4 * shape.inner
     if task.train != "full":
         layer += 7 * task.rank
-    return shape.layers * layer * number + 3 * shape.vocabulary * 4.0
+    layers = task.layers or shape.layers
+    if task.checkpointing:  # the input of each layer, and one layer while it is computed again
+        return (layers * shape.hidden + layer) * number
+    return layers * layer * number
 
 
 def precisions(task: Task, home: str, device: str) -> list[str]:

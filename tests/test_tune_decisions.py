@@ -1,0 +1,221 @@
+"""What is decided before anything is computed: precision and scaling, memory, what is held out, words on curves."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tune_world import SILENT, examples, go, job, preferences
+
+from kgrag.errors import ModelError, UsageError
+from kgrag.models.device import GB, Device
+from kgrag.models.plan import Task, need
+from kgrag.models.registry import find
+from kgrag.tune import curves
+from kgrag.tune.measured import choices as choices_of
+from kgrag.tune.measured import evidence, hold_out, some
+from kgrag.tune.memory import fitted, needed
+from kgrag.tune.objective import Preferences
+from kgrag.tune.packing import Pack
+from kgrag.tune.settings import Settings, decide
+
+PLAIN = Device("cpu", "2 cores", 16 * GB, 12 * GB)
+AMX = replace(PLAIN, bf16=True)
+OLD = Device("cuda", "a GPU of 2018", 16 * GB, 15 * GB)
+NEW = replace(OLD, name="a GPU of 2022", bf16=True, bitsandbytes=True)
+MAC = Device("mps", "Apple GPU", 16 * GB, 12 * GB)
+
+
+@pytest.mark.parametrize(
+    ("method", "device", "expected"),
+    [
+        ("lora", PLAIN, ("fp32", "", False)),
+        ("lora", AMX, ("bf16", "", False)),
+        ("lora", NEW, ("bf16", "", False)),
+        ("lora", OLD, ("fp16", "", True)),
+        ("lora", MAC, ("fp32", "", False)),
+        ("full", PLAIN, ("fp32", "", False)),
+        ("full", NEW, ("fp32", "bf16", False)),
+        ("full", OLD, ("fp32", "fp16", True)),
+        ("qlora", NEW, ("int4", "bf16", False)),
+        ("qlora", replace(OLD, bitsandbytes=True), ("int4", "fp16", True)),
+        ("p-tuning", OLD, ("fp16", "", True)),
+    ],
+)
+def test_precision_by_device(method: Any, device: Device, expected: tuple[str, str, bool]) -> None:
+    way = decide(method, device)
+    assert (way.weights, way.half, way.scaled) == expected and way.device == device.kind and way.why
+
+
+def test_what_cannot_run_is_said_with_what_can() -> None:
+    with pytest.raises(ModelError, match=r"needs a CUDA device, found cpu \(2 cores\): use --method lora"):
+        decide("qlora", PLAIN)
+    with pytest.raises(ModelError, match="pip install bitsandbytes"):
+        decide("qlora", OLD)
+    with pytest.raises(UsageError, match="Expected --method to be one of"):
+        decide("adalora", PLAIN)  # type: ignore[arg-type]
+
+
+def test_memory_is_asked_of_the_planner_before_anything_is_loaded() -> None:
+    model = find("qwen2.5-coder-1.5b-instruct")
+    way, wanted = decide("lora", PLAIN), Settings()
+    shape = model.shape
+    assert shape is not None
+    total = needed(shape, wanted, way).total
+    assert (
+        needed(shape, replace(wanted, layers="third"), way).total
+        < total
+        < needed(shape, replace(wanted, layers="all"), way).total
+    )
+    kept, keep, said = fitted(shape, wanted, way, PLAIN, "it")
+    assert kept == wanted and said == "" and keep == int(0.5 * (PLAIN.free - total))
+    again, keep, said = fitted(shape, wanted, way, replace(PLAIN, free=int(total - 1)), "it")
+    assert again.checkpointing and keep == 0 and "computed again on the way back" in said
+    with pytest.raises(
+        ModelError,
+        match=r"Training it by lora needs .* GB of memory and 2\.0 GB are free on 2 cores; what would fit: a smaller",
+    ):
+        fitted(shape, wanted, way, replace(PLAIN, free=2 * GB), "it")
+    assert fitted(None, wanted, way, PLAIN, "it") == (wanted, 0, "")
+
+
+def test_the_planner_counts_the_layers_that_are_trained_and_the_answers() -> None:
+    shape = find("qwen2.5-coder-0.5b-instruct").shape
+    assert shape is not None
+    whole = Task(context=512, train="lora")
+    every = need(shape, "fp32", whole, "transformers")
+    half = need(shape, "fp32", replace(whole, layers=12), "transformers")
+    few = need(shape, "fp32", replace(whole, answers=16), "transformers")
+    assert half.trained == every.trained / 2
+    assert every.activations - few.activations == (512 - 16) * 3 * shape.vocabulary * 4
+    assert need(shape, "fp32", replace(whole, checkpointing=True), "transformers").activations < half.activations
+
+
+def test_questions_on_the_same_evidence_are_on_the_same_side() -> None:
+    marked = examples()
+    assert hold_out(marked) == ([e for e in marked if not e.held], [e for e in marked if e.held])
+    bare = [replace(one, held=False) for one in examples(80)]
+    learned, held = hold_out(bare)
+    assert len(learned) + len(held) == len(bare) and 0.03 < len(held) / len(bare) < 0.25
+    assert not {evidence(one) for one in learned} & {evidence(one) for one in held}
+    few = some(held, 5)
+    assert few == some(list(held), 5) and 0 < len(few) <= 5
+
+
+def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> None:
+    from test_tune_packing import FP32
+
+    from kgrag.tune.encoding import Encoder, turn_ends
+    from kgrag.tune.methods import load_base
+
+    tokenizer = load_base(tiny, "tiny", FP32)[0]
+    encoder = Encoder(tokenizer, turn_ends(tiny, tokenizer), "tiny")
+    held = [one for one in examples() if one.held][:3]
+    made = choices_of(held, ["Rome", "Oslo", "Lima", "Bonn", "Kyiv", "Riga", SILENT], encoder, 200)
+    assert [len(others) for others in made.units.values()] == [2, 2, 1], "where silence is right, one other is enough"
+    assert len(choices_of([one for one in examples() if one.held], [], encoder, 200, limit=1).units) == 3, (
+        "whole evidence"
+    )
+    said: dict[int, str] = {}
+    for pack in made.packs:
+        for place, number in enumerate(pack.members):
+            said[number] = tokenizer.decode(
+                [int(t) for t, o in zip(pack.targets, pack.owner, strict=True) if o == place]
+            )
+    for one, (right, others) in zip(held, made.units.items(), strict=True):
+        assert said[right] == one.answer + "<|end|>"
+        wrong = said[others[-1]].removesuffix("<|end|>")
+        assert wrong in one.messages[-1]["content"] and wrong != one.answer, "it stands in the evidence"
+
+
+def test_preferences_by_the_formula() -> None:
+    import numpy as np
+    import torch
+
+    none = np.zeros(0, dtype=np.int64)
+    pack = Pack(none, none, none, none, none, np.array([0, 0, 1, 2, 3]), (0, 1, 2, 3), 0)
+    values = [torch.tensor([-1.0, -2, -3, -4, -5]), torch.tensor([-1.0, -1, -3, -5, -4])]
+    told = iter(values)
+    loss = Preferences(lambda _: next(told), [pack], [], choices_none(), 0.5)
+    loss.begin(None)
+    # the first pair gained 1 - 0, the second -1 - 1
+    expected = -math.log(1 / (1 + math.exp(-0.5))) - math.log(1 / (1 + math.exp(1.0)))
+    assert float(loss.loss(pack)) == pytest.approx(expected, abs=1e-6) and loss.size(pack) == 2
+
+
+def choices_none() -> Any:
+    from kgrag.tune.objective import Choices
+
+    return Choices([], {})
+
+
+def looks(*pairs: tuple[float, float]) -> list[dict[str, float]]:
+    return [{"step": n, "margin": m, "factuality": f, "questions": 50} for n, (m, f) in enumerate(pairs)]
+
+
+def test_it_warns_when_the_margin_rises_and_factuality_falls() -> None:
+    said = curves.warning(looks((0, 0.8), (1, 0.7), (2, 0.6)))
+    assert (
+        "margin rose from 0.00 to 2.00" in said
+        and "fell from 80 to 60 of 100 (50 questions)" in said
+        and "--beta" in said
+    )
+    assert not curves.warning(looks((0, 0.8), (2, 0.78))), "one question is chance"
+    assert not curves.warning(looks((0, 0.6), (2, 0.8))) and not curves.warning(looks((2, 0.8), (1, 0.6)))
+    assert not curves.warning([]) and not curves.warning([{"step": 1, "loss": 1.0}])
+
+
+def test_curves_are_written_with_their_warning(tmp_path: Path) -> None:
+    rows = [{**row, "loss": 1.0, "held loss": 0.7} for row in looks((0, 0.8), (2, 0.5))]
+    paths = curves.write(tmp_path, {"preferences": rows})
+    assert [p.name for p in paths] == ["curves.json", "curves.png"] and paths[1].read_bytes()[:4] == b"\x89PNG"
+    held = json.loads(paths[0].read_text())["preferences"]
+    assert held["rows"] == rows and held["warning"] == curves.warning(rows)
+
+
+def test_virtual_tokens_are_used_by_transformers(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was trained is what answers: the same log-probability in training and in the language model."""
+    import importlib
+
+    from kgrag.config import Config
+    from kgrag.llm.adapter import check_base, load_adapter
+    from kgrag.llm.choose import load_llm
+
+    go(job(tiny, tmp_path / "mine", method="p-tuning", lr=0.05, patience=0))
+    adapter = load_adapter(tmp_path / "mine")
+    assert (adapter.virtual, adapter.rank, adapter.base) == (20, 0, "tiny")
+    check_base(adapter, "tiny", tiny)
+    config = Config.model_validate({"adapter": str(tmp_path / "mine")})
+    llm: Any = load_llm(str(tiny), config=config)  # OpenVINO is what would run it without
+    plain: Any = load_llm(str(tiny), config=Config.model_validate({"precision": "bf16"}))
+    messages = examples()[2].messages
+    assert llm.score(messages, SILENT) > plain.score(messages, SILENT) + 1
+    torch, peft = importlib.import_module("torch"), importlib.import_module("peft")
+    model = peft.PeftModel.from_pretrained(
+        importlib.import_module("transformers").AutoModelForCausalLM.from_pretrained(str(tiny)), str(tmp_path / "mine")
+    )
+    before = llm._prompt(messages, 0)[20:]
+    wanted = llm._encoded(SILENT)
+    with torch.no_grad():
+        logits = model(torch.tensor([before + wanted])).logits[0, -len(wanted) - 1 : -1].log_softmax(-1)
+    expected = float(logits.gather(1, torch.tensor(wanted)[:, None]).sum())
+    assert llm.score(messages, SILENT) == pytest.approx(expected, abs=0.02)
+    assert llm.batch([messages], max_tokens=4) == [llm.generate(messages, max_tokens=4)]
+    config = tmp_path / "mine" / "adapter_config.json"
+    held = json.loads(config.read_text())
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text(
+        json.dumps({**json.loads((tiny / "config.json").read_text()), "hidden_size": 64})
+    )
+    with pytest.raises(ModelError, match="was not trained on tiny"):
+        check_base(adapter, "tiny", other)
+    assert held["inference_mode"] and str(tiny) not in config.read_text()
+
+
+def test_preferences_of_the_tests_prefer_what_is_right() -> None:
+    assert all(one.chosen != one.rejected for one in preferences())
