@@ -136,6 +136,17 @@ def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
     assert found["4"] is None and found["5"] is None, "yes and no, and what the question says itself, stay"
     assert found["6"] == Edit(("Cora Dean", "Dean"), "Ada Bell")
     assert found["7"] == Edit(("王选",), "夏培肃")
+    more = [
+        Question("9", "Which film has the director who was born later?", ("Silver River",), ("i",)),
+        Question("10", "Where did Ada study?", ("Yale",), ("j",)),
+        Question("11", "Where was Ada born?", ("Lima",), ("k",)),
+        Question("12", "What is the place of birth of Ben?", ("Oslo",), ("l",)),
+        Question("13", "What nationality is Ben?", ("French",), ("m",)),
+    ]
+    new = {q.id: edit.new for q in [*asked, *more] if (edit := exchange(q, [*asked, *more]))}
+    assert new["6"] == "Ada Bell", "who is no film, though which film has a who in it"
+    assert new["11"] == "Oslo" and new["12"] == "Lima", "a town for a town, not for a school"
+    assert not {"9", "10", "13"} & {*new}, "no other film, school or nationality is known"
     assert exchange(asked[0], asked, seed=1) == exchange(asked[0], asked, seed=1)
 
 

@@ -116,6 +116,13 @@ _ASKED = {
 }
 
 
+_NOUN = re.compile(
+    r"\b(?:which|what) (?!is\b|was\b|are\b|were\b|did\b|does\b|do\b|has\b|had\b|city\b|country\b|place\b|town\b|state\b|year\b|date\b)(\w+)"
+)
+_SCHOOL = re.compile(r"\b(?:stud(?:y|ied)|educated|graduated?|work(?:s|ed)?)\b|毕业|就读|任教|工作")
+"""Where somebody learned or worked is no town."""
+
+
 def kind(question: Question, answer: str) -> str:
     """What sort of thing an answer is: a date as exact, a number, yes or no, or a name by the word that asks for it."""
     text = " ".join(answer_tokens(answer))
@@ -127,10 +134,19 @@ def kind(question: Question, answer: str) -> str:
         return f"number {size.unit}"
     if text.replace(" ", "").isdigit():
         return "number"
-    asked = next((name for name, find in _ASKED.items() if re.search(find, question.text.lower())), "other")
+    asked = _asked(question.text.lower())
     return (
         f"{asked} {'zh' if is_cjk(answer) else 'en'} {min(len(answer_tokens(answer)), 4) if asked == 'other' else ''}"
     )
+
+
+def _asked(text: str) -> str:
+    """What a question asks for, by the first of its words that asks: "which film has the director who ..." asks for a film."""
+    found = [(match.start(), name) for name, find in _ASKED.items() if (match := re.search(find, text))]
+    if noun := _NOUN.search(text):
+        found.append((noun.start(), noun[1]))
+    asked = min(found, default=(0, "other"))[1]
+    return "school" if asked == "where" and _SCHOOL.search(text) else asked
 
 
 def spoken(answer: str, text: str) -> bool:
