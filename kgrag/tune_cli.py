@@ -47,8 +47,10 @@ class Tunings(TyperGroup):
     """`kgrag tune`, and commands beside it: what begins with an option is a training."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command in where it is left out."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+        """Put the command in where it is left out; ``--embedder`` names one, too."""
+        if "--embedder" in args:
+            args = ["embedder", *(arg for arg in args if arg != "--embedder")]
+        elif args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
             args = [RUN, *args]
         return super().parse_args(ctx, args)
 

@@ -80,6 +80,8 @@ def test_every_command_and_option_that_is_named_exists(document: Path) -> None:
         path: tuple[str, ...] = ()
         while len(path) < len(words) and (*path, words[len(path)]) in known:
             path = (*path, words[len(path)])
+        if path == ("tune",) and "--embedder" in words:
+            path, words = ("tune", "embedder"), ["tune", "embedder", *(w for w in words[1:] if w != "--embedder")]
         # what names no command of `eval` is the file that `eval run` takes; `tune` alone is `tune run`
         command = known[(*path, "run") if path in (("eval",), ("tune",)) else path]
         following = words[len(path) : len(path) + 1]

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from shell import Shell
 
 from graphs.sqlite import SQLiteGraph
 from kgrag import tune_embedder
 from kgrag.app import App
-from kgrag.cli import run
+from kgrag.cli import app, run
 from kgrag.embed import SentenceTransformersEmbedder
 from kgrag.errors import KgragError, ModelError, StoreError
 from kgrag.models.registry import find
@@ -266,12 +265,10 @@ def test_too_little_to_learn_from(people: Path, tmp_path: Path) -> None:
 
 def test_at_the_door(people: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("datasets")
-    door = typer.Typer(pretty_exceptions_enable=False)
-    door.command()(embedder_command)
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        given = ["--store", str(people), "--batch", "8", "--steps", "2", *arguments]
-        code = run(lambda: door(given, prog_name="kgrag tune embedder"))
+        given = ["tune", "--embedder", "--store", str(people), "--batch", "8", "--steps", "2", *arguments]
+        code = run(lambda: app(given, prog_name="kgrag"))
         return (code, *capsys.readouterr())
 
     code, out, err = call("--rate", "0", "--json")
