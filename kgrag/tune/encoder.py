@@ -73,7 +73,7 @@ def train(
         ModelError: the encoder cannot be read, or the loss became no number.
     """
     import torch
-    from datasets import Dataset, disable_progress_bars  # type: ignore[import-not-found, unused-ignore]
+    from datasets import Dataset, disable_progress_bars
     from sentence_transformers import (
         SentenceTransformer,
         SentenceTransformerTrainer,
