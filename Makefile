@@ -69,7 +69,8 @@ demo: install
 	@echo "        make chat                              and ask them"
 
 test: install check
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not alone"
+	@$(BIN)/python -m pytest -m "alone and not slow"
 
 test-neo4j: install
 	@$(BIN)/python -m graphs.neo4j_server around $(BIN)/python -m pytest -m neo4j $(TESTS)

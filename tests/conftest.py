@@ -132,6 +132,14 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
         graph.close()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a process of its own where others are in it, and say so."""
+    alone = [item for item in items if item.get_closest_marker("alone") and not item.get_closest_marker("slow")]
+    if "alone" not in config.option.markexpr and len(alone) < len(items):
+        for item in alone:
+            item.add_marker(pytest.mark.skip(reason="needs a process of its own: pytest -m alone"))
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Ctrl-C works in what the tests start, and tests empty the server's database: one that holds anything is not for them."""
     # a shell starts what runs in the background deaf to it, and every program would inherit that

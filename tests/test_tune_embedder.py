@@ -29,6 +29,8 @@ from kgrag.tune_embedder import WORK, name_embedder, tune
 from kgrag.tune_embedder_cli import embedder_command
 from kgrag.types import Document, Extraction, Passage, Triple
 
+pytestmark = pytest.mark.alone
+
 NAMES = [f"{first} {last}" for first in ("Ada", "Ben", "Cora", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Joe", "Kim", "Lea", "Max", "Nan", "Otto")
          for last in ("Bell", "Cole", "Dean", "Eyre", "Frost", "Grant", "Hale", "Ives", "Jones", "King", "Lamb", "Moss", "Nash", "Orr", "Pike")]  # fmt: skip
 CITIES = ("Paris", "Oslo", "Rome", "Lima", "Cairo", "Delhi", "Kyoto", "Quito", "Accra", "Perth")

@@ -17,6 +17,8 @@ from kgrag.tune.network import Network
 from kgrag.tune.packing import Pack, families, lay, packs
 from kgrag.tune.settings import Settings, Way
 
+pytestmark = pytest.mark.alone
+
 FP32 = Way("fp32", "", False, "cpu", "tests")
 
 

@@ -22,6 +22,8 @@ from kgrag.tune.card import load_card
 from kgrag.tune.example import Example, load, save
 from kgrag.tune.schedule import Schedule
 
+pytestmark = pytest.mark.alone
+
 TESTS = Path(__file__).resolve().parent
 
 
