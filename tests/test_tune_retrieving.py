@@ -69,6 +69,14 @@ def test_given_questions() -> None:
     assert [one.gold for one in asked] == [("a#1",), ("a#0",)]
 
 
+def test_what_is_held_out_rests_on_no_document_that_is_learned_from() -> None:
+    asked = [Question(f"{n}", f"Who was in {n}?", ("Ada",), (f"d{n % 80}",)) for n in range(240)]
+    texts = {f"d{n}": [Passage(f"d{n}#0", f"d{n}", "Ada was there.", 0, 14)] for n in range(80)}
+    found = from_questions(asked, texts, EN)
+    held, learned = ({g for one in found if one.held == side for g in one.gold} for side in (True, False))
+    assert len(found) == 240 and held and learned and not held & learned
+
+
 def test_hard_negatives_are_wrong() -> None:
     texts = {"gold": "Ada was born in London.", "also": "London is where Ada was born.", "near": "Ada wrote a program.",
              "far": "Cats sleep.", "same": "Byron was born in LONDON"}  # fmt: skip

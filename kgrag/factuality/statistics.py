@@ -61,21 +61,27 @@ def clustered(differences: Sequence[float], clusters: Sequence[Hashable], *, see
     Raises:
         ValueError: the lengths differ.
     """
+    groups = _by_cluster(differences, clusters)
+    if not groups:
+        return NOTHING
+    sums = np.array([math.fsum(g) for g in groups])
+    sizes = np.array([len(g) for g in groups], float)
+    value = float(sums.sum() / sizes.sum())
+    random = np.random.default_rng(seed)
+    drawn = np.array([_drawn(random, sums, sizes) for _ in range(RESAMPLES)])
+    low, high = np.percentile(drawn, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
+    return Interval(value, float(low), float(high))
+
+
+def _by_cluster(differences: Sequence[float], clusters: Sequence[Hashable]) -> list[list[float]]:
+    """The differences of each cluster, in the order in which clusters come up, without what is NaN."""
     if len(differences) != len(clusters):
         raise ValueError(f"expected a cluster for each difference, found {len(clusters)} for {len(differences)}")
     groups: dict[Hashable, list[float]] = defaultdict(list)
     for value, cluster in zip(differences, clusters, strict=True):
         if not math.isnan(value):
             groups[cluster].append(value)
-    if not groups:
-        return NOTHING
-    sums = np.array([math.fsum(g) for g in groups.values()])
-    sizes = np.array([len(g) for g in groups.values()], float)
-    value = float(sums.sum() / sizes.sum())
-    random = np.random.default_rng(seed)
-    drawn = np.array([_drawn(random, sums, sizes) for _ in range(RESAMPLES)])
-    low, high = np.percentile(drawn, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    return Interval(value, float(low), float(high))
+    return list(groups.values())
 
 
 def _drawn(random: np.random.Generator, sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
@@ -96,16 +102,11 @@ def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable], *, see
     """
     from scipy.stats import permutation_test
 
-    if len(differences) != len(clusters):
-        raise ValueError(f"expected a cluster for each difference, found {len(clusters)} for {len(differences)}")
-    groups: dict[Hashable, list[float]] = defaultdict(list)
-    for value, cluster in zip(differences, clusters, strict=True):
-        if not math.isnan(value):
-            groups[cluster].append(value)
+    groups = _by_cluster(differences, clusters)
     if not groups:
         return math.nan
     # a cluster whose sum is nothing is the same either way
-    sums = np.array([total for g in groups.values() if (total := math.fsum(g))])
+    sums = np.array([total for g in groups if (total := math.fsum(g))])
     if len(sums) < 2:
         return 1.0  # of one, either sign is as great
     found = permutation_test(

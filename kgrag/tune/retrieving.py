@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kgrag.text import key, language, sentences
+from kgrag.tune.held import held_out
 from kgrag.types import Passage, Question, Triple
 
 SURE = 0.8
@@ -109,12 +110,14 @@ def from_sentences(passages: Iterable[Passage], languages: frozenset[str], numbe
 def from_questions(
     questions: Iterable[Question], passages: Mapping[str, Sequence[Passage]], languages: frozenset[str], seed: int = 0
 ) -> list[Asked]:
-    """Given questions: of each gold document the passages that have an answer, or its first; a tenth is held out.
+    """Given questions: of each gold document the passages that have an answer, or its first.
+
+    A tenth is held out, by documents (`kgrag.tune.held`): what one that is held out rests on, none that is trained on does.
 
     Args:
         passages: document id -> its passages, in order.
     """
-    asked = []
+    asked, rests_on = [], []
     for question in questions:
         if language(question.text) not in languages:
             continue
@@ -123,9 +126,10 @@ def from_questions(
             parts = passages.get(document, ())
             gold += [p.id for p in parts if states(p.text, question.answers)] or [p.id for p in parts[:1]]
         if gold:
-            held = random.Random(f"{seed} {question.id}").random() < SHARE
-            asked.append(Asked(question.text, tuple(gold), question.answers, held))
-    return asked
+            asked.append(Asked(question.text, tuple(gold), question.answers))
+            rests_on.append(tuple(document for document in question.gold if passages.get(document)))
+    sides = held_out(rests_on, seed, SHARE)
+    return [replace(one, held=side) for one, side in zip(asked, sides, strict=True) if side is not None]
 
 
 def states(text: str, answers: Sequence[str]) -> bool:
