@@ -24,6 +24,8 @@ class Adapter:
     """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on.
 
     ``base_sha256`` is that of its weights (`kgrag.models.fingerprint`), "" where the adapter has no card that says it.
+    ``scale`` is what the product of two matrices is multiplied by: peft's ``lora_alpha`` over ``r``, or over its root.
+    ``plain``: that is all there is to it, no other rank or scale in some places, no decomposed weights, no whole modules.
     With ``virtual`` above 0 it is no such change but as many tokens that are put before every prompt (p-tuning), which
     the transformers home alone can do; ``rank`` is then 0.
     """
@@ -33,6 +35,8 @@ class Adapter:
     rank: int
     virtual: int = 0
     base_sha256: str = ""
+    scale: float = 1.0
+    plain: bool = True
 
     @property
     def name(self) -> str:
@@ -62,13 +66,17 @@ def load_adapter(folder: Path) -> Adapter:
         kind, base = str(config["peft_type"]).upper(), str(config.get("base_model_name_or_path") or "")
         rank = int(config["r"]) if kind == "LORA" else 0
         virtual = int(config["num_virtual_tokens"]) if kind == P_TUNING else 0
+        scale = (
+            float(config.get("lora_alpha") or rank) / (rank**0.5 if config.get("use_rslora") else rank) if rank else 1.0
+        )
+        plain = not any(config.get(name) for name in ("rank_pattern", "alpha_pattern", "use_dora", "modules_to_save"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} is no configuration of a LoRA ({error}): save it again.") from error
     if kind not in ("LORA", P_TUNING):
         raise ModelError(
             f"{folder} holds an adapter of kind {kind}, expected LORA or {P_TUNING}: train one of that kind."
         )
-    return Adapter(folder, base, rank, virtual, _base_sha256(folder / CARD))
+    return Adapter(folder, base, rank, virtual, _base_sha256(folder / CARD), scale, plain)
 
 
 def _base_sha256(card: Path) -> str:

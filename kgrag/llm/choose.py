@@ -77,8 +77,9 @@ def load_llm(name: str = "auto", progress: Progress = silent, config: Config | N
     if why:
         progress(f"chose {model.name}: {why}", 0.0)
     adapter = load_adapter(adapter_folder(config.adapter)) if config.adapter else None
-    if adapter is not None and adapter.virtual and choice.home == "openvino":
-        progress(f"{adapter.name} is of p-tuning: transformers runs it, and {model.name} answers more slowly", 0.0)
+    if adapter is not None and (adapter.virtual or not adapter.plain) and choice.home == "openvino":
+        what = "is of p-tuning" if adapter.virtual else "is no plain LoRA"
+        progress(f"{adapter.name} {what}: transformers runs it, and {model.name} answers more slowly", 0.0)
         choice = decide(model, this_device(), config.precision, config.attention, home="transformers")
     if choice.home == "openvino" and choice.precision in ("fp32", "fp16", "int8", "int4"):
         model = replace(model, precision=choice.precision)

@@ -57,7 +57,9 @@ class OpenVINOLLM:
         scheduler.cache_size = 1
         settings: dict[str, Any] = {}
         if self._adapter is not None:
-            settings["adapters"] = openvino_genai.AdapterConfig(openvino_genai.Adapter(self._adapter.weights))
+            # the library reads the matrices alone, and knows nothing of what peft multiplies them by
+            added = openvino_genai.Adapter(self._adapter.weights)
+            settings["adapters"] = openvino_genai.AdapterConfig(added, self._adapter.scale)
         try:
             with _compiled(self._folder, self._cache, self._adapter) as blobs:
                 if blobs is not None:
