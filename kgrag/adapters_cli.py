@@ -17,8 +17,8 @@ from kgrag.options import STORE, Json, Store, adapter_names, folder_of, model_na
 if TYPE_CHECKING:
     from kgrag.llm.shelf import Shelved
     from kgrag.models.registry import Model
-    from kgrag.tune.adapters import Known
-    from kgrag.tune.card import Card
+    from kgrag.tune.adapters.card import Card
+    from kgrag.tune.adapters.kept import Known
 
 PLACES = {"own": "yours", "shipped": "with the program", "store": "beside the store", "path": "a folder"}
 FIGURES = 2
@@ -54,7 +54,7 @@ class Run(StrEnum):
 def adapters_list(store: Store = STORE, json_: Json = False) -> None:
     """List the adapters: yours, those beside the store, and those that come with the program."""
     from kgrag.llm.shelf import own_folder, shelved
-    from kgrag.tune.adapters import known
+    from kgrag.tune.adapters.kept import known
 
     model = _model(store)
     found = [known(one, model) for one in shelved(folder_of(store))]
@@ -85,7 +85,7 @@ def adapters_list(store: Store = STORE, json_: Json = False) -> None:
 @adapters.command("show")
 def adapters_show(name: Name, store: Store = STORE, json_: Json = False) -> None:
     """What an adapter was made from, how, and what it did; of another program's, what is known."""
-    from kgrag.tune.adapters import known
+    from kgrag.tune.adapters.kept import known
 
     model = _model(store)
     one = known(_shelved(name, store), model)
@@ -114,9 +114,9 @@ def adapters_merge(
     """Merge an adapter into its base: a full model, in a folder that --model takes."""
     from kgrag.llm.adapter import base_sha256, check_base, load_adapter
     from kgrag.llm.choose import weights_of
-    from kgrag.tune.adapters import base_of
-    from kgrag.tune.card import load_card
-    from kgrag.tune.merge import merge
+    from kgrag.tune.adapters.card import load_card
+    from kgrag.tune.adapters.kept import base_of
+    from kgrag.tune.adapters.merge import merge
 
     folder = _shelved(name, store).folder
     adapter = load_adapter(folder)
@@ -156,7 +156,7 @@ def adapters_rm(
     json_: Json = False,
 ) -> None:
     """Remove an adapter. What comes with the program stays."""
-    from kgrag.tune.adapters import removable, remove
+    from kgrag.tune.adapters.kept import removable, remove
 
     one = _shelved(name, store)
     if warning := removable(one):
@@ -224,14 +224,14 @@ def _rank(one: Known) -> int:
 
 
 def _changes(card: Card) -> list[str]:
-    from kgrag.tune.adapters import figures
+    from kgrag.tune.adapters.kept import figures
 
     return [f"{name} {_shown(before)} → {_shown(after)}" for name, before, after in figures(card)]
 
 
 def _figures(card: Card) -> None:
-    from kgrag.tune.adapters import figures
-    from kgrag.tune.card import COUNT
+    from kgrag.tune.adapters.card import COUNT
+    from kgrag.tune.adapters.kept import figures
 
     if not (rows := figures(card)):
         console.say("Nothing was measured of it.")

@@ -17,7 +17,7 @@ from kgrag.bench_parts_cli import bench_ingest, bench_linking
 from kgrag.bench_server_cli import bench_server
 from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
 from kgrag.bench_table_cli import bench_compare, bench_table
-from kgrag.bench_tune_cli import bench_tune
+from kgrag.bench_tune_cli import bench_reader_data, bench_tune
 from kgrag.errors import UsageError
 from kgrag.options import STORE, Arm, Json, Model, ReaderName, Store, Walk, defined, need, print_json
 from kgrag.scale_cli import bench_scale
@@ -37,6 +37,7 @@ bench.command("llm")(bench_llm)
 bench.command("paths")(bench_paths)
 bench.command("relations")(bench_relations)
 bench.command("tune")(bench_tune)
+bench.command("reader-data")(bench_reader_data)
 
 
 @bench.command("retrieval")

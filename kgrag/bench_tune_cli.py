@@ -1,4 +1,4 @@
-"""`kgrag bench tune`: how fast a model learns here, beside a plain loop of peft."""
+"""`kgrag bench tune`: how fast a model learns here, beside a plain loop of peft; `reader-data`: what the reader learns from."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def bench_tune(
     from kgrag.llm.choose import chosen, weights_of
     from kgrag.models.device import this_device
     from kgrag.tune.example import Example, load
-    from kgrag.tune.memory import fitted
-    from kgrag.tune.settings import Settings, decide
-    from kgrag.tune.speed import first, made_up, speed
+    from kgrag.tune.training.memory import fitted
+    from kgrag.tune.training.settings import Settings, decide
+    from kgrag.tune.training.speed import first, made_up, speed
     from kgrag.tune_run import label
 
     given = load(examples, Example) if examples else made_up(-(-number // 3))
@@ -72,3 +72,18 @@ def bench_tune(
     for name, one in report["ways"].items():
         rows.append((name, f"[bold]{one['tokens per second']:,.1f}[/bold]", f"{one['times the plain loop']:.2f}"))
     console.table(rows, right=(1, 2), heading=True)
+
+
+def bench_reader_data(
+    data: Annotated[Path, typer.Option("--data", help="The folder that holds `reader`.")],
+    out: Annotated[Path, typer.Option(help="Folder for corpus.jsonl and questions.en.jsonl, questions.zh.jsonl.")],
+    json_: Json = False,
+) -> None:
+    """The passages of the reader's training questions as a corpus, and the questions as about that: see `make reader`."""
+    from kgrag.evaluate.own_passages import as_corpus
+
+    written = as_corpus([data / "reader" / f"train.{lang}.jsonl.gz" for lang in ("en", "zh")], out)
+    if json_:
+        print_json(written)
+    else:
+        console.table([(str(out / name), f"{lines:,}") for name, lines in written.items()], right=(1,))

@@ -21,7 +21,7 @@ from kgrag.tune_embedder_cli import embedder_command
 if TYPE_CHECKING:
     from kgrag.app import App
     from kgrag.tune.example import Example, Preference
-    from kgrag.tune.settings import Settings
+    from kgrag.tune.training.settings import Settings
 
 RUN = "run"
 
@@ -112,7 +112,7 @@ def tune_run(
     """Train an adapter. What was stopped goes on with the same command."""
     from kgrag.llm.choose import adapter_folder
     from kgrag.tune.example import Example, Preference, load
-    from kgrag.tune.settings import Settings, decide
+    from kgrag.tune.training.settings import Settings, decide
     from kgrag.tune_run import Job, run
     from kgrag.tune_view import show, training
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,10 +17,13 @@ from kgrag.errors import KgragError, UsageError
 from kgrag.files import replaced
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.protocols import Embedder, Matrix
-from kgrag.tune.card import Card, Data, save_card
-from kgrag.tune.encoder import Settings, Trained
-from kgrag.tune.gain import FEWEST, Gain, K, gain, recalls, verdict
-from kgrag.tune.retrieving import Asked, Pair, from_facts, from_questions, from_sentences, pairs
+from kgrag.tune.adapters.card import Card, Data, save_card
+from kgrag.tune.encoder.fit import Settings, Trained
+from kgrag.tune.encoder.gain import FEWEST, Gain, K, gain, recalls, verdict
+from kgrag.tune.encoder.retrieving import Asked, Pair, from_facts, from_questions, from_sentences, pairs
+from kgrag.tune.questions.own import own_questions
+from kgrag.tune.questions.sample import sample
+from kgrag.tune.questions.wording import wording
 from kgrag.types import Passage
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ def tune(
     from kgrag.embed import load_embedder
     from kgrag.models.convert import folder_of, pull, ready, transformers_folder
     from kgrag.models.registry import find
-    from kgrag.tune.encoder import train
+    from kgrag.tune.encoder.fit import train
 
     graph = _file(opened)
     settings = settings or Settings()
@@ -172,9 +175,8 @@ def _asked(
             by_document[passage.document_id].append(passage)
         asked = from_questions(load_questions(questions), by_document, languages, seed)
         return asked[:number], f"the questions of {questions.name}"
-    names = {entity.id: entity.name for entity in graph.entities()}
-    nouns = {name: one.nouns for name, one in opened.vocabulary.predicates.items() if one.nouns}
-    asked = from_facts(graph.triples(), names, nouns, languages, number, seed)
+    made = own_questions(opened.merged, opened.facts, opened.vocabulary, wording(opened.vocabulary), seed, Counter())
+    asked = from_facts(sample([q for q in made if q.lang in languages], number, seed), languages, seed)
     what = "questions of typed facts"
     if len(asked) < number:
         more = from_sentences(graph.passages(), languages, number - len(asked), seed)

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from kgrag import console
 from kgrag.options import STORE, Json, Store, need, open_app, print_json
-from kgrag.tune.encoder import Settings
+from kgrag.tune.encoder.fit import Settings
 from kgrag.tune_embedder import NUMBER, Tick, tune
 
 

@@ -18,18 +18,18 @@ from kgrag.llm.choose import chosen, weights_of
 from kgrag.models.device import this_device
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.models.registry import Model
-from kgrag.tune import curves
-from kgrag.tune.card import Card, Data, save_card
-from kgrag.tune.encoding import Encoder, turn_ends
+from kgrag.tune.adapters.card import Card, Data, save_card
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.loop import NotANumber, Now, Outcome, train
-from kgrag.tune.memory import fitted
-from kgrag.tune.methods import continued, load_base, save, trained, with_adapter
-from kgrag.tune.network import Network
-from kgrag.tune.schedule import schedule
-from kgrag.tune.settings import VIRTUAL, Settings, decide
-from kgrag.tune.state import Keeper
-from kgrag.tune.work import Work
+from kgrag.tune.training import curves
+from kgrag.tune.training.encoding import Encoder, turn_ends
+from kgrag.tune.training.loop import NotANumber, Now, Outcome, train
+from kgrag.tune.training.memory import fitted
+from kgrag.tune.training.methods import continued, load_base, save, trained, with_adapter
+from kgrag.tune.training.network import Network
+from kgrag.tune.training.schedule import schedule
+from kgrag.tune.training.settings import VIRTUAL, Settings, decide
+from kgrag.tune.training.state import Keeper
+from kgrag.tune.training.work import Work
 
 Say = Callable[[str], None]
 Tick = Callable[[str, Now], None]

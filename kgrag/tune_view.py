@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from kgrag import console
-from kgrag.tune.loop import Now
+from kgrag.tune.training.loop import Now
 
 SECONDS = 15.0
 """Between two lines where nobody looks."""

@@ -11,18 +11,17 @@ from kgrag.app import App
 from kgrag.errors import UsageError
 from kgrag.factuality.records import load
 from kgrag.protocols import SupportJudge
-from kgrag.tune import given
-from kgrag.tune.agreed import agreed
-from kgrag.tune.asked import Count
-from kgrag.tune.compared import comparisons
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.facts import sure
-from kgrag.tune.held import held_out
-from kgrag.tune.made import Made, digest, one_hop, two_hop
-from kgrag.tune.packs import Evidence, Packer
-from kgrag.tune.preferences import preferences
-from kgrag.tune.sample import sample
-from kgrag.tune.wording import wording
+from kgrag.tune.questions import given
+from kgrag.tune.questions.agreed import agreed
+from kgrag.tune.questions.asked import Count
+from kgrag.tune.questions.held import held_out
+from kgrag.tune.questions.made import Made, digest
+from kgrag.tune.questions.own import own_questions
+from kgrag.tune.questions.packs import Evidence, Packer
+from kgrag.tune.questions.preferences import preferences
+from kgrag.tune.questions.sample import sample
+from kgrag.tune.questions.wording import wording
 
 LEAST = 20
 """Fewer examples than this are refused: a tenth of them would be no measure."""
@@ -46,7 +45,7 @@ def examples_of(
 
     Args:
         opened: the store; None where the questions bring their own passages.
-        questions: a file of questions (`kgrag.tune.given`), or None to write them from the store's facts.
+        questions: a file of questions (`kgrag.tune.questions.given`), or None to write them from the store's facts.
         number: examples, the unanswerable ones among them.
         seed: the same seed writes the same examples.
         tick: told how many are done, of how many.
@@ -133,8 +132,7 @@ def _own(opened: App, number: int, seed: int, tick: Tick, count: Count | None, j
     done = Written()
     known, store = opened.vocabulary, opened.facts
     words = wording(known)
-    facts = sure(opened.merged, store, known, words, done.left)
-    made = [*one_hop(facts, words, seed), *two_hop(facts, store, words, seed), *comparisons(facts, store, known, words, seed)]  # fmt: skip
+    made = own_questions(opened.merged, store, known, words, seed, done.left)
     done.possible = len({q.text for q in made})
     pages = f"{counts['documents']} document{'s' * (counts['documents'] != 1)}"
     found = f"has {pages} of which {done.possible} questions could be made"

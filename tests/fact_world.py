@@ -17,11 +17,11 @@ from graphs.vocabulary import Vocabulary
 from ingest.patterns import vocabulary
 from kgrag.reader.graph import GraphReader
 from kgrag.text import content_words
-from kgrag.tune.compared import comparisons
-from kgrag.tune.facts import Fact, sure
-from kgrag.tune.made import Made, one_hop, two_hop
-from kgrag.tune.packs import Evidence
-from kgrag.tune.wording import Wording, wording
+from kgrag.tune.questions.facts import Fact, sure
+from kgrag.tune.questions.made import Made
+from kgrag.tune.questions.own import own_questions
+from kgrag.tune.questions.packs import Evidence
+from kgrag.tune.questions.wording import Wording, wording
 from kgrag.types import Hit, Triple
 
 FILMS = (
@@ -58,12 +58,8 @@ class World:
 
     def questions(self, seed: int = 0) -> list[Made]:
         """All of them."""
-        facts = self.facts()
-        return [
-            *one_hop(facts, self.words, seed),
-            *two_hop(facts, self.store, self.words, seed),
-            *comparisons(facts, self.store, self.known, self.words, seed),
-        ]
+        self.left.clear()
+        return own_questions(self.graph, self.store, self.known, self.words, seed, self.left)
 
     def hits(self) -> list[Hit]:
         """All passages."""

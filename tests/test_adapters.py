@@ -24,10 +24,10 @@ from kgrag.models.fingerprint import weights_sha256
 from kgrag.models.registry import find
 from kgrag.options import adapter_names
 from kgrag.protocols import LLM
-from kgrag.tune import merge as merging
-from kgrag.tune.adapters import base_of, known
-from kgrag.tune.card import Card, Data, load_card, save_card
-from kgrag.tune.merge import merge
+from kgrag.tune.adapters import merge as merging
+from kgrag.tune.adapters.card import Card, Data, load_card, save_card
+from kgrag.tune.adapters.kept import base_of, known
+from kgrag.tune.adapters.merge import merge
 
 BASE = "qwen2.5-coder-0.5b-instruct"
 

@@ -7,7 +7,7 @@ import pytest
 
 from kgrag import files
 from kgrag.errors import ReadError
-from kgrag.tune.card import NAME, Card, Data, load_card, save_card
+from kgrag.tune.adapters.card import NAME, Card, Data, load_card, save_card
 
 CARD = Card(
     "reader",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,15 @@ from kgrag.errors import ModelError, UsageError
 from kgrag.models.device import GB, Device
 from kgrag.models.plan import Task, need
 from kgrag.models.registry import find
-from kgrag.tune import curves
-from kgrag.tune.measured import choices as choices_of
-from kgrag.tune.measured import evidence, hold_out, some
-from kgrag.tune.memory import fitted, needed
-from kgrag.tune.objective import Preferences
-from kgrag.tune.packing import Pack
-from kgrag.tune.settings import Settings, decide
+from kgrag.tune.training import curves
+from kgrag.tune.training.measured import choices as choices_of
+from kgrag.tune.training.measured import evidence, hold_out, some
+from kgrag.tune.training.memory import fitted, needed
+from kgrag.tune.training.objective import Preferences
+from kgrag.tune.training.packing import Pack
+from kgrag.tune.training.settings import Settings, decide
 
+ROOT = Path(__file__).parent.parent
 PLAIN = Device("cpu", "2 cores", 16 * GB, 12 * GB)
 AMX = replace(PLAIN, bf16=True)
 OLD = Device("cuda", "a GPU of 2018", 16 * GB, 15 * GB)
@@ -109,8 +112,8 @@ def test_questions_on_the_same_evidence_are_on_the_same_side() -> None:
 def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> None:
     from test_tune_packing import FP32
 
-    from kgrag.tune.encoding import Encoder, turn_ends
-    from kgrag.tune.methods import load_base
+    from kgrag.tune.training.encoding import Encoder, turn_ends
+    from kgrag.tune.training.methods import load_base
 
     tokenizer = load_base(tiny, "tiny", FP32)[0]
     encoder = Encoder(tokenizer, turn_ends(tiny, tokenizer), "tiny")
@@ -148,7 +151,7 @@ def test_preferences_by_the_formula() -> None:
 
 
 def choices_none() -> Any:
-    from kgrag.tune.objective import Choices
+    from kgrag.tune.training.objective import Choices
 
     return Choices([], {})
 
@@ -219,3 +222,32 @@ def test_virtual_tokens_are_used_by_transformers(tiny: Path, tmp_path: Path, mon
 
 def test_preferences_of_the_tests_prefer_what_is_right() -> None:
     assert all(one.chosen != one.rejected for one in preferences())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_what_is_freed_stays() -> None:
+    code = """
+import resource, sys
+import numpy as np
+from kgrag.tune.training.heap import keep_freed
+if sys.argv[1] == "kept":
+    assert keep_freed()
+def use(times):
+    for _ in range(times):
+        one = np.ones(4_000_000)
+        other = one * 2
+        del one, other
+use(3)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+use(9)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    kept, given_back = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", code, how], capture_output=True, text=True, check=True, cwd=ROOT
+            ).stdout
+        )
+        for how in ("kept", "given back")
+    )
+    assert kept < given_back / 10, f"pages cleared: {kept} instead of {given_back}"

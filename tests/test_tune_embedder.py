@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import document, extraction
 from shell import Shell
 
 from graphs.sqlite import SQLiteGraph
@@ -22,12 +23,11 @@ from kgrag.embed import SentenceTransformersEmbedder
 from kgrag.errors import KgragError, ModelError, StoreError
 from kgrag.models.registry import find
 from kgrag.protocols import Embedder
-from kgrag.tune.card import load_card
-from kgrag.tune.encoder import Settings, train
-from kgrag.tune.retrieving import Pair
+from kgrag.tune.adapters.card import load_card
+from kgrag.tune.encoder.fit import Settings, train
+from kgrag.tune.encoder.retrieving import Pair
 from kgrag.tune_embedder import WORK, name_embedder, tune
 from kgrag.tune_embedder_cli import embedder_command
-from kgrag.types import Document, Extraction, Passage, Triple
 
 pytestmark = pytest.mark.alone
 
@@ -99,13 +99,10 @@ def people(encoder: Path, load: Callable[..., Embedder], tmp_path: Path, monkeyp
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
     embedder, rows = load(str(encoder)), []
     for number, name in enumerate(NAMES):
-        city, of = CITIES[number % len(CITIES)], name.lower()
+        city = CITIES[number % len(CITIES)]
         text = f"{name} was born in {city}."
-        passage = Passage(f"{of}#0001", of, text, 0, len(text))
-        facts = (Triple(of, "place_of_birth", city.lower(), passage.id, 0, len(text), 0.95),)
-        names = ((of, name, "PERSON"),)
-        document = Document(of, name, text, f"{of}.md", "en", str(number))
-        rows.append((Extraction(document, (passage,), names, (), facts), embedder.embed([f"{name}. {text}"])))
+        read = extraction(document(name, text), {name: "PERSON", city: "PLACE"}, [(name, "place_of_birth", city)])
+        rows.append((read, embedder.embed([f"{name}. {text}"])))
     graph = SQLiteGraph(tmp_path / "people" / "graph.db")
     graph.put_all(rows)
     graph.set_meta("embedder", str(encoder))

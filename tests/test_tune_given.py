@@ -14,9 +14,11 @@ from fact_world import DIRECTORS, FILMS, World, world
 
 from kgrag import prompts
 from kgrag.errors import ReadError, UsageError
-from kgrag.tune import given
-from kgrag.tune.given import Given
-from kgrag.tune.made import GIVEN, UNANSWERABLE
+from kgrag.evaluate.own_passages import as_corpus
+from kgrag.evaluate.questions import load_questions
+from kgrag.tune.questions import given
+from kgrag.tune.questions.given import Given
+from kgrag.tune.questions.made import GIVEN, UNANSWERABLE
 from kgrag.tune_write import LEAST, summary, write
 from kgrag.types import Hit, Question
 
@@ -161,3 +163,21 @@ def test_questions_of_a_store_with_and_without_gold(small: World, tmp_path: Path
         else:
             assert director not in example.messages[-1]["content"]
     assert not left
+
+
+def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
+    file = tmp_path / "train.en.jsonl.gz"
+    asked = rows(9)
+    file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in asked).encode()))
+    written = as_corpus([file], tmp_path / "out")
+    corpus = [json.loads(line) for line in (tmp_path / "out" / "corpus.jsonl").read_text("utf-8").splitlines()]
+    texts = {row["_id"]: row["text"] for row in corpus}
+    assert written == {"corpus.jsonl": len(corpus), "questions.en.jsonl": 9}
+    assert len(set(texts.values())) == len(texts) == 3 * 6, "each passage once"
+    for row, question in zip(asked, load_questions(tmp_path / "out" / "questions.en.jsonl"), strict=True):
+        assert [texts[i] for i in question.gold] == [p["text"] for p in row["passages"] if p["gold"]]
+    file.write_bytes(gzip.compress(b'{"_id": "1", "text": "Who?"}'))
+    with pytest.raises(ReadError, match=r"line 1: expected .*passages"):
+        as_corpus([file], tmp_path / "out")
+    with pytest.raises(ReadError, match="cannot be read"):
+        as_corpus([tmp_path / "train.zh.jsonl.gz"], tmp_path / "out")

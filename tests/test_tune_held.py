@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrag.tune.held import SHARE, held_out
+from kgrag.tune.questions.held import SHARE, held_out
 
 DOCUMENTS = st.lists(st.sampled_from([f"d{n}" for n in range(40)]), max_size=3, unique=True)
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrag.errors import ModelError
-from kgrag.tune.encoding import Encoded, Encoder, turn_ends
-from kgrag.tune.methods import load_base, trained, with_adapter
-from kgrag.tune.network import Network
-from kgrag.tune.packing import Pack, families, lay, packs
-from kgrag.tune.settings import Settings, Way
+from kgrag.tune.training.encoding import Encoded, Encoder, turn_ends
+from kgrag.tune.training.methods import load_base, trained, with_adapter
+from kgrag.tune.training.network import Network
+from kgrag.tune.training.packing import Pack, families, lay, packs
+from kgrag.tune.training.settings import Settings, Way
 
 pytestmark = pytest.mark.alone
 

@@ -16,13 +16,13 @@ from kgrag.cite import check
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
 from kgrag.judge import load_judge
-from kgrag.tune.agreed import agreed
-from kgrag.tune.asked import answered, messages, shown_for, silence
 from kgrag.tune.example import Example
-from kgrag.tune.held import held_out
-from kgrag.tune.made import COMPARISON, UNANSWERABLE, Made
-from kgrag.tune.packs import SIZE, Packer, states
-from kgrag.tune.sample import sample
+from kgrag.tune.questions.agreed import agreed
+from kgrag.tune.questions.asked import answered, messages, shown_for, silence
+from kgrag.tune.questions.held import held_out
+from kgrag.tune.questions.made import COMPARISON, UNANSWERABLE, Made
+from kgrag.tune.questions.packs import SIZE, Packer, states
+from kgrag.tune.questions.sample import sample
 from kgrag.types import Hit, Judgement, Passage, Verdict
 
 MARKS = re.compile(r"\s*\[(\d+)\]")

@@ -12,7 +12,7 @@ from small_world import BORN, QUESTIONS, UNKNOWN, Person, by_evidence, experimen
 from kgrag.errors import UsageError
 from kgrag.factuality.conditions import Condition
 from kgrag.factuality.records import FILE, Record, line
-from kgrag.tune.preferences import messages_of, preferences
+from kgrag.tune.questions.preferences import messages_of, preferences
 from kgrag.tune_write import preferences_of
 
 WHOLE = (Condition.ANSWERABLE,)

@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from kgrag.tune.gain import Gain, gain, recalls, verdict
-from kgrag.tune.retrieving import SHARE, Asked, from_facts, from_questions, from_sentences, pairs, states
-from kgrag.types import Passage, Question, Triple
+import pytest
+from fact_world import world
+
+from kgrag.text import language
+from kgrag.tune.encoder.gain import Gain, gain, recalls, verdict
+from kgrag.tune.encoder.retrieving import Asked, from_facts, from_questions, from_sentences, pairs, states
+from kgrag.tune.questions.made import COMPARISON
+from kgrag.types import Passage, Question
 
 EN = frozenset({"en"})
-NOUNS = {"father": ("father", "dad", "父亲"), "place_of_birth": ("birthplace",)}
 
 
-def fact(subject: str, predicate: str, value: str, passage: str, confidence: float = 0.9) -> Triple:
-    return Triple(subject, predicate, value, passage, 0, 5, confidence)
-
-
-def test_a_fact_is_asked_about_once_with_all_that_state_it() -> None:
-    names = {"ada": "Ada Lovelace", "byron": "Lord Byron", "hua": "华罗庚"}
-    facts = [
-        fact("ada", "father", "byron", "a#1"),
-        fact("ada", "father", "byron", "b#1"),
-        fact("ada", "place_of_birth", "london", "a#1", 0.4),
-        fact("ada", "related_to", "byron", "a#1"),
-        fact("hua", "father", "x", "c#1"),
-        fact("nobody", "father", "x", "c#1"),
-    ]
-    (one,) = from_facts(facts, names, NOUNS, EN, 10)
-    assert one.gold == ("a#1", "b#1") and one.answers == ("Lord Byron",)
-    assert "Ada Lovelace" in one.text and ("father" in one.text or "dad" in one.text)
-    both = from_facts(facts, names, NOUNS, frozenset({"en", "zh"}), 10)
-    assert any("华罗庚" in one.text and "父亲" in one.text for one in both)
-
-
-def test_what_is_asked_of_one_thing_is_held_out_or_not() -> None:
-    names = {f"p{n}": f"Person {n} Smith" for n in range(400)}
-    facts = [fact(p, q, "x", f"{p}#1") for p in names for q in NOUNS]
-    asked = from_facts(facts, names, NOUNS, EN, 1000)
-    assert asked == from_facts(list(reversed(facts)), names, NOUNS, EN, 1000), "the same seed, the same questions"
-    assert asked != from_facts(facts, names, NOUNS, EN, 1000, seed=1)
-    held: dict[str, set[bool]] = {}
+def test_questions_of_facts(tmp_path: Path) -> None:
+    with world(tmp_path / "world") as here:
+        made = here.questions()
+        texts = {p.id: p.text for p in here.graph.passages()}
+    asked = from_facts(made, EN)
+    assert asked and all(language(one.text) == "en" for one in asked)
+    assert {q.lang for q in made} == {"en", "zh"} and len(from_facts(made, EN | {"zh"})) > len(asked)
+    films = [one for one in asked if one.answers == ("Ada Bell",)]
+    assert films and all("Silver River" in one.text and "Ada Bell" in texts[i] for one in films for i in one.gold)
+    by_text = {q.text: q for q in made}
     for one in asked:
-        held.setdefault(one.gold[0], set()).add(one.held)
-    assert all(len(kinds) == 1 for kinds in held.values())
-    assert sum(True in kinds for kinds in held.values()) == pytest.approx(400 * SHARE, rel=0.5)
+        assert set(one.gold) == {*by_text[one.text].passages}
+        assert bool(one.answers) == (by_text[one.text].kind != COMPARISON), "a passage with a yes in it is not right"
+
+
+def test_what_is_held_out_of_facts_rests_on_documents_of_its_own(tmp_path: Path) -> None:
+    with world(tmp_path / "world") as here:
+        made = here.questions()
+    asked = from_facts(made, EN)
+    assert asked == from_facts(made, EN) and len({tuple(from_facts(made, EN, seed)) for seed in range(9)}) > 1
+    for seed in range(9):
+        held, learned = (
+            {g for one in from_facts(made, EN, seed) if one.held == side for g in one.gold} for side in (True, False)
+        )
+        assert learned and not held & learned
 
 
 def test_a_sentence_asks_for_the_rest_of_its_passage() -> None:

@@ -18,9 +18,9 @@ from tune_world import SILENT, examples, go, job, preferences
 
 from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.llm.adapter import check_base, load_adapter
-from kgrag.tune.card import load_card
+from kgrag.tune.adapters.card import load_card
 from kgrag.tune.example import Example, load, save
-from kgrag.tune.schedule import Schedule
+from kgrag.tune.training.schedule import Schedule
 
 pytestmark = pytest.mark.alone
 
@@ -270,7 +270,7 @@ def test_both_homes_say_the_same_with_it(tiny: Path, tiny_openvino: Path, tmp_pa
     plain, added = torch_llm(tiny).score(messages, SILENT), torch_llm(tiny, tmp_path / "mine").score(messages, SILENT)
     assert added > plain + 5, "it says what it learned to say"
     other = OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path / "cache", adapter=load_adapter(tmp_path / "mine"))
-    assert other.score(messages, SILENT) == pytest.approx(added, rel=0.03)
+    assert other.score(messages, SILENT) == pytest.approx(added, abs=0.05)
 
 
 def test_by_the_command_line(tiny: Path, tmp_path: Path, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kgrag import prompts
 from kgrag.app import App
 from kgrag.errors import UsageError
-from kgrag.tune.made import UNANSWERABLE
+from kgrag.tune.questions.made import UNANSWERABLE
 from kgrag.tune_write import examples_of, write
 
 

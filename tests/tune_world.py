@@ -43,7 +43,7 @@ def preferences(groups: int = 12) -> list[Preference]:
 
 def job(model: Path, out: Path, **changed: Any) -> Any:
     """A training of half a minute at most."""
-    from kgrag.tune.settings import Settings
+    from kgrag.tune.training.settings import Settings
     from kgrag.tune_run import Job
 
     parts = {name: changed.pop(name) for name in ("examples", "preferences", "start", "what") if name in changed}
@@ -66,7 +66,7 @@ def train_here(model: Path, out: Path, often: int, limit: int) -> None:
     import torch
 
     from kgrag.cli import Stopped, run
-    from kgrag.tune import loop
+    from kgrag.tune.training import loop
 
     torch.set_num_threads(1)
     if often:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kgrag.tune.packing import Pack
+from kgrag.tune.training.packing import Pack
 
 if TYPE_CHECKING:
     from torch import Tensor

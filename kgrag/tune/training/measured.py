@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from kgrag import prompts
 from kgrag.silence import abstains
-from kgrag.tune.encoding import Encoded, Encoder
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.objective import Choices
-from kgrag.tune.packing import packs
+from kgrag.tune.training.encoding import Encoded, Encoder
+from kgrag.tune.training.objective import Choices
+from kgrag.tune.training.packing import packs
 
 TENTH = 10
 HELD = 96

@@ -21,7 +21,7 @@ from typing import Any
 
 from kgrag.errors import ModelError
 from kgrag.files import replaced, replaced_folder
-from kgrag.tune.retrieving import Pair
+from kgrag.tune.encoder.retrieving import Pair
 
 TOKENS = 128
 """Texts are cut after this many tokens while learning: most of what passages say first, at half the price of all."""

@@ -13,7 +13,8 @@ from kgrag.errors import ModelError
 from kgrag.llm.adapter import CONFIG, WEIGHTS
 from kgrag.llm.torch_parts import load_model
 from kgrag.models.precision import Choice
-from kgrag.tune.settings import VIRTUAL, Settings, Way
+from kgrag.tune.training.heap import keep_freed
+from kgrag.tune.training.settings import VIRTUAL, Settings, Way
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ def load_base(folder: Path, name: str, way: Way) -> tuple[Any, Any]:
     Raises:
         ModelError: its files cannot be read, or do not fit the device's memory.
     """
+    if way.device == "cpu":
+        keep_freed()
     attention = "sdpa"  # the one that takes a mask of any form and runs everywhere
     choice = Choice("transformers", way.device, way.weights, attention, (way.why,))
     return load_model(folder, name, choice, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from kgrag.tune.made import COMPARISON, ONE, TWO, Made, digest
+from kgrag.tune.questions.made import COMPARISON, ONE, TWO, Made, digest
 
 SHARES: Mapping[str, float] = {ONE: 0.4, TWO: 0.3, COMPARISON: 0.3}
 """How many of each kind, as far as there are so many; where there are not, the others take their place."""

@@ -19,9 +19,9 @@ from kgrag.evaluate.questions import load_questions
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
 from kgrag.text import content_words, language, sentences
-from kgrag.tune.asked import Count, answered, messages, shown_for, silence
 from kgrag.tune.example import Example
-from kgrag.tune.made import GIVEN, UNANSWERABLE, digest
+from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence
+from kgrag.tune.questions.made import GIVEN, UNANSWERABLE, digest
 from kgrag.types import Hit, Passage
 
 PASSAGES = 8

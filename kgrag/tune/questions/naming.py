@@ -11,7 +11,7 @@ from kgrag.text import is_cjk, key
 from kgrag.types import Document
 
 if TYPE_CHECKING:
-    from kgrag.tune.facts import Fact
+    from kgrag.tune.questions.facts import Fact
 
 LETTERS, WORDS = 60, 8
 """The most characters and words of a name; of a Chinese one half the characters."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kgrag.text import key, language, sentences
-from kgrag.tune.held import held_out
-from kgrag.types import Passage, Question, Triple
+from kgrag.tune.questions.held import held_out
+from kgrag.tune.questions.made import COMPARISON, Made
+from kgrag.types import Passage, Question
 
-SURE = 0.8
-"""Facts less sure than this are asked about by nobody: a question with the wrong passage teaches the wrong thing."""
 SHARE = 0.1
-"""Of the things asked about: those whose questions are held out."""
+"""Of the questions: those that are held out."""
 POOL = 10
 """Passages from each retriever among which hard negatives are drawn."""
 NEAR = 20
@@ -45,50 +43,23 @@ class Pair:
     negatives: tuple[str, ...]
 
 
-def from_facts(
-    triples: Iterable[Triple],
-    names: Mapping[str, str],
-    nouns: Mapping[str, Sequence[str]],
-    languages: frozenset[str],
-    number: int,
-    seed: int = 0,
-) -> list[Asked]:
-    """One-hop questions of typed facts: "What is the father of Ada Lovelace?", each with every passage that states it.
+def from_facts(made: Iterable[Made], languages: frozenset[str], seed: int = 0) -> list[Asked]:
+    """Questions of a store's facts, each with the passages that state them.
 
-    All questions about one thing are held out, or none, so that nothing is learned of what is measured.
+    A tenth is held out, by documents as those that a language model learns from (`kgrag.tune.questions.held`). To say yes or no
+    makes no passage right, so with comparisons no answer is given.
 
     Args:
-        triples: of the store.
-        names: entity id -> what it is called.
-        nouns: predicate -> words for its object (`graphs.vocabulary.Predicate.nouns`); others are not asked about.
-        languages: that the encoder knows; questions are in that of the thing's name.
-        number: of questions, at most.
+        made: of the store (`kgrag.tune.questions.own`).
+        languages: that the encoder knows; others are left out.
     """
-    stated: defaultdict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for triple in triples:
-        if triple.predicate in nouns and triple.confidence >= SURE and triple.subject in names:
-            stated[triple.subject, triple.predicate][triple.object].add(triple.passage_id)
-    chance = random.Random(seed)
-    asked = []
-    for (subject, predicate), objects in sorted(stated.items()):
-        name = names[subject]
-        if (lang := language(name)) not in languages:
-            continue
-        words = [word for word in nouns[predicate] if language(word) == lang]
-        if not words:
-            continue
-        word = chance.choice(words)
-        held = random.Random(f"{seed} {subject}").random() < SHARE
-        gold = tuple(sorted(set().union(*objects.values())))
-        asked.append(Asked(_worded(name, word, lang, chance), gold, tuple(names.get(o, o) for o in objects), held))
-    chance.shuffle(asked)
-    return asked[:number]
-
-
-def _worded(name: str, noun: str, lang: str, chance: random.Random) -> str:
-    if lang == "zh":
-        return chance.choice((f"{name}的{noun}是什么？", f"谁是{name}的{noun}？", f"{name}的{noun}"))
-    return chance.choice((f"What is the {noun} of {name}?", f"Who or what is {name}'s {noun}?", f"{noun} of {name}"))
+    known = [question for question in made if question.lang in languages]
+    sides = held_out([question.documents for question in known], seed, SHARE)
+    return [
+        Asked(q.text, q.passages, () if q.kind == COMPARISON else (q.answer,), side)
+        for q, side in zip(known, sides, strict=True)
+        if side is not None
+    ]
 
 
 def from_sentences(passages: Iterable[Passage], languages: frozenset[str], number: int, seed: int = 0) -> list[Asked]:
@@ -112,7 +83,7 @@ def from_questions(
 ) -> list[Asked]:
     """Given questions: of each gold document the passages that have an answer, or its first.
 
-    A tenth is held out, by documents (`kgrag.tune.held`): what one that is held out rests on, none that is trained on does.
+    A tenth is held out, by documents (`kgrag.tune.questions.held`): what one that is held out rests on, none that is trained on does.
 
     Args:
         passages: document id -> its passages, in order.

@@ -15,8 +15,8 @@ from kgrag.explore.conflicts import SURE, agree
 from kgrag.protocols import Graph
 from kgrag.reader.walk import unbracketed
 from kgrag.text import sentences, tokens
-from kgrag.tune.naming import described, unfit
-from kgrag.tune.wording import Wording
+from kgrag.tune.questions.naming import described, unfit
+from kgrag.tune.questions.wording import Wording
 from kgrag.types import Document, Mention, Triple
 
 DOUBT = 0.45

@@ -10,7 +10,7 @@ import numpy as np
 
 from kgrag.evaluate.metrics import recall_at
 from kgrag.evaluate.statistics import Difference, paired
-from kgrag.tune.retrieving import Asked, Search
+from kgrag.tune.encoder.retrieving import Asked, Search
 
 K = 5
 FEWEST = 20

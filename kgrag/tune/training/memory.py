@@ -8,7 +8,7 @@ from kgrag.errors import ModelError
 from kgrag.models.device import GB, Device
 from kgrag.models.plan import Need, Task, need
 from kgrag.models.shape import Shape
-from kgrag.tune.settings import LAYERS, Settings, Way
+from kgrag.tune.training.settings import LAYERS, Settings, Way
 
 ANSWERS = 0.25
 """The part of a pack's tokens that predict something, at the most: tails are short beside the evidence."""

@@ -14,7 +14,7 @@ from kgrag.llm.adapter import CONFIG, Adapter, load_adapter, misfit, plain_name
 from kgrag.llm.shelf import PATH, SHIPPED, Shelved
 from kgrag.models.registry import Model, all_models, find
 from kgrag.models.safetensors import shapes
-from kgrag.tune.card import COUNT, Card, load_card
+from kgrag.tune.adapters.card import COUNT, Card, load_card
 
 OTHERS = ("config.json", "graph.db", "model.safetensors")
 """Files of a model or a store, which may have an adapter's beside them."""

@@ -15,9 +15,9 @@ from kgrag.answer import fact_lines
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import by_way, spoken
 from kgrag.reader.walk import Candidate
-from kgrag.tune.asked import Count, answered, messages, shown_for, silence
 from kgrag.tune.example import Example
-from kgrag.tune.made import COMPARISON, TWO, UNANSWERABLE, Made, digest
+from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence
+from kgrag.tune.questions.made import COMPARISON, TWO, UNANSWERABLE, Made, digest
 from kgrag.types import Hit
 
 SIZE = 4

@@ -13,13 +13,13 @@ from statistics import median
 from typing import Any
 
 from kgrag import prompts
-from kgrag.tune.encoding import Encoded, Encoder, turn_ends
 from kgrag.tune.example import Example
-from kgrag.tune.measured import evidence
-from kgrag.tune.methods import load_base, trained, with_adapter
-from kgrag.tune.network import Network
-from kgrag.tune.packing import Pack, packs
-from kgrag.tune.settings import Settings, Way
+from kgrag.tune.training.encoding import Encoded, Encoder, turn_ends
+from kgrag.tune.training.measured import evidence
+from kgrag.tune.training.methods import load_base, trained, with_adapter
+from kgrag.tune.training.network import Network
+from kgrag.tune.training.packing import Pack, packs
+from kgrag.tune.training.settings import Settings, Way
 
 PLAIN = "plain loop"
 _WORDS = [
@@ -162,7 +162,7 @@ def _plain(model: Any, sequences: Sequence[Encoded], settings: Settings) -> floa
 
 
 def _packed(network: Network, made: Sequence[Pack], settings: Settings) -> float:
-    """As `kgrag.tune.loop` does it; the mean loss of a token."""
+    """As `kgrag.tune.training.loop` does it; the mean loss of a token."""
     with _learning(network.model, settings) as step:
         total, seen = 0.0, 0
         for number, pack in enumerate(made, 1):

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.tune.packing import Pack
-from kgrag.tune.settings import Settings
+from kgrag.tune.training.packing import Pack
+from kgrag.tune.training.settings import Settings
 
 WARMUP = 0.05
 """The part of a training in which the rate rises."""

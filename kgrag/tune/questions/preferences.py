@@ -15,9 +15,9 @@ from kgrag.evidence import Shown
 from kgrag.factuality.conditions import Condition
 from kgrag.factuality.outcomes import Outcome, outcome
 from kgrag.factuality.records import Record
-from kgrag.tune.asked import answered
 from kgrag.tune.example import Preference
-from kgrag.tune.held import held_out
+from kgrag.tune.questions.asked import answered
+from kgrag.tune.questions.held import held_out
 from kgrag.types import Hit, Passage
 
 CLOSED = "closed-book"
@@ -58,7 +58,7 @@ def shown_of(record: Record) -> list[Shown]:
 def preferences(records: Sequence[Record], seed: int = 0) -> list[Preference]:
     """At most one preference for each different messages, in the order of the records.
 
-    A question is held out with all of its preferences, as `kgrag.tune.held` decides by its gold documents.
+    A question is held out with all of its preferences, as `kgrag.tune.questions.held` decides by its gold documents.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kgrag.errors import ModelError
-from kgrag.tune.objective import Objective
-from kgrag.tune.schedule import Schedule
-from kgrag.tune.settings import Settings, Way
-from kgrag.tune.state import Keeper
-from kgrag.tune.stops import interruptible
+from kgrag.tune.training.objective import Objective
+from kgrag.tune.training.schedule import Schedule
+from kgrag.tune.training.settings import Settings, Way
+from kgrag.tune.training.state import Keeper
+from kgrag.tune.training.stops import interruptible
 
 if TYPE_CHECKING:
     from torch import Tensor

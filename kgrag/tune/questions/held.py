@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kgrag.factuality.statistics import joined
-from kgrag.tune.made import digest
+from kgrag.tune.questions.made import digest
 
 SHARE = 0.1
 """Of the questions."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from kgrag.tune.packing import Pack
+from kgrag.tune.training.packing import Pack
 
 if TYPE_CHECKING:
     from torch import Tensor

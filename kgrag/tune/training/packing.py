@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.tune.encoding import Encoded
+from kgrag.tune.training.encoding import Encoded
 
 Ints = NDArray[np.int64]
 ALIKE = 0.5

@@ -1,4 +1,4 @@
-"""Questions made of facts: of one step, of two over two documents. `kgrag.tune.compared` makes comparisons."""
+"""Questions made of facts: of one step, of two over two documents. `kgrag.tune.questions.compared` makes comparisons."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from graphs.facts import LIKELY, Facts
 from kgrag.dates import date
 from kgrag.text import key, language
-from kgrag.tune.facts import Fact
-from kgrag.tune.wording import Asking, Wording, filled, fitting
+from kgrag.tune.questions.facts import Fact
+from kgrag.tune.questions.wording import Asking, Wording, filled, fitting
 from kgrag.types import Path
 
 ONE, TWO, COMPARISON, UNANSWERABLE, GIVEN = "one-hop", "two-hop", "comparison", "unanswerable", "given"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kgrag.errors import KgragError
-from kgrag.tune.encoding import Encoder
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.measured import choices, hold_out, some
-from kgrag.tune.objective import Answers, LogProbs, Objective, Preferences
-from kgrag.tune.packing import Pack, packs
-from kgrag.tune.settings import Settings
+from kgrag.tune.training.encoding import Encoder
+from kgrag.tune.training.measured import choices, hold_out, some
+from kgrag.tune.training.objective import Answers, LogProbs, Objective, Preferences
+from kgrag.tune.training.packing import Pack, packs
+from kgrag.tune.training.settings import Settings
 
 
 class Work:

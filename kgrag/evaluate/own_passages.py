@@ -1,0 +1,61 @@
+"""Questions that bring their own passages, as one corpus and questions about it: for what needs a store."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kgrag.errors import ReadError
+from kgrag.files import replaced
+
+
+def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
+    """Write ``corpus.jsonl`` (each passage a document, once) and, for each file, its questions with the ids of their gold
+    documents, ``questions.LANG.jsonl``, where ``train.LANG.jsonl.gz`` is what the file is called.
+
+    Returns:
+        How many lines each written file has, by its name.
+
+    Raises:
+        ReadError: a file cannot be read, or a line of it is no question with passages; the message has its number.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ids: dict[tuple[str, str], str] = {}
+    written: dict[str, list[dict[str, Any]]] = {"corpus.jsonl": []}
+    for path in files:
+        lang = path.name.split(".")[1]
+        asked = written[f"questions.{lang}.jsonl"] = []
+        for number, row in _rows(path):
+            try:
+                gold = []
+                for passage in row["passages"]:
+                    said = (str(passage["title"]), str(passage["text"]))
+                    if said not in ids:
+                        ids[said] = f"{lang}-{len(ids)}"
+                        written["corpus.jsonl"].append({"_id": ids[said], "title": said[0], "text": said[1]})
+                    if passage["gold"]:
+                        gold.append(ids[said])
+                asked.append(
+                    {"_id": row["_id"], "text": row["text"], "answers": row["answers"], "gold": gold, "lang": lang}
+                )
+            except (KeyError, TypeError) as error:
+                raise ReadError(
+                    f'{path}, line {number}: expected "_id", "text", "answers" and "passages" with "title", "text" and '
+                    f'"gold", found another ({type(error).__name__}: {error}).'
+                ) from error
+    for name, rows in written.items():
+        with replaced(folder / name) as temporary:
+            temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return {name: len(rows) for name, rows in written.items()}
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                yield number, json.loads(line)
+    except (OSError, EOFError, ValueError) as error:
+        raise ReadError(f"{path} cannot be read ({error}): name the folder of the questions to learn from.") from error
