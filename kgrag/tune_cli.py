@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -139,6 +140,8 @@ def tune_run(
             ", ".join(path.name for path in (examples, questions, preferences) if path)
             or f"questions on {Path(store).name}"
         )
+        kinds = sorted(Counter(f"{example.lang} {example.kind}" for example in learned).items())
+        what += f" ({', '.join(f'{number} {kind}' for kind, number in kinds)})" if kinds else ""
         began = adapter_folder(start) if start else None
         job = Job(name, folder, settings, learned, pairs, what, licence, began)
         with training() as tick:
