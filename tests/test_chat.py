@@ -373,7 +373,7 @@ def test_model_and_adapter(
     assert f"one + mine · {store}" in out and re.search(r"(?m)^on\s+mine", out), "which there are, and which is on"
     assert {"/adapter mine", "/adapter none", "/quit"} <= set(made.completions())
     with pytest.raises(
-        ModelError, match="no adapter or folder named 'mien'; known adapters: mine.*; did you mean mine"
+        ModelError, match=r"no adapter or folder named 'mien'; known adapters: mine.*; did you mean mine"
     ):
         made.turn("/adapter mien")
     with pytest.raises(ModelError, match="'broken'"):
