@@ -223,7 +223,7 @@ def test_a_store_that_changed_meanwhile(people: Path, monkeypatch: pytest.Monkey
 
     def better(*_: object) -> tuple[bool, str]:
         graph = SQLiteGraph(people / "graph.db")
-        graph.forget("ada bell")
+        assert graph.forget("Ada Bell")
         graph.close()
         return True, "it is better"
 
