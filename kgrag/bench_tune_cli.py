@@ -80,7 +80,7 @@ def bench_reader_data(
     json_: Json = False,
 ) -> None:
     """The passages of the reader's training questions as a corpus, and the questions as about that: see `make reader`."""
-    from kgrag.evaluate.own_passages import as_corpus
+    from kgrag.tune.questions.corpus import as_corpus
 
     written = as_corpus([data / "reader" / f"train.{lang}.jsonl.gz" for lang in ("en", "zh")], out)
     if json_:

@@ -22,7 +22,6 @@ from kgrag.tune.encoder.fit import Settings, Trained
 from kgrag.tune.encoder.gain import FEWEST, Gain, K, gain, recalls, verdict
 from kgrag.tune.encoder.retrieving import Asked, Pair, from_facts, from_questions, from_sentences, pairs
 from kgrag.tune.questions.own import own_questions
-from kgrag.tune.questions.sample import sample
 from kgrag.tune.questions.wording import wording
 from kgrag.types import Passage
 
@@ -176,7 +175,7 @@ def _asked(
         asked = from_questions(load_questions(questions), by_document, languages, seed)
         return asked[:number], f"the questions of {questions.name}"
     made = own_questions(opened.merged, opened.facts, opened.vocabulary, wording(opened.vocabulary), seed, Counter())
-    asked = from_facts(sample([q for q in made if q.lang in languages], number, seed), languages, seed)
+    asked = from_facts(made, languages, number, seed)
     what = "questions of typed facts"
     if len(asked) < number:
         more = from_sentences(graph.passages(), languages, number - len(asked), seed)

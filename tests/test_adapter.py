@@ -26,7 +26,6 @@ def torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
     return TransformersLLM(tiny, "tiny", choice=choice, adapter=load_adapter(adapter) if adapter else None)
 
 
-@pytest.mark.slow
 def test_both_homes_add_it_alike(tiny: Path, tiny_openvino: Path, adapter: Path, tmp_path: Path) -> None:
     text = "The capital of France"
     plain, added = torch_llm(tiny).score(ask("what?"), text), torch_llm(tiny, adapter).score(ask("what?"), text)
@@ -57,10 +56,29 @@ def test_how_strong_it_is(adapter: Path, tmp_path: Path) -> None:
         ({"lora_alpha": 4, "use_rslora": True}, 2.0, True),
         ({"alpha_pattern": {"q_proj": 1}}, 2.0, False),
         ({"use_dora": True}, 2.0, False),
+        ({"bias": "all"}, 2.0, False),
     ):
         folder = shutil.copytree(adapter, tmp_path / str(len(list(tmp_path.iterdir()))))
         (folder / "adapter_config.json").write_text(json.dumps(config | changed), "utf-8")
         assert (load_adapter(folder).scale, load_adapter(folder).plain) == (scale, plain), changed
+
+
+def test_what_openvino_cannot_add_is_run_by_transformers(
+    tiny: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
+    folder = shutil.copytree(adapter, tmp_path / "mine")
+    config = json.loads((folder / "adapter_config.json").read_text("utf-8")) | {
+        "alpha_pattern": {"v_proj": 0.1, "down_proj": 0.1}
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+    said: list[str] = []
+    llm = load_llm(str(tiny), lambda text, _: said.append(text), Config.model_validate({"adapter": str(folder)}))
+    assert isinstance(llm, TransformersLLM) and any("mine is no plain LoRA" in text for text in said)
+    score = llm.score(ask("what?"), "The capital of France")
+    assert abs(score - torch_llm(tiny, adapter).score(ask("what?"), "The capital of France")) > 0.1, (
+        "it is weaker there"
+    )
 
 
 def test_a_wrong_base_is_refused(tiny: Path, adapter: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from fact_world import DIRECTORS, FILMS, World, world
 
 from kgrag import prompts
 from kgrag.errors import ReadError, UsageError
-from kgrag.evaluate.own_passages import as_corpus
 from kgrag.evaluate.questions import load_questions
 from kgrag.tune.questions import given
+from kgrag.tune.questions.corpus import as_corpus
 from kgrag.tune.questions.given import Given
 from kgrag.tune.questions.made import GIVEN, UNANSWERABLE
 from kgrag.tune_write import LEAST, summary, write
@@ -179,5 +179,5 @@ def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(b'{"_id": "1", "text": "Who?"}'))
     with pytest.raises(ReadError, match=r"line 1: expected .*passages"):
         as_corpus([file], tmp_path / "out")
-    with pytest.raises(ReadError, match="cannot be read"):
+    with pytest.raises(ReadError, match="could not be read"):
         as_corpus([tmp_path / "train.zh.jsonl.gz"], tmp_path / "out")

@@ -15,6 +15,9 @@ from kgrag.models.safetensors import shapes
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "card.json"
 P_TUNING = "P_TUNING"
+PEFT_ALPHA = 8
+"""peft's own ``lora_alpha``, where a configuration has none."""
+NOT_PLAIN = ("rank_pattern", "alpha_pattern", "use_dora", "modules_to_save", "layer_replication")
 PROMPT = "prompt_embeddings"
 """The one tensor of a p-tuning adapter: (virtual tokens, numbers of a token)."""
 
@@ -25,7 +28,7 @@ class Adapter:
 
     ``base_sha256`` is that of its weights (`kgrag.models.fingerprint`), "" where the adapter has no card that says it.
     ``scale`` is what the product of two matrices is multiplied by: peft's ``lora_alpha`` over ``r``, or over its root.
-    ``plain``: that is all there is to it, no other rank or scale in some places, no decomposed weights, no whole modules.
+    ``plain``: that is all there is to it, no other rank or scale in some places, no decomposed weights, no biases, no whole modules.
     With ``virtual`` above 0 it is no such change but as many tokens that are put before every prompt (p-tuning), which
     the transformers home alone can do; ``rank`` is then 0.
     """
@@ -67,9 +70,11 @@ def load_adapter(folder: Path) -> Adapter:
         rank = int(config["r"]) if kind == "LORA" else 0
         virtual = int(config["num_virtual_tokens"]) if kind == P_TUNING else 0
         scale = (
-            float(config.get("lora_alpha") or rank) / (rank**0.5 if config.get("use_rslora") else rank) if rank else 1.0
+            float(config.get("lora_alpha", PEFT_ALPHA)) / (rank**0.5 if config.get("use_rslora") else rank)
+            if rank
+            else 1.0
         )
-        plain = not any(config.get(name) for name in ("rank_pattern", "alpha_pattern", "use_dora", "modules_to_save"))
+        plain = not any(config.get(name) for name in NOT_PLAIN) and config.get("bias", "none") == "none"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} is no configuration of a LoRA ({error}): save it again.") from error
     if kind not in ("LORA", P_TUNING):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from kgrag.text import key, language, sentences
 from kgrag.tune.questions.held import held_out
 from kgrag.tune.questions.made import COMPARISON, Made
+from kgrag.tune.questions.sample import sample
 from kgrag.types import Passage, Question
 
 SHARE = 0.1
@@ -43,8 +44,8 @@ class Pair:
     negatives: tuple[str, ...]
 
 
-def from_facts(made: Iterable[Made], languages: frozenset[str], seed: int = 0) -> list[Asked]:
-    """Questions of a store's facts, each with the passages that state them.
+def from_facts(made: Iterable[Made], languages: frozenset[str], number: int, seed: int = 0) -> list[Asked]:
+    """A sample of the questions of a store's facts, each with the passages that state them.
 
     A tenth is held out, by documents as those that a language model learns from (`kgrag.tune.questions.held`). To say yes or no
     makes no passage right, so with comparisons no answer is given.
@@ -52,12 +53,13 @@ def from_facts(made: Iterable[Made], languages: frozenset[str], seed: int = 0) -
     Args:
         made: of the store (`kgrag.tune.questions.own`).
         languages: that the encoder knows; others are left out.
+        number: of questions, at most.
     """
-    known = [question for question in made if question.lang in languages]
-    sides = held_out([question.documents for question in known], seed, SHARE)
+    chosen = sample([question for question in made if question.lang in languages], number, seed)
+    sides = held_out([question.documents for question in chosen], seed, SHARE)
     return [
         Asked(q.text, q.passages, () if q.kind == COMPARISON else (q.answer,), side)
-        for q, side in zip(known, sides, strict=True)
+        for q, side in zip(chosen, sides, strict=True)
         if side is not None
     ]
 

@@ -60,7 +60,7 @@ def read(path: Path, search: Search | None, gold: Callable[[Any], list[Hit]] | N
     """
     if not path.is_file():
         raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
-    rows = list(_rows(path)) if _brings_passages(path) else None
+    rows = list(numbered(path)) if _brings_passages(path) else None
     if rows is None and (search is None or gold is None):
         raise UsageError(
             f"The questions of {path} bring no passages, so they are asked of a store: name it with --store."
@@ -82,11 +82,16 @@ def read(path: Path, search: Search | None, gold: Callable[[Any], list[Hit]] | N
 
 
 def _brings_passages(path: Path) -> bool:
-    _, first = next(_rows(path), (0, {}))
+    _, first = next(numbered(path), (0, {}))
     return isinstance(first, dict) and "passages" in first
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+def numbered(path: Path) -> Iterator[tuple[int, Any]]:
+    """The objects of a file of JSON lines, gzip or plain, each with the number of its line.
+
+    Raises:
+        ReadError: it cannot be read to its end, or a line is no JSON.
+    """
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ReadError
 from kgrag.files import replaced
+from kgrag.tune.questions.given import numbered
 
 
 def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
@@ -28,7 +28,7 @@ def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
     for path in files:
         lang = path.name.split(".")[1]
         asked = written[f"questions.{lang}.jsonl"] = []
-        for number, row in _rows(path):
+        for number, row in numbered(path):
             try:
                 gold = []
                 for passage in row["passages"]:
@@ -50,12 +50,3 @@ def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
         with replaced(folder / name) as temporary:
             temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     return {name: len(rows) for name, rows in written.items()}
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                yield number, json.loads(line)
-    except (OSError, EOFError, ValueError) as error:
-        raise ReadError(f"{path} cannot be read ({error}): name the folder of the questions to learn from.") from error
