@@ -12,6 +12,8 @@ from kgrag.cite import check, cited
 from kgrag.evidence import Shown, select
 from kgrag.protocols import LLM, Retriever
 from kgrag.reader.walk import Candidate
+from kgrag.reckon import read
+from kgrag.steps import ROOM, check_steps
 from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
 
@@ -113,26 +115,30 @@ class Answerer:
         llm = self.llm()
         shown, dropped = select(question, hits, self._room(llm, question), llm.count)
         messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], fact_lines(candidates, shown))
-        text = llm.generate(messages, max_tokens=self.answer_tokens, on_text=on_text).strip()
-        evidence = tuple(hits)
-        if prompts.abstains(text):
+        text = llm.generate(messages, max_tokens=allowed(llm, self.answer_tokens), on_text=on_text)
+        evidence, said = tuple(hits), read(question, text)
+        if prompts.abstains(said.answer):
             return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
-        checked = check(question, text, shown, floor=RELEVANT)
-        dropped += checked.dropped
-        dropped += [f"no passage shown supports: {statement!r}" for statement in checked.unsupported]
-        if not checked.citations:
-            # what no sentence bears out is withdrawn, however sure it sounded
+        checked = check(question, said.answer, shown, floor=RELEVANT)
+        before = check_steps(question, said.steps, shown, floor=RELEVANT)
+        dropped += [*said.why, *before.dropped, *checked.dropped]
+        unsupported = (*before.unsupported, *checked.unsupported)
+        dropped += [f"no passage shown supports: {statement!r}" for statement in unsupported]
+        if before.unsupported or not checked.citations:
+            # what no sentence bears out is withdrawn, however sure it sounded, and so is what rests on it
             return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
-        sources = {citation.passage_id for citation in checked.citations}
+        citations = tuple(dict.fromkeys((*before.citations, *checked.citations)))
+        sources = {citation.passage_id for citation in citations}
         paths = tuple(path for hit in hits if hit.passage.id in sources for path in hit.paths)
         return Answer(
             question,
             " ".join(checked.kept),
             evidence,
-            checked.citations,
+            citations,
             paths,
             dropped=tuple(dropped),
             model=called(llm),
+            steps=before.kept,
         )
 
     def _room(self, llm: LLM, question: str) -> int:
@@ -146,6 +152,11 @@ def room(llm: LLM, prompt: prompts.Messages, evidence: int, answer: int) -> int:
         return evidence
     fixed = sum(llm.count(message["content"]) for message in prompt)
     return max(min(evidence, llm.context - answer - fixed - AROUND), 0)
+
+
+def allowed(llm: LLM, tokens: int) -> int:
+    """Tokens that a model may write for an answer of ``tokens``: one with an adapter may have learned to show its steps."""
+    return tokens + ROOM if getattr(llm, "adapter", "") else tokens
 
 
 def called(llm: LLM) -> str:

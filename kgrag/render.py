@@ -50,6 +50,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "dropped": list(answer.dropped),
         "model": answer.model,
         "reader": answer.reader,
+        "steps": list(answer.steps),
         "seconds": round(answer.seconds, 3),
     }
 
@@ -84,7 +85,8 @@ def citation_lines(answer: Answer) -> list[str]:
 
 def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
     """An answer with its citations, its paths and what was refused."""
-    lines = [f"[bold]{escape(answer.text)}[/bold]"] if with_text else []
+    lines = [f"[dim]{escape(step)}[/dim]" for step in answer.steps] if with_text else []
+    lines += [f"[bold]{escape(answer.text)}[/bold]"] if with_text else []
     lines += citation_lines(answer)
     lines += [f"  [green]↳[/green] {path_line(path)}" for path in shown_paths(answer)[:4]]
     refused = [d for d in answer.dropped if "left out of the prompt" not in d]

@@ -158,12 +158,15 @@ def tune_write(
     out: Annotated[Path, typer.Option(help="File for the examples, JSON lines.")] = Path("examples.jsonl"),
     number: Number = 2000,
     seed: Seed = 0,
+    stepwise: Annotated[
+        bool, typer.Option("--stepwise", help="Of --questions, leave out those whose steps no facts of the store say.")
+    ] = False,
     model: Model = None,
 ) -> None:
     """Write what would be learned from a store, to look at, to mend, and to train on with --examples."""
     from kgrag.tune.example import save
 
-    found = _examples_of(_opened(store, questions, model), questions, number, seed)
+    found = _examples_of(_opened(store, questions, model), questions, number, seed, stepwise)
     save(found, out)
     held = sum(one.held for one in found)
     console.say(f"{len(found):,} examples are in [bold]{out}[/bold], {held:,} of them held out to measure on.")
@@ -214,7 +217,9 @@ def _written(
     return found
 
 
-def _examples_of(opened: App | None, questions: Path | None, number: int, seed: int) -> list[Example]:
+def _examples_of(
+    opened: App | None, questions: Path | None, number: int, seed: int, stepwise: bool = False
+) -> list[Example]:
     from kgrag.tune_write import examples_of
 
     last = 0
@@ -226,7 +231,7 @@ def _examples_of(opened: App | None, questions: Path | None, number: int, seed: 
                 advance()
             last = max(last, done)
 
-        found = examples_of(opened, questions, number=number, seed=seed, tick=tick)
+        found = examples_of(opened, questions, number=number, seed=seed, tick=tick, stepwise=stepwise)
     if not found:
         raise KgragError(
             f"There is nothing to learn from in {questions or (opened and opened.place)}: too little can be asked of it. Give "

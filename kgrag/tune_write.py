@@ -39,7 +39,13 @@ class Written:
 
 
 def examples_of(
-    opened: App | None, questions: Path | None, *, number: int, seed: int, tick: Tick = lambda _, __: None
+    opened: App | None,
+    questions: Path | None,
+    *,
+    number: int,
+    seed: int,
+    tick: Tick = lambda _, __: None,
+    stepwise: bool = False,
 ) -> list[Example]:
     """At most ``number`` examples to learn from; what was left out is told to the store's notice.
 
@@ -49,12 +55,13 @@ def examples_of(
         number: examples, the unanswerable ones among them.
         seed: the same seed writes the same examples.
         tick: told how many are done, of how many.
+        stepwise: leave out questions of several gold passages where the graph does not say in which steps.
 
     Raises:
         UsageError: the store is empty, has no typed facts, or gives fewer than `LEAST` examples; the file has no answers.
         ReadError: the file cannot be read.
     """
-    written = write(opened, questions, number=number, seed=seed, tick=tick)
+    written = write(opened, questions, number=number, seed=seed, tick=tick, stepwise=stepwise)
     if opened is not None:
         opened.notice(summary(written))
     return written.examples
@@ -80,12 +87,13 @@ def write(
     tick: Tick = lambda _, __: None,
     count: Count | None = None,
     judge: SupportJudge | None = None,
+    stepwise: bool = False,
 ) -> Written:
     """`examples_of`, with what was left out; ``count`` (by default the model's tokenizer) and ``judge`` may be given."""
     if opened is not None and not opened.graph.counts()["documents"]:
         raise UsageError(f"Expected documents in {opened.place}, found none: add some with `kgrag ingest PATH`.")
     if questions is not None:
-        return _given(opened, questions, number, seed, tick, count)
+        return _given(opened, questions, number, seed, tick, count, stepwise)
     if opened is None:
         raise UsageError("Expected a store to write questions of, or a file of questions, found neither: name one.")
     if judge is None:
@@ -95,7 +103,9 @@ def write(
     return _own(opened, number, seed, tick, count, judge)
 
 
-def _given(opened: App | None, path: Path, number: int, seed: int, tick: Tick, count: Count | None) -> Written:
+def _given(
+    opened: App | None, path: Path, number: int, seed: int, tick: Tick, count: Count | None, stepwise: bool
+) -> Written:
     """Examples of a file of questions."""
     done = Written()
     search = opened.retriever.retrieve if opened is not None else None
@@ -112,10 +122,12 @@ def _given(opened: App | None, path: Path, number: int, seed: int, tick: Tick, c
         tick(told, len(chosen))
 
     count = count or counter(opened)
+    read = opened.graph_reader.read if opened is not None else lambda _: []
     for held in (False, True):
         mine = [q for q, side in zip(chosen, sides, strict=True) if side is held]
         done.examples += [
-            replace(example, held=held) for example in given.examples(mine, count, seed, done.left, ticked)
+            replace(example, held=held)
+            for example in given.examples(mine, count, seed, done.left, ticked, read, stepwise=stepwise)
         ]
     _enough(done, f"{path}", f"has {len(found)} questions with answers", "add questions")
     return done

@@ -131,7 +131,8 @@ class Answer:
     """What was said, what it rests on, and what did not survive checking.
 
     ``evidence`` is what the reader was shown; ``dropped`` lists, in words, what was left out of the prompt and
-    which citations were refused; ``reader`` is ``"graph"`` or ``"llm"``; ``seconds`` is the whole time taken.
+    which citations were refused; ``reader`` is ``"graph"`` or ``"llm"``; ``seconds`` is the whole time taken; ``steps`` are
+    the lines that the model wrote before its answer and that stand (`kgrag.steps`).
     """
 
     question: str
@@ -145,6 +146,7 @@ class Answer:
     model: str = ""
     reader: str = "llm"
     seconds: float = 0.0
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,6 +270,19 @@ def test_files_are_whole_and_say_the_same(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_steps_before_an_answer_are_kept_apart_from_it(tmp_path: Path) -> None:
+    def stepwise(name: str, prompt: str) -> str:
+        return f"{name} – place of birth: Xanadu [1]\nAnswer: {by_evidence(name, prompt)}"
+
+    plain, made = told(tmp_path / "a"), told(tmp_path / "b", stepwise)
+    assert [r["answer"] for r in made] == [r["answer"] for r in plain]
+    assert [r["outcome"] for r in made] == [r["outcome"] for r in plain] and {r["outcome"] for r in made} == {
+        "correct",
+        "abstained",
+    }
+    assert all(not r["steps"] for r in plain) and all("Xanadu [1]" in r["steps"][0] for r in made)
+
+
 def test_a_spreadsheet_takes_no_answer_for_a_formula() -> None:
     assert table(["a"], [{"a": "=1+1"}, {"a": None}, {"a": -0.5}]).splitlines() == ["a", "'=1+1", '""', "-0.5"]
     assert as_json({"a": math.nan}) == '{\n "a": null\n}\n'

@@ -28,6 +28,8 @@ FLOORS = [
     {"graphs", "indices", "kgrag.embed", "kgrag.rerank", "kgrag.llm"},
     {"ingest", "kgrag.retrieve", "kgrag.reader", "kgrag.evidence", "kgrag.same"},
     {"kgrag.cite", "kgrag.judge"},
+    {"kgrag.steps"},
+    {"kgrag.reckon"},
     {"kgrag.answer"},
     {"kgrag.evaluate", "kgrag.render", "kgrag.explore"},
     {"kgrag.factuality"},

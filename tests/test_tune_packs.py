@@ -16,16 +16,18 @@ from kgrag.cite import check
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
 from kgrag.judge import load_judge
+from kgrag.steps import check_steps, concluded
 from kgrag.tune.example import Example
 from kgrag.tune.questions.agreed import agreed
 from kgrag.tune.questions.asked import answered, messages, shown_for, silence
 from kgrag.tune.questions.held import held_out
-from kgrag.tune.questions.made import COMPARISON, UNANSWERABLE, Made
+from kgrag.tune.questions.made import COMPARISON, ONE, TWO, UNANSWERABLE, Made
 from kgrag.tune.questions.packs import SIZE, Packer, states
 from kgrag.tune.questions.sample import sample
 from kgrag.types import Hit, Judgement, Passage, Verdict
 
 MARKS = re.compile(r"\s*\[(\d+)\]")
+YES_NO = ("yes", "no", "是", "否")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,11 @@ def test_every_question_becomes_one_example_or_is_counted(small: World, question
     by_id = {q.id: q for q in questions}
     for example in examples:
         assert example.messages[-1]["content"].endswith(by_id[example.id].text)
-        assert example.messages[0] == messages(by_id[example.id].text, [])[0]
+        asked = by_id[example.id].text
+        ways = [messages(asked, [], compared=compared)[0] for compared in (False, True)]
+        assert example.messages[0] in ways
+    said = Counter(example.messages[0]["content"] for example in examples if example.lang == "en")
+    assert len(said) == 2, "under both instructions"
 
 
 def test_the_passages_that_are_cited_say_the_answer(questions: list[Made], examples: list[Example]) -> None:
@@ -71,15 +77,46 @@ def test_the_passages_that_are_cited_say_the_answer(questions: list[Made], examp
         if example.kind == UNANSWERABLE:
             continue
         question, shown = by_id[example.id], passages(example)
-        assert MARKS.sub("", example.answer) == question.answer and MARKS.search(example.answer)
+        answer = concluded(example.answer).answer
+        assert MARKS.sub("", answer) == question.answer and MARKS.search(answer)
         for fact in question.facts:
             assert any(fact.sentence in text for text in shown.values())
-        cited = [shown[int(n)] for n in MARKS.findall(example.answer)]
+        cited = [shown[int(n)] for n in MARKS.findall(answer)]
         assert all(any(f.sentence in text for f in question.facts) for text in cited)
         if question.kind != COMPARISON:
             assert any(question.answer in text for text in cited)
-        checked = check(question.text, example.answer, _as_shown(shown))
+        checked = check(question.text, answer, _as_shown(shown))
         assert checked.kept and not checked.dropped and not checked.unsupported
+
+
+def test_what_takes_several_steps_shows_them_in_the_order_of_the_question(
+    questions: list[Made], examples: list[Example]
+) -> None:
+    by_id = {q.id: q for q in questions}
+    seen: Counter[str] = Counter()
+    for example in examples:
+        question, steps = by_id[example.id], concluded(example.answer).steps
+        if example.kind == UNANSWERABLE:
+            # what it can be known is the first of two steps, and not that which is asked for
+            assert len(steps) <= (question.kind == TWO) and not any(spoken(question.answer, s) for s in steps)
+            continue
+        seen[example.kind] += 1
+        assert len(steps) == (0 if example.kind == ONE else 2)
+        assert check_steps(question.text, steps, _as_shown(passages(example))).kept == steps
+        if example.kind == TWO:
+            assert steps[-1].partition(": ")[2].startswith(f"{question.answer} [")
+        if example.kind == COMPARISON:
+            places = [question.text.find(step.partition(" – ")[0]) for step in steps]
+            assert 0 <= places[0] < places[1]
+    assert {ONE, TWO, COMPARISON} <= seen.keys()
+
+
+def test_of_what_is_compared_the_first_line_does_not_give_the_answer_away(
+    questions: list[Made], examples: list[Example]
+) -> None:
+    which = [e for e in examples if e.kind == COMPARISON and MARKS.sub("", concluded(e.answer).answer) not in YES_NO]
+    first = [concluded(e.answer).steps[0].startswith(MARKS.sub("", concluded(e.answer).answer)) for e in which]
+    assert len(which) > 3 and {*first} == {True, False}
 
 
 def _as_shown(shown: dict[int, str]) -> list[Shown]:
@@ -97,7 +134,9 @@ def test_one_in_five_is_not_answered_by_what_is_shown(questions: list[Made], exa
     assert 0.15 <= len(silent) / len(examples) <= 0.25
     for example in silent:
         question = by_id[example.id]
-        assert example.answer == silence(question.text) and prompts.abstains(example.answer)
+        answer = concluded(example.answer).answer
+        compared = example.messages[0] == messages(question.text, [], compared=True)[0]
+        assert answer == silence(question.text, compared=compared) and prompts.abstains(answer)
         said = example.messages[-1]["content"].rsplit("\n", 1)[0]
         assert not all(fact.sentence in said for fact in question.facts)
         if question.kind != COMPARISON:

@@ -74,6 +74,16 @@ def test_an_answer_is_preferred_to_silence_where_the_passages_say_it(tmp_path: P
     assert found and all(p.rejected == UNKNOWN and p.chosen in BORN.values() for p in found)
 
 
+def test_of_an_answer_with_steps_both_are_what_was_said(tmp_path: Path) -> None:
+    made = records(tmp_path, wrong, conditions=WHOLE, arms=("grounded",))
+    plain = preferences(made)
+    for record in made:
+        record["steps"] = ["Atlantis – place: sea [1]"]
+    stepwise = preferences(made)
+    assert [p.rejected for p in stepwise] == ["Atlantis – place: sea [1]\nAnswer: Atlantis"] * len(plain)
+    assert [p.chosen for p in stepwise] == [p.chosen for p in plain]
+
+
 def test_what_is_right_has_nothing_preferred_to_it(tmp_path: Path) -> None:
     assert preferences(records(tmp_path, by_evidence, conditions=(Condition.ANSWERABLE, Condition.UNANSWERABLE))) == []
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgrag import prompts
-from kgrag.answer import Answerer, fact_lines, room, shown_paths
+from kgrag.answer import Answerer, allowed, fact_lines, room, shown_paths
 from kgrag.cite import check
 from kgrag.evidence import Shown, select
 from kgrag.factuality.arms import Evidence, edited_lines
 from kgrag.factuality.conditions import Case, Condition
 from kgrag.factuality.kept import Kept, KeptLLM
 from kgrag.factuality.records import Record
+from kgrag.reckon import read
+from kgrag.steps import check_steps
 from kgrag.types import Citation, Hit, Path
 
 
@@ -32,7 +34,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Told:
-    """What an arm said and what it was shown; ``messages`` is what the model was asked, None where others asked it."""
+    """What an arm said, the ``steps`` that it wrote before, and what it was shown; ``messages`` is what the model was
+    asked, None where others asked it."""
 
     text: str
     hits: tuple[Hit, ...]
@@ -44,6 +47,7 @@ class Told:
     model: str
     reader: str = "llm"
     messages: prompts.Messages | None = None
+    steps: tuple[str, ...] = ()
 
 
 @dataclass
@@ -66,16 +70,27 @@ class Asking:
         shown, dropped = self._select(question, found.hits, llm)
         lines = edited_lines(fact_lines(found.facts, shown), case)
         messages = prompts.compared(question, [(s.hit.title, s.text) for s in shown], lines)
-        text = llm.generate(messages, max_tokens=self.plan.answer_tokens).strip()
+        said = read(question, llm.generate(messages, max_tokens=allowed(llm, self.plan.answer_tokens)))
         # a score is a cosine in one arm and a share of a walk in another: none is too low to be cited
-        checked = check(question, text, shown, floor=-math.inf)
-        dropped = [*dropped, *checked.dropped]
-        sources = {citation.passage_id for citation in checked.citations}
+        before = check_steps(question, said.steps, shown, floor=-math.inf)
+        checked = check(question, said.answer, shown, floor=-math.inf)
+        dropped = [*dropped, *said.why, *before.dropped, *checked.dropped]
+        citations = tuple(dict.fromkeys((*before.citations, *checked.citations)))
+        sources = {citation.passage_id for citation in citations}
         paths = tuple(
             dict.fromkeys(p for hit in found.hits if hit.passage.id in sources for p in hit.paths if p.triples)
         )
         return Told(
-            text, found.hits, tuple(shown), lines, checked.citations, paths, dropped, llm.name, messages=messages
+            said.answer,
+            found.hits,
+            tuple(shown),
+            lines,
+            citations,
+            paths,
+            dropped,
+            llm.name,
+            messages=messages,
+            steps=said.steps,
         )
 
     def by_system(self, case: Case, llm: KeptLLM) -> Told:
@@ -92,7 +107,7 @@ class Asking:
         elif answer.evidence and answer.model:
             shown, _ = self._select(case.question.text, answer.evidence, llm)
         dropped = list(answer.dropped)
-        return Told(answer.text, answer.evidence, tuple(shown), [], answer.citations, shown_paths(answer), dropped, answer.model, answer.reader)  # fmt: skip
+        return Told(answer.text, answer.evidence, tuple(shown), [], answer.citations, shown_paths(answer), dropped, answer.model, answer.reader, steps=answer.steps)  # fmt: skip
 
     def _select(self, question: str, hits: Sequence[Hit], llm: KeptLLM) -> tuple[list[Shown], list[str]]:
         """`kgrag.evidence.select` within the arm's budget, kept, as counting tokens takes the model."""

@@ -105,6 +105,11 @@ class KeptLLM:
         """As the model has it."""
         return int(self._kept.get(["context", self.stamp], lambda: self.model.context))
 
+    @property
+    def adapter(self) -> str:
+        """The one that is on, or ""."""
+        return str(self._kept.get(["adapter", self.stamp], lambda: getattr(self.model, "adapter", "")))
+
     def _timed(self, parts: Sequence[Any], make: Callable[[], Any]) -> Any:
         def made() -> Any:
             start = self._clock()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.answer import Answerer
+from kgrag.answer import Answerer, allowed
 from kgrag.errors import ModelError
 from kgrag.evaluate.metrics import bare, token_f1
 from kgrag.factuality.arms import Evidence, Sources, donors, evidence, excluded
@@ -151,8 +151,9 @@ class Experiment:
             told.messages,
             case.question.text,
             told.text,
+            steps=told.steps,
             samples=self.plan.samples,
-            max_tokens=self.plan.answer_tokens,
+            max_tokens=allowed(llm, self.plan.answer_tokens),
             seed=self.plan.seed,
             same=meaning(case.question.text, self.judge),
         )
@@ -179,6 +180,7 @@ class Experiment:
             "altered": found.altered,
             "donor": found.donor,
             "answer": told.text,
+            "steps": list(told.steps),
             "outcome": became.value,
             "from_memory": by_heart and matches(told.text, case.accepted),
             "f1": f1 if case.accepted and not math.isnan(f1) else None,

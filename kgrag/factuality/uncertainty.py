@@ -13,7 +13,10 @@ from kgrag.factuality.claims import folded
 from kgrag.factuality.kept import KeptLLM
 from kgrag.factuality.outcomes import matches
 from kgrag.protocols import Messages, SupportJudge
+from kgrag.reckon import read
 from kgrag.silence import abstains
+from kgrag.steps import stepped
+from kgrag.text import language
 from kgrag.types import Verdict
 
 TEMPERATURE = 1.0
@@ -87,6 +90,7 @@ def doubt(
     question: str,
     answer: str,
     *,
+    steps: Sequence[str] = (),
     samples: int,
     max_tokens: int,
     seed: int,
@@ -99,6 +103,7 @@ def doubt(
         messages: what it was asked.
         question: in words.
         answer: what it said, decoded greedily.
+        steps: what it wrote before that (`kgrag.steps`).
         samples: how often it is asked again, by chance; 0: only the probability of what it said.
         max_tokens: of a sample.
         seed: of the samples.
@@ -114,7 +119,7 @@ def doubt(
         tokens = llm.count(text) if text.strip() else 0
         return float(llm.score(messages, text)) / tokens if tokens else math.nan
 
-    logprob = per_token(answer)
+    logprob = per_token(stepped(steps, answer, language(answer)))
     found: dict[str, Any] = {"logprob": logprob, "chance": math.exp(logprob), "surprise": -logprob}
     found |= {"samples": [], "cluster_of": [], "clusters": None, "entropy": None, "weighted_entropy": None}
     found["disagreement"] = None
@@ -122,7 +127,8 @@ def doubt(
         drawn = [
             s.strip() for s in llm.sample(messages, samples, max_tokens=max_tokens, temperature=TEMPERATURE, seed=seed)
         ]
-        groups = clusters(drawn, same)
+        meant = [read(question, text).answer for text in drawn]
+        groups = clusters(meant, same)
         distinct = list(dict.fromkeys(drawn))
         chances = [per_token(text) for text in distinct]
         places = [groups[drawn.index(text)] for text in distinct]
@@ -132,6 +138,6 @@ def doubt(
             "clusters": len({*groups}),
             "entropy": discrete(groups),
             "weighted_entropy": weighted(places, chances),
-            "disagreement": sum(not same(answer, text) for text in drawn) / len(drawn),
+            "disagreement": sum(not same(answer, text) for text in meant) / len(drawn),
         }
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in found.items()}

@@ -96,14 +96,13 @@ class Comparer:
         return [w for w in walks if w.confidence > 0.75 * walks[0].confidence] if walks else []
 
     def _which(self, rest: str, first: Found, second: Found, steps: Sequence[str]) -> list[Candidate]:
-        early = re.search(rf"\b(?:{_EARLY})\b|{_ZH_EARLY}", rest, re.IGNORECASE)
-        late = re.search(rf"\b(?:{_LATE})\b|{_ZH_LATE}", rest, re.IGNORECASE)
+        early = earlier(rest)
         lived = re.search(r"\blived? (?:a )?(?:longer|longest)|活得更?[长久]|寿命更长|更长寿", rest, re.IGNORECASE)
         if lived:
             return self._lives(first, second, steps)
-        if bool(early) == bool(late):
+        if early is None:
             return []
-        if re.search(r"\bdie[ds]?\b|death|去世|逝世|死", rest, re.IGNORECASE):
+        if of_death(rest):
             last = ["date_of_death"]
         elif re.search(
             r"\bborn\b|birth|older|younger|elder|oldest|youngest|出生|年长|年轻|年纪|岁数", rest, re.IGNORECASE
@@ -130,7 +129,7 @@ class Comparer:
             size = min(len(a), len(b))
             if a[:size] == b[:size]:
                 return []
-            winner = first if (a < b) == bool(early) else second
+            winner = first if (a < b) == early else second
             return [self._chosen(winner, first, walk_a, walk_b)]
         return []
 
@@ -163,6 +162,18 @@ class Comparer:
         return Candidate(
             text, self._walker.path(walk), max(0.01, one.confidence * two.confidence), (self._walker.path(other),)
         )
+
+
+def earlier(rest: str) -> bool | None:
+    """Whether a question without its names asks for what was first, or for what was last; None of any other."""
+    early = re.search(rf"\b(?:{_EARLY})\b|{_ZH_EARLY}", rest, re.IGNORECASE)
+    late = re.search(rf"\b(?:{_LATE})\b|{_ZH_LATE}", rest, re.IGNORECASE)
+    return None if bool(early) == bool(late) else bool(early)
+
+
+def of_death(rest: str) -> bool:
+    """Whether a question without its names, or a predicate, is about a death."""
+    return bool(re.search(r"\bdie[ds]?\b|death|去世|逝世|死", rest, re.IGNORECASE))
 
 
 def when(text: str) -> tuple[int, ...]:

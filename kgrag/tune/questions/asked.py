@@ -6,23 +6,43 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from kgrag import prompts
+from kgrag.answer import fact_lines
 from kgrag.cite import check
 from kgrag.evidence import Shown, select
-from kgrag.text import language
+from kgrag.reader.walk import Candidate
+from kgrag.text import key, language
 from kgrag.types import Hit
 
 Count = Callable[[str], int]
 """Tokens of a text."""
 
 
-def messages(question: str, shown: Sequence[Shown], lines: Sequence[str] = ()) -> prompts.Messages:
-    """What the model is asked, as `kgrag.answer` asks it; ``lines`` are those of `kgrag.answer.fact_lines`."""
-    return prompts.grounded(question, [(s.hit.title, s.text) for s in shown], lines)
+def messages(
+    question: str, shown: Sequence[Shown], lines: Sequence[str] = (), *, compared: bool = False
+) -> prompts.Messages:
+    """What the model is asked, as `kgrag.answer` asks it; ``lines`` are those of `kgrag.answer.fact_lines`.
+
+    With ``compared`` it is asked as an experiment asks (`kgrag.prompts.compared`): what is learned under one instruction
+    should hold under another.
+    """
+    ask = prompts.compared if compared else prompts.grounded
+    return ask(question, [(s.hit.title, s.text) for s in shown], lines)
 
 
-def silence(question: str) -> str:
+def silence(question: str, *, compared: bool = False) -> str:
     """What the instruction of `messages` says to reply where the passages do not say."""
-    return prompts.ABSTAIN[language(question)]
+    return (prompts.UNKNOWN if compared else prompts.ABSTAIN)[language(question)]
+
+
+def steps_of(question: str, walk: Candidate, shown: Sequence[Shown]) -> list[str]:
+    """The facts of an answer's walks as lines with marks, where it takes several and all of them are shown; else none.
+
+    Of what is compared first comes what the question names first: the order must not give away which it is.
+    """
+    said = key(question)
+    paths = sorted((walk.path, *walk.also), key=lambda path: said.find(key(path.names[0])))
+    lines = fact_lines([walk._replace(path=paths[0], also=tuple(paths[1:]))], shown)
+    return lines if len(lines) > 1 and all(line.endswith("]") for line in lines) else []
 
 
 def answered(question: str, answer: str, shown: Sequence[Shown], gold: Collection[str], first: str = "") -> str:

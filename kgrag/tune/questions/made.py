@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from graphs.facts import LIKELY, Facts
 from kgrag.dates import date
+from kgrag.reader.walk import Candidate
 from kgrag.text import key, language
 from kgrag.tune.questions.facts import Fact
 from kgrag.tune.questions.wording import Asking, Wording, filled, fitting
@@ -36,6 +37,11 @@ class Made:
     def id(self) -> str:
         """The kind, and a digest of the question."""
         return f"{self.kind}-{digest(self.text):064x}"[: len(self.kind) + 13]
+
+    @property
+    def walk(self) -> Candidate:
+        """The answer with the walks that it rests on."""
+        return Candidate(self.answer, self.path, 1.0, self.also)
 
     @property
     def documents(self) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from kgrag.answer import fact_lines
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import by_way, spoken
 from kgrag.reader.walk import Candidate
+from kgrag.steps import stepped
 from kgrag.tune.example import Example
-from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence
-from kgrag.tune.questions.made import COMPARISON, TWO, UNANSWERABLE, Made, digest
+from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence, steps_of
+from kgrag.tune.questions.made import COMPARISON, ONE, TWO, UNANSWERABLE, Made, digest, path_of
 from kgrag.types import Hit
 
 SIZE = 4
@@ -89,11 +90,12 @@ class Packer:
         ]
         asked = [q.text for q in (*members, *([apart] if apart else []))]
         shown = self._shuffled(shown_for(asked, hits, must, budget, self.evidence.count), anchor)
+        compared = bool(digest(self.seed, "instruction", anchor.id) % 2)
         for member in members:
-            yield from self._answerable(member, shown)
+            yield from self._answerable(member, shown, compared)
         if apart is not None and not states(apart, shown):
             del waiting[apart.id]
-            yield self._unanswerable(apart, shown, hidden)
+            yield self._unanswerable(apart, shown, hidden, compared)
 
     def _members(
         self, anchor: Made, waiting: dict[str, Made], near: Sequence[Hit], budget: int
@@ -144,18 +146,26 @@ class Packer:
         read = self.evidence.read(question.text)
         return fact_lines([c for c in read if not any(by_way(path, hidden) for path in (c.path, *c.also))], shown)
 
-    def _answerable(self, question: Made, shown: Sequence[Shown]) -> Iterator[Example]:
+    def _answerable(self, question: Made, shown: Sequence[Shown], compared: bool) -> Iterator[Example]:
         said = answered(question.text, question.answer, shown, question.passages, question.told_by)
-        if said:
-            asked = messages(question.text, shown, self._lines(question, shown))
-            yield Example(question.id, asked, said, question.kind, question.lang)
+        steps = steps_of(question.text, question.walk, shown)
+        if question.kind != ONE and not steps:
+            self.left["not all of its steps are shown"] += 1
+        elif said:
+            asked = messages(question.text, shown, self._lines(question, shown), compared=compared)
+            yield Example(question.id, asked, stepped(steps, said, question.lang), question.kind, question.lang)
         else:
             self.left["no citation of its gold stands"] += 1
 
-    def _unanswerable(self, question: Made, shown: Sequence[Shown], hidden: frozenset[str]) -> Example:
+    def _unanswerable(self, question: Made, shown: Sequence[Shown], hidden: frozenset[str], compared: bool) -> Example:
         lines = [line for line in self._lines(question, shown, hidden) if not spoken(question.answer, line)]
-        asked = messages(question.text, shown, lines)
-        return Example(question.id, asked, silence(question.text), UNANSWERABLE, question.lang)
+        asked = messages(question.text, shown, lines, compared=compared)
+        # of two steps, the first may be there: it leads nowhere
+        first = question.facts[0]
+        known = fact_lines([Candidate(first.answer, path_of(first), 1.0)], shown) if question.kind == TWO else []
+        steps = known if first.document not in hidden else []
+        said = stepped(steps, silence(question.text, compared=compared), question.lang)
+        return Example(question.id, asked, said, UNANSWERABLE, question.lang)
 
 
 def states(question: Made, shown: Sequence[Shown]) -> bool:

@@ -15,6 +15,8 @@ from kgrag.evidence import Shown
 from kgrag.factuality.conditions import Condition
 from kgrag.factuality.outcomes import Outcome, outcome
 from kgrag.factuality.records import Record
+from kgrag.reckon import read
+from kgrag.steps import concluded, stepped
 from kgrag.tune.example import Preference
 from kgrag.tune.questions.asked import answered
 from kgrag.tune.questions.held import held_out
@@ -85,7 +87,7 @@ def _pair(group: Sequence[Record]) -> tuple[str, str, str] | None:
     wrong = next((t.text for t in told if t.became == Outcome.WRONG and _far(t.text, first)), "")
     silent = next((t.text for t in told if t.became == Outcome.ABSTAINED), "")
     if first["condition"] != Condition.UNANSWERABLE and _enough(first):
-        best = right or _known(first, marked="[" in (wrong or silent))
+        best = right or _known(first, marked="[" in concluded(wrong or silent).answer)
         if wrong:
             return best, wrong, "the passages say it, and not the other"
         return (best, silent, "the passages say it, and nothing was answered") if silent else None
@@ -99,11 +101,13 @@ def _pair(group: Sequence[Record]) -> tuple[str, str, str] | None:
 
 def _told(record: Record) -> list[Told]:
     """The answer of a record and the samples that were drawn to its messages."""
-    said = [Told(record["answer"], Outcome(record["outcome"]))]
+    whole = stepped(record.get("steps", ()), record["answer"], record["lang"])
+    said = [Told(whole, Outcome(record["outcome"]))]
     leaked = bool(record["retrieval"] and record["retrieval"]["answer_shown"])
     for text in (record["uncertainty"] or {}).get("samples", ()):
         condition = Condition(record["condition"])
-        said.append(Told(text, outcome(text, record["accepted"], condition, said_by_evidence=leaked)))
+        became = outcome(read(record["question"], text).answer, record["accepted"], condition, said_by_evidence=leaked)
+        said.append(Told(text, became))
     return [t for t in said if t.text.strip()]
 
 
@@ -113,7 +117,7 @@ def _enough(record: Record) -> bool:
 
 
 def _far(text: str, record: Record) -> bool:
-    return not record["accepted"] or not token_f1(text, record["accepted"]) >= NEAR
+    return not record["accepted"] or not token_f1(concluded(text).answer, record["accepted"]) >= NEAR
 
 
 def _known(record: Record, *, marked: bool) -> str:

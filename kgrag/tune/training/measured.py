@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kgrag import prompts
 from kgrag.silence import abstains
+from kgrag.steps import concluded, stepped
 from kgrag.tune.example import Example, Preference
 from kgrag.tune.training.encoding import Encoded, Encoder
 from kgrag.tune.training.objective import Choices
@@ -74,12 +75,12 @@ def choices(
         if not same and total >= limit:
             break
         before = evidence(one)
-        said = [one.answer]
-        if not abstains(one.answer):
-            said.append(prompts.ABSTAIN.get(one.lang, prompts.ABSTAIN["en"]))
-        wrong = rejected.get(_asked(one)) or _wrong(one, answers)
-        if wrong and wrong not in said:
-            said.append(wrong)
+        right, steps = concluded(one.answer)
+        others = [] if abstains(right) else [prompts.ABSTAIN.get(one.lang, prompts.ABSTAIN["en"])]
+        wrong = concluded(rejected.get(_asked(one), "")).answer or _wrong(one, right, answers)
+        others += [wrong] if wrong and wrong not in (right, *others) else []
+        # after the right steps: what is measured is which answer follows them
+        said = [one.answer, *(stepped(steps, other, one.lang) for other in others)]
         encoded = [encoder.encode(one.messages, text) for text in said]
         if sum(len(text.ids) for text in encoded) - (len(said) - 1) * encoded[0].start > tokens:
             continue
@@ -95,9 +96,9 @@ def _asked(one: Example | Preference) -> str:
     return str(one.messages[-1]["content"])
 
 
-def _wrong(example: Example, answers: Sequence[str]) -> str:
+def _wrong(example: Example, right: str, answers: Sequence[str]) -> str:
     """An answer to something else: in the evidence, if one is; the same one every time."""
-    right, text = example.answer.casefold().strip(" .。"), evidence(example).casefold()
+    right, text = right.casefold().strip(" .。"), evidence(example).casefold()
     asked = _asked(example)[len(evidence(example)) :].casefold()
     others = [
         one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kgrag.errors import KgragError
+from kgrag.steps import concluded
 from kgrag.tune.example import Example, Preference
 from kgrag.tune.training.encoding import Encoder
 from kgrag.tune.training.measured import choices, hold_out, some
@@ -40,7 +41,7 @@ class Work:
             self._say("nothing is held out, so nothing says when it has learned enough: the last step is kept")
         pairs = [one for one in preferences if not one.held]
         held_pairs = [one for one in preferences if one.held]
-        answers = list(dict.fromkeys(one.answer for one in examples))
+        answers = list(dict.fromkeys(concluded(one.answer).answer for one in examples))
         measured = choices(some(held), answers, self._encoder, self._longest, preferences, settings.look)
         found: dict[str, Objective] = {}
         if made := self._examples(learned):
