@@ -134,9 +134,9 @@ reader: install
 	@$(KGRAG) models pull qwen2.5-coder-1.5b-instruct
 	@$(KGRAG) bench reader-data --data $(DATA) --out $(READER)
 	@$(KGRAG) ingest $(READER)/corpus.jsonl --store $(READER)/store
-	@$(KGRAG) tune write --store $(READER)/store --questions $(READER)/questions.en.jsonl --number 80 --out $(READER)/en.jsonl
-	@$(KGRAG) tune write --store $(READER)/store --number 220 --out $(READER)/own.jsonl
-	@$(KGRAG) tune write --questions $(DATA)/reader/train.zh.jsonl.gz --number 110 --out $(READER)/zh.jsonl
+	@$(KGRAG) tune write --store $(READER)/store --questions $(READER)/questions.en.jsonl --stepwise --number 150 --out $(READER)/en.jsonl
+	@$(KGRAG) tune write --store $(READER)/store --number 360 --out $(READER)/own.jsonl
+	@$(KGRAG) tune write --questions $(DATA)/reader/train.zh.jsonl.gz --number 60 --out $(READER)/zh.jsonl
 	@cat $(READER)/en.jsonl $(READER)/own.jsonl $(READER)/zh.jsonl > $(READER)/examples.jsonl
 	@$(KGRAG) tune run --examples $(READER)/examples.jsonl --model qwen2.5-coder-1.5b-instruct --rank 8 --epochs 1 --batch 5 --look 3500 --patience 0 --out $(READER)/reader \
 	    --licence "2WikiMultihopQA (Apache-2.0), HotpotQA (CC BY-SA 4.0), MuSiQue (CC BY 4.0), CMRC 2018 (CC BY-SA 4.0)"
