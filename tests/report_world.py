@@ -35,6 +35,7 @@ def record(number: int, arm: str, outcome: str, condition: str = "answerable", *
         "answer": {"correct": f"Place {number}", "wrong": "Atlantis", "abstained": "I do not know.", "empty": ""}[
             outcome
         ],
+        "steps": [],
         "outcome": outcome,
         "from_memory": False,
         "f1": float(outcome == "correct"),
