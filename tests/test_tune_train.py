@@ -321,7 +321,10 @@ def test_without_examples_they_are_written_once(
     """What writes them is another module: here one that does as it promises."""
     written: list[tuple[Any, ...]] = []
 
-    def examples_of(opened: Any, questions: Path | None, *, number: int, seed: int, tick: Any) -> list[Example]:
+    def examples_of(
+        opened: Any, questions: Path | None, *, number: int, seed: int, tick: Any, stepwise: bool
+    ) -> list[Example]:
+        assert not stepwise
         written.append((opened is not None, questions, number, seed))
         for n in (1, 5, 36):
             tick(n, 36)
