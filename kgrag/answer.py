@@ -13,7 +13,7 @@ from kgrag.evidence import Shown, select
 from kgrag.protocols import LLM, Retriever
 from kgrag.reader.walk import Candidate
 from kgrag.reckon import read
-from kgrag.steps import ROOM, check_steps
+from kgrag.steps import ROOM, check_steps, step_of
 from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
 
@@ -124,7 +124,7 @@ class Answerer:
         dropped += [*said.why, *before.dropped, *checked.dropped]
         unsupported = (*before.unsupported, *checked.unsupported)
         dropped += [f"no passage shown supports: {statement!r}" for statement in unsupported]
-        if before.unsupported or not checked.citations:
+        if any(map(step_of, before.unsupported)) or not checked.citations:
             # what no sentence bears out is withdrawn, however sure it sounded, and so is what rests on it
             return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
         citations = tuple(dict.fromkeys((*before.citations, *checked.citations)))

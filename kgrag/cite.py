@@ -53,8 +53,8 @@ def check(question: str, answer: str, shown: Sequence[Shown], floor: float = 0.0
     unsupported: list[str] = []
     dropped: list[str] = []
     for statement in statements(answer):
-        marked = [int(n) for mark in _MARK.findall(statement) for n in re.findall(r"\d+", mark)]
-        text = re.sub(r"\s+(?=[.!?。！？]*$)", "", _MARK.sub("", statement)).strip()
+        marked = marks(statement)
+        text = re.sub(r"\s+(?=[.!?。！？]*$)", "", unmarked(statement)).strip()
         dropped += [f"[{n}] refused: no such passage was shown" for n in marked if n not in numbers]
         claim = _Claim(question, text)
         own = [s for s in pool if s.shown.number in marked]
@@ -83,13 +83,23 @@ def cited(passage: Passage, start: int, end: int) -> Citation:
     return Citation(passage.id, start, end, passage.text[start - passage.start : end - passage.start])
 
 
+def marks(text: str) -> list[int]:
+    """The numbers of the passages that a text cites, in its order."""
+    return [int(n) for mark in _MARK.findall(text) for n in re.findall(r"\d+", mark)]
+
+
+def unmarked(text: str) -> str:
+    """A text without its marks of citation."""
+    return _MARK.sub("", text)
+
+
 def statements(answer: str) -> list[str]:
     """The sentences of an answer, each with the citation marks that follow it."""
     # marks before the full stop, where a sentence cannot be taken to begin with them
     text = _AFTER_STOP.sub(lambda m: f" {m.group(2).strip()}{m.group(1)}", answer.strip())
     # the splitter does not see marks as the end of a sentence, so it is shown words instead
     masked = _MARK.sub(lambda m: "x" * len(m.group()), text)
-    return [text[start:end] for start, end in sentences(masked) if _LETTER.search(_MARK.sub("", text[start:end]))]
+    return [text[start:end] for start, end in sentences(masked) if _LETTER.search(unmarked(text[start:end]))]
 
 
 class _Claim:

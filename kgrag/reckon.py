@@ -3,16 +3,15 @@ and compares them badly."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kgrag.cite import unmarked
 from kgrag.reader.compare import earlier, of_death, when
 from kgrag.reader.walk import unbracketed
 from kgrag.steps import Step, concluded, step_of
 from kgrag.text import key
 
-_MARK = re.compile(r"\s*\[\d+\]")
 LONGEST = 3
 """Steps from a thing that is compared to its date."""
 
@@ -34,7 +33,7 @@ def read(question: str, text: str) -> Read:
     """What a model's text says to a question (`kgrag.steps.concluded`, `reckoned`)."""
     said, steps = concluded(text)
     found = reckoned(question, steps)
-    if not found or key(_MARK.sub("", found)) == key(_MARK.sub("", said)):
+    if not found or key(unmarked(found)) == key(unmarked(said)):
         return Read(said, steps)
     return Read(found, steps, said)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from indices.bm25 import search_tokens
-from kgrag.cite import Checked, check
+from kgrag.cite import Checked, check, marks
 from kgrag.evidence import Shown
 
 SO = {"en": "Answer: ", "zh": "答案："}
@@ -21,7 +21,7 @@ SO = {"en": "Answer: ", "zh": "答案："}
 ROOM = 128
 """Tokens that steps may take beside the answer's own, of a model that has learned something of its own."""
 _SO = re.compile(r"^[ \t]*(?:answer|答案)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
-_FACT = re.compile(r"(?P<subject>.+) – (?P<predicate>[^:：]+)[:：]\s*(?P<object>[^:：]*?)\s*(?P<marks>(?:\[\d+\])*)")
+_FACT = re.compile(r"(?P<subject>.+) – (?P<predicate>[^:：]+)[:：]\s*(?P<object>[^\[\s].*?)\s*(?P<marks>(?:\[\d+\])*)")
 
 
 class Concluded(NamedTuple):
@@ -66,21 +66,20 @@ def step_of(line: str) -> Step | None:
 
 
 def check_steps(question: str, steps: Sequence[str], shown: Sequence[Shown], floor: float = 0.0) -> Checked:
-    """`kgrag.cite.check` for steps, more strictly: only the passages that a step itself cites can bear it out.
-
-    Of a `Step` it is the object that a sentence of theirs must have, and they must speak of its subject.
+    """`kgrag.cite.check` for the lines before an answer, more strictly for those that are a `Step`: the passages that it
+    cites must speak of its subject, and have its object in a sentence. Any other line is a statement like others.
     """
     found = []
     for line in steps:
-        cited = [s for s in shown if f"[{s.number}]" in line]
         step = step_of(line)
-        if step is not None:
-            of = {*search_tokens(step.subject)}
-            cited = [s for s in cited if of & {*search_tokens(f"{s.hit.title}. {s.hit.passage.text}")}]
-        asked, said = (
-            (f"{question} {step.subject} {step.predicate}", f"{step.object} {step.marks}") if step else (question, line)
-        )
-        found.append((line, check(asked, said, cited, floor)))
+        if step is None:
+            found.append((line, check(question, line, shown, floor)))
+            continue
+        of, numbers = {*search_tokens(step.subject)}, marks(step.marks)
+        cited = [s for s in shown if s.number in numbers]
+        cited = [s for s in cited if of & {*search_tokens(f"{s.hit.title}. {s.hit.passage.text}")}]
+        asked = f"{question} {step.subject} {step.predicate}"
+        found.append((line, check(asked, f"{step.object} {step.marks}", cited, floor)))
     return Checked(
         tuple(step for step, one in found if not one.unsupported),
         tuple(dict.fromkeys(citation for _, one in found for citation in one.citations)),

@@ -15,6 +15,7 @@ from kgrag.tune.example import Example, Preference
 from kgrag.tune.questions import given
 from kgrag.tune.questions.agreed import agreed
 from kgrag.tune.questions.asked import Count
+from kgrag.tune.questions.given_packs import GivenPacker
 from kgrag.tune.questions.held import held_out
 from kgrag.tune.questions.made import Made, digest
 from kgrag.tune.questions.own import own_questions
@@ -123,12 +124,10 @@ def _given(
 
     count = count or counter(opened)
     read = opened.graph_reader.read if opened is not None else lambda _: []
+    packer = GivenPacker(count, seed, done.left, ticked, read, stepwise)
     for held in (False, True):
         mine = [q for q, side in zip(chosen, sides, strict=True) if side is held]
-        done.examples += [
-            replace(example, held=held)
-            for example in given.examples(mine, count, seed, done.left, ticked, read, stepwise=stepwise)
-        ]
+        done.examples += [replace(example, held=held) for example in packer.examples(mine)]
     _enough(done, f"{path}", f"has {len(found)} questions with answers", "add questions")
     return done
 

@@ -10,7 +10,7 @@ from test_answer import answerer, hit, shown
 from kgrag import prompts
 from kgrag.answer import allowed
 from kgrag.cite import check
-from kgrag.steps import ROOM, check_steps, concluded, stepped
+from kgrag.steps import ROOM, check_steps, concluded, step_of, stepped
 
 FILM = "Mademoiselle Has Fun is a 1948 film directed by Jean Boyer."
 MAKER = "Jean Boyer (26 June 1901 – 10 March 1965) was a French film director."
@@ -87,6 +87,31 @@ def test_what_rests_on_a_step_that_does_not_stand_is_withdrawn() -> None:
     asked, _ = answerer(stepped([*STEPS, "Jean Boyer – spouse: Zoe Q [2]"], "10 March 1965 [2]", "en"), *TWO)
     answer = asked.ask(ASKED, 4, reader="llm")
     assert answer.abstained and not answer.steps and any("Zoe Q" in line for line in answer.dropped)
+
+
+def test_other_models_may_think_aloud_before_their_answer() -> None:
+    aloud = "Let us see who made the film.\nIt seems to be somebody who lived in Lyon.\nAnswer: 10 March 1965 [2]"
+    asked, _ = answerer(aloud, *TWO)
+    answer = asked.ask(ASKED, 4, reader="llm")
+    assert answer.text == "10 March 1965 [2]" and not answer.abstained
+    assert any("Lyon" in line for line in answer.dropped) and not any("Lyon" in step for step in answer.steps)
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("A – spouse: B [1]", ("A", "spouse", "B", "[1]")),
+        ("A – B – date of birth: 1 May 1900 [1][2]", ("A – B", "date of birth", "1 May 1900", "[1][2]")),
+        ("Ann – author: Mars: A Story", ("Ann", "author", "Mars: A Story", "")),
+        ("Mars: A Story – author: Ann [3]", ("Mars: A Story", "author", "Ann", "[3]")),
+        ("丘学文 – 导师：陈明远 [1]", ("丘学文", "导师", "陈明远", "[1]")),
+        ("A – spouse:  [1]", None),
+        ("A – spouse", None),
+        ("It was directed by B [1].", None),
+    ],
+)
+def test_a_line_that_states_a_fact_is_a_step(line: str, step: tuple[str, ...] | None) -> None:
+    assert step_of(line) == step
 
 
 def test_silence_after_steps_is_silence() -> None:

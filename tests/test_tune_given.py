@@ -19,6 +19,7 @@ from kgrag.steps import concluded
 from kgrag.tune.questions import given
 from kgrag.tune.questions.corpus import as_corpus
 from kgrag.tune.questions.given import Given
+from kgrag.tune.questions.given_packs import GivenPacker
 from kgrag.tune.questions.made import GIVEN, UNANSWERABLE
 from kgrag.tune_write import LEAST, summary, write
 from kgrag.types import Hit, Question
@@ -155,7 +156,7 @@ def test_questions_of_a_store_with_and_without_gold(small: World, tmp_path: Path
     found = of_store(small, asked, tmp_path / "q.jsonl")
     assert all(q.documents for q in found)
     left: Counter[str] = Counter()
-    for example in given.examples(found, count, 0, left):
+    for example in GivenPacker(count, 0, left).examples(found):
         director = dict(zip(FILMS, DIRECTORS, strict=True))[example.id]
         if example.kind == GIVEN:
             assert example.answer.startswith(f"{director} [")  # the first accepted one is said by no passage
@@ -177,8 +178,8 @@ def test_where_the_graph_knows_the_way_its_steps_come_first(small: World, tmp_pa
     found = of_store(small, asked, tmp_path / "q.jsonl")
     left: Counter[str] = Counter()
     read = small.evidence().read
-    whole = {e.id: e for e in given.examples(found, count, 0, Counter(), read=read)}
-    made = {e.id: e for e in given.examples(found, count, 0, left, read=read, stepwise=True)}
+    whole = {e.id: e for e in GivenPacker(count, 0, Counter(), read=read).examples(found)}
+    made = {e.id: e for e in GivenPacker(count, 0, left, read=read, stepwise=True).examples(found)}
     assert made.keys() == {f for f, _ in pairs} and left.total() == len(pairs)
     assert whole.keys() > made.keys(), "otherwise they are answered at once"
     for film, director in pairs:

@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kgrag.answer import fact_lines
 from kgrag.errors import ReadError, UsageError
 from kgrag.evaluate.questions import load_questions
-from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
-from kgrag.reader.walk import Candidate
-from kgrag.steps import stepped
-from kgrag.text import content_words, key, language, sentences
-from kgrag.tune.example import Example
-from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence, steps_of
-from kgrag.tune.questions.made import GIVEN, UNANSWERABLE, digest
-from kgrag.types import Hit, Passage, Triple
+from kgrag.text import content_words
+from kgrag.tune.questions.made import digest
+from kgrag.types import Hit, Passage
 
 PASSAGES = 8
 """How many are shown at most."""
 Search = Callable[[str, int], list[Hit]]
-Read = Callable[[str], list[Candidate]]
-"""The graph's answers to a question, best first."""
 
 
 @dataclass(frozen=True)
@@ -158,136 +150,3 @@ def settled(questions: Sequence[Given]) -> list[Given]:
 
 def _given(hits: list[Hit]) -> Callable[[], list[Hit]]:
     return lambda: hits
-
-
-def examples(
-    questions: Sequence[Given],
-    count: Count,
-    seed: int,
-    left: Counter[str],
-    tick: Callable[[int], None] = lambda _: None,
-    read: Read = lambda _: [],
-    *,
-    stepwise: bool = False,
-) -> Iterator[Example]:
-    """An example of each question that its evidence answers; one in five is asked with its gold passages taken away.
-
-    Questions that bring the same passages are shown the same of them, in the same order. Where the graph's answer is right
-    and walks through the gold passages, its steps come before the answer.
-
-    Args:
-        questions: with their gold passages.
-        count: tokens of a text.
-        seed: the same seed makes the same examples.
-        left: counts, in words, the questions that became none.
-        tick: told how many more are done.
-        read: asks the store's graph; without a store there are no steps.
-        stepwise: leave out what takes several gold passages where the graph does not say in which steps.
-    """
-    groups: defaultdict[tuple[str, ...], list[Given]] = defaultdict(list)
-    for question in questions:
-        known = tuple(h.passage.id for h in question.gold)
-        groups[known or (question.id,)].append(question)
-    strangers = [hit for q in questions for hit in q.gold]
-    for group in groups.values():
-        for start in range(0, len(group), 6):
-            some = group[start : start + 6]
-            walks = {q.id: _walk(q, read) for q in some}
-            if stepwise:
-                untold = {q.id for q in some if len(q.documents) > 1 and walks[q.id] is None}
-                left["takes several passages, and no facts say in which steps"] += len(untold)
-                some = [q for q in some if q.id not in untold]
-            yield from _pack(some, walks, strangers, count, seed, left, read)
-            tick(len(group[start : start + 6]))
-
-
-def _walk(question: Given, read: Read) -> Candidate | None:
-    """The graph's best answer, if it is an accepted one, read in gold passages alone."""
-    best = next(iter(read(question.text)), None)
-    gold = {h.passage.id for h in question.gold}
-    if best is None or key(best.text) not in {key(answer) for answer in question.answers}:
-        return None
-    return best if {t.passage_id for t in _triples(best)} <= gold else None
-
-
-def _triples(walk: Candidate) -> list[Triple]:
-    return [triple for path in (walk.path, *walk.also) for triple in path.triples]
-
-
-def _pack(
-    group: Sequence[Given],
-    walks: Mapping[str, Candidate | None],
-    strangers: Sequence[Hit],
-    count: Count,
-    seed: int,
-    left: Counter[str],
-    read: Read,
-) -> Iterator[Example]:
-    compared = bool(group) and bool(digest(seed, "instruction", group[0].id) % 2)
-    silent = [q for q in group if q.gold and digest(seed, "silent", q.id) % 5 == 0]
-    spoken_of = [q for q in group if q not in silent]
-    if spoken_of:
-        first = spoken_of[0]
-        others = [h for h in first.others() if h.passage.id not in {g.passage.id for g in first.gold}]
-        gold = first.gold
-        walked = [t for q in spoken_of if (walk := walks[q.id]) for t in _triples(walk)]
-        shown = _shown(spoken_of, [*gold, *others], gold, count, seed, walked)
-        for question in spoken_of:
-            said, walk = _said(question, shown, gold), walks[question.id]
-            if said:
-                lang = language(question.text)
-                # of half of the questions the lines of facts that `kgrag ask` would show
-                lines = fact_lines(read(question.text), shown) if digest(seed, "lines", question.id) % 2 else []
-                asked = messages(question.text, shown, lines, compared=compared)
-                steps = steps_of(question.text, walk, shown) if walk else []
-                yield Example(question.id, asked, stepped(steps, said, lang), GIVEN, lang)
-            else:
-                left["its passages do not say any of its answers"] += 1
-    for question in silent:
-        hidden = {*question.documents}
-        rest = [h for h in question.others() if h.passage.document_id not in hidden]
-        if not rest:  # its gold passages are all there are: others' stand there
-            place = digest(seed, "strangers", question.id) % max(len(strangers), 1)
-            rest = [h for h in (*strangers[place:], *strangers[:place])[:40] if h.passage.document_id not in hidden][:3]
-        rest = [h for h in rest if not any(spoken(a, f"{h.title}. {h.passage.text}") for a in question.answers)]
-        if not rest:
-            left["nothing to show in the place of its gold passages"] += 1
-            continue
-        shown = _shown([question], rest, (), count, seed)
-        lang = language(question.text)
-        asked = messages(question.text, shown, compared=compared)
-        yield Example(question.id, asked, silence(question.text, compared=compared), UNANSWERABLE, lang)
-
-
-def _shown(
-    questions: Sequence[Given],
-    hits: Sequence[Hit],
-    gold: Sequence[Hit],
-    count: Count,
-    seed: int,
-    walked: Sequence[Triple] = (),
-) -> list[Shown]:
-    """What of the passages is shown: the sentences of a walk, of other gold passages those that say an answer, or else the
-    first, and what else there is room for."""
-    budget = 300 + digest(seed, "budget", questions[0].id) % 101
-    hits = list({h.passage.id: h for h in hits}.values())[:PASSAGES]
-    there = {hit.passage.id for hit in hits}
-    must = list(dict.fromkeys((t.passage_id, t.start, t.end) for t in walked if t.passage_id in there))
-    walked_in = {t.passage_id for t in walked}
-    for hit in gold:
-        text, spans = hit.passage.text, sentences(hit.passage.text)
-        telling = [span for span in spans if any(spoken(a, text[slice(*span)]) for q in questions for a in q.answers)]
-        must += [
-            (hit.passage.id, hit.passage.start + a, hit.passage.start + b)
-            for a, b in telling or spans[: hit.passage.id not in walked_in]
-        ]
-    shown = shown_for([q.text for q in questions], hits, must[:8], budget, count)
-    order = sorted(shown, key=lambda s: digest(seed, questions[0].id, s.hit.passage.id))
-    return [replace(s, number=n) for n, s in enumerate(order, 1)]
-
-
-def _said(question: Given, shown: Sequence[Shown], gold: Sequence[Hit]) -> str:
-    """The first accepted answer that a passage shown says, with marks; "" where none is."""
-    passages = [h.passage.id for h in gold]
-    said = (answered(question.text, answer, shown, passages) for answer in question.answers)
-    return next((text for text in said if text), "")
