@@ -34,6 +34,8 @@ BORN = "Which film has the director who was born {}, El Tonto or The Heart Of Do
          ("The Last Coupon – publication date: 1932 [1]", "First Love – publication date: 1939 [2]"), "The Last Coupon [1]"),
         ("Which film came out first, Steel (1979 film) or Attention?",
          ("Steel – publication date: 1979 [1]", "Attention – publication date: 1946 [2]"), "Attention [2]"),
+        ("Which film came out later, Love (First film) or Attention?",
+         ("Love (First film) – publication date: 1930 [1]", "Attention – publication date: 1946 [2]"), "Attention [2]"),
     ],
 )  # fmt: skip
 def test_which_was_first_is_reckoned(question: str, steps: tuple[str, ...], answer: str) -> None:

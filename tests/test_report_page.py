@@ -289,6 +289,13 @@ def test_what_people_and_models_say_is_text(tmp_path: Path) -> None:
     assert not {name for name, _ in shown.attributes() if name.startswith("on")}
 
 
+def test_the_steps_of_an_answer_stand_above_it() -> None:
+    shown = Page(
+        html([full(1, steps=["A – father: B [1]", EVIL], answer="Answered"), full(1, "closed-book")], MANIFEST)
+    )
+    assert shown.text.index("A – father: B [1]") < shown.text.index(EVIL) < shown.text.index("Answered")
+
+
 def test_half_characters_and_control_characters_do_not_stop_a_page(tmp_path: Path) -> None:
     path = write_report(tmp_path, odd := [full(1, answer="a\ud83db\x00c\x1bd", question="\udc00?")], report_of(odd), {})
     assert "a\ufffdb\ufffdc\ufffdd" in path.read_text("utf-8")

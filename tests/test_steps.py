@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path as Place
+
 import pytest
+from fake_llm import FakeLLM
 from hypothesis import given
 from hypothesis import strategies as st
 from test_answer import answerer, hit, shown
@@ -10,7 +13,13 @@ from test_answer import answerer, hit, shown
 from kgrag import prompts
 from kgrag.answer import allowed
 from kgrag.cite import check
+from kgrag.factuality.kept import Kept, KeptLLM
+from kgrag.factuality.uncertainty import doubt
+from kgrag.reader.walk import Candidate
+from kgrag.render import answer_lines
 from kgrag.steps import ROOM, check_steps, concluded, step_of, stepped
+from kgrag.tune.questions.asked import messages, silence, steps_of
+from kgrag.types import Path, Triple
 
 FILM = "Mademoiselle Has Fun is a 1948 film directed by Jean Boyer."
 MAKER = "Jean Boyer (26 June 1901 – 10 March 1965) was a French film director."
@@ -131,3 +140,67 @@ def test_a_model_with_an_adapter_has_room_for_steps() -> None:
     assert allowed(llm, 96) == 96  # type: ignore[arg-type]
     llm.adapter = "mine"  # type: ignore[attr-defined]
     assert allowed(llm, 96) == 96 + ROOM  # type: ignore[arg-type]
+
+
+def test_steps_are_shown_above_their_answer() -> None:
+    asked, _ = answerer(stepped(STEPS, "10 March 1965 [2]", "en"), *TWO)
+    answer = asked.ask(ASKED, 4, reader="llm")
+    lines = answer_lines(answer)
+    assert [line.count("–") > 0 for line in lines[:3]] == [True, True, False] and "10 March 1965" in lines[2]
+    assert all(step.split(" [")[0] in line for step, line in zip(STEPS, lines, strict=False))
+    assert not any("director:" in line for line in answer_lines(answer, with_text=False))
+
+
+def test_of_what_is_compared_the_steps_begin_with_what_the_question_names_first() -> None:
+    def born(name: str, year: str, passage: str) -> Path:
+        return Path(
+            (name.lower(), year), (name, year), (Triple(name.lower(), "date_of_birth", year, passage, 0, 9, 1.0),)
+        )
+
+    pool = shown(hit("Ann", "Ann was born in 1900."), hit("Joe", "Joe was born in 1890.", 2))
+    joe, ann = born("Joe", "1890", "Joe#0001"), born("Ann", "1900", "Ann#0001")
+    won = Candidate("Joe", joe, 0.9, (ann,))
+    lines = ["Ann – date of birth: 1900 [1]", "Joe – date of birth: 1890 [2]"]
+    assert steps_of("Who was born first, Ann or Joe?", won, pool) == lines
+    assert steps_of("Who was born first, Joe or Ann?", won, pool) == lines[::-1]
+    assert steps_of("Who was born first, Ann or Joe?", won._replace(also=()), pool) == [], "one fact is no way"
+    assert steps_of("Who was born first, Ann or Joe?", won, pool[:1]) == [], "all of it must be shown"
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_silence_is_what_the_instruction_asks_for(lang: str) -> None:
+    question = {"en": "Who is it?", "zh": "是谁？"}[lang]
+    assert silence(question) == prompts.ABSTAIN[lang] and silence(question, compared=True) == prompts.UNKNOWN[lang]
+    pool = shown(*TWO)
+    passages = [(s.hit.title, s.text) for s in pool]
+    assert messages(question, pool) == prompts.grounded(question, passages, [])
+    assert (
+        messages(question, pool, compared=True) == prompts.compared(question, passages, []) != messages(question, pool)
+    )
+
+
+class Listened(FakeLLM):
+    """Samples what it is given, and keeps what it was asked to score."""
+
+    def __init__(self, drawn: list[str]) -> None:
+        super().__init__()
+        self.drawn, self.scored = drawn, list[str]()
+
+    def sample(self, messages: prompts.Messages, number: int, **_: object) -> list[str]:
+        return self.drawn
+
+    def score(self, messages: prompts.Messages, continuation: str) -> float:
+        self.scored.append(continuation)
+        return super().score(messages, continuation)
+
+
+def test_doubt_is_of_what_was_written_and_samples_agree_by_what_they_conclude(tmp_path: Place) -> None:
+    drawn = [stepped(STEPS, "10 March 1965 [2]", "en"), "10 March 1965 [2]", stepped(STEPS[:1], "1966", "en")]
+    model = Listened(drawn)
+    with Kept(tmp_path / "kept.jsonl") as kept:
+        llm = KeptLLM(lambda: model, "listened", kept, lambda: 0.0)
+        found = doubt(llm, [{"role": "user", "content": ASKED}], ASKED, "10 March 1965 [2]", steps=STEPS, samples=3,
+                      max_tokens=99, seed=0, same=lambda one, other: one == other)  # fmt: skip
+    assert model.scored[0] == drawn[0], "the answer with its steps, as it was written"
+    assert found["cluster_of"] == [0, 0, 1] and found["clusters"] == 2 and found["samples"] == drawn
+    assert found["disagreement"] == pytest.approx(1 / 3)

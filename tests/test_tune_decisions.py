@@ -17,6 +17,7 @@ from kgrag.errors import ModelError, UsageError
 from kgrag.models.device import GB, Device
 from kgrag.models.plan import Task, need
 from kgrag.models.registry import find
+from kgrag.steps import stepped
 from kgrag.tune.training import curves
 from kgrag.tune.training.measured import choices as choices_of
 from kgrag.tune.training.measured import evidence, hold_out, some
@@ -129,6 +130,15 @@ def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> Non
             said[number] = tokenizer.decode(
                 [int(t) for t, o in zip(pack.targets, pack.owner, strict=True) if o == place]
             )
+    step = "Ada – home: Rome [1]"
+    worked = [replace(held[0], answer=stepped([step], held[0].answer, "en"))]
+    after = choices_of(worked, ["Rome", "Oslo", SILENT], encoder, 400)
+    for pack in after.packs:
+        owned = [[int(t) for t, o in zip(pack.targets, pack.owner, strict=True) if o == p] for p in range(3)]
+        texts = [tokenizer.decode(ids) for ids in owned]
+        assert len({*texts}) == 3 and all(text.startswith(f"{step}\nAnswer: ") for text in texts), (
+            "what is measured is what follows the right steps"
+        )
     for one, (right, others) in zip(held, made.units.items(), strict=True):
         assert said[right] == one.answer + "<|end|>"
         wrong = said[others[-1]].removesuffix("<|end|>")

@@ -145,6 +145,25 @@ def test_one_in_five_is_not_answered_by_what_is_shown(questions: list[Made], exa
             assert not all(f.sentence in said for f in question.facts)
 
 
+def test_of_two_steps_without_an_answer_the_first_is_written_where_it_is_shown(
+    questions: list[Made], examples: list[Example]
+) -> None:
+    by_id = {q.id: q for q in questions}
+    written = 0
+    for example in examples:
+        question, steps = by_id[example.id], concluded(example.answer).steps
+        if example.kind != UNANSWERABLE:
+            continue
+        shown = passages(example)
+        if question.kind != TWO or question.facts[0].sentence not in " ".join(shown.values()):
+            assert not steps, (question.text, steps)
+            continue
+        assert len(steps) == 1 and MARKS.search(steps[0]), "a step without a passage is none"
+        assert check_steps(question.text, steps, _as_shown(shown)).kept == steps
+        written += 1
+    assert written >= 2
+
+
 def test_questions_of_a_pack_begin_with_the_same_text(examples: list[Example]) -> None:
     packs: defaultdict[str, list[int]] = defaultdict(list)
     for place, example in enumerate(examples):
