@@ -17,7 +17,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker relations judge reader lock clean
+.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker sentences relations judge reader lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-scale [SIZES=10k,100k]      what stores of 10 thousand to a million documents cost"
 	@echo "make tune [STORE=DIR] [MINUTES=N]      train an adapter of the language model on a store's documents"
 	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
+	@echo "make sentences DATA=DIR                train what chooses the sentences that are shown, and its cross-validated figures"
 	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
 	@echo "make judge DATA=DIR                    train the judge of claims again, and its cross-validated figures"
 	@echo "make reader DATA=DIR                   train the adapter of the default model again, an hour or more"
@@ -122,6 +123,16 @@ tune: install
 ranker: install
 	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores --out kgrag/data/ranker.json
 
+# The passages of the reader's training questions as a store.
+READER := build/reader
+reader-store: install
+	@$(KGRAG) bench reader-data --data $(DATA) --out $(READER)
+	@$(KGRAG) ingest $(READER)/corpus.jsonl --store $(READER)/store
+
+sentences: reader-store
+	@$(KGRAG) bench sentences --store $(READER)/store --questions $(READER)/questions.en.jsonl --questions $(READER)/questions.zh.jsonl \
+	    --out kgrag/data/sentences.json
+
 relations: install
 	@$(KGRAG) bench relations --data $(DATA) --out ingest/relate.npz
 
@@ -129,11 +140,8 @@ judge: install
 	@$(KGRAG) bench judge-train --data $(DATA) --out kgrag/data/judge.json
 
 # What the shipped reader learned from and how; it goes on after any stop, and only a whole one takes the place of the old.
-READER := build/reader
-reader: install
+reader: reader-store
 	@$(KGRAG) models pull qwen2.5-coder-1.5b-instruct
-	@$(KGRAG) bench reader-data --data $(DATA) --out $(READER)
-	@$(KGRAG) ingest $(READER)/corpus.jsonl --store $(READER)/store
 	@$(KGRAG) tune write --store $(READER)/store --questions $(READER)/questions.en.jsonl --stepwise --number 150 --out $(READER)/en.jsonl
 	@$(KGRAG) tune write --store $(READER)/store --number 360 --out $(READER)/own.jsonl
 	@$(KGRAG) tune write --questions $(DATA)/reader/train.zh.jsonl.gz --number 60 --out $(READER)/zh.jsonl

@@ -14,6 +14,7 @@ from kgrag.bench_graph_cli import bench_extraction, bench_paths, bench_relations
 from kgrag.bench_judge_cli import bench_judge, bench_judge_set, bench_judge_train
 from kgrag.bench_llm_cli import bench_llm
 from kgrag.bench_parts_cli import bench_ingest, bench_linking
+from kgrag.bench_sentences_cli import bench_sentences
 from kgrag.bench_server_cli import bench_server
 from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
 from kgrag.bench_table_cli import bench_compare, bench_table
@@ -38,6 +39,7 @@ bench.command("paths")(bench_paths)
 bench.command("relations")(bench_relations)
 bench.command("tune")(bench_tune)
 bench.command("reader-data")(bench_reader_data)
+bench.command("sentences")(bench_sentences)
 
 
 @bench.command("retrieval")

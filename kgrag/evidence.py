@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
 
-from indices.bm25 import search_tokens
-from kgrag.text import sentences
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrag.retrieve.ranker import Ranker
+from kgrag.retrieve.sentences import NAMES, Sentence, read_sentences
 from kgrag.types import Hit
+
+TREES = "sentences.json"
+HEADING = 8
+"""Tokens that the number and the title of a passage take."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,8 @@ def select(
 ) -> tuple[list[Shown], list[str]]:
     """The sentences to show, and in words what was left out.
 
-    A sentence counts for the rank of its passage, for the words it shares with the question (the rarer among the
-    hits, the more), and for being the first of its passage, where a document says what it is about.
+    The likelier a sentence is to tell what is asked (trees over `kgrag.retrieve.sentences`), and the fewer tokens it takes,
+    the sooner it is chosen: by its probability over the square root of its tokens. The first is shown whatever it takes.
 
     Args:
         question: what is asked.
@@ -40,31 +51,55 @@ def select(
         budget: tokens, for all sentences together.
         count: tokens of a text.
     """
-    asked = set(search_tokens(question))
-    known = [set(search_tokens(f"{hit.title} {hit.passage.text}")) for hit in hits]
-    weight = {word: math.log((len(hits) + 1) / (sum(word in k for k in known) + 0.5)) for word in asked}
-    offers: list[tuple[float, int, int, int, int]] = []
-    for place, hit in enumerate(hits):
-        for order, (start, end) in enumerate(sentences(hit.passage.text)):
-            text = hit.passage.text[start:end]
-            if text.lstrip("# ").strip() == hit.title:
-                continue
-            shared = sum(weight[w] for w in asked & set(search_tokens(text)))
-            value = shared + 2.0 / (1 + place) + (0.8 if order == 0 else 0.0) - 0.05 * order
-            offset = hit.passage.start
-            offers.append((-value, place, start + offset, end + offset, count(text) + (8 if order == 0 else 1)))
+    found, rows = read_sentences(question, hits)
+    chosen = choose(found, scored(rows), [count(sentence.text) for sentence in found], budget)
     kept: dict[int, list[tuple[int, int]]] = {}
-    spent = 0
-    left: dict[int, int] = {}
-    for _, place, start, end, cost in sorted(offers):
-        if spent + cost <= budget or not kept:
-            kept.setdefault(place, []).append((start, end))
-            spent += cost
-        else:
-            left[place] = left.get(place, 0) + 1
+    for number in chosen:
+        kept.setdefault(found[number].place, []).append((found[number].start, found[number].end))
     shown = [Shown(n, hits[place], tuple(sorted(kept[place]))) for n, place in enumerate(sorted(kept), 1)]
+    left = Counter(sentence.place for sentence in found)
+    left.subtract(found[number].place for number in chosen)
     dropped = [
         f"{number} sentence{'s' * (number > 1)} of {hits[place].title!r} left out of the prompt (budget of {budget} tokens)"
         for place, number in sorted(left.items())
+        if number
     ]
     return shown, dropped
+
+
+def choose(found: Sequence[Sentence], odds: Sequence[float], costs: Sequence[int], budget: int) -> list[int]:
+    """The numbers of the sentences to show, the likeliest for their length first.
+
+    Args:
+        found: the sentences.
+        odds: of each, the log-odds that it tells what is asked.
+        costs: of each, its tokens.
+        budget: tokens, for all together; a passage's first sentence takes `HEADING` more.
+    """
+    values = [1 / (1 + math.exp(-o)) / math.sqrt(cost + 1) for o, cost in zip(odds, costs, strict=True)]
+    chosen: list[int] = []
+    begun: set[int] = set()
+    spent = 0
+    for number in sorted(range(len(found)), key=lambda n: -values[n]):
+        cost = costs[number] + (1 if found[number].place in begun else HEADING)
+        if spent + cost <= budget or not chosen:
+            chosen.append(number)
+            begun.add(found[number].place)
+            spent += cost
+    return chosen
+
+
+def scored(rows: NDArray[np.float32]) -> list[float]:
+    """The log-odds that each sentence tells what is asked, from rows (sentences, features of `read_sentences`)."""
+    return [float(odds) for odds in _trees().score(NAMES, rows)] if len(rows) else []
+
+
+@lru_cache(maxsize=1)
+def stamp() -> str:
+    """What chooses, in a word: other trees have another, so that nothing which they chose is taken for these trees' choice."""
+    return hashlib.sha256((files("kgrag") / "data" / TREES).read_bytes()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _trees() -> Ranker:
+    return Ranker.shipped(TREES)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from kgrag.cite import unmarked
 from kgrag.reader.compare import earlier, of_death, when
-from kgrag.reader.walk import unbracketed
 from kgrag.steps import Step, concluded, step_of
-from kgrag.text import key
+from kgrag.text import key, unbracketed
 
 LONGEST = 3
 """Steps from a thing that is compared to its date."""

@@ -169,6 +169,11 @@ def key(name: str) -> str:
     return " ".join(token.text for token in tokens(name))
 
 
+def unbracketed(name: str) -> str:
+    """A title without the bracket at its end that tells it from others."""
+    return re.sub(r"\s*[(（][^()（）]*[)）]$", "", name)
+
+
 def is_cjk(text: str) -> bool:
     """Whether ``text`` has any Chinese character."""
     return _CJK.search(text) is not None

@@ -140,7 +140,7 @@ def test_statements_keep_the_marks_that_follow_them() -> None:
 
 def test_evidence_keeps_the_sentences_that_matter_and_says_what_it_left() -> None:
     hits = [hit("Lord Byron", BYRON), hit("Ada Lovelace", ADA, 2)]
-    kept, dropped = select("Where did Lord Byron die?", hits, 30, lambda text: len(text.split()))
+    kept, dropped = select("Where did Lord Byron die?", hits, 36, lambda text: len(text.split()))
     assert "died in Missolonghi" in kept[0].text
     assert dropped and all("left out of the prompt" in line for line in dropped)
     everything, nothing = select("Where did Lord Byron die?", hits, 1000, lambda text: len(text.split()))

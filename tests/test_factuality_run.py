@@ -225,6 +225,15 @@ def test_the_same_seed_is_the_same_run_and_what_is_kept_is_not_asked_again(tmp_p
     assert digest([{**r, "seconds": 9.0} for r in first]) == digest(first), "times are not what was said"
 
 
+def test_what_other_trees_chose_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = records(tmp_path, by_evidence)
+    monkeypatch.setattr("kgrag.factuality.asking.chooses", lambda: "others")
+    monkeypatch.setattr("kgrag.factuality.asking.select", lambda *_: ([], []))
+    told = records(tmp_path, by_evidence)
+    assert any(r["outcome"] != one["outcome"] for r, one in zip(told, first, strict=True))
+    assert all(not any(e["number"] for e in r["evidence"]) for r in told if r["arm"] == "grounded")
+
+
 def test_a_model_that_fails_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     failing = Person(by_evidence, fails_after=17)
     with pytest.raises(

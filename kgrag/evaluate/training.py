@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-
-from kgrag.evaluate.examples import Example
+from numpy.typing import NDArray
 
 ROUNDS = 150
 PARAMETERS: dict[str, Any] = {
@@ -28,8 +27,20 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def train(groups: Sequence[Sequence[Example]]) -> Any:
-    """A LightGBM booster; every group weighs the same, however many questions it has."""
+class Labelled(Protocol):
+    """What is learned from one question."""
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """(candidates, features)."""
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """(candidates,): 1 for what is wanted, else 0."""
+
+
+def train(groups: Sequence[Sequence[Labelled]], rounds: int = ROUNDS) -> Any:
+    """A LightGBM booster of ``rounds`` trees; every group weighs the same, however many questions it has."""
     import lightgbm
 
     chosen = [(example, 1.0 / len(group)) for group in groups for example in group if len(example.rows)]
@@ -37,7 +48,7 @@ def train(groups: Sequence[Sequence[Example]]) -> Any:
     labels = np.concatenate([example.labels for example, _ in chosen])
     weights = np.concatenate([np.full(len(example.rows), weight) for example, weight in chosen])
     data = lightgbm.Dataset(rows, labels, weight=weights * len(weights) / weights.sum())
-    return lightgbm.train(PARAMETERS, data, ROUNDS)
+    return lightgbm.train(PARAMETERS, data, rounds)
 
 
 def as_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[str] = ()) -> str:

@@ -10,6 +10,7 @@ from kgrag import prompts
 from kgrag.answer import Answerer, allowed, fact_lines, room, shown_paths
 from kgrag.cite import check
 from kgrag.evidence import Shown, select
+from kgrag.evidence import stamp as chooses
 from kgrag.factuality.arms import Evidence, edited_lines
 from kgrag.factuality.conditions import Case, Condition
 from kgrag.factuality.kept import Kept, KeptLLM
@@ -122,7 +123,7 @@ class Asking:
         if not hits:
             return [], []
         said = [[h.rank, h.passage.id, h.title, h.passage.text, h.passage.start] for h in hits]
-        parts = ["select", llm.stamp, question, said, plan.evidence_tokens, plan.answer_tokens]
+        parts = ["select", chooses(), llm.stamp, question, said, plan.evidence_tokens, plan.answer_tokens]
         chosen, dropped = self.kept.get(parts, made)
         by_rank = {hit.rank: hit for hit in hits}
         shown = [Shown(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(chosen, 1)]

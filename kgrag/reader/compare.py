@@ -11,8 +11,8 @@ from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
 from kgrag.dates import MONTHS
 from kgrag.reader.questions import Questions
-from kgrag.reader.walk import Candidate, Walk, Walker, unbracketed
-from kgrag.text import is_cjk, key
+from kgrag.reader.walk import Candidate, Walk, Walker
+from kgrag.text import is_cjk, key, unbracketed
 
 _EARLY = r"first|earlier|earliest|older|oldest|elder|before"
 _LATE = r"later|last|latest|younger|youngest|more recently|recently|after"

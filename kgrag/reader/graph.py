@@ -11,8 +11,8 @@ from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
 from kgrag.reader.compare import Comparer
 from kgrag.reader.questions import Questions, bare, marked, unframed
-from kgrag.reader.walk import Candidate, Walk, Walker, unbracketed
-from kgrag.text import is_cjk, key, simplified
+from kgrag.reader.walk import Candidate, Walk, Walker
+from kgrag.text import is_cjk, key, simplified, unbracketed
 
 
 class Finder(Protocol):

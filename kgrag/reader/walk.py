@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -115,11 +114,6 @@ class Walker:
 
     def _sure(self, name: str, entity: str) -> float:
         return max((sure for e, sure in self._facts.readings(name) if e == entity), default=0.7)
-
-
-def unbracketed(name: str) -> str:
-    """A title without the bracket at its end that tells it from others."""
-    return re.sub(r"\s*[(（][^()（）]*[)）]$", "", name)
 
 
 def _keep(ends: dict[str, tuple[float, Triple]], end: str, confidence: float, triple: Triple) -> None:

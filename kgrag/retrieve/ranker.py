@@ -1,4 +1,5 @@
-"""The ordering: gradient-boosted trees over relative features, kept as plain JSON and scored with numpy.
+"""Gradient-boosted trees over relative features, kept as plain JSON and scored with numpy: the ordering of passages, and of
+their sentences (`kgrag.evidence`).
 
 Trained by `kgrag.evaluate.training` (Friedman 2001, with LightGBM); needs nothing but numpy to run.
 """
@@ -44,7 +45,9 @@ class Ranker:
             ModelError: the features are others.
         """
         if tuple(names) != self.features:
-            raise ModelError("The ranker was trained on other features: remake it with `make ranker`.")
+            raise ModelError(
+                "The ranker was trained on other features: remake it with `make ranker` (of sentences: `make sentences`)."
+            )
         trees = np.arange(len(self.feature))[None]
         node = np.zeros((len(rows), len(self.feature)), np.int32)
         lines = np.arange(len(rows))[:, None]
@@ -58,9 +61,13 @@ class Ranker:
 
     @staticmethod
     def load(path: Path | None = None) -> Ranker:
-        """Read a ranker from JSON: the one that comes with the program, or ``path``."""
-        text = path.read_text("utf-8") if path else (files("kgrag") / "data" / "ranker.json").read_text("utf-8")
-        return Ranker.of(json.loads(text))
+        """Read a ranker from JSON: the one of passages that comes with the program, or ``path``."""
+        return Ranker.of(json.loads(path.read_text("utf-8"))) if path else Ranker.shipped("ranker.json")
+
+    @staticmethod
+    def shipped(name: str) -> Ranker:
+        """One that comes with the program: ``"ranker.json"``, or ``"sentences.json"``."""
+        return Ranker.of(json.loads((files("kgrag") / "data" / name).read_text("utf-8")))
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> Ranker:

@@ -13,8 +13,7 @@ from graphs.facts import Facts
 from graphs.vocabulary import Vocabulary
 from kgrag.explore.conflicts import SURE, agree
 from kgrag.protocols import Graph
-from kgrag.reader.walk import unbracketed
-from kgrag.text import sentences, tokens
+from kgrag.text import sentences, tokens, unbracketed
 from kgrag.tune.questions.naming import described, unfit
 from kgrag.tune.questions.wording import Wording
 from kgrag.types import Document, Mention, Triple
