@@ -13,7 +13,6 @@ import typer
 from kgrag import console
 from kgrag.errors import UsageError
 from kgrag.options import STORE, Json, Store, need, open_app, print_json
-from kgrag.tune_write import counter
 
 BUDGETS = (200, 300, 400, 600)
 
@@ -31,8 +30,10 @@ def bench_sentences(
     """How often the answer is shown where it was retrieved, by tokens of evidence; with --out also train what chooses."""
     from kgrag.evaluate import telling
     from kgrag.evaluate.questions import fingerprint, load_questions
+    from kgrag.evaluate.ranking import FOLDS
     from kgrag.evaluate.statistics import interval
     from kgrag.evidence import scored, select
+    from kgrag.tune_write import counter
 
     if out:
         if not out.resolve().parent.is_dir():  # known before the minutes of reading, not after
@@ -56,10 +57,11 @@ def bench_sentences(
                     taken.append(1000 * (time.perf_counter() - begun))
                 tick()
     for name, group in groups.items():
-        if not group:
+        least = FOLDS if out else 1
+        if len(group) < least:
             raise UsageError(
-                f"Expected in {name} questions whose gold documents the store finds, with answers that these say, found "
-                "none: name the questions of this store."
+                f"Expected in {name} {least} or more questions whose gold documents the store finds, with answers that these "
+                f"say, found {len(group)}: name questions of this store."
             )
     if not out:
         odds = [[scored(t.rows) for t in group] for group in groups.values()]

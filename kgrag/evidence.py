@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.retrieve.ranker import Ranker
-from kgrag.retrieve.sentences import NAMES, Sentence, read_sentences
+from kgrag.retrieve.sentences import NAMES, WORDS, Sentence, read_sentences
 from kgrag.types import Hit
 
 TREES = "sentences.json"
@@ -96,8 +96,9 @@ def scored(rows: NDArray[np.float32]) -> list[float]:
 
 @lru_cache(maxsize=1)
 def stamp() -> str:
-    """What chooses, in a word: other trees have another, so that nothing which they chose is taken for these trees' choice."""
-    return hashlib.sha256((files("kgrag") / "data" / TREES).read_bytes()).hexdigest()[:12]
+    """What chooses, in a word: other trees or words have another, so that what they chose is not taken for today's choice."""
+    data = files("kgrag") / "data"
+    return hashlib.sha256((data / TREES).read_bytes() + (data / WORDS).read_bytes()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from test_answer import hit
 
 from kgrag.app import App
 from kgrag.evaluate.questions import fingerprint
-from kgrag.evaluate.telling import Telling, telling
+from kgrag.evaluate.telling import Telling, cross_validated, telling
 from kgrag.evidence import HEADING, choose, scored, select
 from kgrag.options import ingest_into
 from kgrag.retrieve.ranker import Ranker
@@ -110,6 +110,12 @@ def test_what_is_chosen_fits(those: list[tuple[int, int, float]], budget: int) -
             assert spent + costs[n] + (1 if found[n].place in begun else HEADING) > budget or len(chosen) == 1
 
 
+def test_of_equally_likely_sentences_the_shorter_is_chosen_and_a_likelier_before_it() -> None:
+    found = [Sentence(0, 0, 1, "x"), Sentence(1, 0, 1, "x")]
+    assert choose(found, [1.0, 1.0], [40, 4], 50) == [1]
+    assert choose(found, [4.0, -4.0], [40, 4], 50) == [0]
+
+
 # --- what is learned from --------------------------------------------------------------------------------------------
 
 
@@ -141,6 +147,18 @@ def test_a_question_of_which_nothing_is_told_is_none() -> None:
     assert told("Who?", ("Gian-Carlo Coppola",), [], ("Gia Coppola",)) is None
 
 
+def test_no_question_is_measured_by_trees_that_saw_it() -> None:
+    random = np.random.default_rng(0)
+    found = tuple(Sentence(n, 0, 1, "x") for n in range(10))
+    noise = [
+        Telling(found, random.random((10, len(NAMES)), np.float32), (9,) * 10, frozenset({int(random.integers(10))}), ())
+        for _ in range(100)
+    ]  # fmt: skip
+    odds = cross_validated([noise])[0]
+    right = sum(t.shown(o, 0)[0] for t, o in zip(noise, odds, strict=True))
+    assert len(odds) == 100 and right < 25, "one in ten by chance; those that saw them know nine in ten"
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -168,7 +186,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def _words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kgrag.bench_sentences_cli.counter", lambda _: count)
+    monkeypatch.setattr("kgrag.tune_write.counter", lambda _: count)
 
 
 @pytest.mark.usefixtures("_words")
@@ -205,7 +223,8 @@ def test_misuse_of_the_bench_is_a_sentence(asked: tuple[Path, Path], shell: Shel
     for given_, part in (
         (("--questions", questions, "--out", tmp_path / "no" / "x.json"), "Expected a folder"),
         (("--questions", tmp_path / "none.jsonl"), "found none"),
-        (("--questions", other), "whose gold documents the store finds"),
+        (("--questions", other), "1 or more questions whose gold documents the store finds"),
+        (("--questions", questions, "--limit", "4", "--out", tmp_path / "x.json"), "found 4"),
     ):
         code, out, err = shell("bench", "sentences", "--store", store, *given_)
         assert code == 2 and out == "" and part in err and "Traceback" not in err

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrag.evaluate.ranking import FOLDS
 from kgrag.evaluate.training import as_json, train
 from kgrag.evidence import choose
 from kgrag.files import replaced
@@ -19,7 +20,6 @@ from kgrag.text import key, unbracketed
 from kgrag.types import Hit, Question
 
 ROUNDS = 60
-FOLDS = 5
 YES_NO = frozenset(("yes", "no", "是", "否"))
 _WHEN, _YEAR = NAMES.index("asks when"), NAMES.index("has a year")
 
@@ -94,7 +94,11 @@ def telling(question: Question, hits: Sequence[Hit], count: Callable[[str], int]
 
 
 def cross_validated(groups: Sequence[Sequence[Telling]]) -> list[list[list[float]]]:
-    """Of each question of each group, the log-odds of its sentences by trees that four fifths of all made, without it."""
+    """Of each question of each group, the log-odds of its sentences by trees that four fifths of all made, without it.
+
+    Args:
+        groups: of `FOLDS` questions or more each.
+    """
     odds: list[list[list[float]]] = [[[]] * len(group) for group in groups]
     for fold in range(FOLDS):
         model = train([[t for n, t in enumerate(group) if n % FOLDS != fold] for group in groups], ROUNDS)

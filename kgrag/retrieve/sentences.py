@@ -21,6 +21,7 @@ from indices.bm25 import search_tokens
 from kgrag.text import is_cjk, key, sentences, simplified, unbracketed
 from kgrag.types import Hit
 
+WORDS = "telling_words.toml"
 ASKS = ("where", "when", "who", "whether")
 NAMES = (
     *(
@@ -158,7 +159,7 @@ def _groups(text: str, said: set[str]) -> frozenset[int]:
 
 @lru_cache(maxsize=1)
 def _words() -> _Words:
-    data = tomllib.loads((files("kgrag") / "data" / "telling_words.toml").read_text("utf-8"))
+    data = tomllib.loads((files("kgrag") / "data" / WORDS).read_text("utf-8"))
     tells: dict[str, set[int]] = {}
     chinese = [key(word) for group in data["tell"] for word in group["zh"].split()]
     for number, group in enumerate(data["tell"]):
