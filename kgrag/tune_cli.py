@@ -159,7 +159,8 @@ def tune_write(
     number: Number = 2000,
     seed: Seed = 0,
     stepwise: Annotated[
-        bool, typer.Option("--stepwise", help="Of --questions, leave out those whose steps no facts of the store say.")
+        bool,
+        typer.Option("--stepwise", help="Of --questions, leave out those whose steps neither facts nor passages say."),
     ] = False,
     model: Model = None,
 ) -> None:

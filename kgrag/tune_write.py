@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ingest.patterns import vocabulary
 from kgrag.app import App
 from kgrag.errors import UsageError
 from kgrag.factuality.records import load
@@ -15,6 +16,7 @@ from kgrag.tune.example import Example, Preference
 from kgrag.tune.questions import given
 from kgrag.tune.questions.agreed import agreed
 from kgrag.tune.questions.asked import Count
+from kgrag.tune.questions.bridged import Bridges
 from kgrag.tune.questions.given_packs import GivenPacker
 from kgrag.tune.questions.held import held_out
 from kgrag.tune.questions.made import Made, digest
@@ -56,7 +58,7 @@ def examples_of(
         number: examples, the unanswerable ones among them.
         seed: the same seed writes the same examples.
         tick: told how many are done, of how many.
-        stepwise: leave out questions of several gold passages where the graph does not say in which steps.
+        stepwise: leave out questions of several gold passages where nothing says in which steps.
 
     Raises:
         UsageError: the store is empty, has no typed facts, or gives fewer than `LEAST` examples; the file has no answers.
@@ -124,7 +126,8 @@ def _given(
 
     count = count or counter(opened)
     read = opened.graph_reader.read if opened is not None else lambda _: []
-    packer = GivenPacker(count, seed, done.left, ticked, read, stepwise)
+    bridges = Bridges(opened.vocabulary if opened is not None else vocabulary())
+    packer = GivenPacker(count, seed, done.left, ticked, read, bridges.find, stepwise)
     for held in (False, True):
         mine = [q for q, side in zip(chosen, sides, strict=True) if side is held]
         done.examples += [replace(example, held=held) for example in packer.examples(mine)]

@@ -1,4 +1,4 @@
-"""Examples of questions that people have, each with its evidence, and with its steps where the graph knows them."""
+"""Examples of questions that people have, each with its evidence, and with its steps where they are known."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class GivenPacker:
         seed: the same seed makes the same examples.
         left: counts, in words, the questions that became none.
         tick: told how many more are done.
-        read: the graph's answers to a question, best first; without a store there are none, and so no steps.
-        stepwise: leave out what takes several gold passages where the graph does not say in which steps.
+        read: the graph's answers to a question, best first; none without a store.
+        bridge: the steps that the gold passages say (`kgrag.tune.questions.bridged`), asked for where the graph has none.
+        stepwise: leave out what takes several gold passages where neither says in which steps.
     """
 
     count: Count
@@ -40,13 +41,14 @@ class GivenPacker:
     left: Counter[str]
     tick: Callable[[int], None] = lambda _: None
     read: Callable[[str], list[Candidate]] = lambda _: []
+    bridge: Callable[[Given], Candidate | None] = lambda _: None
     stepwise: bool = False
 
     def examples(self, questions: Sequence[Given]) -> Iterator[Example]:
         """An example of each question that its evidence answers; one in five is asked with its gold passages taken away.
 
-        Questions that bring the same passages are shown the same of them, in the same order. Where the graph's answer is right
-        and walks through the gold passages, its steps come before the answer.
+        Questions that bring the same passages are shown the same of them, in the same order. Where the steps through the gold
+        passages are known, they come before the answer.
         """
         groups: defaultdict[tuple[str, ...], list[Given]] = defaultdict(list)
         for question in questions:
@@ -63,7 +65,7 @@ class GivenPacker:
         walks = {q.id: self._walk(q) for q in group}
         if self.stepwise:
             told = [q for q in group if len(q.documents) < 2 or walks[q.id] is not None]
-            self.left["takes several passages, and no facts say in which steps"] += len(group) - len(told)
+            self.left["takes several passages, and nothing says in which steps"] += len(group) - len(told)
             group = told
         compared = bool(group) and bool(digest(self.seed, "instruction", group[0].id) % 2)
         silent = [q for q in group if q.gold and digest(self.seed, "silent", q.id) % 5 == 0]
@@ -74,12 +76,13 @@ class GivenPacker:
             yield from self._unanswerable(question, strangers, compared)
 
     def _walk(self, question: Given) -> Candidate | None:
-        """The graph's best answer, if it is an accepted one, read in gold passages alone."""
+        """The graph's best answer, if it is an accepted one, read in gold passages alone; else what these say themselves."""
         best = next(iter(self.read(question.text)), None)
         gold = {h.passage.id for h in question.gold}
-        if best is None or key(best.text) not in {key(answer) for answer in question.answers}:
-            return None
-        return best if {t.passage_id for t in _triples(best)} <= gold else None
+        right = best is not None and key(best.text) in {key(answer) for answer in question.answers}
+        if best is not None and right and {t.passage_id for t in _triples(best)} <= gold:
+            return best
+        return self.bridge(question)
 
     def _answerable(
         self, group: Sequence[Given], walks: Mapping[str, Candidate | None], compared: bool
