@@ -1,22 +1,23 @@
-"""What a model's text says in the end. What follows from the dates of its steps is reckoned here: a small model reads dates well,
-and compares them badly."""
+"""What a model's text says in the end. What follows from the steps of a comparison is reckoned here: a small model reads dates and
+countries well, and compares them badly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kgrag.cite import unmarked
-from kgrag.reader.compare import earlier, of_death, when
+from ingest.patterns import vocabulary
+from kgrag.cite import marks, unmarked
+from kgrag.reader.compare import alike, earlier, of_death, when
 from kgrag.steps import Step, concluded, step_of
-from kgrag.text import key, unbracketed
+from kgrag.text import is_cjk, key, unbracketed
 
 LONGEST = 3
-"""Steps from a thing that is compared to its date."""
+"""Steps from a thing that is compared to its date, or to what both may have."""
 
 
 class Read(NamedTuple):
-    """An answer, the steps before it, and what the model answered instead, where the dates of its steps say otherwise."""
+    """An answer, the steps before it, and what the model answered instead, where its steps say otherwise."""
 
     answer: str
     steps: tuple[str, ...] = ()
@@ -25,7 +26,7 @@ class Read(NamedTuple):
     @property
     def why(self) -> list[str]:
         """That it was overruled, in words."""
-        return [f"by the dates of its steps it is not {self.overruled!r}"] if self.overruled else []
+        return [f"by its steps it is not {self.overruled!r}"] if self.overruled else []
 
 
 def read(question: str, text: str) -> Read:
@@ -38,10 +39,11 @@ def read(question: str, text: str) -> Read:
 
 
 def reckoned(question: str, steps: Sequence[str]) -> str:
-    """Which of two was first or last, by the steps: its name as they write it, with its mark; "" where they do not decide.
+    """What a comparison comes to, by the steps, with their marks; "" where they do not decide.
 
-    They decide where the question asks for what was earlier or later and names two things, from each of which steps lead to a
-    date by the same predicate. Dates of which one is less exact and holds the other decide nothing.
+    They decide where the question names two things and steps lead from each to an end. Asked which was earlier or later, it is
+    the name of one as the steps write it, if the ends are dates by the same predicate of which neither may hold the other; asked
+    whether both have the same, "yes" (是) of equal ends and of a country and its people, and "no" (否) of two countries.
     """
     facts = [fact for fact in map(step_of, steps) if fact is not None]
     said = f" {key(question)} "
@@ -55,13 +57,29 @@ def reckoned(question: str, steps: Sequence[str]) -> str:
     rest = said
     for fact in sorted((one, other), key=lambda f: -len(f.subject)):
         rest = rest.replace(f" {key(fact.subject)} ", " X ").replace(f" {key(unbracketed(fact.subject))} ", " X ")
+    rest = rest.replace(" ", "") if is_cjk(question) else rest  # a key has Chinese characters apart
+    if alike(rest):
+        return _same(first, second, zh=is_cjk(question))
     early, dates = earlier(rest), (when(first.object), when(second.object))
     size = min(map(len, dates))
-    alike = key(first.predicate) == key(second.predicate) and of_death(rest) == of_death(first.predicate)
-    if early is None or not alike or not size or dates[0][:size] == dates[1][:size]:
+    fit = key(first.predicate) == key(second.predicate) and of_death(rest) == of_death(first.predicate)
+    if early is None or not fit or not size or dates[0][:size] == dates[1][:size]:
         return ""
     winner = one if (dates[0] < dates[1]) == early else other
     return f"{winner.subject} {winner.marks}".strip()
+
+
+def _same(one: Step, other: Step, *, zh: bool) -> str:
+    """Whether two ends are the same, with the marks of both."""
+    lands = vocabulary().countries
+    ends = [lands.get(end.object.lower(), key(end.object)) for end in (one, other)]
+    if ends[0] == ends[1]:
+        said = "是" if zh else "yes"
+    elif all(end in lands.values() for end in ends):
+        said = "否" if zh else "no"
+    else:
+        return ""
+    return f"{said} {''.join(f'[{n}]' for n in sorted({*marks(one.marks + other.marks)}))}".strip()
 
 
 def _end(fact: Step, facts: Sequence[Step]) -> Step | None:

@@ -1,4 +1,4 @@
-"""What the dates of an answer's steps say decides what was first; where they do not, the model's word stands."""
+"""What an answer's steps say decides what was first and whether both are the same; else the model's word stands."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ BORN = "Which film has the director who was born {}, El Tonto or The Heart Of Do
         (BORN.format("first"), MAKERS, "The Heart of Doreon [2]"),
         (BORN.format("later"), MAKERS, "El Tonto [1]"),
         ("谁出生更早，丘学文还是李国安？", ("丘学文 – date of birth: 1949年4月4日 [1]", "李国安 – date of birth: 1951年6月2日 [2]"), "丘学文 [1]"),
+        ("丘学文和李国安谁去世更早？", ("丘学文 – date of death: 1989年 [1]", "李国安 – date of death: 1991年 [2]"), "丘学文 [1]"),
+        ("丘学文和李国安谁更年轻？", ("丘学文 – date of birth: 1949年4月4日 [1]", "李国安 – date of birth: 1951年6月2日 [2]"), "李国安 [2]"),
         # a name that asks is no asking
         ("Which film was released first, The Last Coupon or First Love?",
          ("The Last Coupon – publication date: 1932 [1]", "First Love – publication date: 1939 [2]"), "The Last Coupon [1]"),
@@ -36,6 +38,8 @@ BORN = "Which film has the director who was born {}, El Tonto or The Heart Of Do
          ("Steel – publication date: 1979 [1]", "Attention – publication date: 1946 [2]"), "Attention [2]"),
         ("Which film came out later, Love (First film) or Attention?",
          ("Love (First film) – publication date: 1930 [1]", "Attention – publication date: 1946 [2]"), "Attention [2]"),
+        ("Which film came out later, Both Ends or My Country?",
+         ("Both Ends – publication date: 1930 [1]", "My Country – publication date: 1946 [2]"), "My Country [2]"),
     ],
 )  # fmt: skip
 def test_which_was_first_is_reckoned(question: str, steps: tuple[str, ...], answer: str) -> None:
@@ -66,6 +70,38 @@ def test_which_was_first_is_reckoned(question: str, steps: tuple[str, ...], answ
 )  # fmt: skip
 def test_what_the_steps_do_not_decide_is_not_reckoned(question: str, steps: tuple[str, ...]) -> None:
     assert reckoned(question, steps) == ""
+
+
+LANDS = "Do both films El Tonto and The Heart Of Doreon have the directors from the same country?"
+MADE = (MAKERS[0], MAKERS[2], "Charlie Day – nationality: {} [3]", "Robert North Bradbury – nationality: {} [2]")
+
+
+@pytest.mark.parametrize(
+    ("ends", "answer"),
+    [
+        (("British", "British"), "yes [2][3]"),
+        (("British", "England"), "yes [2][3]"),  # a people and a country
+        (("Ruritanian", "ruritanian"), "yes [2][3]"),
+        (("British", "French"), "no [2][3]"),
+        (("British", "Ruritanian"), ""),  # which may be a part of it
+        (("British", "British [3]\nCharlie Day – nationality: American"), ""),  # two for one of them
+    ],
+)
+def test_whether_both_have_the_same_is_reckoned(ends: tuple[str, str], answer: str) -> None:
+    steps = "\n".join(MADE).format(*ends).splitlines()
+    assert reckoned(LANDS, steps) == reckoned(LANDS, steps[::-1]) == answer
+    assert reckoned(LANDS.replace("the same country", "one family"), steps) == ""
+    assert reckoned(BORN.format("first"), steps) == "", "no dates"
+
+
+def test_the_same_is_reckoned_in_chinese_and_of_what_is_no_country() -> None:
+    steps = ("丘学文 – place of birth: 北京 [1]", "李国安 – place of birth: 北京 [1]")
+    assert reckoned("丘学文和李国安出生在同一个城市吗？", steps) == "是 [1]"
+    lands = ("丘学文 – nationality: 中国 [1]", "李国安 – nationality: 法国 [2]")
+    assert reckoned("丘学文和李国安是同一个国家的人吗？", lands) == "否 [1][2]"
+    both = ("A Day – director: Ann Bell [1]", "A Night – director: Ann Bell")
+    assert reckoned("Do A Day and A Night have the same director?", both) == "yes [1]"
+    assert reckoned("Do A Day and A Night have the same director?", (both[0], "A Night – director: Bo Li [2]")) == ""
 
 
 @given(st.integers(1000, 2020), st.integers(1000, 2020), st.booleans(), st.booleans())

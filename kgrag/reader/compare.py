@@ -164,6 +164,11 @@ class Comparer:
         )
 
 
+def alike(question: str) -> bool:
+    """Whether a question asks if two have the same of something."""
+    return bool(_SAME.search(question)) or any(re.search(asks, question, re.IGNORECASE) for asks in _OTHER_SAME)
+
+
 def earlier(rest: str) -> bool | None:
     """Whether a question without its names asks for what was first, or for what was last; None of any other."""
     early = re.search(rf"\b(?:{_EARLY})\b|{_ZH_EARLY}", rest, re.IGNORECASE)
