@@ -43,7 +43,8 @@ def reckoned(question: str, steps: Sequence[str]) -> str:
 
     They decide where the question names two things and steps lead from each to an end. Asked which was earlier or later, it is
     the name of one as the steps write it, if the ends are dates by the same predicate of which neither may hold the other; asked
-    whether both have the same, "yes" (是) of equal ends and of a country and its people, and "no" (否) of two countries.
+    whether both have the same, and the ends are of what is asked for, "yes" (是) of equal ones and of a country and its people, and
+    "no" (否) of two countries.
     """
     facts = [fact for fact in map(step_of, steps) if fact is not None]
     said = f" {key(question)} "
@@ -58,8 +59,9 @@ def reckoned(question: str, steps: Sequence[str]) -> str:
     for fact in sorted((one, other), key=lambda f: -len(f.subject)):
         rest = rest.replace(f" {key(fact.subject)} ", " X ").replace(f" {key(unbracketed(fact.subject))} ", " X ")
     rest = rest.replace(" ", "") if is_cjk(question) else rest  # a key has Chinese characters apart
-    if alike(rest):
-        return _same(first, second, zh=is_cjk(question))
+    if asked := alike(rest):
+        reached = all(end.predicate.replace(" ", "_") in asked for end in (first, second))
+        return _same(first, second, zh=is_cjk(question)) if reached else ""
     early, dates = earlier(rest), (when(first.object), when(second.object))
     size = min(map(len, dates))
     fit = key(first.predicate) == key(second.predicate) and of_death(rest) == of_death(first.predicate)

@@ -17,7 +17,7 @@ from kgrag.text import key
 from kgrag.types import Document, Extraction, Passage, Triple
 
 TITLES = (
-    "Labyrinth (1984 video game)|Labyrinth (film)|The Jerk|Carl Reiner|Estelle Reiner|Ada Lovelace|Lord Byron"
+    "Ann Bell|Bo Cole|钱小甲|孙小乙|Labyrinth (1984 video game)|Labyrinth (film)|The Jerk|Carl Reiner|Estelle Reiner|Ada Lovelace|Lord Byron"
     "|John Byron|Lothair II of Lotharingia|Teutberga|Emperor Lothair I|Oslo Museum|Anno Museum|Alan Turing|Alonzo Church"
     "|Shane Black|The Nice Guys|丘成桐|陈省身|银河一号|慈云桂|华罗庚|杨振宁|杨武之|夏培肃|107计算机"
 )
@@ -54,6 +54,10 @@ Alan Turing;educated_at;King's College
 丘成桐;student_of;陈省身
 陈省身;place_of_birth;浙江嘉兴
 陈省身;date_of_birth;1911年10月28日
+钱小甲;date_of_birth;1896年4月14日
+孙小乙;date_of_birth;1896年11月12日
+Ann Bell;date_of_birth;4 May 1912
+Bo Cole;date_of_birth;September 1, 1912
 丘成桐;date_of_birth;1949年4月4日
 银河一号;creator;慈云桂
 慈云桂;place_of_birth;安徽桐城
@@ -140,6 +144,11 @@ def test_facts_read_the_other_way(reader: GraphReader, question: str, answer: st
         ("Who died earlier, Ada Lovelace or Lord Byron?", "Lord Byron"),
         ("Are Oslo Museum and Anno Museum located in the same country?", "yes"),
         ("Are Ada Lovelace and Carl Reiner of the same nationality?", "no"),
+        ("Were Ann Bell and Bo Cole born in the same year?", "yes"),
+        ("Were Ann Bell and Bo Cole born on the same day?", "no"),
+        ("Were Ann Bell and Carl Reiner born in the same year?", "no"),
+        ("钱小甲和孙小乙出生于同一年吗？", "是"),
+        ("钱小甲和孙小乙出生在同一天吗？", "否"),
         ("Do both films The Jerk and The Nice Guys have the directors from the same country?", "yes"),
         ("丘成桐和陈省身谁更年长？", "陈省身"),
         ("丘成桐和陈省身谁出生更晚？", "丘成桐"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_answer import answerer, hit
 
+from kgrag.reader.compare import alike
 from kgrag.reckon import Read, read, reckoned
 from kgrag.steps import stepped
 
@@ -102,6 +103,20 @@ def test_the_same_is_reckoned_in_chinese_and_of_what_is_no_country() -> None:
     both = ("A Day – director: Ann Bell [1]", "A Night – director: Ann Bell")
     assert reckoned("Do A Day and A Night have the same director?", both) == "yes [1]"
     assert reckoned("Do A Day and A Night have the same director?", (both[0], "A Night – director: Bo Li [2]")) == ""
+    assert reckoned("Do A Day and A Night have the same director?", (both[0], "A Night – producer: Ann Bell [2]")) == ""
+    days = ("Ann Bell – date of birth: 4 May 1912 [1]", "Bo Li – date of birth: May 4, 1912 [2]")
+    assert reckoned("Were Ann Bell and Bo Li born on the same day?", days) == "", (
+        "no reckoning of dates that are written otherwise"
+    )
+    assert (
+        reckoned("Were Ann Bell and Bo Li born on the same day?", (days[0], days[0].replace("Ann Bell", "Bo Li")))
+        == "yes [1]"
+    )
+    assert alike("Were X and Y born in the same year?") == alike("X和Y出生于同一年吗？") == ("date_of_birth",)
+    assert alike("Were X and Y born in the same town?") == alike("X和Y出生在同一个城市吗？") == ("place_of_birth",)
+    born = ("Ann Bell – nationality: British [1]", "Bo Li – nationality: British [2]")
+    beyond = (both[0], "A Night – director: Bo Li [2]", *born)
+    assert reckoned("Do A Day and A Night have the same director?", beyond) == "", "the ends are of something else"
 
 
 @given(st.integers(1000, 2020), st.integers(1000, 2020), st.booleans(), st.booleans())

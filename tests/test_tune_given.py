@@ -195,6 +195,20 @@ def test_where_the_graph_knows_the_way_its_steps_come_first(small: World, tmp_pa
     assert sum(bool(concluded(e.answer).steps) for e in made.values()) > len(pairs) / 2
 
 
+def test_an_answer_of_the_graph_that_is_not_accepted_lends_no_steps(small: World, tmp_path: Path) -> None:
+    born = {q.subject.name: q for q in small.facts() if q.predicate == "date_of_birth"}
+    read = small.evidence().read
+    asked = [
+        Question(f, f"When was the director of the film {f} born?", (d,), (f, born[d].document))
+        for f, d in zip(FILMS, DIRECTORS, strict=True)
+        if d in born
+    ]
+    assert asked and all(read(q.text) for q in asked), "the graph says a date"
+    left: Counter[str] = Counter()
+    found = of_store(small, asked, tmp_path / "q.jsonl")
+    assert not [*GivenPacker(count, 0, left, read=read, stepwise=True).examples(found)] and left.total() == len(asked)
+
+
 def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
     file = tmp_path / "train.en.jsonl.gz"
     asked = rows(9)

@@ -23,12 +23,14 @@ _SAME = re.compile(
     re.IGNORECASE,
 )
 _OTHER_SAME = {
-    r"\bsame (?:place|city|town|birthplace)\b.*\b(?:born|birth)|\bborn in the same|出生在同一|出生地相同|出生于同一": "place_of_birth",
-    r"\bborn (?:in|on) the same (?:year|day|date)|同一年出生": "date_of_birth",
+    r"\bsame (?:place|city|town|birthplace)\b.*\b(?:born|birth)|\bborn in the same(?! (?:year|day|date))|出生[在于]同一(?!年|天|日)|出生地相同": "place_of_birth",
+    r"\bborn (?:in|on) the same (?:year|day|date)|同一[年天日]出生|出生[在于]同一[年天日]": "date_of_birth",
     r"\bsame (?:director|filmmaker)|同一个?导演": "director",
     r"\bsame (?:university|school|college|alma mater)|同一所?(?:大学|学校)|母校相同": "educated_at",
     r"\bsame (?:advis[eo]r|teacher|supervisor)|同一个?(?:导师|老师)|导师相同": "student_of",
 }
+LANDS = ("country", "nationality")
+"""What says which country a thing or a person is of."""
 _PLACED = re.compile(
     r"\b(?:located|situated|films?|movies?|songs?|originate|villages?|towns?|albums?)\b|位于", re.IGNORECASE
 )
@@ -68,27 +70,28 @@ class Comparer:
             first, second = pairs[-1]
         rest = f"{text[: first.start]} X {text[first.end : second.start]} Y {text[second.end :]}"
         steps = self._questions.roles(rest)
-        if _SAME.search(rest):
+        asked = alike(rest)
+        if asked == LANDS:
             return self._same(
-                first, second, [*steps, "nationality" if steps or not _PLACED.search(rest) else "country"], text
+                first, second, [*steps, "nationality" if steps or not _PLACED.search(rest) else "country"], rest
             )
-        for expression, predicate in _OTHER_SAME.items():
-            if re.search(expression, rest, re.IGNORECASE):
-                return self._same(first, second, [*steps[:0], predicate], text)
-        return self._which(rest, first, second, steps)
+        return self._same(first, second, asked, rest) if asked else self._which(rest, first, second, steps)
 
-    def _same(self, first: Found, second: Found, steps: Sequence[str], text: str) -> list[Candidate]:
+    def _same(self, first: Found, second: Found, steps: Sequence[str], rest: str) -> list[Candidate]:
         sides = [self._ends(self._names[n.name], steps) for n in (first, second)]
         if not all(sides):
             return []
-        values = [{self._plain(w.nodes[-1]) for w in side} for side in sides]
+        of_year = bool(re.search(r"\byear\b|年", rest))
+        values = [{self._plain(w.nodes[-1], of_year) for w in side} for side in sides]
         same = bool(values[0] & values[1])
         sure = sides[0][0].confidence * sides[1][0].confidence * (1.0 if same else 0.9)
-        word = ("是" if same else "否") if is_cjk(text) else ("yes" if same else "no")
+        word = ("是" if same else "否") if is_cjk(rest) else ("yes" if same else "no")
         return [Candidate(word, self._walker.path(sides[0][0]), sure, (self._walker.path(sides[1][0]),))]
 
-    def _plain(self, value: str) -> str:
+    def _plain(self, value: str, of_year: bool) -> str:
         name = self._facts.name(value).lower()
+        if of_year and (day := when(name) or when(value)):
+            return str(day[0])
         return self._vocabulary.countries.get(name, self._vocabulary.countries.get(value, value)).lower()
 
     def _ends(self, name: str, steps: Sequence[str]) -> list[Walk]:
@@ -164,9 +167,11 @@ class Comparer:
         )
 
 
-def alike(question: str) -> bool:
-    """Whether a question asks if two have the same of something."""
-    return bool(_SAME.search(question)) or any(re.search(asks, question, re.IGNORECASE) for asks in _OTHER_SAME)
+def alike(rest: str) -> tuple[str, ...]:
+    """The predicate, or each of several, of which a question without its names asks if two have the same; none of any other."""
+    if _SAME.search(rest):
+        return LANDS
+    return next(((p,) for asks, p in _OTHER_SAME.items() if re.search(asks, rest, re.IGNORECASE)), ())
 
 
 def earlier(rest: str) -> bool | None:
