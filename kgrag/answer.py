@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from graphs.vocabulary import Vocabulary
 from kgrag import prompts
 from kgrag.cite import check, cited
 from kgrag.evidence import Shown, select
+from kgrag.lookup import Looked, Lookup
 from kgrag.protocols import LLM, Retriever
-from kgrag.reader.walk import Candidate
+from kgrag.reader.compare import compares
+from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.reckon import read
 from kgrag.steps import ROOM, check_steps, step_of
 from kgrag.text import language
@@ -24,6 +27,8 @@ LIKELY = 0.3
 """If no passage is this likely to be evidence (the ranker's probability), the documents are taken not to say."""
 RELEVANT = 0.2
 """A citation of a passage less likely than this is refused: the words are there, but about something else."""
+STEP_TOKENS, STEP_PASSAGES = 250, 6
+"""Tokens of evidence and passages, at most, for one step of a question."""
 AROUND = 128
 """Tokens that a chat template, the numbers and titles of passages, and facts may take beside what is counted."""
 OnText = Callable[[str], bool | None]
@@ -32,8 +37,8 @@ OnText = Callable[[str], bool | None]
 class Reads(Protocol):
     """Reads answers off typed facts (`kgrag.reader.graph.GraphReader`)."""
 
-    def read(self, question: str) -> list[Candidate]:
-        """Answers, best first; none where the facts do not cover what is asked."""
+    def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
+        """Answers, best first; none where neither the facts nor what ``lookup`` finds cover what is asked."""
 
 
 @dataclass
@@ -41,15 +46,18 @@ class Answerer:
     """Answers questions over one store.
 
     ``retriever``, ``graph`` and ``llm`` are functions, so that each loads only when it is needed; ``stating`` gives the
-    passages that state triples, as hits.
+    passages that state triples, as hits. With a ``vocabulary`` the steps that the graph lacks are looked up (`kgrag.lookup`), at
+    most ``lookups`` of one question.
     """
 
     retriever: Callable[[], Retriever]
     graph: Callable[[], Reads]
     llm: Callable[[], LLM]
     stating: Callable[[Sequence[Triple]], list[Hit]] = lambda _: []
+    vocabulary: Vocabulary | None = None
     evidence_tokens: int = 400
     answer_tokens: int = 96
+    lookups: int = 4
 
     def ask(self, question: str, k: int = 8, *, reader: Reader = "auto", on_text: OnText | None = None) -> Answer:
         """Answer from the store: retrieve, read, check every citation, and abstain where nothing holds.
@@ -66,13 +74,21 @@ class Answerer:
         """
         start = time.perf_counter()
         hits = self.retriever().retrieve(question, k)
-        candidates = self.graph().read(question) if reader != "llm" else []
+        lookup = self._lookup(question, on_text) if reader == "auto" else None
+        candidates = self.graph().read(question, lookup) if reader != "llm" else []
         if reader == "graph" or (candidates and candidates[0].confidence >= SURE):
             answer = self._from_graph(question, hits, candidates)
+            if lookup is not None and lookup.model:
+                answer = replace(answer, model=lookup.model)
+        elif lookup is not None and lookup.said and compares(question):
+            # what it takes to compare the two is not there: a guess would be right half the time, and rest on nothing
+            answer = replace(_silence(question, hits, ()), model=lookup.model)
         elif any(hit.score >= LIKELY for hit in hits):
             answer = self._from_llm(question, hits, candidates, on_text)
         else:
             answer = _silence(question, hits, (f"no passage found is at least {LIKELY:.0%} likely to say it",))
+        if lookup is not None and lookup.said:
+            answer = replace(answer, dropped=(*answer.dropped, *lookup.said))
         return replace(answer, seconds=time.perf_counter() - start)
 
     def from_memory(self, question: str, on_text: OnText | None = None) -> Answer:
@@ -95,6 +111,20 @@ class Answerer:
         answer = self._from_llm(question, hits, [], on_text) if hits else _silence(question, hits, ())
         return replace(answer, seconds=time.perf_counter() - start)
 
+    def _lookup(self, question: str, on_text: OnText | None) -> Lookup | None:
+        if self.vocabulary is None or not self.lookups:
+            return None
+        few = replace(self, evidence_tokens=min(self.evidence_tokens, STEP_TOKENS))
+
+        def look(step: str) -> Looked:
+            hits = [hit for hit in self.retriever().retrieve(step, STEP_PASSAGES) if hit.score >= RELEVANT]
+            if not any(hit.score >= LIKELY for hit in hits):
+                return Looked()
+            shown, _, text = few._told(step, hits, [], on_text)
+            return Looked(read(step, text).answer, tuple(shown), called(self.llm()))
+
+        return Lookup(look, self.vocabulary, language(question), self.lookups, on_text)
+
     def _from_graph(self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate]) -> Answer:
         if not candidates:
             return replace(_silence(question, hits, ()), reader="graph")
@@ -113,9 +143,7 @@ class Answerer:
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
     ) -> Answer:
         llm = self.llm()
-        shown, dropped = select(question, hits, self._room(llm, question), llm.count)
-        messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], fact_lines(candidates, shown))
-        text = llm.generate(messages, max_tokens=allowed(llm, self.answer_tokens), on_text=on_text)
+        shown, dropped, text = self._told(question, hits, candidates, on_text)
         evidence, said = tuple(hits), read(question, text)
         if prompts.abstains(said.answer):
             return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
@@ -140,6 +168,15 @@ class Answerer:
             model=called(llm),
             steps=before.kept,
         )
+
+    def _told(
+        self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
+    ) -> tuple[list[Shown], list[str], str]:
+        """What the model was shown, what was left out, and what it said."""
+        llm = self.llm()
+        shown, dropped = select(question, hits, self._room(llm, question), llm.count)
+        messages = prompts.grounded(question, [(s.hit.title, s.text) for s in shown], fact_lines(candidates, shown))
+        return shown, dropped, llm.generate(messages, max_tokens=allowed(llm, self.answer_tokens), on_text=on_text)
 
     def _room(self, llm: LLM, question: str) -> int:
         return room(llm, prompts.grounded(question, []), self.evidence_tokens, self.answer_tokens)

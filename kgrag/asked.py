@@ -115,8 +115,10 @@ class Asked(Opened):
             lambda: self.graph_reader,
             lambda: self.llm,
             self.stating,
+            self.vocabulary,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
+            lookups=self.config.lookups,
         )
 
     @property

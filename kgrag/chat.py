@@ -118,7 +118,7 @@ class Chat:
         finally:
             console.end_progress()
             console.end_stream()
-        if "llm" in self.app.__dict__:
+        if answer.reader == "llm" and "llm" in self.app.__dict__:
             self.meter.stop(self.app.llm.count)
         console.lines(answer_lines(answer))
         self.last = answer

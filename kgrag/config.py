@@ -46,6 +46,9 @@ class Config(BaseModel):
     k: int = Field(8, ge=1, le=1000, description="passages shown to the reader")
     evidence_tokens: int = Field(400, ge=100, le=100_000, description="tokens of evidence in a prompt")
     answer_tokens: int = Field(96, ge=8, le=4096, description="tokens of an answer, at most")
+    lookups: int = Field(
+        4, ge=0, le=64, description="steps of a question that are looked up where the graph lacks them"
+    )
     extract: Literal["rules", "llm", "both"] = Field("rules", description="who looks for facts while ingesting")
     walk: Literal["auto", "local", "server"] = Field("auto", description="where a server's graph is walked")
     workers: int = Field(0, ge=0, le=64, description="processes that find names while ingesting; 0: by the machine")

@@ -160,6 +160,7 @@ def run(
         "arms": list(plan.arms),
         "conditions": [c.value for c in plan.conditions],
         **{name: getattr(plan, name) for name in ("k", "samples", "seed", "evidence_tokens", "answer_tokens")},
+        "lookups": opened.config.lookups,
         "thresholds": THRESHOLDS,
         "digest": digest(records),
     }
@@ -192,7 +193,11 @@ def made(
 
     def graph(question: str, answer: str) -> grounding.Said | None:
         return grounding.said_by_graph(
-            question, answer, sources.facts, vocabulary, lambda a, b: agree(facts, vocabulary, a, b)
+            question,
+            answer,
+            lambda text: sources.facts(text, None),
+            vocabulary,
+            lambda a, b: agree(facts, vocabulary, a, b),
         )
 
     return Experiment(plan, sources, models, judge, graph, system, kept, clock)

@@ -91,7 +91,8 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
     lines += [f"  [green]↳[/green] {path_line(path)}" for path in shown_paths(answer)[:4]]
     refused = [d for d in answer.dropped if "left out of the prompt" not in d]
     lines += [f"  [yellow]![/yellow] [dim]{escape(shorten(d, 200))}[/dim]" for d in refused]
-    how = "typed facts alone" if answer.reader == "graph" else answer.model
+    looked_up = f"typed facts, and what they lack looked up by {answer.model}" if answer.model else "typed facts alone"
+    how = looked_up if answer.reader == "graph" else answer.model
     if how and not (answer.abstained and not answer.model):
         lines.append(f"  [dim]{escape(how)}, {answer.seconds:.1f} s[/dim]")
     return lines

@@ -17,12 +17,12 @@ from kgrag.errors import KgragError, UsageError
 from kgrag.files import replaced
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.protocols import Embedder, Matrix
+from kgrag.reader.wording import wording
 from kgrag.tune.adapters.card import Card, Data, save_card
 from kgrag.tune.encoder.fit import Settings, Trained
 from kgrag.tune.encoder.gain import FEWEST, Gain, K, gain, recalls, verdict
 from kgrag.tune.encoder.retrieving import Asked, Pair, from_facts, from_questions, from_sentences, pairs
 from kgrag.tune.questions.own import own_questions
-from kgrag.tune.questions.wording import wording
 from kgrag.types import Passage
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from kgrag.app import App
 from kgrag.errors import UsageError
 from kgrag.factuality.records import load
 from kgrag.protocols import SupportJudge
+from kgrag.reader.walk import Candidate
+from kgrag.reader.wording import wording
 from kgrag.tune.example import Example, Preference
 from kgrag.tune.questions import given
 from kgrag.tune.questions.agreed import agreed
@@ -24,7 +26,6 @@ from kgrag.tune.questions.own import own_questions
 from kgrag.tune.questions.packs import Evidence, Packer
 from kgrag.tune.questions.preferences import preferences
 from kgrag.tune.questions.sample import sample
-from kgrag.tune.questions.wording import wording
 
 LEAST = 20
 """Fewer examples than this are refused: a tenth of them would be no measure."""
@@ -125,7 +126,7 @@ def _given(
         tick(told, len(chosen))
 
     count = count or counter(opened)
-    read = opened.graph_reader.read if opened is not None else lambda _: []
+    read: Callable[[str], list[Candidate]] = opened.graph_reader.read if opened is not None else lambda _: []
     bridges = Bridges(opened.vocabulary if opened is not None else vocabulary())
     packer = GivenPacker(count, seed, done.left, ticked, read, bridges.find, stepwise)
     for held in (False, True):

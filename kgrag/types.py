@@ -131,7 +131,8 @@ class Answer:
     """What was said, what it rests on, and what did not survive checking.
 
     ``evidence`` is what the reader was shown; ``dropped`` lists, in words, what was left out of the prompt and
-    which citations were refused; ``reader`` is ``"graph"`` or ``"llm"``; ``seconds`` is the whole time taken; ``steps`` are
+    which citations were refused; ``reader`` is ``"graph"`` (of which ``model`` looked up what the facts lacked, if it is
+    named) or ``"llm"``; ``seconds`` is the whole time taken; ``steps`` are
     the lines that the model wrote before its answer and that stand (`kgrag.steps`).
     """
 

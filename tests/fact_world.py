@@ -16,12 +16,12 @@ from graphs.sqlite import SQLiteGraph
 from graphs.vocabulary import Vocabulary
 from ingest.patterns import vocabulary
 from kgrag.reader.graph import GraphReader
+from kgrag.reader.wording import Wording, wording
 from kgrag.text import content_words
 from kgrag.tune.questions.facts import Fact, sure
 from kgrag.tune.questions.made import Made
 from kgrag.tune.questions.own import own_questions
 from kgrag.tune.questions.packs import Evidence
-from kgrag.tune.questions.wording import Wording, wording
 from kgrag.types import Hit, Triple
 
 FILMS = (

@@ -66,7 +66,7 @@ class FakeReader:
     def __init__(self, *candidates: Candidate) -> None:
         self.candidates = list(candidates)
 
-    def read(self, question: str) -> list[Candidate]:
+    def read(self, question: str, lookup: object = None) -> list[Candidate]:
         return self.candidates
 
 

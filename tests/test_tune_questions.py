@@ -10,12 +10,12 @@ import pytest
 from fact_world import BORN, DIRECTORS, FILMS, PLACES, STUDENTS, World, world
 
 from kgrag.reader.questions import Questions
+from kgrag.reader.wording import filled, fitting
 from kgrag.text import key
 from kgrag.tune.questions.facts import DOUBT
 from kgrag.tune.questions.made import COMPARISON, ONE, TWO
 from kgrag.tune.questions.naming import described, readable
 from kgrag.tune.questions.sample import sample
-from kgrag.tune.questions.wording import filled, fitting
 from kgrag.types import Triple
 
 DIRECTED = dict(zip(FILMS, DIRECTORS, strict=True))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from kgrag.errors import UsageError
 from kgrag.factuality.conditions import Case, Condition, by_way, edited, seen
-from kgrag.reader.walk import Candidate
+from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.types import Hit, Question, Triple
 
 ARMS = ("closed-book", "grounded", "vector", "graph", "gold", "placebo")
@@ -46,7 +46,7 @@ class Sources:
     hybrid: Callable[[str, int], list[Hit]]
     vector: Callable[[str, int], list[Hit] | None]
     graph: Callable[[str, int], list[Hit]]
-    facts: Callable[[str], list[Candidate]]
+    facts: Callable[[str, LooksUp | None], list[Candidate]]
     stating: Callable[[Sequence[Triple]], list[Hit]]
     gold: Callable[[Question], list[Hit]]
 
@@ -100,11 +100,11 @@ def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | N
     hits: list[Hit] | None = []
     facts: list[Candidate] = []
     if arm == "grounded":
-        hits, facts = sources.hybrid(question.text, wanted), sources.facts(question.text)
+        hits, facts = sources.hybrid(question.text, wanted), sources.facts(question.text, None)
     elif arm == "vector":
         hits = sources.vector(question.text, wanted)
     elif arm == "graph":
-        facts = sources.facts(question.text)
+        facts = sources.facts(question.text, None)
         stated = sources.stating([t for c in facts for path in (c.path, *c.also) for t in path.triples])
         known = {hit.passage.id for hit in stated}
         hits = [*stated, *(hit for hit in sources.graph(question.text, wanted) if hit.passage.id not in known)]

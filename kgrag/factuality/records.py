@@ -55,7 +55,7 @@ KEYS = {
     "blame": "evidence missing, evidence ignored, noise, over-abstention, or empty",
     "dropped": "in words: sentences left out of the prompt, citations that were refused",
     "model": "the language model's name",
-    "reader": "llm; graph where the arm system read the answer off typed facts",
+    "reader": "llm; graph where the arm system read the answer off typed facts, of which the model may have looked up some",
     "seconds": "what the language model took for this answer when it was first asked",
 }
 """What each key of a record is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kgrag.factuality.arms import MORE, Sources
 from kgrag.factuality.conditions import Case, by_way, seen
-from kgrag.reader.walk import Candidate
+from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.types import Hit
 
 
@@ -18,7 +18,7 @@ class View:
         """The best ``k`` passages in view."""
         return seen(self._sources.hybrid(question, k + MORE if self._case.hidden else k), self._case)[:k]
 
-    def read(self, question: str) -> list[Candidate]:
+    def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
         """The answers from typed facts that rest on no hidden document."""
-        found = self._sources.facts(question)
+        found = self._sources.facts(question, lookup)
         return [c for c in found if not any(by_way(path, self._case.hidden) for path in (c.path, *c.also))]

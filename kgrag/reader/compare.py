@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from graphs.facts import Facts
 from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
 from kgrag.dates import MONTHS
@@ -40,14 +39,11 @@ class Comparer:
     """Takes two names down the same walk, and sets what stands at the ends side by side.
 
     Args:
-        walker, questions: over the same facts and vocabulary.
+        walker, questions: of the same vocabulary.
         names: the names whose positions a `Found` gives.
     """
 
-    def __init__(
-        self, facts: Facts, vocabulary: Vocabulary, walker: Walker, questions: Questions, names: Sequence[str]
-    ) -> None:
-        self._facts = facts
+    def __init__(self, vocabulary: Vocabulary, walker: Walker, questions: Questions, names: Sequence[str]) -> None:
         self._vocabulary = vocabulary
         self._walker = walker
         self._questions = questions
@@ -78,18 +74,20 @@ class Comparer:
         return self._same(first, second, asked, rest) if asked else self._which(rest, first, second, steps)
 
     def _same(self, first: Found, second: Found, steps: Sequence[str], rest: str) -> list[Candidate]:
-        sides = [self._ends(self._names[n.name], steps) for n in (first, second)]
-        if not all(sides):
-            return []
+        sides = []
+        for name in (first, second):
+            if not (ends := self._ends(self._names[name.name], steps)):
+                return []
+            sides.append(ends)
         of_year = bool(re.search(r"\byear\b|年", rest))
         values = [{self._plain(w.nodes[-1], of_year) for w in side} for side in sides]
         same = bool(values[0] & values[1])
-        sure = sides[0][0].confidence * sides[1][0].confidence * (1.0 if same else 0.9)
+        sure = _even(sides[0][0].confidence * sides[1][0].confidence * (1.0 if same else 0.9))
         word = ("是" if same else "否") if is_cjk(rest) else ("yes" if same else "no")
         return [Candidate(word, self._walker.path(sides[0][0]), sure, (self._walker.path(sides[1][0]),))]
 
     def _plain(self, value: str, of_year: bool) -> str:
-        name = self._facts.name(value).lower()
+        name = self._walker.name(value).lower()
         if of_year and (day := when(name) or when(value)):
             return str(day[0])
         return self._vocabulary.countries.get(name, self._vocabulary.countries.get(value, value)).lower()
@@ -125,10 +123,11 @@ class Comparer:
         else:
             return []
         for predicate in last:
-            dated = [self._dated(n, [*steps, predicate]) for n in (first, second)]
-            if dated[0] is None or dated[1] is None:
+            one = self._dated(first, [*steps, predicate])
+            other = self._dated(second, [*steps, predicate]) if one is not None else None
+            if one is None or other is None:
                 continue
-            (a, walk_a), (b, walk_b) = dated[0], dated[1]
+            (a, walk_a), (b, walk_b) = one, other
             size = min(len(a), len(b))
             if a[:size] == b[:size]:
                 return []
@@ -152,7 +151,7 @@ class Comparer:
 
     def _dated(self, name: Found, steps: Sequence[str]) -> tuple[tuple[int, ...], Walk] | None:
         walks = self._walker.walks(self._names[name.name], steps)
-        dated = [(when(self._facts.name(w.nodes[-1])) or when(w.nodes[-1]), w) for w in walks]
+        dated = [(when(self._walker.name(w.nodes[-1])) or when(w.nodes[-1]), w) for w in walks]
         found = [(date, walk) for date, walk in dated if date]
         if not found:
             return None
@@ -161,10 +160,21 @@ class Comparer:
 
     def _chosen(self, winner: Found, first: Found, one: Walk, two: Walk) -> Candidate:
         walk, other = (one, two) if winner is first else (two, one)
-        text = unbracketed(self._facts.name(walk.nodes[0]))
+        text = unbracketed(self._walker.name(walk.nodes[0]))
         return Candidate(
-            text, self._walker.path(walk), max(0.01, one.confidence * two.confidence), (self._walker.path(other),)
+            text, self._walker.path(walk), _even(one.confidence * two.confidence), (self._walker.path(other),)
         )
+
+
+def _even(sure: float) -> float:
+    """How sure one of two answers is, of facts that are so sure: where they are wrong it is still right half the time."""
+    return (1.0 + sure) / 2
+
+
+def compares(question: str) -> bool:
+    """Whether a question sets two things side by side: asks if they have the same, or which was first."""
+    two = re.search(r"\b(?:or|and|out of|between)\b|还是|和|与|跟|谁|哪", question, re.IGNORECASE)
+    return bool(alike(question)) or (earlier(question) is not None and two is not None)
 
 
 def alike(rest: str) -> tuple[str, ...]:

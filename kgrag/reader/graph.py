@@ -11,7 +11,7 @@ from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
 from kgrag.reader.compare import Comparer
 from kgrag.reader.questions import Questions, bare, marked, unframed
-from kgrag.reader.walk import Candidate, Walk, Walker
+from kgrag.reader.walk import Candidate, LooksUp, Walk, Walker
 from kgrag.text import is_cjk, key, simplified, unbracketed
 
 
@@ -38,44 +38,56 @@ class GraphReader:
         self._vocabulary = vocabulary
         self._finder: Finder = finder or facts.gazetteer
         self._questions = Questions(vocabulary)
-        self._walker = Walker(facts, vocabulary)
-        self._comparer = Comparer(facts, vocabulary, self._walker, self._questions, self._finder.names)
 
-    def read(self, question: str) -> list[Candidate]:
-        """Answers, best first; none where the facts do not cover what is asked."""
+    def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
+        """Answers, best first; none where the facts do not cover what is asked.
+
+        Args:
+            question: in English or Chinese.
+            lookup: asked for the steps that the facts lack, where they give no answer and the question takes more than one.
+        """
+        answers = self._answers(question, Walker(self._facts, self._vocabulary))
+        if not answers and lookup is not None:
+            answers = self._answers(question, Walker(self._facts, self._vocabulary, lookup), least=2)
+        best: dict[str, Candidate] = {}
+        for answer in sorted(answers, key=lambda a: -a.confidence):
+            best.setdefault(key(answer.text), answer)
+        return list(best.values())[:5]
+
+    def _answers(self, question: str, walker: Walker, least: int = 1) -> list[Candidate]:
+        """What walks of ``least`` steps or more give, or two of any number side by side."""
         text = unframed(simplified(question))
         found = [
             bare(f, text) for f in self._finder.find(text) if self._finder.names[f.name] not in self._questions.asked
         ]
         answers: list[Candidate] = []
         if len(found) >= 2:
-            answers = self._comparer.compare(text, found)
+            comparer = Comparer(self._vocabulary, walker, self._questions, self._finder.names)
+            answers = comparer.compare(text, found)
         if not answers:
             for name in sorted(found, key=lambda f: f.start - f.end):
-                answers += self._follow(text, name)
-        best: dict[str, Candidate] = {}
-        for answer in sorted(answers, key=lambda a: -a.confidence):
-            best.setdefault(key(answer.text), answer)
-        return list(best.values())[:5]
+                answers += self._follow(text, name, walker, least)
+        return answers
 
-    def _follow(self, text: str, name: Found) -> list[Candidate]:
+    def _follow(self, text: str, name: Found, walker: Walker, least: int) -> list[Candidate]:
         chain, last, cost = self._questions.parse(marked(text, name))
         if not chain and not last:
             return []
         chains = [[*chain, step] for step in last] if last else [chain]
         candidates = []
         for steps in chains:
-            for walk in self._walker.walks(self._finder.names[name.name], steps):
-                candidates.append(self._candidate(walk, steps[-1], text, cost))
+            if len(steps) >= least:
+                for walk in walker.walks(self._finder.names[name.name], steps):
+                    candidates.append(self._candidate(walker, walk, steps[-1], text, cost))
         return candidates
 
-    def _candidate(self, walk: Walk, predicate: str, text: str, cost: float) -> Candidate:
+    def _candidate(self, walker: Walker, walk: Walk, predicate: str, text: str, cost: float) -> Candidate:
         sure = max(0.01, min(1.0, walk.confidence * cost))
-        value = self._facts.name(walk.nodes[-1])
+        value = walker.name(walk.nodes[-1])
         if self._facts.title(walk.nodes[-1]):
             value = unbracketed(value)
         if self._vocabulary.predicates[predicate].value == "COUNTRY" and re.search(
             r"\bcountry\b|国家", text, re.IGNORECASE
         ):
             value = self._vocabulary.countries.get(value.lower(), value) if not is_cjk(value) else value
-        return Candidate(value, self._walker.path(walk), sure)
+        return Candidate(value, walker.path(walk), sure)

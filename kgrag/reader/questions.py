@@ -27,6 +27,8 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 
+_PLACES = ("place_of_birth", "place_of_death", "place_of_burial")
+
 
 class Questions:
     """Reads questions in the words of a vocabulary."""
@@ -44,6 +46,8 @@ class Questions:
         chinese = "|".join(re.escape(n) for n in sorted(nouns, key=len, reverse=True) if is_cjk(n))
         self._of = re.compile(rf"(?:the |an? )?\b({english})s? (?:of|for|to) {_THINGS}X\b", re.IGNORECASE)
         self._possessive = re.compile(rf"{_THINGS}X['’]?s? ({english})\b", re.IGNORECASE)
+        # "the director of X 's birthday" is the director's
+        self._apart = re.compile(rf"X ['’]s ({english})\b", re.IGNORECASE)
         self._zh = re.compile(rf"X的?({chinese})")
         self._role = re.compile(rf"\b({english})s?\b|({chinese})", re.IGNORECASE)
         self._asks = [
@@ -65,10 +69,12 @@ class Questions:
         chain: list[str] = []
         rest = " ".join(marked.split())
         while True:
+            if chain and chain[-1] in _PLACES and _WHO.fullmatch(rest):
+                return chain, [], 1.0  # "Where was the birthplace of X?" does not ask where the birthplace lies
             last = [p.name for p, ask in self._asks if ask.fullmatch(rest)]
             if last:
                 return chain, last, 1.0
-            for expression in (self._possessive, self._of, self._zh):
+            for expression in (self._possessive, self._of, self._zh, self._apart):
                 if match := expression.search(rest):
                     chain += self._nouns[match.group(1).lower()]
                     rest = (rest[: match.start()] + "X" + rest[match.end() :]).strip()

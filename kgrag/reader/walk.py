@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,17 @@ class Candidate(NamedTuple):
     also: tuple[Path, ...] = ()
 
 
+class Known(NamedTuple):
+    """A fact that was looked up, and what its sentence calls its object."""
+
+    triple: Triple
+    name: str
+
+
+LooksUp = Callable[[str, str, str], Known | None]
+"""Looks up what an entity, called so, has by a predicate; None where nothing says it (`kgrag.lookup.Lookup`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """A partial path: nodes in order, and the facts between them."""
@@ -38,23 +49,42 @@ class Walker:
     Args:
         facts: the typed facts.
         vocabulary: the predicates, which say how facts read the other way and what else leads to the same thing.
+        lookup: asked for a step that the facts do not know, of the surest walk; by default none is.
     """
 
-    def __init__(self, facts: Facts, vocabulary: Vocabulary) -> None:
+    def __init__(self, facts: Facts, vocabulary: Vocabulary, lookup: LooksUp | None = None) -> None:
         self._facts = facts
         self._vocabulary = vocabulary
+        self._lookup = lookup
+        self._names: dict[str, str] = {}
 
     def walks(self, name: str, steps: Iterable[str]) -> list[Walk]:
         """The walks from what a name may mean through predicates, the surest first."""
         walks = [Walk((entity,), (), sure) for entity, sure in self._facts.readings(name)[:WIDTH]]
         for step in steps:
             further = [walk for w in walks for walk in self._step(w, step)]
+            if not further and walks and self._lookup is not None:
+                further = self._looked_up(self._lookup, walks[0], step)
             walks = sorted(further, key=lambda w: -w.confidence)[:WIDTH]
         return walks
 
+    def name(self, node: str) -> str:
+        """How an entity is called for people."""
+        return self._names.get(node) or self._facts.name(node)
+
     def path(self, walk: Walk) -> Path:
         """A walk with the names of its nodes."""
-        return Path(walk.nodes, tuple(self._facts.name(n) for n in walk.nodes), walk.triples)
+        return Path(walk.nodes, tuple(map(self.name, walk.nodes)), walk.triples)
+
+    def _looked_up(self, lookup: LooksUp, walk: Walk, step: str) -> list[Walk]:
+        """A walk taken further by a fact that is looked up: of the document about where it is, if there is one."""
+        here = next(iter(_readings(self._facts, walk)), walk.nodes[-1]) if walk.triples else walk.nodes[-1]
+        known = lookup(here, self._facts.title(here) or self.name(walk.nodes[-1]), step)
+        if known is None:
+            return []
+        triple = known.triple
+        self._names.setdefault(triple.object, known.name)
+        return [Walk((*walk.nodes, triple.object), (*walk.triples, triple), walk.confidence * triple.confidence)]
 
     def _step(self, walk: Walk, step: str) -> list[Walk]:
         """A walk taken one predicate further; by a derived way only where the facts do not say it outright."""

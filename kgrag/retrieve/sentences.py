@@ -147,6 +147,18 @@ def _names(
     return names, named
 
 
+def tells(question: str, sentence: str) -> bool:
+    """Whether a sentence has a word that tells what the words of a question ask for; true where the question has none that
+    is known to ask for anything.
+
+    Args:
+        question: without the name that it is about, which may have such a word itself.
+        sentence: as it is.
+    """
+    asked = _groups(question, {*search_tokens(question)})
+    return not asked or bool(asked & _groups(sentence, {*search_tokens(sentence)}))
+
+
 def _groups(text: str, said: set[str]) -> frozenset[int]:
     """Which of the groups of words that tell the same a text has one of; ``said`` are its words."""
     words = _words()

@@ -12,10 +12,10 @@ from graphs.vocabulary import Vocabulary
 from kgrag.dates import date
 from kgrag.explore.conflicts import agree
 from kgrag.quantities import quantity
+from kgrag.reader.wording import Comparing, Wording, filled, plural
 from kgrag.text import is_cjk, key, language
 from kgrag.tune.questions.facts import Fact
 from kgrag.tune.questions.made import COMPARISON, Made, digest, drawn, path_of
-from kgrag.tune.questions.wording import Comparing, Wording, filled, plural
 
 CLEAR = 1.2
 """The least ratio of two numbers of which one is called larger."""

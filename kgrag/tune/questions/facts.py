@@ -13,9 +13,9 @@ from graphs.facts import Facts
 from graphs.vocabulary import Vocabulary
 from kgrag.explore.conflicts import SURE, agree
 from kgrag.protocols import Graph
+from kgrag.reader.wording import Wording
 from kgrag.text import sentences, tokens, unbracketed
 from kgrag.tune.questions.naming import described, unfit
-from kgrag.tune.questions.wording import Wording
 from kgrag.types import Document, Mention, Triple
 
 DOUBT = 0.45

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from graphs.facts import LIKELY, Facts
 from kgrag.dates import date
 from kgrag.reader.walk import Candidate
+from kgrag.reader.wording import Asking, Wording, filled, fitting
 from kgrag.text import key, language
 from kgrag.tune.questions.facts import Fact
-from kgrag.tune.questions.wording import Asking, Wording, filled, fitting
 from kgrag.types import Path
 
 ONE, TWO, COMPARISON, UNANSWERABLE, GIVEN = "one-hop", "two-hop", "comparison", "unanswerable", "given"

@@ -7,10 +7,10 @@ from collections import Counter
 from graphs.facts import Facts
 from graphs.vocabulary import Vocabulary
 from kgrag.protocols import Graph
+from kgrag.reader.wording import Wording
 from kgrag.tune.questions.compared import comparisons
 from kgrag.tune.questions.facts import sure
 from kgrag.tune.questions.made import Made, one_hop, two_hop
-from kgrag.tune.questions.wording import Wording
 
 
 def own_questions(

@@ -1,0 +1,292 @@
+"""What the graph lacks is looked up: one step at a time, only when it is needed, and only what a sentence about it says."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from graphs.gather import make_facts
+from ingest.patterns import vocabulary
+from kgrag.answer import Answerer
+from kgrag.evidence import Shown
+from kgrag.lookup import SURE, UNSAID, Looked, Lookup
+from kgrag.reader.graph import GraphReader
+from kgrag.reader.walk import Known
+from kgrag.text import key, sentences
+from kgrag.types import Hit, Passage, Triple
+
+PASSAGES = {
+    "The Jerk": "The Jerk is a 1979 American film. It was directed by Carl Reiner and written by Steve Martin.",
+    "Carl Reiner": "Carl Reiner (March 20, 1922 – June 29, 2020) was an American actor. He was born in the Bronx.",
+    "Estelle Reiner": "Estelle Reiner was a singer. Her husband was Carl Reiner, who was born in the Bronx.",
+    "Dan Frost": "Dan Frost is a retired racing cyclist from Denmark. He was born in 1961.",
+    "Bo Cole": "Bo Cole was a German painter, born in March 1912. On 3 March 1912 he was baptised.",
+    "Ann Bell": "Ann Bell (October 4, 1916May 5, 2002) was a director. She had 1916 films.",
+    "Eva Roth": "Eva Roth worked in Berlin and Ulm with Max Kern. She was born in Ulm. Her husband was Otto Roth.",
+    "杨振宁": "杨振宁与李政道一起获得1957年诺贝尔物理学奖。",
+    "华罗庚": "华罗庚是中国数学家。他出生于江苏金坛。",
+    "数论导引": "《数论导引》是一本数学书。作者是华罗庚。",
+}
+
+
+def hit(title: str, rank: int = 1) -> Hit:
+    text = PASSAGES[title]
+    return Hit(Passage(f"{title}#0001", title, text, 0, len(text)), title, f"{title}.md", 1.0, rank)
+
+
+def shown(*titles: str) -> tuple[Shown, ...]:
+    return tuple(Shown(n, hit(t, n), tuple(sentences(PASSAGES[t]))) for n, t in enumerate(titles, 1))
+
+
+def graph(*facts: tuple[str, str, str], titles: Sequence[str] = tuple(PASSAGES)) -> GraphReader:
+    names = {key(value): value for _, _, value in facts}
+    triples = [Triple(key(s), p, key(o), f"{s}#0001", 0, 10, 0.9) for s, p, o in facts]
+    return GraphReader(make_facts(triples, {key(t): t for t in titles}, names), vocabulary())
+
+
+class Finds:
+    """A lookup that knows some facts, and remembers what it was asked."""
+
+    def __init__(self, **facts: tuple[str, str]) -> None:
+        self.facts, self.asked = {(key(n.replace("_", " ")), p): v for n, (p, v) in facts.items()}, list[str]()
+
+    def __call__(self, entity: str, name: str, predicate: str) -> Known | None:
+        self.asked.append(f"{name} {predicate}")
+        value = self.facts.get((entity, predicate))
+        return Known(Triple(entity, predicate, key(value), "p", 0, 1, 0.9, "llm"), value) if value else None
+
+
+# --- the walk -------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_step_that_is_missing_is_looked_up() -> None:
+    reader = graph(("The Jerk", "director", "Carl Reiner"))
+    finds = Finds(Carl_Reiner=("place_of_birth", "The Bronx"))
+    question = "Where was the director of The Jerk born?"
+    assert reader.read(question) == []
+    (found,) = reader.read(question, finds)
+    assert found.text == "The Bronx" and found.path.names == ("The Jerk", "Carl Reiner", "The Bronx")
+    assert [t.found_by for t in found.path.triples] == ["pattern", "llm"]
+    assert finds.asked == ["Carl Reiner place_of_birth"]
+
+
+def test_what_was_looked_up_leads_to_the_document_about_it() -> None:
+    reader = graph(("Carl Reiner", "place_of_birth", "The Bronx"))
+    finds = Finds(The_Jerk=("director", "Carl Reiner"))
+    (found,) = reader.read("Where was the director of The Jerk born?", finds)
+    assert found.text == "The Bronx" and finds.asked == ["The Jerk director"]
+
+
+@pytest.mark.parametrize(
+    ("question", "facts"),
+    [
+        ("Where was the director of The Jerk born?", [("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx")]),
+        ("Who directed The Jerk?", []),
+        ("Why did Carl Reiner like The Jerk?", []),
+    ],
+)  # fmt: skip
+def test_nothing_is_looked_up_that_is_known_or_is_one_step_or_no_walk(
+    question: str, facts: list[tuple[str, str, str]]
+) -> None:
+    finds = Finds()
+    graph(*facts).read(question, finds)
+    assert finds.asked == []
+
+
+def test_a_walk_ends_where_nothing_is_found() -> None:
+    finds = Finds()
+    assert graph().read("Where was the director of The Jerk born?", finds) == []
+    assert finds.asked == ["The Jerk director"]
+
+
+def test_of_two_things_only_what_is_missing_is_looked_up_and_nothing_after_the_first_in_vain() -> None:
+    reader = graph(("Carl Reiner", "date_of_birth", "March 20, 1922"))
+    finds = Finds(Bo_Cole=("date_of_birth", "3 March 1912"))
+    (found,) = reader.read("Who is older, Carl Reiner or Bo Cole?", finds)
+    assert found.text == "Bo Cole" and finds.asked == ["Bo Cole date_of_birth"]
+    assert found.confidence >= 0.5
+    blind = Finds()
+    assert graph().read("Who is older, Carl Reiner or Bo Cole?", blind) == []
+    assert blind.asked == ["Carl Reiner date_of_birth"]
+    finds = Finds(Dan_Frost=("nationality", "Denmark"), Bo_Cole=("nationality", "German"))
+    (found,) = graph().read("Are Dan Frost and Bo Cole of the same nationality?", finds)
+    assert found.text == "no" and len(finds.asked) == 2
+
+
+# --- what is taken for a fact ---------------------------------------------------------------------------------------
+
+
+def lookup(says: str, *titles: str, lang: str = "en") -> Lookup:
+    return Lookup(lambda _: Looked(says, shown(*titles), "small"), vocabulary(), lang, 4)
+
+
+@pytest.mark.parametrize(
+    ("says", "name", "predicate", "value", "sentence"),
+    [
+        ("the Bronx [1]", "Carl Reiner", "place_of_birth", "the Bronx", "He was born in the Bronx."),
+        ("Danish", "Dan Frost", "nationality", "Denmark", "Dan Frost is a retired racing cyclist from Denmark."),
+        ("3 March 1912", "Bo Cole", "date_of_birth", "3 March 1912", "On 3 March 1912 he was baptised."),
+        ("March 1912", "Bo Cole", "date_of_birth", "March 1912", "Bo Cole was a German painter, born in March 1912."),
+        ("1922", "Carl Reiner", "date_of_birth", "March 20, 1922", "Carl Reiner (March 20, 1922 – June 29, 2020) was an American actor."),
+        ("October 4, 1916", "Ann Bell", "date_of_birth", "October 4, 1916", "Ann Bell (October 4, 1916May 5, 2002) was a director."),
+        ("Carl Reiner", "The Jerk", "director", "Carl Reiner", "It was directed by Carl Reiner and written by Steve Martin."),
+    ],
+)  # fmt: skip
+def test_a_fact_has_the_words_and_the_span_of_its_sentence(
+    says: str, name: str, predicate: str, value: str, sentence: str
+) -> None:
+    looks = lookup(says, name)
+    known = looks(key(name), name, predicate)
+    assert known is not None and known.name == value
+    triple = known.triple
+    assert (triple.subject, triple.predicate, triple.found_by) == (key(name), predicate, "llm")
+    assert PASSAGES[name][triple.start : triple.end] == sentence
+    assert looks.said == [] and looks.model == "small"
+
+
+@pytest.mark.parametrize(
+    ("says", "title", "name", "predicate"),
+    [
+        ("Berlin", "Carl Reiner", "Carl Reiner", "place_of_birth"),
+        ("March 20, 1922", "Carl Reiner", "Carl Reiner", "place_of_birth"),
+        ("an American actor", "Carl Reiner", "Carl Reiner", "date_of_birth"),
+        ("cyclist", "Dan Frost", "Dan Frost", "nationality"),
+        ("German", "Dan Frost", "Dan Frost", "nationality"),
+        ("German", "Bo Cole", "Dan Frost", "nationality"),
+        ("3 March 1912", "Bo Cole", "Carl Reiner", "date_of_birth"),
+        ("The Jerk", "The Jerk", "The Jerk", "director"),
+        ("4, 1916", "Ann Bell", "Ann Bell", "date_of_birth"),
+        ("The documents do not say.", "Dan Frost", "Dan Frost", "spouse"),
+        ("", "Dan Frost", "Dan Frost", "spouse"),
+    ],
+)
+def test_what_is_of_another_kind_or_of_another_or_unsaid_is_no_fact(
+    says: str, title: str, name: str, predicate: str
+) -> None:
+    looks = lookup(says, title)
+    assert looks(key(name), name, predicate) is None
+    (why,) = looks.said
+    assert name in why
+
+
+def test_where_a_place_has_no_word_for_it_that_is_said_and_the_fact_is_less_sure() -> None:
+    looks = lookup("Berlin", "Eva Roth")
+    known = looks("eva roth", "Eva Roth", "place_of_birth")
+    assert known is not None and known.triple.confidence == UNSAID < SURE
+    (why,) = looks.said
+    assert "'Berlin'" in why and "outright" in why
+    sure = lookup("Ulm", "Eva Roth")("eva roth", "Eva Roth", "place_of_birth")
+    assert sure is not None and sure.triple.confidence == SURE
+    assert PASSAGES["Eva Roth"][sure.triple.start : sure.triple.end] == "She was born in Ulm."
+
+
+def test_of_relatives_only_who_is_called_so_is_taken() -> None:
+    looks = lookup("Max Kern", "Eva Roth")
+    assert looks("eva roth", "Eva Roth", "spouse") is None and "Max Kern" in looks.said[0]
+    married = lookup("Otto Roth", "Eva Roth")("eva roth", "Eva Roth", "spouse")
+    assert married is not None and married.name == "Otto Roth"
+    assert lookup("李政道", "杨振宁", lang="zh")("杨振宁", "杨振宁", "spouse") is None
+
+
+def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
+    asked: list[str] = []
+
+    def look(question: str) -> Looked:
+        asked.append(question)
+        return Looked()
+
+    looks = Lookup(look, vocabulary(), "en", 3)
+    for n in range(5):
+        for _ in range(2):
+            looks(f"film {n}", f"Film {n}", "director")
+    assert asked == [f"Who directed Film {n}?" for n in range(3)]
+    assert looks("film 0", "Film 0", "no such predicate") is None
+
+
+# --- the whole way --------------------------------------------------------------------------------------------------
+
+
+class Model:
+    """Answers by the question at the end of its prompt."""
+
+    name, context = "small", 4096
+
+    def __init__(self, **answers: str) -> None:
+        self.answers, self.asked = answers, list[str]()
+
+    def generate(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int = 128,
+        on_text: Callable[[str], bool | None] | None = None,
+        schema: str | None = None,
+    ) -> str:
+        question = messages[-1]["content"].splitlines()[-1]
+        self.asked.append(question)
+        said = next((a for words, a in self.answers.items() if words.replace("_", " ") in question), "I do not know.")
+        if on_text:
+            on_text(said)
+        return said
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+
+class Retriever:
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        named = [t for t in PASSAGES if t in question]
+        return [hit(t, n) for n, t in enumerate(named, 1)][:k]
+
+
+def answerer(reader: GraphReader, model: Model) -> Answerer:
+    def stating(triples: Sequence[Triple]) -> list[Hit]:
+        return [hit(t.passage_id.split("#")[0], n) for n, t in enumerate(triples, 1)]
+
+    return Answerer(Retriever, lambda: reader, lambda: model, stating, vocabulary())  # type: ignore[arg-type,return-value]
+
+
+def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> None:
+    model, heard = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx"), list[str]()
+    answer = answerer(graph(), model).ask("Where was the director of The Jerk born?", on_text=heard.append)
+    assert answer.text == "the Bronx" and not answer.abstained
+    assert (answer.reader, answer.model) == ("graph", "small")
+    assert [c.quote for c in answer.citations] == [
+        "It was directed by Carl Reiner and written by Steve Martin.",
+        "He was born in the Bronx.",
+    ]
+    (path,) = answer.paths
+    assert path.names == ("The Jerk", "Carl Reiner", "the Bronx")
+    assert len(model.asked) == 2 and "".join(heard).startswith("Who directed The Jerk? Carl Reiner\n")
+
+
+def test_chinese_steps_are_looked_up_in_chinese() -> None:
+    model = Model(谁写的="华罗庚", 什么地方="江苏金坛", 哪里="江苏金坛")
+    answer = answerer(graph(), model).ask("《数论导引》的作者出生在哪里？")
+    assert answer.text == "江苏金坛" and answer.reader == "graph"
+    assert all("数论导引" in q or "华罗庚" in q for q in model.asked) and len(model.asked) == 2
+
+
+def test_what_was_looked_up_in_vain_is_said_and_the_whole_question_asked() -> None:
+    model = Model(directed_The_Jerk="Steven Spielberg", director_of_The_Jerk="Steve Martin")
+    answer = answerer(graph(), model).ask("Where was the director of The Jerk born?")
+    assert (answer.text, answer.reader) == ("Steve Martin", "llm")
+    assert any("Who directed The Jerk?" in why and "Steven Spielberg" in why for why in answer.dropped)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Who is older, Carl Reiner or Dan Frost?", "Were Carl Reiner and Dan Frost born in the same place?"],
+)
+def test_two_things_of_which_one_is_not_told_are_not_compared_by_a_guess(question: str) -> None:
+    model = Model(Carl_Reiner_born="the Bronx", older="Dan Frost", same="yes")
+    answer = answerer(graph(("Carl Reiner", "date_of_birth", "March 20, 1922")), model).ask(question)
+    assert answer.abstained and answer.model == "small"
+    assert any("Dan Frost" in why for why in answer.dropped)
+    assert not any("older" in asked or "same" in asked for asked in model.asked)
+
+
+@pytest.mark.parametrize("reader", ["graph", "llm"])
+def test_typed_facts_alone_and_the_model_alone_look_nothing_up(reader: str) -> None:
+    model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
+    answer = answerer(graph(), model).ask("Where was the director of The Jerk born?", reader=reader)  # type: ignore[arg-type]
+    assert answer.abstained and not any("Who directed" in question for question in model.asked)
