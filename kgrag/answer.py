@@ -11,9 +11,8 @@ from graphs.vocabulary import Vocabulary
 from kgrag import prompts
 from kgrag.cite import check, cited
 from kgrag.evidence import Shown, select
-from kgrag.lookup import Looked, Lookup
+from kgrag.lookup import Looked, Lookup, OnStep
 from kgrag.protocols import LLM, Retriever
-from kgrag.reader.compare import compares
 from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.reckon import read
 from kgrag.steps import ROOM, check_steps, step_of
@@ -40,6 +39,9 @@ class Reads(Protocol):
     def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
         """Answers, best first; none where neither the facts nor what ``lookup`` finds cover what is asked."""
 
+    def compares(self, question: str) -> bool:
+        """Whether a question sets two names side by side that the facts know."""
+
 
 @dataclass
 class Answerer:
@@ -59,7 +61,15 @@ class Answerer:
     answer_tokens: int = 96
     lookups: int = 4
 
-    def ask(self, question: str, k: int = 8, *, reader: Reader = "auto", on_text: OnText | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        k: int = 8,
+        *,
+        reader: Reader = "auto",
+        on_text: OnText | None = None,
+        on_step: OnStep | None = None,
+    ) -> Answer:
         """Answer from the store: retrieve, read, check every citation, and abstain where nothing holds.
 
         Args:
@@ -67,6 +77,7 @@ class Answerer:
             k: passages to retrieve.
             reader: typed facts alone, the language model alone, or whichever suits the question.
             on_text: given the language model's text as it comes; returns True to stop it.
+            on_step: given each question of one step before it is looked up, and a line's end after it.
 
         Raises:
             UsageError: the question is empty or too long.
@@ -74,15 +85,15 @@ class Answerer:
         """
         start = time.perf_counter()
         hits = self.retriever().retrieve(question, k)
-        lookup = self._lookup(question, on_text) if reader == "auto" else None
+        lookup = self._lookup(question, on_text, on_step) if reader == "auto" else None
         candidates = self.graph().read(question, lookup) if reader != "llm" else []
         if reader == "graph" or (candidates and candidates[0].confidence >= SURE):
             answer = self._from_graph(question, hits, candidates)
             if lookup is not None and lookup.model:
                 answer = replace(answer, model=lookup.model)
-        elif lookup is not None and lookup.said and compares(question):
+        elif lookup is not None and not candidates and self.graph().compares(question):
             # what it takes to compare the two is not there: a guess would be right half the time, and rest on nothing
-            answer = replace(_silence(question, hits, ()), model=lookup.model)
+            answer = _silence(question, hits, ("what it takes to compare the two is not told",))
         elif any(hit.score >= LIKELY for hit in hits):
             answer = self._from_llm(question, hits, candidates, on_text)
         else:
@@ -111,7 +122,7 @@ class Answerer:
         answer = self._from_llm(question, hits, [], on_text) if hits else _silence(question, hits, ())
         return replace(answer, seconds=time.perf_counter() - start)
 
-    def _lookup(self, question: str, on_text: OnText | None) -> Lookup | None:
+    def _lookup(self, question: str, on_text: OnText | None, on_step: OnStep | None) -> Lookup | None:
         if self.vocabulary is None or not self.lookups:
             return None
         few = replace(self, evidence_tokens=min(self.evidence_tokens, STEP_TOKENS))
@@ -123,7 +134,7 @@ class Answerer:
             shown, _, text = few._told(step, hits, [], on_text)
             return Looked(read(step, text).answer, tuple(shown), called(self.llm()))
 
-        return Lookup(look, self.vocabulary, language(question), self.lookups, on_text)
+        return Lookup(look, self.vocabulary, language(question), self.lookups, on_step)
 
     def _from_graph(self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate]) -> Answer:
         if not candidates:

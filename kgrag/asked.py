@@ -136,6 +136,7 @@ class Asked(Opened):
             lambda question, k: vectors.retrieve(question, k) if vectors.knows(question) else None,
             walk.retrieve,
             self.graph_reader.read,
+            self.graph_reader.compares,
             self.stating,
             self.gold,
         )

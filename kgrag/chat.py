@@ -114,7 +114,7 @@ class Chat:
             if self.closed_book:
                 answer = self.app.answerer.from_memory(question, stream)
             else:
-                answer = self.app.answerer.ask(question, self.app.config.k, on_text=stream)
+                answer = self.app.answerer.ask(question, self.app.config.k, on_text=stream, on_step=self._step)
         finally:
             console.end_progress()
             console.end_stream()
@@ -129,6 +129,12 @@ class Chat:
         turn = Turn(question, "" if answer.abstained else bare(answer.text), bridge)
         self.history.append(turn)
         self._keep(line, turn, answer)
+
+    def _step(self, text: str) -> None:
+        """A step that is looked up, shown where somebody looks; what the model says to it is not the answer yet."""
+        if console.interactive():
+            console.stream(text)
+        self.meter.again()
 
     def _keep(self, asked: str, turn: Turn, answer: Answer) -> None:
         """Save the conversation; where the store's folder cannot be written, say so once and go on."""

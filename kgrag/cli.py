@@ -138,7 +138,9 @@ def ask(
         if closed_book:
             answer = opened.answerer.from_memory(question, stream)
         else:
-            answer = opened.answerer.ask(question, k or opened.config.k, reader=reader.value, on_text=stream)
+            answer = opened.answerer.ask(
+                question, k or opened.config.k, reader=reader.value, on_text=stream, on_step=stream
+            )
     finally:
         console.end_progress()
         console.end_stream()

@@ -20,11 +20,12 @@ _FORMS = (
     re.compile(rf"(?P<m>{_MONTH}) (?P<y>\d{{3,4}})"),
     re.compile(r"(?P<y>\d{4}) (?P<n>\d{2}) (?P<d>\d{2})"),
 )
-_WRITTEN = re.compile(
+WRITTEN = re.compile(
     rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?)?(?:{_MONTH})\b(?:\s+\d{{1,2}}(?:st|nd|rd|th)?,?)?,?\s+\d{{3,4}}\b"
     r"|\d{1,4}年\d{1,2}月(?:\d{1,2}日)?",
     re.IGNORECASE,
 )
+"""A date that has more than a year, in a text."""
 _NUMBERS = frozenset(f"{number:02d}" for number in range(1, 13))
 _YEAR = re.compile(r"\d{3,4}")
 _CHINESE = re.compile(r"(?P<y>\d{1,4})年(?:(?P<n>\d{1,2})月(?:(?P<d>\d{1,2})[日号])?)?")
@@ -66,7 +67,7 @@ def exact(name: str, text: str) -> str:
     A text that has several such dates does not say which is meant.
     """
     said = date(name)
-    fuller = {date(m.group()): m.group() for m in _WRITTEN.finditer(text)} if said else {}
+    fuller = {date(m.group()): m.group() for m in WRITTEN.finditer(text)} if said else {}
     found = [written for day, written in fuller.items() if day.startswith(f"{said}-")]
     return found[0] if len(found) == 1 else name
 

@@ -20,7 +20,7 @@ class Meter:
 
     def listen(self, on_text: OnText | None) -> OnText:
         """A listener to hand to a model in place of ``on_text``; the clock starts now."""
-        self._began, self._times, self._text = time.perf_counter(), [], ""
+        self.again()
 
         def heard(piece: str) -> bool | None:
             self._times.append(time.perf_counter())
@@ -28,6 +28,10 @@ class Meter:
             return on_text(piece) if on_text is not None else None
 
         return heard
+
+    def again(self) -> None:
+        """What was heard was not the answer yet: the clock starts now."""
+        self._began, self._times, self._text = time.perf_counter(), [], ""
 
     def stop(self, count: Callable[[str], int]) -> None:
         """The answer has ended; ``count`` counts tokens. What no model said leaves the figures as they were."""

@@ -115,6 +115,7 @@ def sources(misses: Callable[[str], bool] = lambda _: False) -> Sources:
         vector=lambda text, k: found(text, k, misses=lambda name: name in ("Ada Bell", "Ben Cole")),
         graph=lambda text, k: found(text, k)[:1],
         facts=lambda *_: [],
+        compares=lambda _: False,
         stating=lambda _: [],
         gold=lambda q: [passage(name, rank) for rank, name in enumerate(q.gold, 1)],
     )

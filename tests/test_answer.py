@@ -69,6 +69,9 @@ class FakeReader:
     def read(self, question: str, lookup: object = None) -> list[Candidate]:
         return self.candidates
 
+    def compares(self, question: str) -> bool:
+        return False
+
 
 def answerer(says: str, *hits: Hit, graph: Sequence[Candidate] = ()) -> tuple[Answerer, FakeLLM]:
     llm = FakeLLM(says)

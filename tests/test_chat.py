@@ -72,7 +72,7 @@ class FakeAnswerer:
     def __init__(self, table: Mapping[str, Answer]) -> None:
         self.table = table
 
-    def ask(self, question: str, k: int, *, on_text: Callable[[str], bool | None] | None = None) -> Answer:
+    def ask(self, question: str, k: int, *, on_text: Any = None, on_step: Any = None) -> Answer:
         return self.table.get(question) or Answer(question, f"heard: {question}", model="fake")
 
     def from_memory(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
@@ -421,7 +421,7 @@ from kgrag.types import Answer
 import test_chat
 
 class Slow(test_chat.FakeAnswerer):
-    def ask(self, question, k, *, on_text=None):
+    def ask(self, question, k, *, on_text=None, on_step=None):
         for number in range(200 if "slow" in question else 3):
             on_text(f"word{{number}} ")
             time.sleep(0.05)

@@ -41,7 +41,7 @@ def triple() -> Triple:
 class FakeAnswerer:
     """Answers everything with one cited sentence; from memory, with Greece."""
 
-    def ask(self, question: str, k: int, *, reader: str = "auto", on_text: Any = None) -> Answer:
+    def ask(self, question: str, k: int, *, reader: str = "auto", on_text: Any = None, on_step: Any = None) -> Answer:
         passage = Passage("Lord Byron#0001", "Lord Byron", "Lord Byron died of a fever in Missolonghi.", 0, 42)
         hit = Hit(passage, "Lord Byron", "byron.md", float("nan"), 1)
         path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (triple(),))

@@ -18,9 +18,13 @@ PASSAGES = {
     "The Jerk": "The Jerk is a 1979 American film. It was directed by Carl Reiner and written by Steve Martin.",
     "Carl Reiner": "Carl Reiner (March 20, 1922 – June 29, 2020) was an American actor. He was born in the Bronx.",
     "Estelle Reiner": "Estelle Reiner was a singer. Her husband was Carl Reiner, who was born in the Bronx.",
-    "Dan Frost": "Dan Frost is a retired racing cyclist from Denmark. He was born in 1961.",
+    "Dan Frost": "Dan Frost is a retired racing cyclist from Denmark. A bicycle was given to him on 3 May 1961. He was born in 1961.",
+    "Tom Day": "Tom Day (died 4 May 1980) was a poet.",
+    "Kim Lee": "Kim Lee is a North Korean politician.",
     "Bo Cole": "Bo Cole was a German painter, born in March 1912. On 3 March 1912 he was baptised.",
     "Ann Bell": "Ann Bell (October 4, 1916May 5, 2002) was a director. She had 1916 films.",
+    "Ulm": "Ulm has a population of 1,200 or so.",
+    "Altstadt": "Altstadt has a population of 1200.",
     "Eva Roth": "Eva Roth worked in Berlin and Ulm with Max Kern. She was born in Ulm. Her husband was Otto Roth.",
     "杨振宁": "杨振宁与李政道一起获得1957年诺贝尔物理学奖。",
     "华罗庚": "华罗庚是中国数学家。他出生于江苏金坛。",
@@ -124,10 +128,14 @@ def lookup(says: str, *titles: str, lang: str = "en") -> Lookup:
     [
         ("the Bronx [1]", "Carl Reiner", "place_of_birth", "the Bronx", "He was born in the Bronx."),
         ("Danish", "Dan Frost", "nationality", "Denmark", "Dan Frost is a retired racing cyclist from Denmark."),
-        ("3 March 1912", "Bo Cole", "date_of_birth", "3 March 1912", "On 3 March 1912 he was baptised."),
         ("March 1912", "Bo Cole", "date_of_birth", "March 1912", "Bo Cole was a German painter, born in March 1912."),
+        ("June 29, 2020", "Carl Reiner", "date_of_death", "June 29, 2020", "Carl Reiner (March 20, 1922 – June 29, 2020) was an American actor."),
+        ("4 May 1980", "Tom Day", "date_of_death", "4 May 1980", "Tom Day (died 4 May 1980) was a poet."),
+        ("1961", "Dan Frost", "date_of_birth", "1961", "He was born in 1961."),
         ("1922", "Carl Reiner", "date_of_birth", "March 20, 1922", "Carl Reiner (March 20, 1922 – June 29, 2020) was an American actor."),
         ("October 4, 1916", "Ann Bell", "date_of_birth", "October 4, 1916", "Ann Bell (October 4, 1916May 5, 2002) was a director."),
+        ("1,200", "Ulm", "population", "1,200", "Ulm has a population of 1,200 or so."),
+        ("1200", "Altstadt", "population", "1200", "Altstadt has a population of 1200."),
         ("Carl Reiner", "The Jerk", "director", "Carl Reiner", "It was directed by Carl Reiner and written by Steve Martin."),
     ],
 )  # fmt: skip
@@ -152,8 +160,24 @@ def test_a_fact_has_the_words_and_the_span_of_its_sentence(
         ("cyclist", "Dan Frost", "Dan Frost", "nationality"),
         ("German", "Dan Frost", "Dan Frost", "nationality"),
         ("German", "Bo Cole", "Dan Frost", "nationality"),
+        ("Korean", "Kim Lee", "Kim Lee", "nationality"),
+        ("March 20, 1922", "Carl Reiner", "Carl Reiner", "date_of_death"),
+        ("June 29, 2020", "Carl Reiner", "Carl Reiner", "date_of_birth"),
+        ("192", "Carl Reiner", "Carl Reiner", "date_of_birth"),
+        ("He was born in the Bronx", "Carl Reiner", "Carl Reiner", "place_of_birth"),
+        ("He was born in the Bronx. Steve Martin", "Carl Reiner", "Carl Reiner", "place_of_birth"),
+        ("Carl Martin", "The Jerk", "The Jerk", "director"),
+        ("Jerk", "The Jerk", "The Jerk (film)", "director"),
+        ("so", "Ulm", "Ulm", "population"),
         ("3 March 1912", "Bo Cole", "Carl Reiner", "date_of_birth"),
         ("The Jerk", "The Jerk", "The Jerk", "director"),
+        (
+            "He was born in the Bronx and his father and his mother were born there too",
+            "Carl Reiner",
+            "Carl Reiner",
+            "place_of_birth",
+        ),
+        ("the Bronx", "Carl Reiner", "?!", "place_of_birth"),
         ("4, 1916", "Ann Bell", "Ann Bell", "date_of_birth"),
         ("The documents do not say.", "Dan Frost", "Dan Frost", "spouse"),
         ("", "Dan Frost", "Dan Frost", "spouse"),
@@ -247,7 +271,9 @@ def answerer(reader: GraphReader, model: Model) -> Answerer:
 
 def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> None:
     model, heard = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx"), list[str]()
-    answer = answerer(graph(), model).ask("Where was the director of The Jerk born?", on_text=heard.append)
+    answer = answerer(graph(), model).ask(
+        "Where was the director of The Jerk born?", on_text=heard.append, on_step=heard.append
+    )
     assert answer.text == "the Bronx" and not answer.abstained
     assert (answer.reader, answer.model) == ("graph", "small")
     assert [c.quote for c in answer.citations] == [
@@ -280,7 +306,7 @@ def test_what_was_looked_up_in_vain_is_said_and_the_whole_question_asked() -> No
 def test_two_things_of_which_one_is_not_told_are_not_compared_by_a_guess(question: str) -> None:
     model = Model(Carl_Reiner_born="the Bronx", older="Dan Frost", same="yes")
     answer = answerer(graph(("Carl Reiner", "date_of_birth", "March 20, 1922")), model).ask(question)
-    assert answer.abstained and answer.model == "small"
+    assert answer.abstained and not answer.model
     assert any("Dan Frost" in why for why in answer.dropped)
     assert not any("older" in asked or "same" in asked for asked in model.asked)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kgrag.errors import UsageError
-from kgrag.factuality.conditions import Case, Condition, by_way, edited, seen
+from kgrag.factuality.conditions import Case, Condition, edited, seen
 from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.types import Hit, Question, Triple
 
@@ -46,7 +46,8 @@ class Sources:
     hybrid: Callable[[str, int], list[Hit]]
     vector: Callable[[str, int], list[Hit] | None]
     graph: Callable[[str, int], list[Hit]]
-    facts: Callable[[str, LooksUp | None], list[Candidate]]
+    facts: Callable[[str, LooksUp | None, frozenset[str]], list[Candidate]]
+    compares: Callable[[str], bool]
     stating: Callable[[Sequence[Triple]], list[Hit]]
     gold: Callable[[Question], list[Hit]]
 
@@ -100,11 +101,11 @@ def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | N
     hits: list[Hit] | None = []
     facts: list[Candidate] = []
     if arm == "grounded":
-        hits, facts = sources.hybrid(question.text, wanted), sources.facts(question.text, None)
+        hits, facts = sources.hybrid(question.text, wanted), sources.facts(question.text, None, case.hidden)
     elif arm == "vector":
         hits = sources.vector(question.text, wanted)
     elif arm == "graph":
-        facts = sources.facts(question.text, None)
+        facts = sources.facts(question.text, None, case.hidden)
         stated = sources.stating([t for c in facts for path in (c.path, *c.also) for t in path.triples])
         known = {hit.passage.id for hit in stated}
         hits = [*stated, *(hit for hit in sources.graph(question.text, wanted) if hit.passage.id not in known)]
@@ -116,7 +117,6 @@ def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | N
     if hits is None:
         return None
     shown = seen(hits, case)[:k]
-    facts = [c for c in facts if not any(by_way(path, case.hidden) for path in (c.path, *c.also))]
     before = {hit.passage.id: hit.passage.text for hit in hits}
     altered = any(hit.passage.text != before[hit.passage.id] for hit in shown)
     return Evidence(tuple(shown), tuple(facts), altered, donor.id if donor is not None and arm == "placebo" else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kgrag.factuality.arms import MORE, Sources
-from kgrag.factuality.conditions import Case, by_way, seen
+from kgrag.factuality.conditions import Case, seen
 from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.types import Hit
 
@@ -20,5 +20,8 @@ class View:
 
     def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
         """The answers from typed facts that rest on no hidden document."""
-        found = self._sources.facts(question, lookup)
-        return [c for c in found if not any(by_way(path, self._case.hidden) for path in (c.path, *c.also))]
+        return self._sources.facts(question, lookup, self._case.hidden)
+
+    def compares(self, question: str) -> bool:
+        """Whether a question sets two names side by side."""
+        return self._sources.compares(question)

@@ -1,1 +1,1 @@
-"""From a question to its answer over typed facts alone: what it asks, the walks that answer it, and comparisons."""
+"""From a question to its answer over typed facts: what it asks, the walks that answer it, and comparisons."""

@@ -28,6 +28,9 @@ _OTHER_SAME = {
     r"\bsame (?:university|school|college|alma mater)|同一所?(?:大学|学校)|母校相同": "educated_at",
     r"\bsame (?:advis[eo]r|teacher|supervisor)|同一个?(?:导师|老师)|导师相同": "student_of",
 }
+_LIVED = re.compile(r"\blived? (?:a )?(?:longer|longest)|活得更?[长久]|寿命更长|更长寿", re.IGNORECASE)
+GUESS = 0.1
+"""Below this the facts of a comparison, all together, are guesses."""
 LANDS = ("country", "nationality")
 """What says which country a thing or a person is of."""
 _PLACED = re.compile(
@@ -51,20 +54,10 @@ class Comparer:
 
     def compare(self, text: str, found: Sequence[Found]) -> list[Candidate]:
         """The answer to a question about two names; none where the facts do not settle it."""
-        first, second = found[0], found[-1]
-        if len(found) > 2:
-            # the two names that "or" or "and" joins; what lies about them is not part of a name
-            pairs = [
-                (a, b)
-                for a, b in pairwise(found)
-                if re.fullmatch(
-                    r"\W*(?:\([^()]*\)\W*)?(?:or|and|和|与|还是|跟)\W*(?:the )?", text[a.end : b.start], re.IGNORECASE
-                )
-            ]
-            if not pairs:
-                return []
-            first, second = pairs[-1]
-        rest = f"{text[: first.start]} X {text[first.end : second.start]} Y {text[second.end :]}"
+        sides = _sides(text, found)
+        if sides is None:
+            return []
+        first, second, rest = sides
         steps = self._questions.roles(rest)
         asked = alike(rest)
         if asked == LANDS:
@@ -72,6 +65,13 @@ class Comparer:
                 first, second, [*steps, "nationality" if steps or not _PLACED.search(rest) else "country"], rest
             )
         return self._same(first, second, asked, rest) if asked else self._which(rest, first, second, steps)
+
+    @staticmethod
+    def asks(text: str, found: Sequence[Found]) -> bool:
+        """Whether a question sets two of the names in it side by side."""
+        sides = _sides(text, found)
+        rest = sides[2] if sides is not None else ""
+        return bool(rest and (alike(rest) or earlier(rest) is not None or _LIVED.search(rest)))
 
     def _same(self, first: Found, second: Found, steps: Sequence[str], rest: str) -> list[Candidate]:
         sides = []
@@ -81,6 +81,9 @@ class Comparer:
             sides.append(ends)
         of_year = bool(re.search(r"\byear\b|年", rest))
         values = [{self._plain(w.nodes[-1], of_year) for w in side} for side in sides]
+        heads = [{self._walker.name(w.nodes[-1]).lower().removeprefix("the ").split(",")[0] for w in s} for s in sides]
+        if steps[-1].startswith("place_") and not values[0] & values[1] and heads[0] & heads[1]:
+            return []  # "Bronx" and "Bronx, New York" may be one place or two
         same = bool(values[0] & values[1])
         sure = _even(sides[0][0].confidence * sides[1][0].confidence * (1.0 if same else 0.9))
         word = ("是" if same else "否") if is_cjk(rest) else ("yes" if same else "no")
@@ -90,7 +93,9 @@ class Comparer:
         name = self._walker.name(value).lower()
         if of_year and (day := when(name) or when(value)):
             return str(day[0])
-        return self._vocabulary.countries.get(name, self._vocabulary.countries.get(value, value)).lower()
+        return self._vocabulary.countries.get(
+            name, self._vocabulary.countries.get(value, value.removeprefix("the "))
+        ).lower()
 
     def _ends(self, name: str, steps: Sequence[str]) -> list[Walk]:
         walks = self._walker.walks(name, steps)
@@ -98,8 +103,7 @@ class Comparer:
 
     def _which(self, rest: str, first: Found, second: Found, steps: Sequence[str]) -> list[Candidate]:
         early = earlier(rest)
-        lived = re.search(r"\blived? (?:a )?(?:longer|longest)|活得更?[长久]|寿命更长|更长寿", rest, re.IGNORECASE)
-        if lived:
+        if _LIVED.search(rest):
             return self._lives(first, second, steps)
         if early is None:
             return []
@@ -138,7 +142,8 @@ class Comparer:
     def _lives(self, first: Found, second: Found, steps: Sequence[str]) -> list[Candidate]:
         spans = []
         for name in (first, second):
-            born, died = self._dated(name, [*steps, "date_of_birth"]), self._dated(name, [*steps, "date_of_death"])
+            born = self._dated(name, [*steps, "date_of_birth"])
+            died = self._dated(name, [*steps, "date_of_death"]) if born is not None else None
             if born is None or died is None:
                 return []
             (b, _), (d, walk) = born, died
@@ -167,14 +172,29 @@ class Comparer:
 
 
 def _even(sure: float) -> float:
-    """How sure one of two answers is, of facts that are so sure: where they are wrong it is still right half the time."""
-    return (1.0 + sure) / 2
+    """How sure one of two answers is, of facts that are so sure: where they are wrong it is still right half the time. Of
+    facts that are hardly more than guesses nothing follows."""
+    return (1.0 + sure) / 2 if sure >= GUESS else max(sure, 0.01)
 
 
-def compares(question: str) -> bool:
-    """Whether a question sets two things side by side: asks if they have the same, or which was first."""
-    two = re.search(r"\b(?:or|and|out of|between)\b|还是|和|与|跟|谁|哪", question, re.IGNORECASE)
-    return bool(alike(question)) or (earlier(question) is not None and two is not None)
+def _sides(text: str, found: Sequence[Found]) -> tuple[Found, Found, str] | None:
+    """The two names of a question that are set side by side, and the question with X and Y for them; None of any other."""
+    if len(found) < 2:
+        return None
+    first, second = found[0], found[-1]
+    if len(found) > 2:
+        # the two names that "or" or "and" joins; what lies about them is not part of a name
+        pairs = [
+            (a, b)
+            for a, b in pairwise(found)
+            if re.fullmatch(
+                r"\W*(?:\([^()]*\)\W*)?(?:or|and|和|与|还是|跟)\W*(?:the )?", text[a.end : b.start], re.IGNORECASE
+            )
+        ]
+        if not pairs:
+            return None
+        first, second = pairs[-1]
+    return first, second, f"{text[: first.start]} X {text[first.end : second.start]} Y {text[second.end :]}"
 
 
 def alike(rest: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Answers read off typed facts alone: no language model, and silence where the facts do not cover the question."""
+"""Answers read off typed facts, and silence where neither they nor what is looked up covers the question."""
 
 from __future__ import annotations
 
@@ -39,31 +39,42 @@ class GraphReader:
         self._finder: Finder = finder or facts.gazetteer
         self._questions = Questions(vocabulary)
 
-    def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
+    def read(
+        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = frozenset()
+    ) -> list[Candidate]:
         """Answers, best first; none where the facts do not cover what is asked.
 
         Args:
             question: in English or Chinese.
             lookup: asked for the steps that the facts lack, where they give no answer and the question takes more than one.
+            hidden: documents whose facts are out of view.
         """
-        answers = self._answers(question, Walker(self._facts, self._vocabulary))
+        answers = self._answers(question, Walker(self._facts, self._vocabulary, hidden=hidden))
         if not answers and lookup is not None:
-            answers = self._answers(question, Walker(self._facts, self._vocabulary, lookup), least=2)
+            answers = self._answers(question, Walker(self._facts, self._vocabulary, lookup, hidden), least=2)
         best: dict[str, Candidate] = {}
         for answer in sorted(answers, key=lambda a: -a.confidence):
             best.setdefault(key(answer.text), answer)
         return list(best.values())[:5]
 
+    def compares(self, question: str) -> bool:
+        """Whether a question sets two names that the facts know side by side: it asks which was first, or if they have the same."""
+        text, found = self._named(question)
+        return self._comparer(Walker(self._facts, self._vocabulary)).asks(text, found)
+
+    def _named(self, question: str) -> tuple[str, list[Found]]:
+        """A question without its frame, and the names in it."""
+        text = unframed(simplified(question))
+        found = self._finder.find(text)
+        return text, [bare(f, text) for f in found if self._finder.names[f.name] not in self._questions.asked]
+
+    def _comparer(self, walker: Walker) -> Comparer:
+        return Comparer(self._vocabulary, walker, self._questions, self._finder.names)
+
     def _answers(self, question: str, walker: Walker, least: int = 1) -> list[Candidate]:
         """What walks of ``least`` steps or more give, or two of any number side by side."""
-        text = unframed(simplified(question))
-        found = [
-            bare(f, text) for f in self._finder.find(text) if self._finder.names[f.name] not in self._questions.asked
-        ]
-        answers: list[Candidate] = []
-        if len(found) >= 2:
-            comparer = Comparer(self._vocabulary, walker, self._questions, self._finder.names)
-            answers = comparer.compare(text, found)
+        text, found = self._named(question)
+        answers = self._comparer(walker).compare(text, found)
         if not answers:
             for name in sorted(found, key=lambda f: f.start - f.end):
                 answers += self._follow(text, name, walker, least)

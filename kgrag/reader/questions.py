@@ -27,6 +27,7 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 
+_LAND = re.compile(r"country|nation|国", re.IGNORECASE)
 _PLACES = ("place_of_birth", "place_of_death", "place_of_burial")
 
 
@@ -69,7 +70,7 @@ class Questions:
         chain: list[str] = []
         rest = " ".join(marked.split())
         while True:
-            if chain and chain[-1] in _PLACES and _WHO.fullmatch(rest):
+            if chain and chain[-1] in _PLACES and _WHO.fullmatch(rest) and not _LAND.search(rest):
                 return chain, [], 1.0  # "Where was the birthplace of X?" does not ask where the birthplace lies
             last = [p.name for p, ask in self._asks if ask.fullmatch(rest)]
             if last:

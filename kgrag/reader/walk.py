@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,9 +50,17 @@ class Walker:
         facts: the typed facts.
         vocabulary: the predicates, which say how facts read the other way and what else leads to the same thing.
         lookup: asked for a step that the facts do not know, of the surest walk; by default none is.
+        hidden: documents whose facts are out of view.
     """
 
-    def __init__(self, facts: Facts, vocabulary: Vocabulary, lookup: LooksUp | None = None) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        vocabulary: Vocabulary,
+        lookup: LooksUp | None = None,
+        hidden: frozenset[str] = frozenset(),
+    ) -> None:
+        self._hidden = hidden
         self._facts = facts
         self._vocabulary = vocabulary
         self._lookup = lookup
@@ -84,7 +92,8 @@ class Walker:
             return []
         triple = known.triple
         self._names.setdefault(triple.object, known.name)
-        return [Walk((*walk.nodes, triple.object), (*walk.triples, triple), walk.confidence * triple.confidence)]
+        sure = walk.confidence if here == walk.nodes[-1] else walk.confidence * self._sure(walk.nodes[-1], here)
+        return [Walk((*walk.nodes, triple.object), (*walk.triples, triple), sure * triple.confidence)]
 
     def _step(self, walk: Walk, step: str) -> list[Walk]:
         """A walk taken one predicate further; by a derived way only where the facts do not say it outright."""
@@ -117,10 +126,10 @@ class Walker:
     def _direct(self, walk: Walk, entity: str, predicate: Predicate) -> list[Walk]:
         sure = walk.confidence if entity == walk.nodes[-1] else walk.confidence * self._sure(walk.nodes[-1], entity)
         ends: dict[str, tuple[float, Triple]] = {}
-        for triple in self._facts.about(entity, {predicate.name}):
+        for triple in self._seen(self._facts.about(entity, {predicate.name})):
             _keep(ends, triple.object, triple.confidence, triple)
         back = self._read_back(predicate)
-        for triple in self._facts.pointing_at(entity, back):
+        for triple in self._seen(self._facts.pointing_at(entity, back)):
             _keep(ends, triple.subject, triple.confidence * back[triple.predicate], triple)
         if not ends:
             # another document may call this entity otherwise
@@ -130,6 +139,10 @@ class Walker:
             Walk((*walk.nodes, end), (*walk.triples, triple), sure * confidence * several)
             for end, (confidence, triple) in sorted(ends.items(), key=lambda item: -item[1][0])
         ]
+
+    def _seen(self, triples: Sequence[Triple]) -> Sequence[Triple]:
+        """Those of documents in view; a passage's id begins with its document's."""
+        return [t for t in triples if t.passage_id.rpartition("#")[0] not in self._hidden] if self._hidden else triples
 
     def _read_back(self, wanted: Predicate) -> dict[str, float]:
         """The predicates of facts that say as much when they are read the other way, and how sure they are then."""
