@@ -91,7 +91,7 @@ class Answerer:
             answer = self._from_graph(question, hits, candidates)
             if lookup is not None and lookup.model:
                 answer = replace(answer, model=lookup.model)
-        elif lookup is not None and not candidates and self.graph().compares(question):
+        elif lookup is not None and lookup.said and not candidates and self.graph().compares(question):
             # what it takes to compare the two is not there: a guess would be right half the time, and rest on nothing
             answer = _silence(question, hits, ("what it takes to compare the two is not told",))
         elif any(hit.score >= LIKELY for hit in hits):
@@ -99,7 +99,7 @@ class Answerer:
         else:
             answer = _silence(question, hits, (f"no passage found is at least {LIKELY:.0%} likely to say it",))
         if lookup is not None and lookup.said:
-            answer = replace(answer, dropped=(*answer.dropped, *lookup.said))
+            answer = replace(answer, dropped=(*answer.dropped, *dict.fromkeys(lookup.said)))
         return replace(answer, seconds=time.perf_counter() - start)
 
     def from_memory(self, question: str, on_text: OnText | None = None) -> Answer:

@@ -68,6 +68,12 @@ def test_timing_and_the_meter() -> None:
         hear(piece)
     meter.stop(len)
     assert meter.first is not None and meter.rate is not None and len(meter.said()) == 2
+    before = meter.rate
+    hear = meter.listen(None)
+    hear("not the answer yet")
+    meter.again()
+    meter.stop(len)
+    assert meter.rate == before, "what was heard before it begins again does not count"
     meter.listen(None)
     meter.stop(len)
     assert len(meter.said()) == 2, "an answer without a model leaves the figures"

@@ -1,6 +1,7 @@
 """What the graph lacks is looked up: one step at a time, only when it is needed, and only what a sentence about it says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -8,11 +9,16 @@ from graphs.gather import make_facts
 from ingest.patterns import vocabulary
 from kgrag.answer import Answerer
 from kgrag.evidence import Shown
+from kgrag.factuality.conditions import Case, Condition
+from kgrag.factuality.view import View
 from kgrag.lookup import SURE, UNSAID, Looked, Lookup
+from kgrag.protocols import Messages
 from kgrag.reader.graph import GraphReader
 from kgrag.reader.walk import Known
 from kgrag.text import key, sentences
-from kgrag.types import Hit, Passage, Triple
+from kgrag.types import Hit, Passage, Question, Triple
+from tests import small_world
+from tests.fake_llm import FakeLLM
 
 PASSAGES = {
     "The Jerk": "The Jerk is a 1979 American film. It was directed by Carl Reiner and written by Steve Martin.",
@@ -229,37 +235,37 @@ def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
 # --- the whole way --------------------------------------------------------------------------------------------------
 
 
-class Model:
+class Model(FakeLLM):
     """Answers by the question at the end of its prompt."""
 
-    name, context = "small", 4096
+    name = "small"
 
     def __init__(self, **answers: str) -> None:
-        self.answers, self.asked = answers, list[str]()
+        super().__init__({words.replace("_", " "): said for words, said in answers.items()}, "I do not know.")
 
-    def generate(
-        self,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        max_tokens: int = 128,
-        on_text: Callable[[str], bool | None] | None = None,
-        schema: str | None = None,
-    ) -> str:
-        question = messages[-1]["content"].splitlines()[-1]
-        self.asked.append(question)
-        said = next((a for words, a in self.answers.items() if words.replace("_", " ") in question), "I do not know.")
-        if on_text:
-            on_text(said)
-        return said
+    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
+        return next((said for words, said in self.answers.items() if words in _question(messages)), self.canned)
 
-    def count(self, text: str) -> int:
-        return len(text.split())
+    @property
+    def questions(self) -> list[str]:
+        """What it was asked, each time."""
+        return [_question(messages) for messages in self.asked]
 
 
+def _question(messages: Messages) -> str:
+    return str(messages[-1]["content"]).splitlines()[-1]
+
+
+@dataclass
 class Retriever:
+    """Finds what a question names; passages are as likely as ``scores`` says, surely by default."""
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+
     def retrieve(self, question: str, k: int) -> list[Hit]:
+        """The passages named."""
         named = [t for t in PASSAGES if t in question]
-        return [hit(t, n) for n, t in enumerate(named, 1)][:k]
+        return [replace(hit(t, n), score=self.scores.get(t, 1.0)) for n, t in enumerate(named, 1)][:k]
 
 
 def answerer(reader: GraphReader, model: Model) -> Answerer:
@@ -282,14 +288,14 @@ def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> No
     ]
     (path,) = answer.paths
     assert path.names == ("The Jerk", "Carl Reiner", "the Bronx")
-    assert len(model.asked) == 2 and "".join(heard).startswith("Who directed The Jerk? Carl Reiner\n")
+    assert len(model.questions) == 2 and "".join(heard).startswith("Who directed The Jerk? Carl Reiner\n")
 
 
 def test_chinese_steps_are_looked_up_in_chinese() -> None:
     model = Model(谁写的="华罗庚", 什么地方="江苏金坛", 哪里="江苏金坛")
     answer = answerer(graph(), model).ask("《数论导引》的作者出生在哪里？")
     assert answer.text == "江苏金坛" and answer.reader == "graph"
-    assert all("数论导引" in q or "华罗庚" in q for q in model.asked) and len(model.asked) == 2
+    assert all("数论导引" in q or "华罗庚" in q for q in model.questions) and len(model.questions) == 2
 
 
 def test_what_was_looked_up_in_vain_is_said_and_the_whole_question_asked() -> None:
@@ -308,11 +314,49 @@ def test_two_things_of_which_one_is_not_told_are_not_compared_by_a_guess(questio
     answer = answerer(graph(("Carl Reiner", "date_of_birth", "March 20, 1922")), model).ask(question)
     assert answer.abstained and not answer.model
     assert any("Dan Frost" in why for why in answer.dropped)
-    assert not any("older" in asked or "same" in asked for asked in model.asked)
+    assert not any("older" in asked or "same" in asked for asked in model.questions)
+
+
+def test_a_comparison_of_which_nothing_could_be_looked_up_is_asked_whole() -> None:
+    model = Model(came_first="Carl Reiner")
+    answer = answerer(graph(), model).ask("Who came first, Carl Reiner or Estelle Reiner?")
+    assert answer.text == "Carl Reiner" and answer.reader == "llm"
+
+
+@pytest.mark.parametrize(("score", "asked"), [(0.35, 1), (0.25, 0)])
+def test_a_step_is_asked_only_where_a_passage_is_likely_to_tell(score: float, asked: int) -> None:
+    model = Model(directed_The_Jerk="Carl Reiner")
+    made = replace(answerer(graph(), model), retriever=lambda: Retriever({"The Jerk": score}))
+    answer = made.ask("Where was the director of The Jerk born?")
+    assert sum("Who directed The Jerk?" in question for question in model.questions) == asked
+    assert any("Who directed The Jerk?" in why for why in answer.dropped) != bool(asked)
+
+
+def test_no_more_is_looked_up_than_is_allowed_and_that_is_said() -> None:
+    model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
+    question = "Where was the director of The Jerk born?"
+    answer = replace(answerer(graph(), model), lookups=1).ask(question)
+    assert answer.reader == "llm" and any("not looked up" in why and "Carl Reiner" in why for why in answer.dropped)
+    answer = replace(answerer(graph(), model), lookups=0).ask(question)
+    assert not any("Who directed" in q for q in model.questions[2:]) and not any(
+        "looked up" in why for why in answer.dropped
+    )
+
+
+def test_a_case_of_an_experiment_looks_up_what_its_hidden_documents_had_said() -> None:
+    reader = graph(("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx"))
+    sources = replace(small_world.sources(), facts=reader.read, compares=reader.compares)
+    question = Question("q", "Where was the director of The Jerk born?", ("The Bronx",), ("Carl Reiner",))
+    view = View(sources, Case(question, Condition.UNANSWERABLE, (), hidden=frozenset(["Carl Reiner"])))
+    finds = Finds(Carl_Reiner=("place_of_birth", "Elsewhere"))
+    (found,) = view.read(question.text, finds)
+    assert found.text == "Elsewhere" and finds.asked == ["Carl Reiner place_of_birth"]
+    assert View(sources, Case(question, Condition.ANSWERABLE, ())).read(question.text)[0].text == "The Bronx"
+    assert view.compares("Who is older, Carl Reiner or Bo Cole?") and not view.compares(question.text)
 
 
 @pytest.mark.parametrize("reader", ["graph", "llm"])
 def test_typed_facts_alone_and_the_model_alone_look_nothing_up(reader: str) -> None:
     model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
     answer = answerer(graph(), model).ask("Where was the director of The Jerk born?", reader=reader)  # type: ignore[arg-type]
-    assert answer.abstained and not any("Who directed" in question for question in model.asked)
+    assert answer.abstained and not any("Who directed" in question for question in model.questions)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from kgrag.answer import fact_lines
 from kgrag.evidence import Shown
-from kgrag.factuality.conditions import by_way, spoken
+from kgrag.factuality.conditions import spoken
 from kgrag.reader.walk import Candidate
 from kgrag.steps import stepped
 from kgrag.tune.example import Example
@@ -35,12 +35,12 @@ class Evidence:
     """Where evidence comes from.
 
     ``retrieve`` gives hits for a question; ``stating`` the gold passages of a made one, as hits; ``read`` the graph's
-    answers, for the lines of facts.
+    answers, for the lines of facts, looked up by nobody and without the documents that are hidden (`GraphReader.read`).
     """
 
     retrieve: Callable[[str, int], list[Hit]]
     stating: Callable[[Made], list[Hit]]
-    read: Callable[[str], list[Candidate]]
+    read: Callable[[str, None, frozenset[str]], list[Candidate]]
     count: Count
 
 
@@ -143,8 +143,7 @@ class Packer:
         """Of half of the questions the lines of facts that `kgrag ask` would show."""
         if digest(self.seed, "lines", question.id) % 2:
             return []
-        read = self.evidence.read(question.text)
-        return fact_lines([c for c in read if not any(by_way(path, hidden) for path in (c.path, *c.also))], shown)
+        return fact_lines(self.evidence.read(question.text, None, hidden), shown)
 
     def _answerable(self, question: Made, shown: Sequence[Shown], compared: bool) -> Iterator[Example]:
         said = answered(question.text, question.answer, shown, question.passages, question.told_by)
