@@ -224,7 +224,23 @@ def test_a_country_is_no_place_of_birth_and_two_spellings_of_a_place_are_not_two
     read = GraphReader(make_facts(triples, {key(n): n for n in ("Ann", "Bo", "Cy", "Di")}, names), vocabulary()).read
     assert read("Were Ann and Bo born in the same place?")[0].text == "yes"
     assert read("Were Ann and Cy born in the same place?") == []
+    days = [
+        Triple(n, "date_of_birth", key(d), "p#1", 0, 1, 0.5)
+        for n, d in (("ann", "March 20, 1922"), ("bo", "March 20, 1930"))
+    ]
+    guesses = [
+        Triple(n, "date_of_birth", key(d), "p#1", 0, 1, 0.2)
+        for n, d in (("cy", "March 20, 1922"), ("di", "March 20, 1930"))
+    ]
+    spelt = {key(d): d for d in ("March 20, 1922", "March 20, 1930")}
+    dated = GraphReader(
+        make_facts([*days, *guesses], {key(n): n for n in ("Ann", "Bo", "Cy", "Di")}, spelt), vocabulary()
+    ).read
+    assert dated("Were Ann and Bo born on the same day?")[0].text == "no"
+    assert dated("Who is older, Ann or Bo?")[0].confidence == pytest.approx((1 + 0.25) / 2)
+    assert dated("Who is older, Cy or Di?")[0].confidence == pytest.approx(0.04), "of guesses nothing follows"
     assert [c.text for c in read("Which country is the birthplace of Di in?")] == ["United States"]
+    assert [c.text for c in read("Which country is the birthplace of Di?")] == ["United States"]
 
 
 def test_names_resolve_to_the_documents_about_them(reader: GraphReader) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from graphs.gather import make_facts
 from ingest.patterns import vocabulary
-from kgrag.answer import Answerer
+from kgrag.answer import STEP_TOKENS, Answerer
+from kgrag.dates import exact
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import Case, Condition
 from kgrag.factuality.view import View
@@ -15,6 +16,7 @@ from kgrag.lookup import SURE, UNSAID, Looked, Lookup
 from kgrag.protocols import Messages
 from kgrag.reader.graph import GraphReader
 from kgrag.reader.walk import Known
+from kgrag.render import answer_lines
 from kgrag.text import key, sentences
 from kgrag.types import Hit, Passage, Question, Triple
 from tests import small_world
@@ -26,6 +28,9 @@ PASSAGES = {
     "Estelle Reiner": "Estelle Reiner was a singer. Her husband was Carl Reiner, who was born in the Bronx.",
     "Dan Frost": "Dan Frost is a retired racing cyclist from Denmark. A bicycle was given to him on 3 May 1961. He was born in 1961.",
     "Tom Day": "Tom Day (died 4 May 1980) was a poet.",
+    "Ann Day": "Ann Day (18 May 191224 July 1957) was a turkey farmer. In 1950 she met Bo Cole on 3 May 1950 and on 4 June 1950.",
+    "Long": "Long said: He was born there, and his father and his mother, and their fathers and mothers too.",
+    "Born Free": "Born Free is a 1966 film. It was shown in Paris. It was directed by James Hill.",
     "Kim Lee": "Kim Lee is a North Korean politician.",
     "Bo Cole": "Bo Cole was a German painter, born in March 1912. On 3 March 1912 he was baptised.",
     "Ann Bell": "Ann Bell (October 4, 1916May 5, 2002) was a director. She had 1916 films.",
@@ -100,6 +105,20 @@ def test_nothing_is_looked_up_that_is_known_or_is_one_step_or_no_walk(
     finds = Finds()
     graph(*facts).read(question, finds)
     assert finds.asked == []
+
+
+def test_a_reading_in_doubt_makes_the_walk_as_unsure_and_is_asked_by_its_title() -> None:
+    reader = graph(("The Jerk", "director", "Sir Carl Reiner"))
+    finds = Finds(carl_reiner=("place_of_birth", "The Bronx"))
+    (found,) = reader.read("Where was the director of The Jerk born?", finds)
+    assert finds.asked == ["Carl Reiner place_of_birth"]
+    assert found.confidence == pytest.approx(0.9 * 0.9 * 0.9), "two facts, and the name that differs by an honorific"
+
+
+def test_who_lived_longer_is_not_looked_up_further_than_the_first_in_vain() -> None:
+    finds = Finds()
+    assert graph().read("Who lived longer, Carl Reiner or Bo Cole?", finds) == []
+    assert finds.asked == ["Carl Reiner date_of_birth"]
 
 
 def test_a_walk_ends_where_nothing_is_found() -> None:
@@ -184,6 +203,14 @@ def test_a_fact_has_the_words_and_the_span_of_its_sentence(
             "place_of_birth",
         ),
         ("the Bronx", "Carl Reiner", "?!", "place_of_birth"),
+        ("Turkish", "Ann Day", "Ann Day", "nationality"),
+        ("4 July 1957", "Ann Day", "Ann Day", "date_of_death"),
+        (
+            "He was born there, and his father and his mother, and their fathers and mothers too",
+            "Long",
+            "Long",
+            "place_of_birth",
+        ),
         ("4, 1916", "Ann Bell", "Ann Bell", "date_of_birth"),
         ("The documents do not say.", "Dan Frost", "Dan Frost", "spouse"),
         ("", "Dan Frost", "Dan Frost", "spouse"),
@@ -215,6 +242,27 @@ def test_of_relatives_only_who_is_called_so_is_taken() -> None:
     married = lookup("Otto Roth", "Eva Roth")("eva roth", "Eva Roth", "spouse")
     assert married is not None and married.name == "Otto Roth"
     assert lookup("李政道", "杨振宁", lang="zh")("杨振宁", "杨振宁", "spouse") is None
+
+
+def test_the_words_of_a_name_tell_nothing_and_whoever_made_a_work_need_not_be_told_so() -> None:
+    place = lookup("Paris", "Born Free")("born free", "Born Free", "place_of_birth")
+    assert place is not None and place.triple.confidence == UNSAID, "born is a word of its name"
+    writer = lookup("Steve Martin", "The Jerk")("the jerk", "The Jerk", "composer")
+    assert writer is not None and writer.triple.confidence == UNSAID, "strict is for relatives alone"
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "exactly"),
+    [
+        ("1961", "On 3 May 1961 he left.", "3 May 1961"),
+        ("May 1961", "On 3 May 1961 he left.", "3 May 1961"),
+        ("1961", "On 3 May 1961 and on 4 June 1961.", "1961"),
+        ("1960", "On 3 May 1961 he left.", "1960"),
+        ("1911年", "1911年10月28日出生。", "1911年10月28日"),
+    ],
+)
+def test_a_date_is_as_exact_as_the_text_has_it_once(said: str, text: str, exactly: str) -> None:
+    assert exact(said, text) == exactly
 
 
 def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
@@ -268,6 +316,19 @@ class Retriever:
         return [replace(hit(t, n), score=self.scores.get(t, 1.0)) for n, t in enumerate(named, 1)][:k]
 
 
+class Both:
+    """What another finds, and some more."""
+
+    def __init__(self, found: Retriever, *more: str) -> None:
+        self.found, self.more = found, more
+
+    def retrieve(self, question: str, k: int) -> list[Hit]:
+        """All of them, whatever ``k`` is."""
+        more = [replace(hit(t), score=self.found.scores.get(t, 1.0)) for t in self.more]
+        hits = {h.title: h for h in (*self.found.retrieve(question, k), *more)}.values()
+        return [replace(h, rank=n) for n, h in enumerate(hits, 1)]
+
+
 def answerer(reader: GraphReader, model: Model) -> Answerer:
     def stating(triples: Sequence[Triple]) -> list[Hit]:
         return [hit(t.passage_id.split("#")[0], n) for n, t in enumerate(triples, 1)]
@@ -286,7 +347,12 @@ def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> No
         "It was directed by Carl Reiner and written by Steve Martin.",
         "He was born in the Bronx.",
     ]
+    assert any("lack looked up by small" in line for line in answer_lines(answer))
+    known = graph(("The Jerk", "director", "Carl Reiner"))
     (path,) = answer.paths
+    assert any(
+        "typed facts alone" in line for line in answer_lines(answerer(known, model).ask("Who directed The Jerk?"))
+    )
     assert path.names == ("The Jerk", "Carl Reiner", "the Bronx")
     assert len(model.questions) == 2 and "".join(heard).startswith("Who directed The Jerk? Carl Reiner\n")
 
@@ -330,6 +396,21 @@ def test_a_step_is_asked_only_where_a_passage_is_likely_to_tell(score: float, as
     answer = made.ask("Where was the director of The Jerk born?")
     assert sum("Who directed The Jerk?" in question for question in model.questions) == asked
     assert any("Who directed The Jerk?" in why for why in answer.dropped) != bool(asked)
+
+
+def test_a_step_is_shown_no_unlikely_passage_and_few_tokens() -> None:
+    model = Model(directed_The_Jerk_of_Carl_Reiner="x")
+    named = "Where was the director of The Jerk born?"
+    retriever = Retriever({"The Jerk": 1.0, "Ann Bell": 0.1})
+    made = replace(answerer(graph(), model), retriever=lambda: Both(retriever, "Ann Bell"))
+    made.ask(named)
+    prompt = str(model.asked[0][-1]["content"])
+    assert "Who directed The Jerk?" in prompt and "1979 American film" in prompt and "Ann Bell" not in prompt
+    shown = prompt.partition("Who directed")[0]
+    many = replace(answerer(graph(), model), retriever=lambda: Both(Retriever(), *PASSAGES))
+    many.ask(named)
+    shown = str(model.asked[-2][-1]["content"]).partition("Who directed")[0]
+    assert len(shown) < STEP_TOKENS + 200 < sum(map(len, PASSAGES.values()))
 
 
 def test_no_more_is_looked_up_than_is_allowed_and_that_is_said() -> None:
