@@ -29,8 +29,8 @@ PASSAGES = {
     "Dan Frost": "Dan Frost is a retired racing cyclist from Denmark. A bicycle was given to him on 3 May 1961. He was born in 1961.",
     "Tom Day": "Tom Day (died 4 May 1980) was a poet.",
     "Ann Day": "Ann Day (18 May 191224 July 1957) was a turkey farmer. In 1950 she met Bo Cole on 3 May 1950 and on 4 June 1950.",
-    "Long": "Long said: He was born there, and his father and his mother, and their fathers and mothers too.",
-    "Born Free": "Born Free is a 1966 film. It was shown in Paris. It was directed by James Hill.",
+    "Long": "Long was born of the old town and the new town and the upper town and the lower town.",
+    "The Director": "The Director came from Paris.",
     "Kim Lee": "Kim Lee is a North Korean politician.",
     "Bo Cole": "Bo Cole was a German painter, born in March 1912. On 3 March 1912 he was baptised.",
     "Ann Bell": "Ann Bell (October 4, 1916May 5, 2002) was a director. She had 1916 films.",
@@ -206,7 +206,7 @@ def test_a_fact_has_the_words_and_the_span_of_its_sentence(
         ("Turkish", "Ann Day", "Ann Day", "nationality"),
         ("4 July 1957", "Ann Day", "Ann Day", "date_of_death"),
         (
-            "He was born there, and his father and his mother, and their fathers and mothers too",
+            "of the old town and the new town and the upper town and the lower town",
             "Long",
             "Long",
             "place_of_birth",
@@ -245,8 +245,8 @@ def test_of_relatives_only_who_is_called_so_is_taken() -> None:
 
 
 def test_the_words_of_a_name_tell_nothing_and_whoever_made_a_work_need_not_be_told_so() -> None:
-    place = lookup("Paris", "Born Free")("born free", "Born Free", "place_of_birth")
-    assert place is not None and place.triple.confidence == UNSAID, "born is a word of its name"
+    place = lookup("Paris", "The Director")("the director", "The Director", "place_of_birth")
+    assert place is not None and place.triple.confidence == UNSAID, "directors are what others are asked for"
     writer = lookup("Steve Martin", "The Jerk")("the jerk", "The Jerk", "composer")
     assert writer is not None and writer.triple.confidence == UNSAID, "strict is for relatives alone"
 
