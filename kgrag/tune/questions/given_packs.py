@@ -16,7 +16,7 @@ from kgrag.tune.example import Example
 from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence, steps_of
 from kgrag.tune.questions.given import PASSAGES, Given
 from kgrag.tune.questions.made import GIVEN, UNANSWERABLE, digest
-from kgrag.types import Hit, Triple
+from kgrag.types import Hit, Path, Triple
 
 TOGETHER = 6
 """Questions on the same gold passages that are shown the same evidence."""
@@ -73,7 +73,7 @@ class GivenPacker:
         if spoken_of:
             yield from self._answerable(spoken_of, walks, compared)
         for question in silent:
-            yield from self._unanswerable(question, strangers, compared)
+            yield from self._unanswerable(question, walks[question.id], strangers, compared)
 
     def _walk(self, question: Given) -> Candidate | None:
         """The graph's best answer, if it is an accepted one, read in gold passages alone; else what these say themselves."""
@@ -103,7 +103,10 @@ class GivenPacker:
             steps = steps_of(question.text, walk, shown) if walk else []
             yield Example(question.id, asked, stepped(steps, said, lang), GIVEN, lang)
 
-    def _unanswerable(self, question: Given, strangers: Sequence[Hit], compared: bool) -> Iterator[Example]:
+    def _unanswerable(
+        self, question: Given, walk: Candidate | None, strangers: Sequence[Hit], compared: bool
+    ) -> Iterator[Example]:
+        first, there = self._first(question, walk)
         hidden = {*question.documents}
         rest = [h for h in question.others() if h.passage.document_id not in hidden]
         if not rest:  # its gold passages are all there are: others' stand there
@@ -113,9 +116,25 @@ class GivenPacker:
         if not rest:
             self.left["nothing to show in the place of its gold passages"] += 1
             return
-        asked = messages(question.text, self._shown([question], rest), compared=compared)
-        said = silence(question.text, compared=compared)
-        yield Example(question.id, asked, said, UNANSWERABLE, language(question.text))
+        shown = self._shown([question], [*there, *rest], walked=first.path.triples if first else ())
+        asked = messages(question.text, shown, compared=compared)
+        steps = [line for line in fact_lines([first] if first else [], shown) if line.endswith("]")]
+        lang = language(question.text)
+        said = stepped(steps, silence(question.text, compared=compared), lang)
+        yield Example(question.id, asked, said, UNANSWERABLE, lang)
+
+    def _first(self, question: Given, walk: Candidate | None) -> tuple[Candidate | None, list[Hit]]:
+        """Of every second question of two steps the first one and its passages, which lead nowhere; of others nothing."""
+        if walk is None or walk.also or len(walk.path.triples) != 2 or digest(self.seed, "last", question.id) % 2:
+            return None, []
+        path = walk.path
+        first, second = path.triples
+        document = {h.passage.id: h.passage.document_id for h in question.gold}
+        there = [h for h in question.gold if h.passage.id == first.passage_id]
+        said = any(spoken(a, f"{h.title}. {h.passage.text}") for h in there for a in question.answers)
+        if said or document[first.passage_id] == document[second.passage_id]:
+            return None, []
+        return Candidate(path.names[1], Path(path.nodes[:2], path.names[:2], (first,)), 1.0), there
 
     def _shown(
         self,
