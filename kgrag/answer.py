@@ -9,10 +9,12 @@ from typing import Literal, Protocol
 
 from graphs.vocabulary import Vocabulary
 from kgrag import prompts
-from kgrag.cite import check, cited
+from kgrag.cite import check, cited, unmarked
 from kgrag.evidence import Shown, select
+from kgrag.kin import untold
 from kgrag.lookup import Looked, Lookup, OnStep
 from kgrag.protocols import LLM, Retriever
+from kgrag.reader.graph import Asked
 from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.reckon import read
 from kgrag.steps import ROOM, check_steps, step_of
@@ -41,6 +43,9 @@ class Reads(Protocol):
 
     def compares(self, question: str) -> bool:
         """Whether a question sets two names side by side that the facts know."""
+
+    def asks(self, question: str) -> Sequence[Asked]:
+        """What a question may ask for of the names in it."""
 
 
 @dataclass
@@ -96,6 +101,8 @@ class Answerer:
             answer = _silence(question, hits, ("what it takes to compare the two is not told",))
         elif any(hit.score >= LIKELY for hit in hits):
             answer = self._from_llm(question, hits, candidates, on_text)
+            if reader == "auto" and self.vocabulary is not None and not answer.abstained:
+                answer = self._related(answer, self.vocabulary)
         else:
             answer = _silence(question, hits, (f"no passage found is at least {LIKELY:.0%} likely to say it",))
         if lookup is not None and lookup.said:
@@ -135,6 +142,14 @@ class Answerer:
             return Looked(read(step, text).answer, tuple(shown), called(self.llm()))
 
         return Lookup(look, self.vocabulary, language(question), self.lookups, on_step)
+
+    def _related(self, answer: Answer, vocabulary: Vocabulary) -> Answer:
+        """An answer, withdrawn where it is about relatives and no sentence says what they are to each other."""
+        question, said = answer.question, unmarked(answer.text).strip()
+        missing = untold(question, self.graph().asks(question), said, answer.evidence, vocabulary)
+        why = f"no sentence found tells, of {said!r}, what is asked: {missing}"
+        silent = replace(_silence(question, answer.evidence, (*answer.dropped, why)), model=answer.model)
+        return silent if missing else answer
 
     def _from_graph(self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate]) -> Answer:
         if not candidates:

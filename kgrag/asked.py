@@ -137,6 +137,7 @@ class Asked(Opened):
             walk.retrieve,
             self.graph_reader.read,
             self.graph_reader.compares,
+            self.graph_reader.asks,
             self.stating,
             self.gold,
         )

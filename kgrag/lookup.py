@@ -114,9 +114,7 @@ class Lookup:
             finds(said, name, predicate, looked), key=lambda one: not (one.outright or tells(asked, one.sentence))
         )
         outright = bool(found) and (found[0].outright or tells(asked, found[0].sentence))
-        asking = self._asking[predicate]
-        if not found or (not outright and asking.gives == "person" and asking.about == {"person"}):
-            # of relatives a sentence may name several, so that no other word will do
+        if not found or (not outright and self._asking[predicate].kin):
             self.said.append(f"looked up: {question} No sentence about it says {said!r}")
             return None
         best = found[0]

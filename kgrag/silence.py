@@ -47,11 +47,13 @@ _ZH = re.compile(
 )
 _QUOTED = re.compile(r"《[^》]*》|“[^”]*”|\"[^\"]*\"")
 _ENDS = " \t\n.!。！…:：*"
+_CITED = re.compile(r"(?:\s*[\[［【][\d,，、\s]+[\]］】])+[\s.。]*$")
+"""Marks of citation at the end, which silence may carry by habit: "I do not know. [2]"."""
 
 
 def abstains(text: str) -> bool:
     """Whether an answer says that it has none; an empty one does, too."""
-    plain = _QUOTED.sub("《》", simplified(text.replace("\u2019", "'"))).casefold().strip(_ENDS)
+    plain = _QUOTED.sub("《》", simplified(_CITED.sub("", text).replace("\u2019", "'"))).casefold().strip(_ENDS)
     if not plain:
         return True
     return bool(_EN.search(plain) or _EN_WHOLE.fullmatch(plain) or _ZH.search(plain))

@@ -116,6 +116,7 @@ def sources(misses: Callable[[str], bool] = lambda _: False) -> Sources:
         graph=lambda text, k: found(text, k)[:1],
         facts=lambda *_: [],
         compares=lambda _: False,
+        asks=lambda _: [],
         stating=lambda _: [],
         gold=lambda q: [passage(name, rank) for rank, name in enumerate(q.gold, 1)],
     )

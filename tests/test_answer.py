@@ -10,6 +10,7 @@ from kgrag import prompts
 from kgrag.answer import AROUND, Answerer
 from kgrag.cite import check, statements
 from kgrag.evidence import Shown, select
+from kgrag.reader.graph import Asked
 from kgrag.reader.walk import Candidate
 from kgrag.types import Hit, Passage, Path, Triple
 
@@ -71,6 +72,9 @@ class FakeReader:
 
     def compares(self, question: str) -> bool:
         return False
+
+    def asks(self, question: str) -> list[Asked]:
+        return []
 
 
 def answerer(says: str, *hits: Hit, graph: Sequence[Candidate] = ()) -> tuple[Answerer, FakeLLM]:

@@ -103,6 +103,16 @@ def test_a_bad_detector_shows_on_the_list() -> None:
 
 def test_titles_say_nothing_of_silence() -> None:
     assert not abstains("《你不知道的事》") and not abstains("“Not Mentioned”") and abstains("《红楼梦》中没有提到。")
+    for silent in (
+        "不知道 [3]",
+        "Unknown [1].",
+        "I do not know. [2]",
+        "N/A【1】【2】。",
+        "[1]",
+        "Not mentioned [1, 2]",
+    ):
+        assert abstains(silent), silent
+    assert not abstains("Unknown Pleasures [1]") and not abstains("1989 [1][2]") and not abstains("[1] 1989")
     assert not abstains("He did not answer.") and abstains("The passages don’t say.") and abstains(" .")
 
 

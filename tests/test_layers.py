@@ -31,7 +31,7 @@ FLOORS = [
     {"kgrag.cite", "kgrag.judge"},
     {"kgrag.steps"},
     {"kgrag.reckon"},
-    {"kgrag.lookup"},
+    {"kgrag.lookup", "kgrag.kin"},
     {"kgrag.answer"},
     {"kgrag.evaluate", "kgrag.render", "kgrag.explore"},
     {"kgrag.factuality"},

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from kgrag.errors import UsageError
 from kgrag.factuality.conditions import Case, Condition, edited, seen
+from kgrag.reader.graph import Asked
 from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.types import Hit, Question, Triple
 
@@ -48,6 +49,7 @@ class Sources:
     graph: Callable[[str, int], list[Hit]]
     facts: Callable[[str, LooksUp | None, frozenset[str]], list[Candidate]]
     compares: Callable[[str], bool]
+    asks: Callable[[str], list[Asked]]
     stating: Callable[[Sequence[Triple]], list[Hit]]
     gold: Callable[[Question], list[Hit]]
 

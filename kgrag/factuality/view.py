@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kgrag.factuality.arms import MORE, Sources
 from kgrag.factuality.conditions import Case, seen
+from kgrag.reader.graph import Asked
 from kgrag.reader.walk import Candidate, LooksUp
 from kgrag.types import Hit
 
@@ -25,3 +26,7 @@ class View:
     def compares(self, question: str) -> bool:
         """Whether a question sets two names side by side."""
         return self._sources.compares(question)
+
+    def asks(self, question: str) -> list[Asked]:
+        """What a question may ask for of the names in it."""
+        return self._sources.asks(question)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from graphs.facts import Facts
 from graphs.gazetteer import Found
@@ -22,6 +22,13 @@ class Finder(Protocol):
 
     def find(self, text: str, *, any_case: bool = False) -> list[Found]:
         """The names in a text, ordered by place, longest first where they overlap."""
+
+
+class Asked(NamedTuple):
+    """A name as a question has it, and the predicates that lead from it to what is asked for."""
+
+    name: str
+    steps: tuple[str, ...]
 
 
 class GraphReader:
@@ -80,11 +87,23 @@ class GraphReader:
                 answers += self._follow(text, name, walker, least)
         return answers
 
-    def _follow(self, text: str, name: Found, walker: Walker, least: int) -> list[Candidate]:
+    def asks(self, question: str) -> list[Asked]:
+        """What a question may ask for: the steps from each name that it asks of, in the words of the vocabulary."""
+        text, found = self._named(question)
+        return [
+            Asked(text[name.start : name.end], tuple(steps))
+            for name in sorted(found, key=lambda f: f.start - f.end)
+            for steps in self._chains(text, name)[0]
+        ]
+
+    def _chains(self, text: str, name: Found) -> tuple[list[list[str]], float]:
+        """The steps that a question may ask for from a name outward, and how sure; none where it asks for something else."""
         chain, last, cost = self._questions.parse(marked(text, name))
-        if not chain and not last:
-            return []
         chains = [[*chain, step] for step in last] if last else [chain]
+        return [steps for steps in chains if steps], cost
+
+    def _follow(self, text: str, name: Found, walker: Walker, least: int) -> list[Candidate]:
+        chains, cost = self._chains(text, name)
         candidates = []
         for steps in chains:
             if len(steps) >= least:

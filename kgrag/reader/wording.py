@@ -38,6 +38,11 @@ class Asking:
     work: bool = False
     strict: bool = False
 
+    @property
+    def kin(self) -> bool:
+        """Whether it leads from a person to another: a sentence may name several of them, so that it must say which is meant."""
+        return self.gives == "person" and self.about == {"person"}
+
 
 @dataclass(frozen=True)
 class Comparing:
