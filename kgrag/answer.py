@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from graphs.vocabulary import Vocabulary
 from kgrag import prompts
+from kgrag.briefing import allowed, called, fact_lines, room
 from kgrag.cite import check, cited, unmarked
 from kgrag.evidence import Shown, select
 from kgrag.kin import untold
 from kgrag.lookup import Looked, Lookup, OnStep
 from kgrag.protocols import LLM, Retriever
-from kgrag.reader.graph import Asked
-from kgrag.reader.walk import Candidate, LooksUp
+from kgrag.reader.reads import Reads
+from kgrag.reader.walk import Candidate
 from kgrag.reckon import read
-from kgrag.steps import ROOM, check_steps, step_of
+from kgrag.steps import check_steps, step_of
 from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
 
@@ -30,22 +31,7 @@ RELEVANT = 0.2
 """A citation of a passage less likely than this is refused: the words are there, but about something else."""
 STEP_TOKENS, STEP_PASSAGES = 250, 6
 """Tokens of evidence and passages, at most, for one step of a question."""
-AROUND = 128
-"""Tokens that a chat template, the numbers and titles of passages, and facts may take beside what is counted."""
 OnText = Callable[[str], bool | None]
-
-
-class Reads(Protocol):
-    """Reads answers off typed facts (`kgrag.reader.graph.GraphReader`)."""
-
-    def read(self, question: str, lookup: LooksUp | None = None) -> list[Candidate]:
-        """Answers, best first; none where neither the facts nor what ``lookup`` finds cover what is asked."""
-
-    def compares(self, question: str) -> bool:
-        """Whether a question sets two names side by side that the facts know."""
-
-    def asks(self, question: str) -> Sequence[Asked]:
-        """What a question may ask for of the names in it."""
 
 
 @dataclass
@@ -99,12 +85,12 @@ class Answerer:
         elif lookup is not None and lookup.said and not candidates and self.graph().compares(question):
             # what it takes to compare the two is not there: a guess would be right half the time, and rest on nothing
             answer = _silence(question, hits, ("what it takes to compare the two is not told",))
-        elif any(hit.score >= LIKELY for hit in hits):
-            answer = self._from_llm(question, hits, candidates, on_text)
-            if reader == "auto" and self.vocabulary is not None and not answer.abstained:
-                answer = self._related(answer, self.vocabulary)
+        elif reader == "llm":
+            answer = self._from_likely(question, hits, candidates, on_text)
         else:
-            answer = _silence(question, hits, (f"no passage found is at least {LIKELY:.0%} likely to say it",))
+            answer = self._from_part(question, k, lookup, on_text, on_step) or self._related(
+                self._from_likely(question, hits, candidates, on_text)
+            )
         if lookup is not None and lookup.said:
             answer = replace(answer, dropped=(*answer.dropped, *dict.fromkeys(lookup.said)))
         return replace(answer, seconds=time.perf_counter() - start)
@@ -143,10 +129,40 @@ class Answerer:
 
         return Lookup(look, self.vocabulary, language(question), self.lookups, on_step)
 
-    def _related(self, answer: Answer, vocabulary: Vocabulary) -> Answer:
+    def _from_part(
+        self, question: str, k: int, lookup: Lookup | None, on_text: OnText | None, on_step: OnStep | None
+    ) -> Answer | None:
+        """The answer to a question with a part of it put in that is known; None where none is, or that has no answer."""
+        hears, parts = on_step or (lambda _: None), self.graph().reduced(question, lookup)
+        for asked, part in parts[:1] if parts and parts[0].part.confidence >= SURE else ():
+            hears(f"{asked} ")
+            answer = self._related(self._from_likely(asked, self.retriever().retrieve(asked, k), [], on_text))
+            if not answer.abstained:
+                way = self._from_graph(question, (), [part])
+                # its marks number what the model was shown, which stays in front
+                hits = {hit.passage.id: hit for hit in (*answer.evidence, *way.evidence)}.values()
+                evidence = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, 1))
+                citations = tuple(dict.fromkeys((*way.citations, *answer.citations)))
+                paths = (*way.paths, *answer.paths)
+                return replace(answer, question=question, evidence=evidence, citations=citations, paths=paths)
+            hears("\n")
+            if lookup is not None:
+                lookup.said.append(f"asked in vain: {asked}")
+        return None
+
+    def _from_likely(
+        self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
+    ) -> Answer:
+        if any(hit.score >= LIKELY for hit in hits):
+            return self._from_llm(question, hits, candidates, on_text)
+        return _silence(question, hits, (f"no passage found is at least {LIKELY:.0%} likely to say it",))
+
+    def _related(self, answer: Answer) -> Answer:
         """An answer, withdrawn where it is about relatives and no sentence says what they are to each other."""
+        if self.vocabulary is None or answer.abstained:
+            return answer
         question, said = answer.question, unmarked(answer.text).strip()
-        missing = untold(question, self.graph().asks(question), said, answer.evidence, vocabulary)
+        missing = untold(question, self.graph().asks(question), said, answer.evidence, self.vocabulary)
         why = f"no sentence found tells, of {said!r}, what is asked: {missing}"
         silent = replace(_silence(question, answer.evidence, (*answer.dropped, why)), model=answer.model)
         return silent if missing else answer
@@ -206,41 +222,6 @@ class Answerer:
 
     def _room(self, llm: LLM, question: str) -> int:
         return room(llm, prompts.grounded(question, []), self.evidence_tokens, self.answer_tokens)
-
-
-def room(llm: LLM, prompt: prompts.Messages, evidence: int, answer: int) -> int:
-    """Tokens for evidence: ``evidence``, and less where the model's context has no room for it beside a prompt that has
-    none yet, and an answer of ``answer`` tokens."""
-    if not llm.context:
-        return evidence
-    fixed = sum(llm.count(message["content"]) for message in prompt)
-    return max(min(evidence, llm.context - answer - fixed - AROUND), 0)
-
-
-def allowed(llm: LLM, tokens: int) -> int:
-    """Tokens that a model may write for an answer of ``tokens``: one with an adapter may have learned to show its steps."""
-    return tokens + ROOM if getattr(llm, "adapter", "") else tokens
-
-
-def called(llm: LLM) -> str:
-    """Who answered: the model, and the adapter that is on."""
-    adapter = getattr(llm, "adapter", "")
-    return f"{llm.name} + {adapter}" if adapter else llm.name
-
-
-def fact_lines(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:
-    """The walks of the graph's unsure answers, as lines for the prompt."""
-    number = {s.hit.passage.id: s.number for s in shown}
-    lines = []
-    for candidate in candidates[:3]:
-        for path in (candidate.path, *candidate.also):
-            for triple, left, right, end in zip(path.triples, path.names, path.names[1:], path.nodes[1:], strict=False):
-                # where a step begins may be called otherwise by the document that takes it; where it ends may not
-                ends = (left, right) if triple.object == end else (right, left)
-                mark = f" [{number[triple.passage_id]}]" if triple.passage_id in number else ""
-                fact = f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}"
-                lines.append(prompts.quoted(fact) + mark)
-    return list(dict.fromkeys(lines))
 
 
 def _silence(question: str, hits: Sequence[Hit], dropped: tuple[str, ...]) -> Answer:

@@ -135,9 +135,7 @@ class Asked(Opened):
             self.retriever.retrieve,
             lambda question, k: vectors.retrieve(question, k) if vectors.knows(question) else None,
             walk.retrieve,
-            self.graph_reader.read,
-            self.graph_reader.compares,
-            self.graph_reader.asks,
+            self.graph_reader,
             self.stating,
             self.gold,
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from graphs.vocabulary import Vocabulary
 from indices.bm25 import search_tokens
 from kgrag.cite import ENOUGH, unmarked
-from kgrag.reader.graph import Asked
+from kgrag.reader.reads import Asked
 from kgrag.reader.wording import filled, wording
 from kgrag.retrieve.sentences import tells
 from kgrag.text import language, sentences, unbracketed

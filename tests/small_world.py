@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fake_llm import FakeLLM
+from fake_reader import FakeReader
 
 from kgrag.answer import Answerer
 from kgrag.errors import ModelError
@@ -114,9 +115,7 @@ def sources(misses: Callable[[str], bool] = lambda _: False) -> Sources:
         hybrid=lambda text, k: found(text, k, misses=misses),
         vector=lambda text, k: found(text, k, misses=lambda name: name in ("Ada Bell", "Ben Cole")),
         graph=lambda text, k: found(text, k)[:1],
-        facts=lambda *_: [],
-        compares=lambda _: False,
-        asks=lambda _: [],
+        reader=FakeReader(),
         stating=lambda _: [],
         gold=lambda q: [passage(name, rank) for rank, name in enumerate(q.gold, 1)],
     )

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from fake_reader import FakeReader
 
 from kgrag import prompts
-from kgrag.answer import AROUND, Answerer
+from kgrag.answer import Answerer
+from kgrag.briefing import AROUND
 from kgrag.cite import check, statements
 from kgrag.evidence import Shown, select
-from kgrag.reader.graph import Asked
 from kgrag.reader.walk import Candidate
 from kgrag.types import Hit, Passage, Path, Triple
 
@@ -61,20 +62,6 @@ class FakeRetriever:
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         return self.hits[:k]
-
-
-class FakeReader:
-    def __init__(self, *candidates: Candidate) -> None:
-        self.candidates = list(candidates)
-
-    def read(self, question: str, lookup: object = None) -> list[Candidate]:
-        return self.candidates
-
-    def compares(self, question: str) -> bool:
-        return False
-
-    def asks(self, question: str) -> list[Asked]:
-        return []
 
 
 def answerer(says: str, *hits: Hit, graph: Sequence[Candidate] = ()) -> tuple[Answerer, FakeLLM]:

@@ -10,9 +10,11 @@ import pytest
 from graphs.gather import facts_of, make_facts, surface
 from graphs.sqlite import SQLiteGraph
 from ingest.patterns import vocabulary
-from kgrag.answer import fact_lines
+from kgrag.briefing import fact_lines
 from kgrag.reader.compare import when
 from kgrag.reader.graph import GraphReader
+from kgrag.reader.questions import Questions
+from kgrag.reader.walk import Known
 from kgrag.text import key
 from kgrag.types import Document, Extraction, Passage, Triple
 
@@ -277,3 +279,81 @@ def test_facts_of_a_store(tmp_path: Path) -> None:
     assert facts.about("matilda") == [fact]
     assert facts.name("henry duke of saxony") == "Henry, Duke of Saxony"
     assert GraphReader(facts, vocabulary()).read("Who was Matilda's father?")[0].text == "Henry, Duke of Saxony"
+
+
+@pytest.mark.parametrize(
+    ("question", "steps", "rest"),
+    [
+        ("Which award did the director of X receive", ["director"], "Which award did X receive"),
+        ("Why did X's father die", ["father"], "Why did X die"),
+        ("Why did X 's father die", ["father"], "Why did X die"),
+        (
+            "What did the wife of the director of film X study in Rome",
+            ["director", "spouse"],
+            "What did X study in Rome",
+        ),
+        (
+            "The writer of the song X was the second wife of what singer",
+            ["author"],
+            "X was the second wife of what singer",
+        ),
+        ("Who was the first president of X's country", ["country"], "Who was the first president of X"),
+        ("What plane bombed the birthplace of X", ["place_of_birth"], "What plane bombed X"),
+        ("X的导师获得过什么奖", ["student_of"], "X获得过什么奖"),
+        # nothing is known by a date, one of several is no name, and what is left must ask something
+        ("What is the cause of death of X", [], "What is the cause of death of X"),
+        ("Which of the founders of X fled", [], "Which of the founders of X fled"),
+        ("Who is the father of X's main director", [], "Who is the father of X's main director"),
+        ("Who is the wife of X", [], "Who is X"),
+        ("Did X know the father of X", [], "Did X know X"),
+        ("X的儿子有哪些", [], "X有哪些"),
+        ("总理X的父亲写了什么书", [], "总理X的父亲写了什么书"),
+        ("X导师获得过什么奖", [], "X导师获得过什么奖"),
+    ],
+)
+def test_what_can_be_put_in_for_a_part_of_a_question(question: str, steps: list[str], rest: str) -> None:
+    assert Questions(vocabulary()).peel(question) == (steps, rest)
+
+
+def test_a_question_of_a_part_is_asked_of_what_the_facts_know(reader: GraphReader) -> None:
+    (one,) = reader.reduced("Which language did the wife of the director of The Jerk speak?")
+    assert one.question == "Which language did Estelle Reiner speak?"
+    assert one.part.text == "Estelle Reiner" and one.part.path.names == ("The Jerk", "Carl Reiner", "Estelle Reiner")
+    (land,) = reader.reduced("Who was the first president of Anno Museum's country?")
+    assert land.question == "Who was the first president of Norway?"
+    assert [r.question for r in reader.reduced("丘成桐的导师喜欢什么？")] == ["陈省身喜欢什么？"]
+    first, second = (
+        reader.reduced("Which language did the director of Labyrinth speak?"),
+        "Which language did Ada speak?",
+    )
+    assert [r.question for r in first] == ["Which language did Jim Henson speak?"] and not reader.reduced(second)
+
+
+def test_nothing_is_put_in_where_a_question_is_understood_or_nothing_is_known(reader: GraphReader) -> None:
+    asked: list[str] = []
+
+    def lookup(entity: str, name: str, predicate: str) -> Known | None:
+        asked.append(f"{name} {predicate}")
+        return (
+            Known(Triple(entity, predicate, "eva", "p9#1", 0, 3, 0.9, "llm"), "Eva") if name == "Alan Turing" else None
+        )
+
+    assert not reader.reduced("Where was the wife of the director of The Jerk born?", lookup), "it is walked"
+    assert not reader.reduced("Which language did Carl Reiner speak?", lookup) and not asked
+    hidden = frozenset(["p0"])
+    assert not reader.reduced("Which language did the director of The Jerk speak?", lookup, hidden)
+    assert not reader.reduced("Which language did the mother of Shane Black speak?", lookup)
+    assert asked == ["The Jerk director", "Shane Black mother"]
+    (one,) = reader.reduced("Which language did the mother of Alan Turing speak?", lookup)
+    assert one.question == "Which language did Eva speak?" and one.part.confidence == 0.9
+
+
+def test_a_mark_that_is_a_titles_own_does_not_end_the_question() -> None:
+    title = "Stop or Burn!"
+    facts = [
+        Triple(key(title), "director", "bo cole", "p1#1", 0, 3, 0.9),
+        Triple("bo cole", "place_of_birth", "oslo", "p2#1", 0, 3, 0.9),
+    ]
+    names = {"bo cole": "Bo Cole", "oslo": "Oslo"}
+    small = GraphReader(make_facts(facts, {key(title): title}, names), vocabulary())
+    assert [c.text for c in small.read("Where was the director of film Stop or Burn! born?")] == ["Oslo"]

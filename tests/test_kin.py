@@ -10,7 +10,8 @@ from graphs.gather import make_facts
 from ingest.patterns import vocabulary
 from kgrag.answer import Answerer
 from kgrag.kin import untold
-from kgrag.reader.graph import Asked, GraphReader
+from kgrag.reader.graph import GraphReader
+from kgrag.reader.reads import Asked
 from kgrag.text import key
 from kgrag.types import Answer, Hit, Passage
 from tests.fake_llm import FakeLLM

@@ -30,6 +30,7 @@ FLOORS = [
     {"kgrag.evidence"},
     {"kgrag.cite", "kgrag.judge"},
     {"kgrag.steps"},
+    {"kgrag.briefing"},
     {"kgrag.reckon"},
     {"kgrag.lookup", "kgrag.kin"},
     {"kgrag.answer"},

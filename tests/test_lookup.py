@@ -426,7 +426,7 @@ def test_no_more_is_looked_up_than_is_allowed_and_that_is_said() -> None:
 
 def test_a_case_of_an_experiment_looks_up_what_its_hidden_documents_had_said() -> None:
     reader = graph(("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx"))
-    sources = replace(small_world.sources(), facts=reader.read, compares=reader.compares, asks=reader.asks)
+    sources = replace(small_world.sources(), reader=reader)
     question = Question("q", "Where was the director of The Jerk born?", ("The Bronx",), ("Carl Reiner",))
     view = View(sources, Case(question, Condition.UNANSWERABLE, (), hidden=frozenset(["Carl Reiner"])))
     finds = Finds(Carl_Reiner=("place_of_birth", "Elsewhere"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_answer import answerer, hit, shown
 
 from kgrag import prompts
-from kgrag.answer import allowed
+from kgrag.briefing import allowed
 from kgrag.cite import check
 from kgrag.factuality.kept import Kept, KeptLLM
 from kgrag.factuality.uncertainty import doubt

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from kgrag.errors import UsageError
 from kgrag.factuality.conditions import Case, Condition, edited, seen
-from kgrag.reader.graph import Asked
-from kgrag.reader.walk import Candidate, LooksUp
+from kgrag.reader.reads import Reads
+from kgrag.reader.walk import Candidate
 from kgrag.types import Hit, Question, Triple
 
 ARMS = ("closed-book", "grounded", "vector", "graph", "gold", "placebo")
@@ -47,9 +47,7 @@ class Sources:
     hybrid: Callable[[str, int], list[Hit]]
     vector: Callable[[str, int], list[Hit] | None]
     graph: Callable[[str, int], list[Hit]]
-    facts: Callable[[str, LooksUp | None, frozenset[str]], list[Candidate]]
-    compares: Callable[[str], bool]
-    asks: Callable[[str], list[Asked]]
+    reader: Reads
     stating: Callable[[Sequence[Triple]], list[Hit]]
     gold: Callable[[Question], list[Hit]]
 
@@ -103,11 +101,11 @@ def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | N
     hits: list[Hit] | None = []
     facts: list[Candidate] = []
     if arm == "grounded":
-        hits, facts = sources.hybrid(question.text, wanted), sources.facts(question.text, None, case.hidden)
+        hits, facts = sources.hybrid(question.text, wanted), [*sources.reader.read(question.text, None, case.hidden)]
     elif arm == "vector":
         hits = sources.vector(question.text, wanted)
     elif arm == "graph":
-        facts = sources.facts(question.text, None, case.hidden)
+        facts = [*sources.reader.read(question.text, None, case.hidden)]
         stated = sources.stating([t for c in facts for path in (c.path, *c.also) for t in path.triples])
         known = {hit.passage.id for hit in stated}
         hits = [*stated, *(hit for hit in sources.graph(question.text, wanted) if hit.passage.id not in known)]

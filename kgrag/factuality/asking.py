@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgrag import prompts
-from kgrag.answer import Answerer, allowed, fact_lines, room, shown_paths
+from kgrag.answer import Answerer, shown_paths
+from kgrag.briefing import allowed, fact_lines, room
 from kgrag.cite import check
 from kgrag.evidence import Shown, select
 from kgrag.evidence import stamp as chooses

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.answer import Answerer, allowed
+from kgrag.answer import Answerer
+from kgrag.briefing import allowed
 from kgrag.errors import ModelError
 from kgrag.evaluate.metrics import bare, token_f1
 from kgrag.factuality.arms import Evidence, Sources, donors, evidence, excluded

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from graphs.facts import Facts
 from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
 from kgrag.reader.compare import Comparer
 from kgrag.reader.questions import Questions, bare, marked, unframed
+from kgrag.reader.reads import NOTHING, Asked, Reduced
 from kgrag.reader.walk import Candidate, LooksUp, Walk, Walker
+from kgrag.reader.wording import filled
 from kgrag.text import is_cjk, key, simplified, unbracketed
 
 
@@ -22,13 +24,6 @@ class Finder(Protocol):
 
     def find(self, text: str, *, any_case: bool = False) -> list[Found]:
         """The names in a text, ordered by place, longest first where they overlap."""
-
-
-class Asked(NamedTuple):
-    """A name as a question has it, and the predicates that lead from it to what is asked for."""
-
-    name: str
-    steps: tuple[str, ...]
 
 
 class GraphReader:
@@ -46,9 +41,7 @@ class GraphReader:
         self._finder: Finder = finder or facts.gazetteer
         self._questions = Questions(vocabulary)
 
-    def read(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = frozenset()
-    ) -> list[Candidate]:
+    def read(self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING) -> list[Candidate]:
         """Answers, best first; none where the facts do not cover what is asked.
 
         Args:
@@ -59,10 +52,7 @@ class GraphReader:
         answers = self._answers(question, Walker(self._facts, self._vocabulary, hidden=hidden))
         if not answers and lookup is not None:
             answers = self._answers(question, Walker(self._facts, self._vocabulary, lookup, hidden), least=2)
-        best: dict[str, Candidate] = {}
-        for answer in sorted(answers, key=lambda a: -a.confidence):
-            best.setdefault(key(answer.text), answer)
-        return list(best.values())[:5]
+        return _best(answers)[:5]
 
     def compares(self, question: str) -> bool:
         """Whether a question sets two names that the facts know side by side: it asks which was first, or if they have the same."""
@@ -96,6 +86,19 @@ class GraphReader:
             for steps in self._chains(text, name)[0]
         ]
 
+    def reduced(self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING) -> list[Reduced]:
+        """A question that the vocabulary has no words for as a whole, with a part of it put in that it has words for; surest
+        first, none where the facts or ``lookup`` do not know that part. The arguments are those of `read`."""
+        text, found = self._named(question)
+        walker = Walker(self._facts, self._vocabulary, lookup, hidden)
+        for name in sorted(found, key=lambda f: f.start - f.end) if not self.asks(question) else ():
+            steps, rest = self._questions.peel(marked(text, name))
+            if steps:
+                ends = walker.walks(self._finder.names[name.name], steps)
+                parts = _best([self._candidate(walker, walk, steps[-1], "country", 1.0) for walk in ends])
+                return [Reduced(filled(rest + ("？" if is_cjk(rest) else "?"), X=part.text), part) for part in parts]
+        return []
+
     def _chains(self, text: str, name: Found) -> tuple[list[list[str]], float]:
         """The steps that a question may ask for from a name outward, and how sure; none where it asks for something else."""
         chain, last, cost = self._questions.parse(marked(text, name))
@@ -121,3 +124,11 @@ class GraphReader:
         ):
             value = self._vocabulary.countries.get(value.lower(), value) if not is_cjk(value) else value
         return Candidate(value, walker.path(walk), sure)
+
+
+def _best(answers: Sequence[Candidate]) -> list[Candidate]:
+    """Each answer once, by its surest walk, the surest first."""
+    best: dict[str, Candidate] = {}
+    for answer in sorted(answers, key=lambda a: -a.confidence):
+        best.setdefault(key(answer.text), answer)
+    return list(best.values())

@@ -10,7 +10,7 @@ import re
 
 from graphs.gazetteer import Found
 from graphs.vocabulary import Vocabulary
-from kgrag.text import is_cjk, key
+from kgrag.text import content_words, is_cjk, key
 
 _THINGS = (
     r"(?:the |a |an )?(?:(?:film|movie|song|album|book|novel|series|show|game|play|person|company|band|machine|computer|university"
@@ -27,6 +27,11 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 
+_X = re.compile(r"(?<![A-Za-z])X(?![A-Za-z])")
+_NAMED = ("NAME", "PLACE", "COUNTRY")
+"""The kinds of value that a question can be asked of."""
+_NO_MORE = re.compile(r"X(?:都|分别)?(?:是|有|叫|为|在)?(?:谁|哪|什么|多少|几|何)")
+"""What asks for X alone."""
 _LAND = re.compile(r"country|nation|国", re.IGNORECASE)
 _PLACES = ("place_of_birth", "place_of_death", "place_of_burial")
 
@@ -43,6 +48,8 @@ class Questions:
         nouns.update({noun: chain for noun, chain in vocabulary.kin.items()})
         self._nouns = nouns
         self.asked = {key(a + n) for n in nouns for a in ("", "the ")}
+        single = [n for n in nouns if not (n.endswith("s") and n[:-1] in nouns)]
+        one = "|".join(re.escape(n) for n in sorted(single, key=len, reverse=True) if not is_cjk(n))
         english = "|".join(re.escape(n) for n in sorted(nouns, key=len, reverse=True) if not is_cjk(n))
         chinese = "|".join(re.escape(n) for n in sorted(nouns, key=len, reverse=True) if is_cjk(n))
         self._of = re.compile(rf"(?:the |an? )?\b({english})s? (?:of|for|to) {_THINGS}X\b", re.IGNORECASE)
@@ -50,6 +57,10 @@ class Questions:
         # "the director of X 's birthday" is the director's
         self._apart = re.compile(rf"X ['’]s ({english})\b", re.IGNORECASE)
         self._zh = re.compile(rf"X的?({chinese})")
+        # one of several ("the founders of X"), and what another noun still belongs to ("the wife of X's director"), is no name
+        self._put_of = re.compile(rf"(?:the )?\b({one}) of {_THINGS}X\b(?! ?['’])", re.IGNORECASE)
+        self._put_possessive = re.compile(rf"{_THINGS}X ?['’]s? ({one})\b", re.IGNORECASE)
+        self._put_zh = re.compile(rf"^X的({chinese})")
         self._role = re.compile(rf"\b({english})s?\b|({chinese})", re.IGNORECASE)
         self._asks = [
             (
@@ -86,6 +97,26 @@ class Questions:
             return chain, [], 1.0
         return [], [], 0.0
 
+    def peel(self, marked: str) -> tuple[list[str], str]:
+        """What can be put in for a part of a question that is not understood as a whole: the steps from X to that part, and the
+        question with X in its place; no steps where there is no such part, or nothing else is asked.
+
+        "Which award did the director of X receive?" is "Which award did X receive?" of X's director.
+        """
+        chain: list[str] = []
+        rest = " ".join(marked.split())
+        while match := next(filter(None, (e.search(rest) for e in self._put(rest))), None):
+            steps = self._nouns[match.group(1).lower()]
+            if any(self._vocabulary.predicates[step].value not in _NAMED for step in steps):
+                break
+            chain += steps
+            rest = (rest[: match.start()] + "X" + rest[match.end() :]).strip()
+        more = content_words(_X.sub(" ", rest)) and not _NO_MORE.match(rest)
+        return (chain, rest) if more and len(_X.findall(rest)) == 1 else ([], rest)
+
+    def _put(self, rest: str) -> tuple[re.Pattern[str], ...]:
+        return (self._put_zh,) if is_cjk(rest) else (self._put_possessive, self._put_of)
+
     def roles(self, rest: str) -> list[str]:
         """The predicate between the names and what is compared: "the director" of each film."""
         steps: list[str] = []
@@ -104,7 +135,8 @@ def unframed(question: str) -> str:
 
 def marked(text: str, name: Found) -> str:
     """A question with X for a name and the quotes about it."""
-    return _opened(text[: name.start]) + "X" + _closed(text[name.end :])
+    # a title's own "?" or "!" ends nothing
+    return _opened(text[: name.start]) + "X" + re.sub(r"^[?!]+(?= ?\S)", "", _closed(text[name.end :]))
 
 
 def bare(found: Found, text: str) -> Found:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from kgrag import prompts
-from kgrag.answer import fact_lines
+from kgrag.briefing import fact_lines
 from kgrag.cite import check
 from kgrag.evidence import Shown, select
 from kgrag.reader.walk import Candidate
@@ -20,7 +20,7 @@ Count = Callable[[str], int]
 def messages(
     question: str, shown: Sequence[Shown], lines: Sequence[str] = (), *, compared: bool = False
 ) -> prompts.Messages:
-    """What the model is asked, as `kgrag.answer` asks it; ``lines`` are those of `kgrag.answer.fact_lines`.
+    """What the model is asked, as `kgrag.answer` asks it; ``lines`` are those of `kgrag.briefing.fact_lines`.
 
     With ``compared`` it is asked as an experiment asks (`kgrag.prompts.compared`): what is learned under one instruction
     should hold under another.

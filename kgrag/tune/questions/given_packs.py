@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kgrag.answer import fact_lines
+from kgrag.briefing import fact_lines
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
 from kgrag.reader.walk import Candidate

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from kgrag.answer import fact_lines
+from kgrag.briefing import fact_lines
 from kgrag.evidence import Shown
 from kgrag.factuality.conditions import spoken
 from kgrag.reader.walk import Candidate
