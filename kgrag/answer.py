@@ -68,7 +68,8 @@ class Answerer:
             k: passages to retrieve.
             reader: typed facts alone, the language model alone, or whichever suits the question.
             on_text: given the language model's text as it comes; returns True to stop it.
-            on_step: given each question of one step before it is looked up, and a line's end after it.
+            on_step: given each question that is asked on the way (a step looked up, the question with a part put in), and a
+                line's end after one that is not the answer.
 
         Raises:
             UsageError: the question is empty or too long.
@@ -133,22 +134,24 @@ class Answerer:
         self, question: str, k: int, lookup: Lookup | None, on_text: OnText | None, on_step: OnStep | None
     ) -> Answer | None:
         """The answer to a question with a part of it put in that is known; None where none is, or that has no answer."""
-        hears, parts = on_step or (lambda _: None), self.graph().reduced(question, lookup)
-        for asked, part in parts[:1] if parts and parts[0].part.confidence >= SURE else ():
-            hears(f"{asked} ")
-            answer = self._related(self._from_likely(asked, self.retriever().retrieve(asked, k), [], on_text))
-            if not answer.abstained:
-                way = self._from_graph(question, (), [part])
-                # its marks number what the model was shown, which stays in front
-                hits = {hit.passage.id: hit for hit in (*answer.evidence, *way.evidence)}.values()
-                evidence = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, 1))
-                citations = tuple(dict.fromkeys((*way.citations, *answer.citations)))
-                paths = (*way.paths, *answer.paths)
-                return replace(answer, question=question, evidence=evidence, citations=citations, paths=paths)
+        best = next(iter(self.graph().reduced(question, lookup)), None)
+        if best is None or best.part.confidence < SURE:
+            return None
+        hears, asked = on_step or (lambda _: None), best.question
+        hears(f"{asked} ")
+        answer = self._related(self._from_likely(asked, self.retriever().retrieve(asked, k), [], on_text))
+        if answer.abstained:
             hears("\n")
             if lookup is not None:
                 lookup.said.append(f"asked in vain: {asked}")
-        return None
+            return None
+        way = self._from_graph(question, (), [best.part])
+        # the marks number what the model was shown, which stays in front
+        hits = {hit.passage.id: hit for hit in (*answer.evidence, *way.evidence)}.values()
+        evidence = tuple(replace(hit, rank=rank) for rank, hit in enumerate(hits, 1))
+        citations = tuple(dict.fromkeys((*way.citations, *answer.citations)))
+        paths = (*way.paths, *answer.paths)
+        return replace(answer, question=question, evidence=evidence, citations=citations, paths=paths)
 
     def _from_likely(
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
@@ -163,9 +166,10 @@ class Answerer:
             return answer
         question, said = answer.question, unmarked(answer.text).strip()
         missing = untold(question, self.graph().asks(question), said, answer.evidence, self.vocabulary)
+        if not missing:
+            return answer
         why = f"no sentence found tells, of {said!r}, what is asked: {missing}"
-        silent = replace(_silence(question, answer.evidence, (*answer.dropped, why)), model=answer.model)
-        return silent if missing else answer
+        return replace(_silence(question, answer.evidence, (*answer.dropped, why)), model=answer.model)
 
     def _from_graph(self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate]) -> Answer:
         if not candidates:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from indices.bm25 import search_tokens
 from kgrag.evidence import Shown
+from kgrag.silence import MARK
 from kgrag.text import is_cjk, key, sentences, tokens
 from kgrag.types import Citation, Passage
 
-_MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
 _LETTER = re.compile(r"\w")
-_AFTER_STOP = re.compile(r"([.!?。！？]+)((?:\s*[\[［【]\d+(?:\s*[,，、]\s*\d+)*[\]］】])+)")
+_AFTER_STOP = re.compile(rf"(?P<stop>[.!?。！？]+)(?P<marks>(?:\s*{MARK.pattern})+)")
 ENOUGH = 0.6
 """The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
 _YES_NO = {"yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"}
@@ -85,20 +85,20 @@ def cited(passage: Passage, start: int, end: int) -> Citation:
 
 def marks(text: str) -> list[int]:
     """The numbers of the passages that a text cites, in its order."""
-    return [int(n) for mark in _MARK.findall(text) for n in re.findall(r"\d+", mark)]
+    return [int(n) for mark in MARK.findall(text) for n in re.findall(r"\d+", mark)]
 
 
 def unmarked(text: str) -> str:
     """A text without its marks of citation."""
-    return _MARK.sub("", text)
+    return MARK.sub("", text)
 
 
 def statements(answer: str) -> list[str]:
     """The sentences of an answer, each with the citation marks that follow it."""
     # marks before the full stop, where a sentence cannot be taken to begin with them
-    text = _AFTER_STOP.sub(lambda m: f" {m.group(2).strip()}{m.group(1)}", answer.strip())
+    text = _AFTER_STOP.sub(lambda m: f" {m['marks'].strip()}{m['stop']}", answer.strip())
     # the splitter does not see marks as the end of a sentence, so it is shown words instead
-    masked = _MARK.sub(lambda m: "x" * len(m.group()), text)
+    masked = MARK.sub(lambda m: "x" * len(m.group()), text)
     return [text[start:end] for start, end in sentences(masked) if _LETTER.search(unmarked(text[start:end]))]
 
 

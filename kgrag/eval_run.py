@@ -195,7 +195,7 @@ def made(
         return grounding.said_by_graph(
             question,
             answer,
-            lambda text: [*sources.reader.read(text)],
+            sources.reader.read,
             vocabulary,
             lambda a, b: agree(facts, vocabulary, a, b),
         )

@@ -7,6 +7,7 @@ mentions. Their names stand there, so a citation alone does not tell: the senten
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from graphs.vocabulary import Vocabulary
 from indices.bm25 import search_tokens
@@ -14,15 +15,23 @@ from kgrag.cite import ENOUGH, unmarked
 from kgrag.reader.reads import Asked
 from kgrag.reader.wording import filled, wording
 from kgrag.retrieve.sentences import tells
-from kgrag.text import language, sentences, unbracketed
+from kgrag.text import key, language, sentences, unbracketed
 from kgrag.types import Hit
+
+
+class _Sentence(NamedTuple):
+    """A sentence, with the words of it and of its document's title."""
+
+    text: str
+    words: frozenset[str]
 
 
 def untold(question: str, asked: Sequence[Asked], answer: str, hits: Sequence[Hit], vocabulary: Vocabulary) -> str:
     """The relation, as a question, that no sentence tells though an answer rests on it; "" where all are told.
 
     A relation is told by a sentence that has a word for it and, of the first step, is about what the question names, of the
-    last one has the answer. Only steps from one person to another are looked at.
+    last one has the answer. Only steps from one person to another are looked at. What takes two steps may have one word
+    ("father-in-law"): a sentence with that of the question tells both.
 
     Args:
         question: as it was asked.
@@ -36,14 +45,15 @@ def untold(question: str, asked: Sequence[Asked], answer: str, hits: Sequence[Hi
     missing = ""
     for name, steps in asked:
         subject = {*search_tokens(unbracketed(name))}
+        whole = _words_for(question, steps, vocabulary)
         for place, step in enumerate(steps):
             forms = asking[step].whole[lang] if step in asking and asking[step].kin else ()
             last = place == len(steps) - 1
             if forms and not any(
-                tells(filled(forms[0], X=""), text)
-                and (place > 0 or subject <= words)
-                and (not last or len(new & words) >= ENOUGH * len(new))
-                for text, words in said
+                (tells(filled(forms[0], X=""), one.text) or any(f" {word} " in f" {key(one.text)} " for word in whole))
+                and (place > 0 or subject <= one.words)
+                and (not last or len(new & one.words) >= ENOUGH * len(new))
+                for one in said
             ):
                 missing = missing or filled(forms[0], X=name if place == 0 else "…")
                 break
@@ -52,9 +62,14 @@ def untold(question: str, asked: Sequence[Asked], answer: str, hits: Sequence[Hi
     return missing
 
 
-def _sentences(hits: Sequence[Hit]) -> Iterator[tuple[str, set[str]]]:
-    """The sentences of some hits, each with its words and those of its document's title."""
+def _words_for(question: str, steps: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    """The words of a question that stand for several steps at once, as `key` has them."""
+    way, text = " ".join(steps), f" {key(question)} "
+    return [key(word) for word, kin in vocabulary.kin.items() if f" {key(word)} " in text and " ".join(kin) in way]
+
+
+def _sentences(hits: Sequence[Hit]) -> Iterator[_Sentence]:
     for hit in hits:
         for start, end in sentences(hit.passage.text):
             text = hit.passage.text[start:end]
-            yield text, {*search_tokens(f"{hit.title}. {text}")}
+            yield _Sentence(text, frozenset(search_tokens(f"{hit.title}. {text}")))

@@ -47,7 +47,9 @@ _ZH = re.compile(
 )
 _QUOTED = re.compile(r"《[^》]*》|“[^”]*”|\"[^\"]*\"")
 _ENDS = " \t\n.!。！…:：*"
-_CITED = re.compile(r"(?:\s*[\[［【][\d,，、\s]+[\]］】])+[\s.。]*$")
+MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
+"""A mark of citation: the numbers of passages."""
+_CITED = re.compile(rf"(?:\s*{MARK.pattern})+[\s.。]*$")
 """Marks of citation at the end, which silence may carry by habit: "I do not know. [2]"."""
 
 

@@ -80,6 +80,27 @@ class FakeLLM:
         return len(text)
 
 
+class ByQuestion(FakeLLM):
+    """Answers by words of the question at the end of its prompt (``_`` for a space); else it does not know."""
+
+    name = "small"
+
+    def __init__(self, **answers: str) -> None:
+        super().__init__({words.replace("_", " "): said for words, said in answers.items()}, "I do not know.")
+
+    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
+        return next((said for words, said in self.answers.items() if words in _question(messages)), self.canned)
+
+    @property
+    def questions(self) -> list[str]:
+        """What it was asked, each time."""
+        return [_question(messages) for messages in self.asked]
+
+
+def _question(messages: Messages) -> str:
+    return str(messages[-1]["content"]).splitlines()[-1]
+
+
 def _is(answer: str, schema: dict[str, Any]) -> bool:
     """Whether an answer is an object with what the schema wants."""
     try:

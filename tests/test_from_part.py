@@ -10,12 +10,11 @@ from ingest.patterns import vocabulary
 from kgrag.answer import SURE, Answerer
 from kgrag.factuality.conditions import Case, Condition
 from kgrag.factuality.view import View
-from kgrag.protocols import Messages
 from kgrag.reader.graph import GraphReader
 from kgrag.text import key
 from kgrag.types import Hit, Passage, Question, Triple
 from tests import small_world
-from tests.fake_llm import FakeLLM
+from tests.fake_llm import ByQuestion as Model
 
 TEXTS = {
     "The Jerk": "The Jerk is a film directed by Carl Reiner. It won no Palm.",
@@ -38,19 +37,6 @@ def reader(sure: float = 0.9) -> GraphReader:
     triples = [Triple(key(s), p, key(o), f"{s}#0001", 0, len(TEXTS[s]), sure) for s, p, o in facts]
     titles = {key(title): title for title in TEXTS}
     return GraphReader(make_facts(triples, titles, titles), vocabulary())
-
-
-class Model(FakeLLM):
-    """Answers by the question at the end of its prompt; else it is silent."""
-
-    def __init__(self, **answers: str) -> None:
-        super().__init__(
-            {words.replace("_", " "): said for words, said in answers.items()}, "The documents do not say."
-        )
-
-    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
-        asked = messages[-1]["content"].splitlines()[-1]
-        return next((said for words, said in self.answers.items() if words in asked), self.canned)
 
 
 class Finds:

@@ -22,6 +22,7 @@ HOUSE = ("Bo Cole", "Bo Cole was an actor. He worked with Cy Fox. His house burn
 WIFE = ("Bo Cole", "In 1950 Bo Cole married Di Lane.")
 OTHER = ("Ann Lee", "Ann Lee married Cy Fox.")
 FATHER = ("Di Lane", "Di Lane was an actress. Her father was Ed Lane.")
+IN_LAW = ("Bo Cole", "He worked for his father-in-law, Ed Lane.")
 BORN = ("Di Lane", "Di Lane was born in 1912.")
 
 
@@ -48,6 +49,13 @@ def hits(*passages: tuple[str, str]) -> list[Hit]:
         ("Who was Bo Cole's father-in-law?", "Bo Cole", "spouse father", "Ed Lane", [WIFE, FATHER], True),
         ("Who was Bo Cole's father-in-law?", "Bo Cole", "spouse father", "Ed Lane", [WIFE], False),
         ("Who was Bo Cole's father-in-law?", "Bo Cole", "spouse father", "Cy Fox", [HOUSE, WIFE, FATHER], False),
+        ("Who was Bo Cole's father-in-law?", "Bo Cole", "spouse father", "Ed Lane", [IN_LAW], True),
+        ("Who was Bo Cole's father-in-law?", "Bo Cole", "spouse father", "Cy Fox", [IN_LAW, HOUSE], False),
+        ("Who was Bo Cole's mother-in-law?", "Bo Cole", "spouse mother", "Ed Lane", [IN_LAW], False),
+        ("When was Bo Cole's father-in-law born?", "Bo Cole", "spouse father date_of_birth", "1880", [IN_LAW], True),
+        ("When was Ann Lee's father-in-law born?", "Ann Lee", "spouse father date_of_birth", "1880", [IN_LAW], False),
+        ("孙小乙的岳父是谁？", "孙小乙", "spouse father", "钱小甲", [("孙小乙", "他的岳父钱小甲是医生。")], True),
+        ("孙小乙的岳父是谁？", "孙小乙", "spouse father", "钱小甲", [("孙小乙", "他的朋友钱小甲是医生。")], False),
         ("Where did Bo Cole work?", "Bo Cole", "employer", "Cy Fox", [HOUSE], True),
         ("Who was the advisor of Bo Cole?", "Bo Cole", "student_of", "Cy Fox", [HOUSE], True),
     ],

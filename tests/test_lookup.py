@@ -13,14 +13,13 @@ from kgrag.evidence import Shown
 from kgrag.factuality.conditions import Case, Condition
 from kgrag.factuality.view import View
 from kgrag.lookup import SURE, UNSAID, Looked, Lookup
-from kgrag.protocols import Messages
 from kgrag.reader.graph import GraphReader
 from kgrag.reader.walk import Known
 from kgrag.render import answer_lines
 from kgrag.text import key, sentences
 from kgrag.types import Hit, Passage, Question, Triple
 from tests import small_world
-from tests.fake_llm import FakeLLM
+from tests.fake_llm import ByQuestion as Model
 
 PASSAGES = {
     "The Jerk": "The Jerk is a 1979 American film. It was directed by Carl Reiner and written by Steve Martin.",
@@ -281,27 +280,6 @@ def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
 
 
 # --- the whole way --------------------------------------------------------------------------------------------------
-
-
-class Model(FakeLLM):
-    """Answers by the question at the end of its prompt."""
-
-    name = "small"
-
-    def __init__(self, **answers: str) -> None:
-        super().__init__({words.replace("_", " "): said for words, said in answers.items()}, "I do not know.")
-
-    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
-        return next((said for words, said in self.answers.items() if words in _question(messages)), self.canned)
-
-    @property
-    def questions(self) -> list[str]:
-        """What it was asked, each time."""
-        return [_question(messages) for messages in self.asked]
-
-
-def _question(messages: Messages) -> str:
-    return str(messages[-1]["content"]).splitlines()[-1]
 
 
 @dataclass

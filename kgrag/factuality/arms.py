@@ -99,13 +99,13 @@ def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | N
     question = case.question
     wanted = k + MORE if case.hidden else k
     hits: list[Hit] | None = []
-    facts: list[Candidate] = []
+    facts: Sequence[Candidate] = ()
     if arm == "grounded":
-        hits, facts = sources.hybrid(question.text, wanted), [*sources.reader.read(question.text, None, case.hidden)]
+        hits, facts = sources.hybrid(question.text, wanted), sources.reader.read(question.text, None, case.hidden)
     elif arm == "vector":
         hits = sources.vector(question.text, wanted)
     elif arm == "graph":
-        facts = [*sources.reader.read(question.text, None, case.hidden)]
+        facts = sources.reader.read(question.text, None, case.hidden)
         stated = sources.stating([t for c in facts for path in (c.path, *c.also) for t in path.triples])
         known = {hit.passage.id for hit in stated}
         hits = [*stated, *(hit for hit in sources.graph(question.text, wanted) if hit.passage.id not in known)]

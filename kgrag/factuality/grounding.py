@@ -30,7 +30,7 @@ class Said(NamedTuple):
 def said_by_graph(
     question: str,
     answer: str,
-    read: Callable[[str], list[Candidate]],
+    read: Callable[[str], Sequence[Candidate]],
     vocabulary: Vocabulary,
     agree: Callable[[str, str], bool],
 ) -> Said | None:

@@ -89,9 +89,11 @@ class GraphReader:
     def reduced(self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING) -> list[Reduced]:
         """A question that the vocabulary has no words for as a whole, with a part of it put in that it has words for; surest
         first, none where the facts or ``lookup`` do not know that part. The arguments are those of `read`."""
+        if self.asks(question):
+            return []
         text, found = self._named(question)
         walker = Walker(self._facts, self._vocabulary, lookup, hidden)
-        for name in sorted(found, key=lambda f: f.start - f.end) if not self.asks(question) else ():
+        for name in sorted(found, key=lambda f: f.start - f.end):
             steps, rest = self._questions.peel(marked(text, name))
             if steps:
                 ends = walker.walks(self._finder.names[name.name], steps)
