@@ -139,7 +139,7 @@ class Answerer:
             return None
         hears, asked = on_step or (lambda _: None), best.question
         hears(f"{asked} ")
-        answer = self._related(self._from_likely(asked, self.retriever().retrieve(asked, k), [], on_text))
+        answer = self._from_likely(asked, self.retriever().retrieve(asked, k), [], on_text)
         if answer.abstained:
             hears("\n")
             if lookup is not None:

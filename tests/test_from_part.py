@@ -83,8 +83,9 @@ def test_a_part_that_the_facts_lack_is_looked_up_first() -> None:
 
 
 def test_where_the_part_says_nothing_the_whole_question_is_asked() -> None:
-    finds = Finds()
-    answer = answerer(Model(director_of_The_Jerk_speak="Palm [1]"), finds).ask(QUESTION)
+    finds, heard = Finds(), list[str]()
+    answer = answerer(Model(director_of_The_Jerk_speak="Palm [1]"), finds).ask(QUESTION, on_step=heard.append)
+    assert "".join(heard) == "Which language did Carl Reiner speak? \n"
     assert answer.text == "Palm [1]" and len(finds.asked) == 2
     assert "asked in vain: Which language did Carl Reiner speak?" in answer.dropped
     assert [p for p in answer.paths if p.triples] == []

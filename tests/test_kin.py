@@ -23,6 +23,7 @@ WIFE = ("Bo Cole", "In 1950 Bo Cole married Di Lane.")
 OTHER = ("Ann Lee", "Ann Lee married Cy Fox.")
 FATHER = ("Di Lane", "Di Lane was an actress. Her father was Ed Lane.")
 IN_LAW = ("Bo Cole", "He worked for his father-in-law, Ed Lane.")
+PLAY = ("Bo Cole", "Bo Cole played Uncle Vanya with Cy Fox.")
 BORN = ("Di Lane", "Di Lane was born in 1912.")
 
 
@@ -56,6 +57,17 @@ def hits(*passages: tuple[str, str]) -> list[Hit]:
         ("When was Ann Lee's father-in-law born?", "Ann Lee", "spouse father date_of_birth", "1880", [IN_LAW], False),
         ("孙小乙的岳父是谁？", "孙小乙", "spouse father", "钱小甲", [("孙小乙", "他的岳父钱小甲是医生。")], True),
         ("孙小乙的岳父是谁？", "孙小乙", "spouse father", "钱小甲", [("孙小乙", "他的朋友钱小甲是医生。")], False),
+        # the words of names, and of the question in the answer, tell nothing
+        ("Who did the star of Uncle Vanya, Bo Cole, marry?", "Bo Cole", "spouse", "Cy Fox", [PLAY], False),
+        (
+            "Who was the father of The Widow?",
+            "The Widow",
+            "father",
+            "Cy Fox",
+            [("The Widow", "The Widow met Cy Fox.")],
+            False,
+        ),
+        ("Who did Bo Cole marry in 1950?", "Bo Cole", "spouse", "Bo Cole married Cy in 1950.", [WIFE], False),
         ("Where did Bo Cole work?", "Bo Cole", "employer", "Cy Fox", [HOUSE], True),
         ("Who was the advisor of Bo Cole?", "Bo Cole", "student_of", "Cy Fox", [HOUSE], True),
     ],
@@ -108,6 +120,8 @@ def test_an_answer_about_relatives_that_no_sentence_tells_is_withdrawn_and_that_
     assert silent.abstained and silent.text == "The documents do not say." and not silent.citations
     assert silent.dropped[-1] == f"no sentence found tells, of 'Cy Fox', what is asked: {question}"
     assert silent.model == FakeLLM.name and silent.evidence
+    assert "[7] refused" in ask(question, "Cy Fox [1] [7]", HOUSE).dropped[0], "what was refused before is said, too"
+    assert not ask(question, "The documents do not say.", HOUSE).dropped
     answer = ask(question, "Di Lane [2]", HOUSE, WIFE)
     assert answer.text == "Di Lane [2]" and not answer.dropped and answer.citations
 

@@ -6,7 +6,8 @@ import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from fact_world import DIRECTORS, FILMS, World, world
 from kgrag import prompts
 from kgrag.errors import ReadError, UsageError
 from kgrag.evaluate.questions import load_questions
+from kgrag.reader.walk import Candidate
 from kgrag.silence import abstains
 from kgrag.steps import concluded
+from kgrag.tune.example import Example
 from kgrag.tune.questions import given
 from kgrag.tune.questions.corpus import as_corpus
 from kgrag.tune.questions.given import Given
@@ -196,6 +199,14 @@ def test_where_the_graph_knows_the_way_its_steps_come_first(small: World, tmp_pa
     assert sum(bool(concluded(e.answer).steps) for e in made.values()) > len(pairs) / 2
 
 
+def silent_ones(
+    found: list[Given], tokens: Callable[[str], int], read: Callable[..., list[Candidate]]
+) -> list[Example]:
+    """What cannot be answered, of eight seeds."""
+    packers = [GivenPacker(tokens, seed, Counter(), read=read, stepwise=True) for seed in range(8)]
+    return [e for packer in packers for e in packer.examples(found) if e.kind == UNANSWERABLE]
+
+
 def test_of_two_steps_the_first_may_be_all_there_is(small: World, tmp_path: Path) -> None:
     born = {q.subject.name: q for q in small.facts() if q.predicate == "date_of_birth"}
     pairs = {f: d for f, d in zip(FILMS, DIRECTORS, strict=True) if d in born}
@@ -203,11 +214,13 @@ def test_of_two_steps_the_first_may_be_all_there_is(small: World, tmp_path: Path
         Question(f, f"When was the director of the film {f} born?", (born[d].answer,), (f, born[d].document))
         for f, d in pairs.items()
     ]
-    found = of_store(small, asked, tmp_path / "q.jsonl")
+    found, read = of_store(small, asked, tmp_path / "q.jsonl"), small.evidence().read
     kinds: Counter[int] = Counter()
-    for seed in range(8):
-        packer = GivenPacker(count, seed, Counter(), read=small.evidence().read, stepwise=True)
-        for example in (e for e in packer.examples(found) if e.kind == UNANSWERABLE):
+    for tokens in (
+        count,
+        lambda _: 10_000,
+    ):  # the first passage's sentence is shown though there is room for nothing else
+        for example in silent_ones(found, tokens, read):
             film, prompt = example.id, example.messages[-1]["content"]
             answer, steps = concluded(example.answer)
             assert abstains(answer) and born[pairs[film]].answer not in prompt
@@ -217,6 +230,15 @@ def test_of_two_steps_the_first_may_be_all_there_is(small: World, tmp_path: Path
             if number:
                 assert steps == (f"{film} – director: {pairs[film]} [{number[1]}]",)
     assert kinds.keys() == {0, 1} and min(kinds.values()) > 2
+
+    def twofold(question: str) -> list[Candidate]:
+        return [c._replace(also=(c.path,)) for c in read(question)]
+
+    compared = silent_ones(found, count, twofold)
+    assert compared and not any(concluded(e.answer).steps for e in compared), "of a comparison all is hidden"
+    said = [replace(q, answers=(*q.answers, pairs[q.id])) for q in found]
+    told = silent_ones(said, count, read)
+    assert told and not any(concluded(e.answer).steps for e in told), "a first passage that says an answer is hidden"
 
 
 def test_an_answer_of_the_graph_that_is_not_accepted_lends_no_steps(small: World, tmp_path: Path) -> None:
