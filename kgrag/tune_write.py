@@ -78,8 +78,10 @@ def summary(written: Written) -> str:
         f"{len(written.examples)} examples ({', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}; "
         f"{sum(e.held for e in written.examples)} held out), of {written.possible} questions that there could have been."
     )
-    without = written.left["a question without an answer"]
-    return told + (f" {without} without an answer were left out." if without else "")
+    for missing in ("a question without an answer", "an answer without a question"):
+        if number := written.left[missing]:
+            told += f" {number} left out: {missing}."
+    return told
 
 
 def write(

@@ -81,6 +81,10 @@ def test_questions_say_which_line_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="line 3"):
         load_questions(path)
     assert load_questions(path, limit=1)[0].type == "2 hops"
+    path.write_text('{"_id": "1", "text": "a?"}\n{"_id": "2", "text": " "}\n')
+    with pytest.raises(ReadError, match="line 2: expected a question"):
+        load_questions(path)
+    assert [q.text for q in load_questions(path, worded=False)] == ["a?", " "]
     with pytest.raises(UsageError, match="found none"):
         load_questions(tmp_path / "none.jsonl")
     path.write_text("\n")

@@ -285,6 +285,35 @@ def test_choice_of_device() -> None:
     assert choose_device() in ("cuda", "mps", "cpu")
 
 
+def test_a_gpu_is_looked_for_where_some_driver_shows_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    from kgrag.models import device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for shown in (False, True):  # the driver's file, or that of a sandbox or of WSL 2
+        monkeypatch.setattr(device, "DRIVERS", (str(tmp_path / "none"), str(tmp_path / "dxg")))
+        assert device.has_cuda() is shown
+        (tmp_path / "dxg").touch()
+
+
+def test_a_gpu_that_only_emulates_bf16_does_not_compute_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from kgrag.models import device
+
+    class Properties:
+        name = "a GPU of 2018"
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (15, 16))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: Properties)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: (7, 5))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    found = device._gpu.__wrapped__("cuda")
+    assert (found.kind, found.bf16, found.free, found.memory) == ("cuda", False, 15, 16)
+
+
 def gguf(path: Path, architecture: str = "llama", cut: int = 0) -> Path:
     """A file with a head and one tensor of zeros, ``cut`` bytes short."""
 

@@ -90,7 +90,12 @@ def test_how_transformers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spread["device_map"] == "auto" and spread["attn_implementation"] == "flash_attention_2"
     assert "device_map" not in load_options(Choice("transformers", "cpu", "fp32", "sdpa", ()))
     monkeypatch.setattr("transformers.utils.quantization_config.BitsAndBytesConfig.post_init", lambda self: None)
+    monkeypatch.setattr("kgrag.llm.torch_parts.this_device", lambda: T4)
+    old = load_options(Choice("transformers", "cuda", "int4", "sdpa", ()))
+    assert old["dtype"] is torch.float16 is old["quantization_config"].bnb_4bit_compute_dtype, "nothing is emulated"
+    monkeypatch.setattr("kgrag.llm.torch_parts.this_device", lambda: H100)
     four = load_options(Choice("transformers", "cuda", "int4", "sdpa", ()))["quantization_config"]
+    assert four.bnb_4bit_compute_dtype is torch.bfloat16
     eight = load_options(Choice("transformers", "cuda", "int8", "sdpa", ()))["quantization_config"]
     assert four.load_in_4bit and four.bnb_4bit_quant_type == "nf4" and eight.load_in_8bit and not eight.load_in_4bit
 

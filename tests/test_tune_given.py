@@ -96,7 +96,10 @@ def test_some_without_an_answer_are_left_out_and_said(tmp_path: Path) -> None:
     for row in some[:7]:
         row["answers"] = []
     written = write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
-    assert len(written.examples) == 53 and "7 without an answer were left out" in summary(written)
+    assert len(written.examples) == 53 and "7 left out: a question without an answer." in summary(written)
+    some[9]["text"] = "  "
+    written = write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    assert len(written.examples) == 52 and "1 left out: an answer without a question." in summary(written)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,8 @@ def test_an_answer_of_the_graph_that_is_not_accepted_lends_no_steps(small: World
 def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
     file = tmp_path / "train.en.jsonl.gz"
     asked = rows(9)
-    file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in asked).encode()))
+    wordless = asked[0] | {"text": " "}
+    file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in [wordless, *asked]).encode()))
     written = as_corpus([file], tmp_path / "out")
     corpus = [json.loads(line) for line in (tmp_path / "out" / "corpus.jsonl").read_text("utf-8").splitlines()]
     texts = {row["_id"]: row["text"] for row in corpus}

@@ -12,10 +12,11 @@ from kgrag.text import language
 from kgrag.types import Question
 
 
-def load_questions(path: Path, limit: int | None = None) -> list[Question]:
+def load_questions(path: Path, limit: int | None = None, *, worded: bool = True) -> list[Question]:
     """Questions from rows ``{"_id", "text", "answers", "gold", "lang"?, "type"? | "hops"?}`` (jsonl or jsonl.gz).
 
-    Without ``hops`` a question takes as many steps as it has gold documents.
+    Without ``hops`` a question takes as many steps as it has gold documents. ``worded``: one whose ``text`` is white space is
+    no such row, as it cannot be asked.
 
     Raises:
         UsageError: there is no such file.
@@ -31,7 +32,12 @@ def load_questions(path: Path, limit: int | None = None) -> list[Question]:
                 if limit is not None and len(questions) >= limit:
                     break
                 if line.strip():
-                    questions.append(_question(path, number, line))
+                    question = _question(path, number, line)
+                    if worded and not question.text.strip():
+                        raise ReadError(
+                            f'{path}, line {number}: expected a question in "text", found white space; mend that line.'
+                        )
+                    questions.append(question)
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} could not be read to its end ({error}).") from error
     if not questions:

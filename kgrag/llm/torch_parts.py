@@ -12,6 +12,7 @@ from kgrag.errors import ModelError
 from kgrag.llm.adapter import PROMPT, Adapter
 from kgrag.llm.constrain import grammar
 from kgrag.llm.stream import Emit
+from kgrag.models.device import this_device
 from kgrag.models.precision import Choice
 
 
@@ -21,7 +22,8 @@ def load_options(choice: Choice) -> dict[str, Any]:
 
     options: dict[str, Any] = {"local_files_only": True, "attn_implementation": choice.attention}
     types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    options["dtype"] = types.get(choice.precision, torch.bfloat16)
+    half = torch.bfloat16 if choice.device != "cuda" or this_device().bf16 else torch.float16
+    options["dtype"] = types.get(choice.precision, half)
     if choice.precision in ("int8", "int4"):
         from transformers import BitsAndBytesConfig
 
@@ -33,7 +35,7 @@ def load_options(choice: Choice) -> dict[str, Any]:
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=torch.bfloat16,
+                bnb_4bit_compute_dtype=half,
             )
         )
     if choice.spread:

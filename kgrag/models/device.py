@@ -14,6 +14,8 @@ from pathlib import Path
 GB = 10**9
 FLASH = (8, 0)
 """The least compute capability (Ampere) that FlashAttention 2 runs on."""
+DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
+"""What shows that there may be a CUDA device: the driver, its door in a sandbox that hides /proc, that of WSL 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Device:
 
 def has_cuda() -> bool:
     """Whether torch can use a CUDA device."""
-    if not Path("/proc/driver/nvidia/version").exists() and os.name != "nt":
+    if os.name != "nt" and not any(Path(place).exists() for place in DRIVERS):
         return False
     import torch
 
@@ -107,7 +109,7 @@ def _gpu(kind: str) -> Device:
         total,
         free,
         count,
-        bf16=torch.cuda.is_bf16_supported(),
+        bf16=torch.cuda.is_bf16_supported(including_emulation=False),  # emulated it is slower than fp16
         flash=installed("flash_attn") and torch.cuda.get_device_capability(0) >= FLASH,
         bitsandbytes=installed("bitsandbytes"),
     )

@@ -114,7 +114,8 @@ def _training(shape: Shape, precision: str, task: Task, device: str) -> Need:
         precision,
         weights,
         0.0,
-        tokens * _kept(shape, task, number) + task.batch * (task.answers or task.context) * 3 * shape.vocabulary * 4.0,
+        tokens * _kept(shape, task, number, halves=precision in ("bf16", "fp16"))
+        + task.batch * (task.answers or task.context) * 3 * shape.vocabulary * 4.0,
         libraries,
         extra,
         gradients,
@@ -123,20 +124,24 @@ def _training(shape: Shape, precision: str, task: Task, device: str) -> Need:
     )
 
 
-def _kept(shape: Shape, task: Task, number: float) -> float:
+def _kept(shape: Shape, task: Task, number: float, *, halves: bool) -> float:
     """Bytes of activations that the way back needs, of one token: counted from what autograd saves of one layer.
 
     Of each layer the two normalisations' inputs and outputs, queries, keys, values and what attention gives, the gate, its
-    activation, and their product. The logits come on top, three times in fp32 (themselves, their logarithm, its gradient).
+    activation, and their product. LoRA's matrices are fp32, and so what each of them reads is kept in fp32 once more where
+    the model is in ``halves``. The logits come on top, three times in fp32 (themselves, their logarithm, its gradient).
     """
     queries, keys = shape.heads * shape.head, shape.kv_heads * shape.head
     layer = 4 * shape.hidden + 2 * queries + 2 * keys + 4 * shape.inner
     if task.train != "full":
         layer += 7 * task.rank
+    size = layer * number
+    if task.train == "lora" and task.rank and halves:
+        size += 4.0 * (6 * shape.hidden + shape.inner)
     layers = task.layers or shape.layers
     if task.checkpointing:  # the input of each layer, and one layer while it is computed again
-        return (layers * shape.hidden + layer) * number
-    return layers * layer * number
+        return layers * shape.hidden * number + size
+    return layers * size
 
 
 def precisions(task: Task, home: str, device: str) -> list[str]:

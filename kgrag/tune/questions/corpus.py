@@ -13,8 +13,8 @@ from kgrag.tune.questions.given import numbered
 
 
 def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
-    """Write ``corpus.jsonl`` (each passage a document, once) and, for each file, its questions with the ids of their gold
-    documents, ``questions.LANG.jsonl``, where ``train.LANG.jsonl.gz`` is what the file is called.
+    """Write ``corpus.jsonl`` (each passage a document, once) and, for each file, its questions (those that have words) with
+    the ids of their gold documents, ``questions.LANG.jsonl``, where ``train.LANG.jsonl.gz`` is what the file is called.
 
     Returns:
         How many lines each written file has, by its name.
@@ -38,9 +38,9 @@ def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
                         written["corpus.jsonl"].append({"_id": ids[said], "title": said[0], "text": said[1]})
                     if passage["gold"]:
                         gold.append(ids[said])
-                asked.append(
-                    {"_id": row["_id"], "text": row["text"], "answers": row["answers"], "gold": gold, "lang": lang}
-                )
+                if str(row["text"]).strip():
+                    known = {"_id": row["_id"], "text": row["text"], "answers": row["answers"]}
+                    asked.append(known | {"gold": gold, "lang": lang})
             except (KeyError, TypeError) as error:
                 raise ReadError(
                     f'{path}, line {number}: expected "_id", "text", "answers" and "passages" with "title", "text" and '

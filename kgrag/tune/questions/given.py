@@ -66,7 +66,7 @@ def read(path: Path, search: Search | None, gold: Callable[[Any], list[Hit]] | N
     if rows is not None:
         found = [_with_passages(path, number, row) for number, row in rows]
     elif search is not None and gold is not None:
-        found = [_with_store(q, search, gold) for q in load_questions(path)]
+        found = [_with_store(q, search, gold) for q in load_questions(path, worded=False)]
     answered_ones = [q for q in found if q.answers]
     if not answered_ones:
         raise UsageError(
@@ -75,7 +75,10 @@ def read(path: Path, search: Search | None, gold: Callable[[Any], list[Hit]] | N
         )
     if len(answered_ones) < len(found):
         left["a question without an answer"] += len(found) - len(answered_ones)
-    return answered_ones
+    worded = [q for q in answered_ones if q.text.strip()]
+    if len(worded) < len(answered_ones):
+        left["an answer without a question"] += len(answered_ones) - len(worded)
+    return worded
 
 
 def _brings_passages(path: Path) -> bool:

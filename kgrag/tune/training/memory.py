@@ -17,12 +17,12 @@ KEEP = 0.5
 
 
 def needed(shape: Shape, settings: Settings, way: Way) -> Need:
-    """What a training takes, by the planner."""
+    """What a training takes, by the planner: p-tuning is to it a LoRA without matrices."""
     method = settings.method if settings.method in ("qlora", "full") else "lora"
     task = Task(
         context=settings.tokens,
         train=method,
-        rank=settings.rank,
+        rank=0 if settings.method == "p-tuning" else settings.rank,
         layers=shape.layers - settings.first(shape.layers),
         answers=max(int(ANSWERS * settings.tokens), 1),
         checkpointing=settings.checkpointing,

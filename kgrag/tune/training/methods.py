@@ -32,6 +32,11 @@ def load_base(folder: Path, name: str, way: Way) -> tuple[Any, Any]:
     """
     if way.device == "cpu":
         keep_freed()
+    if way.device == "cuda":
+        import torch
+
+        # its gradients are no numbers for some masks of packs (torch 2.11 on an H200)
+        torch.backends.cuda.enable_cudnn_sdp(False)
     attention = "sdpa"  # the one that takes a mask of any form and runs everywhere
     choice = Choice("transformers", way.device, way.weights, attention, (way.why,))
     return load_model(folder, name, choice, None)
