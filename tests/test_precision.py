@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,28 @@ def test_the_check_of_gpus_says_that_there_is_none(
     assert gpu_check.main() == 3 and "no GPU that torch can use" in capsys.readouterr().out
     monkeypatch.setattr(gpu_check, "this_device", lambda: T4)
     monkeypatch.setattr(gpu_check, "_cells", lambda name, choice: ([choice.precision] + [""] * 7, True))
-    assert gpu_check.main() == 0
+    tried: list[str] = []
+    monkeypatch.setattr(gpu_check, "_trained", lambda name, method: ([""] * 4, not tried.append(method)))
+    assert gpu_check.main() == 0 and tried == ["lora", "p-tuning", "full"], "no bitsandbytes there"
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert len(lines) == 16 and sum("not here" in line for line in lines) == 9, "5 precisions, 3 attentions"
+    assert len(lines) == 16 + 5 and sum("not here" in line for line in lines) == 9 + 1, (
+        "5 precisions, 3 attentions; 4 methods"
+    )
+    monkeypatch.setattr(gpu_check, "_trained", lambda name, method: ([""] * 4, method != "full"))
+    assert gpu_check.main() == 1
+
+
+def test_what_is_trained_for_the_table_of_gpus_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiny import build
+
+    from kgrag import gpu_check
+    from kgrag.tune.training.speed import made_up
+
+    # to this tokenizer each letter is a token
+    monkeypatch.setattr(gpu_check, "made_up", lambda groups: made_up(groups, words=6, passages=2))
+    build(tmp_path / "tiny", 4096)
+    cells, good = gpu_check._trained(str(tmp_path / "tiny"), "full")
+    assert good and re.fullmatch(r"\d\.\d\d to \d\.\d\d", cells[0]) and len(cells) == 4
+    build(tmp_path / "small", 64)
+    cells, good = gpu_check._trained(str(tmp_path / "small"), "full")
+    assert not good and "nothing to learn from" in cells[0]
