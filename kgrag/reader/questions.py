@@ -31,6 +31,8 @@ _X = re.compile(r"(?<![A-Za-z])X(?![A-Za-z])")
 _NAMED = ("NAME", "PLACE", "COUNTRY")
 """The kinds of value that a question can be asked of."""
 _ONE_OF = "".join(rf"(?<!\b{word} )" for word in ("a", "an", "any", "some", "which", "what"))
+_NO_OTHER = r"(?! (?:tongue|church|ship|figure|cit(?:y|ies)|compan(?:y|ies)|school|station|newspaper)s?\b)"
+"""A mother tongue is no mother, a sister city no sister."""
 _NO_MORE = re.compile(r"X(?:都|分别)?(?:是|有|叫|为|在)?(?:谁|哪|什么|多少|几|何)")
 """What asks for X alone."""
 _LAND = re.compile(r"country|nation|国", re.IGNORECASE)
@@ -60,7 +62,7 @@ class Questions:
         self._zh = re.compile(rf"X的?({chinese})")
         # one of several ("the founders of X", "which son of X"), and what another noun still belongs to ("the wife of X's director"), is no name
         self._put_of = re.compile(rf"{_ONE_OF}(?:the )?\b({one}) of {_THINGS}X\b(?! ?['’])", re.IGNORECASE)
-        self._put_possessive = re.compile(rf"{_THINGS}X ?['’]s? ({one})\b", re.IGNORECASE)
+        self._put_possessive = re.compile(rf"{_THINGS}X ?['’]s? ({one})\b{_NO_OTHER}", re.IGNORECASE)
         self._put_zh = re.compile(rf"^X的({chinese})")
         self._role = re.compile(rf"\b({english})s?\b|({chinese})", re.IGNORECASE)
         self._asks = [
