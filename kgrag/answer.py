@@ -16,6 +16,7 @@ from kgrag.kin import untold
 from kgrag.lookup import Looked, Lookup, OnStep
 from kgrag.protocols import LLM, Retriever
 from kgrag.reader.reads import Reads
+from kgrag.reader.spoken import spoken
 from kgrag.reader.walk import Candidate
 from kgrag.reckon import read
 from kgrag.steps import check_steps, step_of
@@ -183,7 +184,15 @@ class Answerer:
         evidence = [replace(hit, rank=rank) for rank, hit in enumerate(evidence, 1)]
         texts = {hit.passage.id: hit.passage for hit in evidence}
         citations = dict.fromkeys(cited(texts[t.passage_id], t.start, t.end) for t in triples if t.passage_id in texts)
-        return Answer(question, best.text, tuple(evidence), tuple(citations), paths, reader="graph")
+        last = best.path.triples[-1] if best.path.triples and not best.also else None
+        text = best.text
+        if last is not None and last.passage_id in texts:
+            text = self._spoken(question, text, cited(texts[last.passage_id], last.start, last.end).quote)
+        return Answer(question, text, tuple(evidence), tuple(citations), paths, reader="graph")
+
+    def _spoken(self, question: str, text: str, sentence: str) -> str:
+        countries = self.vocabulary.countries if self.vocabulary is not None else {}
+        return spoken(text, sentence, language(question), countries)
 
     def _from_llm(
         self, question: str, hits: Sequence[Hit], candidates: Sequence[Candidate], on_text: OnText | None
@@ -206,7 +215,7 @@ class Answerer:
         paths = tuple(path for hit in hits if hit.passage.id in sources for path in hit.paths)
         return Answer(
             question,
-            " ".join(checked.kept),
+            self._spoken(question, " ".join(checked.kept), checked.citations[-1].quote),
             evidence,
             citations,
             paths,

@@ -67,6 +67,7 @@ Bo Cole;date_of_birth;September 1, 1912
 杨振宁;father;杨武之
 杨武之;student_of;迪克森
 107计算机;creator;夏培肃
+Oslo Museum;developer;Asplan
 夏培肃;educated_at;英国爱丁堡大学
 """
 
@@ -362,3 +363,11 @@ def test_a_mark_that_is_a_titles_own_does_not_end_the_question() -> None:
     names = {"bo cole": "Bo Cole", "oslo": "Oslo"}
     small = GraphReader(make_facts(facts, {key(title): title}, names), vocabulary())
     assert [c.text for c in small.read("Where was the director of film Stop or Burn! born?")] == ["Oslo"]
+
+
+@pytest.mark.parametrize("several", ["哪两个人", "哪几家公司", "哪些人"])
+def test_of_several_that_are_asked_for_a_fact_knows_one(reader: GraphReader, several: str) -> None:
+    asked = "Oslo Museum是由{}研制的？"
+    (hint,), (answer, *_) = reader.read(asked.format(several)), reader.read(asked.format("哪家公司"))
+    assert (hint.text, answer.text) == ("Asplan", "Asplan")
+    assert 0 < hint.confidence < 0.5 < answer.confidence

@@ -99,6 +99,13 @@ def test_the_planner_counts_the_layers_that_are_trained_and_the_answers() -> Non
     assert need(shape, "fp32", replace(whole, checkpointing=True), "transformers").activations < half.activations
 
 
+def test_virtual_tokens_read_nothing_once_more() -> None:
+    shape = find("qwen2.5-coder-1.5b-instruct").shape
+    assert shape is not None
+    by = {method: needed(shape, Settings(method, layers="all"), decide(method, NEW)) for method in ("lora", "p-tuning")}
+    assert by["p-tuning"].activations < 0.8 * by["lora"].activations and by["p-tuning"].trained == 0
+
+
 def test_attention_whose_gradients_are_no_numbers_is_left_out_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """cuDNN's gave NaN for the mask of a pack of 448 tokens (torch 2.11, H200); the others gave numbers."""
     import torch

@@ -16,6 +16,10 @@ from kgrag.reader.walk import Candidate, LooksUp, Walk, Walker
 from kgrag.reader.wording import filled
 from kgrag.text import is_cjk, key, simplified, unbracketed
 
+ONE_OF_SEVERAL = 0.45
+"""How sure a single fact can make an answer to a question for several: it is a hint."""
+_SEVERAL = re.compile(r"哪[两二三四五六几]|哪些|\b(?:which|what) (?:two|three|four|five|several)\b", re.IGNORECASE)
+
 
 class Finder(Protocol):
     """Finds known names in a text (`graphs.gazetteer.Gazetteer`)."""
@@ -109,6 +113,7 @@ class GraphReader:
 
     def _follow(self, text: str, name: Found, walker: Walker, least: int) -> list[Candidate]:
         chains, cost = self._chains(text, name)
+        cost *= ONE_OF_SEVERAL if _SEVERAL.search(text) else 1.0
         candidates = []
         for steps in chains:
             if len(steps) >= least:

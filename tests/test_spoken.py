@@ -1,0 +1,45 @@
+"""Answers in the language of the question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shell import Shell
+
+from ingest.patterns import vocabulary
+from kgrag.reader.spoken import spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "lang", "said"),
+    [
+        ("Thailand", "乍都节公园位于泰国的首都曼谷。", "zh", "泰国"),
+        ("泰国", "The park is in Bangkok, Thailand.", "en", "Thailand"),
+        ("法国", "She was a French painter.", "en", "French"),
+        ("1939", "该公司成立于1939年。", "zh", "1939年"),
+        ("1939", "该公司成立于 1939 年。", "zh", "1939年"),
+        # nothing better is known
+        ("1939", "Founded in 1939.", "zh", "1939"),
+        ("1939", "它有11939年的历史。", "zh", "1939"),
+        ("1939", "该公司成立于1939年。", "en", "1939"),
+        ("1939年3月", "该公司成立于1939年3月。", "zh", "1939年3月"),
+        ("Thailand", "它位于曼谷。", "zh", "Thailand"),
+        ("Thailand", "The park is in Thailand.", "en", "Thailand"),
+        ("泰国", "公园位于泰国。", "zh", "泰国"),
+        ("Ada Lovelace", "阿达是英国人。", "zh", "Ada Lovelace"),
+    ],
+)
+def test_an_answer_is_said_in_the_language_of_the_question(text: str, sentence: str, lang: str, said: str) -> None:
+    assert spoken(text, sentence, lang, vocabulary().countries) == said
+
+
+def test_a_country_that_english_documents_name_more_often_is_named_in_chinese(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# 乍都节公园\n\n乍都节公园位于泰国，成立于1980年。\n", "utf-8")
+    (tmp_path / "b.md").write_text(
+        "# Bangkok\n\nBangkok is a city in Thailand. Thailand is warm. Thailand is old.\n", "utf-8"
+    )
+    shell("ingest", tmp_path, "--store", tmp_path / "store")
+    for question, said in (("乍都节公园位于哪里？", "泰国"), ("乍都节公园成立于哪一年？", "1980年")):
+        code, out, _ = shell("ask", question, "--reader", "graph", "--store", tmp_path / "store")
+        assert code == 0 and out.splitlines()[0] == said
