@@ -31,7 +31,7 @@ help:
 	@echo "make sentences DATA=DIR                train what chooses the sentences that are shown, and its cross-validated figures"
 	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
 	@echo "make judge DATA=DIR                    train the judge of claims again, and its cross-validated figures"
-	@echo "make reader DATA=DIR                   train the adapter of the default model again, an hour or more"
+	@echo "make reader DATA=DIR                   train the adapter of the default model again: minutes on a GPU, a day without"
 	@echo "make gpu-check                         what a GPU makes of the language model, as a table to report"
 	@echo "make test-slow                         the tests that need the language model"
 	@echo "make neo4j                             a Neo4j server of your own, on this machine"
@@ -142,11 +142,11 @@ judge: install
 # What the shipped reader learned from and how; it goes on after any stop, and only a whole one takes the place of the old.
 reader: reader-store
 	@$(KGRAG) models pull qwen2.5-coder-1.5b-instruct
-	@$(KGRAG) tune write --store $(READER)/store --questions $(READER)/questions.en.jsonl --stepwise --number 150 --out $(READER)/en.jsonl
-	@$(KGRAG) tune write --store $(READER)/store --number 360 --out $(READER)/own.jsonl
-	@$(KGRAG) tune write --questions $(DATA)/reader/train.zh.jsonl.gz --number 60 --out $(READER)/zh.jsonl
+	@$(KGRAG) tune write --store $(READER)/store --questions $(READER)/questions.en.jsonl --stepwise --number 700 --out $(READER)/en.jsonl
+	@$(KGRAG) tune write --store $(READER)/store --number 1600 --out $(READER)/own.jsonl
+	@$(KGRAG) tune write --store $(READER)/store --questions $(READER)/questions.zh.jsonl --number 1000 --out $(READER)/zh.jsonl
 	@cat $(READER)/en.jsonl $(READER)/own.jsonl $(READER)/zh.jsonl > $(READER)/examples.jsonl
-	@$(KGRAG) tune run --examples $(READER)/examples.jsonl --model qwen2.5-coder-1.5b-instruct --rank 8 --epochs 1 --batch 5 --look 3500 --patience 0 --out $(READER)/reader \
+	@$(KGRAG) tune run --examples $(READER)/examples.jsonl --model qwen2.5-coder-1.5b-instruct --rank 8 --epochs 3 --batch 16 --tokens 3072 --look 30000 --patience 0 --out $(READER)/reader \
 	    --licence "2WikiMultihopQA (Apache-2.0), HotpotQA (CC BY-SA 4.0), MuSiQue (CC BY 4.0), CMRC 2018 (CC BY-SA 4.0)"
 	@mkdir -p kgrag/data/adapters && rm -rf kgrag/data/adapters/reader && mv $(READER)/reader kgrag/data/adapters/reader
 
