@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shell import Shell
 
 from ingest.patterns import vocabulary
+from kgrag.answer import Answerer
 from kgrag.reader.spoken import spoken
+from kgrag.types import Hit, Passage
+from tests.fake_llm import FakeLLM
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,12 @@ def test_a_country_that_english_documents_name_more_often_is_named_in_chinese(sh
     for question, said in (("乍都节公园位于哪里？", "泰国"), ("乍都节公园成立于哪一年？", "1980年")):
         code, out, _ = shell("ask", question, "--reader", "graph", "--store", tmp_path / "store")
         assert code == 0 and out.splitlines()[0] == said
+
+
+def test_a_year_that_a_model_says_is_a_year_in_chinese_too() -> None:
+    def never() -> Any:
+        raise AssertionError("neither is needed")
+
+    passage = Passage("a#0001", "a", "莱索托于1966年独立。", 0, 11)
+    answerer = Answerer(never, never, lambda: FakeLLM({}, "1966"))
+    assert answerer.from_passages("莱索托哪一年独立？", [Hit(passage, "莱索托", "", 1.0, 1)]).text == "1966年"
