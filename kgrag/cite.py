@@ -173,8 +173,10 @@ def _sentences(passage: Shown) -> list[_Sentence]:
     for start, end in sentences(passage.hit.passage.text):
         text = passage.hit.passage.text[start:end]
         words = frozenset(search_tokens(f"{title}. {text}"))
+        # a character that stands alone in the answer (年 of 1981年) is half of a pair where the sentence goes on
+        alone = frozenset(t.text for t in tokens(f"{title}. {text}") if is_cjk(t.text))
         offset = passage.hit.passage.start
-        found.append(_Sentence(passage, start + offset, end + offset, words, f" {key(title)} {key(text)} "))
+        found.append(_Sentence(passage, start + offset, end + offset, words | alone, f" {key(title)} {key(text)} "))
     return found
 
 

@@ -76,9 +76,13 @@ _SCALES = {
 _KNOWN = {word: unit for unit, words in _UNITS.items() for word in words.split()} | {"sqft": ("m2", 0.09290304)}
 _ENGLISH = "|".join(sorted((re.escape(w) for w in _KNOWN if w.isascii() or "²" in w), key=len, reverse=True))
 _CHINESE = "|".join(sorted((w for w in _KNOWN if w > "\u2fff"), key=len, reverse=True))
+UNIT_ZH = f"(?:{_CHINESE})"
+"""A unit in Chinese, as part of a regular expression."""
 NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _SCALE = r"thousand|million|billion|trillion|bn"
 _SCALE_ZH = "万亿|百万|千万|千|万|萬|亿|億"
+SCALE_ZH = f"(?:{_SCALE_ZH})"
+"""万 and its kind, as part of a regular expression."""
 _SQUARE_EN = r"(?P<square>(?:square|sq\.?) )?"
 _CURRENCY = r"(?P<money>US\$|\$|£|€|¥|₹|(?:USD|EUR|GBP|RMB) ?)"
 UNIT = rf"(?:(?:square|sq\.?) )?(?:{_ENGLISH})(?![\w/²])"
@@ -86,7 +90,7 @@ UNIT = rf"(?:(?:square|sq\.?) )?(?:{_ENGLISH})(?![\w/²])"
 AMOUNT = (
     rf"(?:(?:US\$|[$£€¥₹]|(?:USD|EUR|GBP|RMB) ?)(?:{NUMBER})(?:[ -]?(?:{_SCALE}))?"
     rf"|(?:{NUMBER})(?: (?:{_SCALE}))?[ -]?{UNIT}"
-    rf"|(?:{NUMBER})(?:多|余)?(?:{_SCALE_ZH})?(?:多|余)?(?:{_CHINESE}))"
+    rf"|(?:{NUMBER})(?:多|余)?{SCALE_ZH}?(?:多|余)?{UNIT_ZH})"
 )
 """A quantity in either language, as part of a regular expression."""
 COUNT = rf"(?:{NUMBER})(?: (?:{_SCALE}))?"

@@ -118,6 +118,25 @@ def test_chinese_statements_are_checked_too() -> None:
     assert not bad.citations and bad.unsupported
 
 
+@pytest.mark.parametrize(
+    ("sentence", "answer", "holds"),
+    [
+        # the sentence goes on where the answer ends, so the two have no pair of characters in common
+        ("杨丽音于1981年时毕业于国光艺校戏剧科。", "1981年", True),
+        ("《海风》是1995年上映的电影。", "1995年 [1]", True),
+        ("那面旗是红色的。", "红", True),
+        ("杨丽音于1981年时毕业于国光艺校戏剧科。", "1982年", False),
+        ("那一队有1981人。", "1981年", False),
+        ("那面旗是绿色的。", "红", False),
+    ],
+)
+def test_a_character_that_stands_alone_in_an_answer_is_found_within_a_word(
+    sentence: str, answer: str, holds: bool
+) -> None:
+    pool = shown(hit("甲", sentence))
+    assert bool(check("那是什么？", answer, pool).kept) is holds
+
+
 def test_yes_and_no_rest_on_what_was_asked() -> None:
     pool = shown(hit("Ada Lovelace", ADA), hit("Lord Byron", BYRON))
     checked = check("Did Lord Byron die in Missolonghi?", "Yes", pool)
