@@ -244,7 +244,7 @@ def _examples_of(
 def _pairs(report: Path) -> list[Preference]:
     from kgrag.tune_write import preferences_of
 
-    return preferences_of(report)
+    return preferences_of(report, console.notice)
 
 
 def _held(folder: Path) -> FileLock:

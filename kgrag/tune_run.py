@@ -117,11 +117,12 @@ def run(
                 keepers[name],
                 lambda now, name=name: tick(name, now),  # type: ignore[misc]
                 spent,
+                progress,
             )
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"What was learned is kept in {keepers[name].path}: run the same command again to go on."
-            ) from None
+            kept = keepers[name].path
+            why = f"What was learned is kept in {kept}: run the same command again to go on."
+            raise KeyboardInterrupt(why if kept.exists() else "Nothing had been learned yet.") from None
         except NotANumber as error:
             if not error.outcome.best and len(found) == 0:
                 raise ModelError(

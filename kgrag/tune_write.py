@@ -24,7 +24,7 @@ from kgrag.tune.questions.held import held_out
 from kgrag.tune.questions.made import Made, digest
 from kgrag.tune.questions.own import own_questions
 from kgrag.tune.questions.packs import Evidence, Packer
-from kgrag.tune.questions.preferences import preferences
+from kgrag.tune.questions.preferences import balanced, preferences
 from kgrag.tune.questions.sample import sample
 
 LEAST = 20
@@ -190,8 +190,8 @@ def _enough(done: Written, what: str, found: str, todo: str) -> None:
         )
 
 
-def preferences_of(report: Path) -> list[Preference]:
-    """The preferences that follow from the records of a `kgrag eval` report, the folder ``report``.
+def preferences_of(report: Path, say: Callable[[str], object]) -> list[Preference]:
+    """The preferences that follow from the records of a `kgrag eval` report, the folder ``report``; ``say`` hears how many.
 
     Raises:
         UsageError: there is no finished run, or nothing in it is to be preferred to anything.
@@ -204,7 +204,11 @@ def preferences_of(report: Path) -> list[Preference]:
             f"Expected answers in {report} that are better or worse than others, found none in {len(records)} records: run "
             "`kgrag eval` on more questions, with --conditions answerable,unanswerable."
         )
-    return found
+    kept = balanced(found)
+    left = len(found) - len(kept)
+    most = f"; {left} more that prefer silence are left out, so that it is not all that is learned" if left else ""
+    say(f"{len(kept)} pairs from {report}{most}")
+    return kept
 
 
 def counter(opened: App | None) -> Count:

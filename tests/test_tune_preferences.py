@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_world import BORN, QUESTIONS, UNKNOWN, Person, by_evidence, experiment, liar, records, right, silent, wrong
 
+from kgrag import prompts
 from kgrag.errors import UsageError
 from kgrag.factuality.conditions import Condition
 from kgrag.factuality.records import FILE, Record, line
-from kgrag.tune.questions.preferences import messages_of, preferences
+from kgrag.tune.example import Preference
+from kgrag.tune.questions.preferences import balanced, messages_of, preferences
 from kgrag.tune_write import preferences_of
 
 WHOLE = (Condition.ANSWERABLE,)
@@ -126,8 +130,46 @@ def test_a_report_without_any_is_refused_and_one_with_some_is_read(tmp_path: Pat
     for name, says in (("good", by_evidence), ("bad", wrong)):
         made = records(tmp_path / name, says, conditions=WHOLE, arms=("grounded",))
         (tmp_path / name / FILE).write_text("".join(line(r) + "\n" for r in made), "utf-8")
-    assert len(preferences_of(tmp_path / "bad")) == len(QUESTIONS)
+    said: list[str] = []
+    assert len(preferences_of(tmp_path / "bad", said.append)) == len(QUESTIONS)
+    assert said == [f"{len(QUESTIONS)} pairs from {tmp_path / 'bad'}"]
     with pytest.raises(UsageError, match="found none in 10 records"):
-        preferences_of(tmp_path / "good")
+        preferences_of(tmp_path / "good", said.append)
     with pytest.raises(UsageError, match="finished run"):
-        preferences_of(tmp_path / "none")
+        preferences_of(tmp_path / "none", said.append)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40),
+    st.integers(0, 3),
+)
+def test_no_more_pairs_prefer_silence_than_prefer_an_answer(kinds: list[tuple[bool, bool]], seed: int) -> None:
+    asked = [{"role": "user", "content": "Where?"}]
+    pairs = [
+        Preference(str(number), asked, "I do not know." if silent else "Paris", "Atlantis", held=held)
+        for number, (silent, held) in enumerate(kinds)
+    ]
+    kept = balanced(pairs, seed)
+    assert kept == balanced(pairs, seed) and [p for p in pairs if p in kept] == kept, (
+        "in their order, the same each time"
+    )
+    assert [p for p in pairs if p.chosen == "Paris"] == [p for p in kept if p.chosen == "Paris"], "no answer is lost"
+    for held in (False, True):
+        silent, answers = ([p for p in pairs if p.held is held and (p.chosen != "Paris") is s] for s in (True, False))
+        stays = sum(p.held is held and p.chosen != "Paris" for p in kept)
+        assert stays == (min(len(silent), len(answers)) if answers else len(silent))
+
+
+def test_a_report_of_inventions_says_how_many_pairs_it_leaves_out(tmp_path: Path) -> None:
+    made = records(tmp_path, wrong, arms=("grounded",), conditions=(*WHOLE, Condition.UNANSWERABLE))
+    whole = [r for r in made if r["condition"] == Condition.ANSWERABLE]
+    hidden = [r for r in made if r["condition"] == Condition.UNANSWERABLE]
+    (tmp_path / FILE).write_text("".join(line(r) + "\n" for r in [*whole[:4], *hidden]), "utf-8")
+    said: list[str] = []
+    kept = preferences_of(tmp_path, said.append)
+    silent = [p for p in kept if p.chosen == prompts.UNKNOWN[p.lang]]
+    assert 0 < len(silent) <= len(kept) - len(silent) == 4
+    more = len(hidden) - len(silent)
+    assert said == [
+        f"{len(kept)} pairs from {tmp_path}; {more} more that prefer silence are left out, so that it is not all that is learned"
+    ]

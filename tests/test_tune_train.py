@@ -237,6 +237,27 @@ def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_p
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
+def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing(tiny: Path, tmp_path: Path) -> None:
+    pairs, held = preferences(), [replace(one, held=True) for one in examples(6)]
+    told: list[tuple[str, float]] = []
+
+    def progress(what: str, share: float) -> None:
+        told.append((what, share))
+        if what.startswith("looking") and share == 1 and not going:
+            raise KeyboardInterrupt  # as Ctrl-C would
+
+    going = False
+    with pytest.raises(KeyboardInterrupt, match=r"^Nothing had been learned yet\.$"):
+        go(job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
+    assert not [*tmp_path.iterdir()], "so nothing has to be taken away"
+    for begins in ("asking the model as it is about every pair", "looking at the questions that are held out"):
+        shares = [share for what, share in told if what == begins]
+        assert shares == sorted(shares) and 0 < shares[0] <= shares[-1] == 1
+    going = True
+    report = go(job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
+    assert [*report["phases"]] == ["preferences"] and "factuality" in report["phases"]["preferences"]["after"]
+
+
 def test_it_goes_on_from_an_adapter(tiny: Path, whole: Path, tmp_path: Path) -> None:
     report = go(job(tiny, tmp_path / "more", start=whole, steps=2))
     first = json.loads((whole / "curves.json").read_text())["answers"]["rows"][-1]

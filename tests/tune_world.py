@@ -56,7 +56,8 @@ def go(work: Any, **options: Any) -> dict[str, Any]:
     """Run it, unseen."""
     from kgrag.tune_run import run
 
-    return run(work, lambda _: None, lambda *_: None, options.pop("tick", lambda *_: None), **options)
+    unseen = {name: options.pop(name, lambda *_: None) for name in ("progress", "tick")}
+    return run(work, lambda _: None, unseen["progress"], unseen["tick"], **options)
 
 
 def train_here(model: Path, out: Path, often: int, limit: int) -> None:

@@ -6,6 +6,7 @@ Right over wrong; where the evidence says the answer, the answer over silence; w
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,6 +78,22 @@ def preferences(records: Sequence[Record], seed: int = 0) -> list[Preference]:
             name = f"{first['id']}/{first['condition']}/{first['arm']}"
             found.append(Preference(name, json.loads(said), *pair, lang=first["lang"], held=side))
     return found
+
+
+def balanced(pairs: Sequence[Preference], seed: int = 0) -> list[Preference]:
+    """The pairs, in their order, with no more that teach silence than there are that teach an answer, if there are any.
+
+    To most questions whose evidence is hidden a model has an invention, so a run has many pairs that prefer silence; together they
+    would teach silence above all. Which ones stay is drawn by chance, of those held out and of the others each.
+    """
+    left: set[int] = set()
+    for held in (False, True):
+        side = [number for number, pair in enumerate(pairs) if pair.held is held]
+        silent = [number for number in side if prompts.abstains(pairs[number].chosen)]
+        answers = len(side) - len(silent)
+        if 0 < answers < len(silent):
+            left.update(random.Random(seed).sample(silent, len(silent) - answers))
+    return [pair for number, pair in enumerate(pairs) if number not in left]
 
 
 def _pair(group: Sequence[Record]) -> tuple[str, str, str] | None:

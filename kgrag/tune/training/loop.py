@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kgrag.errors import ModelError
-from kgrag.tune.training.objective import Objective
+from kgrag.tune.training.objective import Heard, Objective, unheard
 from kgrag.tune.training.schedule import Schedule
 from kgrag.tune.training.settings import Settings, Way
 from kgrag.tune.training.state import Keeper
@@ -142,9 +142,9 @@ class _Run:
         self.scaler.update()
         return total
 
-    def look(self, row: Row) -> None:
+    def look(self, row: Row, heard: Heard = unheard) -> None:
         """Evaluate, and keep the weights if they are the best so far; without held-out examples the last are."""
-        found = self.objective.evaluate()
+        found = self.objective.evaluate(heard)
         row.update(found)
         loss = found.get("held loss")
         if loss is None or loss < self.best[1]:
@@ -163,8 +163,11 @@ def train(
     keeper: Keeper,
     tick: Callable[[Now], None] = lambda now: None,
     spent: float = 0.0,
+    heard: Heard = unheard,
 ) -> Outcome:
-    """Train ``parameters``, and leave the best of them in place. ``spent``: seconds that were used up before.
+    """Train ``parameters``, and leave the best of them in place.
+
+    ``spent``: seconds that were used up before. ``heard`` is told of what is computed before the first step.
 
     Raises:
         NotANumber: the loss is no number any more; the best weights are in place.
@@ -175,11 +178,11 @@ def train(
     held = keeper.load()
     if held is not None:
         run.restore(held)
-    run.beginning = objective.begin(run.beginning if held is not None else None)
+    run.beginning = objective.begin(run.beginning if held is not None else None, heard)
     began = time.monotonic() - run.seconds - (spent if held is None else 0.0)
     if held is None:
         row: Row = {"step": 0}
-        run.look(row)
+        run.look(row, heard)
         run.rows.append(row)
     saved, saving, longest, tokens, busy, why = time.monotonic(), 0.0, 0.0, 0, 0.0, "all steps are done"
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 LogProbs = Callable[[Pack], "Tensor"]
 """(n,) of a pack's targets."""
+Heard = Callable[[str, float], None]
+"""What is being computed before anything can be learned, in a few words, and the share of it that is done."""
+
+
+def unheard(what: str, share: float) -> None:
+    """Tells nobody."""
 
 
 class Objective(Protocol):
@@ -21,7 +27,7 @@ class Objective(Protocol):
     packs: Sequence[Pack]
     held_tokens: int
 
-    def begin(self, kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    def begin(self, kept: Mapping[str, Any] | None, heard: Heard = unheard) -> dict[str, Any]:
         """Before the first step, or with what it gave then when a run goes on: what must be kept of the beginning."""
 
     def loss(self, pack: Pack) -> Tensor:
@@ -33,7 +39,7 @@ class Objective(Protocol):
     def number(self, pack: Pack) -> int:
         """How many examples a pack teaches."""
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, heard: Heard = unheard) -> dict[str, float]:
         """Figures on what was held out, ``held loss`` among them; {} if nothing was."""
 
 
@@ -55,7 +61,7 @@ class Choices:
     packs: Sequence[Pack]
     units: Mapping[int, Sequence[int]]
 
-    def evaluate(self, logprobs: LogProbs) -> dict[str, float]:
+    def evaluate(self, logprobs: LogProbs, heard: Heard = unheard) -> dict[str, float]:
         """``held loss``: nats of a token of the right answers; ``factuality``: the share of questions whose right answer is
         likelier than the others, as texts; ``questions``: how many those are. Nothing is generated."""
         import torch
@@ -64,8 +70,9 @@ class Choices:
             return {}
         loss = tokens = right = asked = 0.0
         with torch.no_grad():
-            for pack in self.packs:
+            for done, pack in enumerate(self.packs, 1):
                 values = logprobs(pack)
+                heard("looking at the questions that are held out", done / len(self.packs))
                 texts = sums(values, pack).tolist()
                 said = dict(zip(pack.members, texts, strict=True))
                 length = [0] * len(pack.members)
@@ -90,7 +97,7 @@ class Answers:
         self.packs, self._held, self._logprobs = packs, held, logprobs
         self.held_tokens = sum(map(len, held.packs))
 
-    def begin(self, kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    def begin(self, kept: Mapping[str, Any] | None, heard: Heard = unheard) -> dict[str, Any]:
         """Nothing of the beginning is needed later."""
         return {}
 
@@ -106,9 +113,9 @@ class Answers:
         """Examples."""
         return len(pack.members)
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, heard: Heard = unheard) -> dict[str, float]:
         """Of what was held out."""
-        return self._held.evaluate(self._logprobs)
+        return self._held.evaluate(self._logprobs, heard)
 
 
 class Preferences:
@@ -126,13 +133,16 @@ class Preferences:
         self._before: dict[Pack, Tensor] = {}
         self.held_tokens = sum(map(len, held_pairs)) + sum(map(len, held.packs))
 
-    def begin(self, kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    def begin(self, kept: Mapping[str, Any] | None, heard: Heard = unheard) -> dict[str, Any]:
         """The log-probabilities of the beginning, pack by pack."""
         import torch
 
         every = [*self.packs, *self._pairs]
+        values = [] if kept is None else kept["before"]
         with torch.no_grad():
-            values = [sums(self._logprobs(pack), pack) for pack in every] if kept is None else kept["before"]
+            for pack in every[len(values) :]:
+                values.append(sums(self._logprobs(pack), pack))
+                heard("asking the model as it is about every pair", len(values) / len(every))
         self._before = dict(zip(every, values, strict=True))
         return {"before": [one.cpu() for one in values]}
 
@@ -154,12 +164,12 @@ class Preferences:
 
     number = size
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, heard: Heard = unheard) -> dict[str, float]:
         """``held loss`` and ``margin`` (mean reward) of held-out pairs, ``ahead``: the share of them whose chosen one gained
         more; beside them ``factuality`` and ``answer loss`` of held-out examples."""
         import torch
 
-        examples = self._held.evaluate(self._logprobs)
+        examples = self._held.evaluate(self._logprobs, heard)
         if "held loss" in examples:
             examples["answer loss"] = examples.pop("held loss")
         if not self._pairs:
