@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.llm.adapter import check_base, load_adapter
 from kgrag.tune.adapters.card import load_card
 from kgrag.tune.example import Example, load, save
+from kgrag.tune.training.objective import Preferences
 from kgrag.tune.training.schedule import Schedule
 
 pytestmark = pytest.mark.alone
@@ -205,6 +207,21 @@ def test_minutes_are_kept(tiny: Path, tmp_path: Path) -> None:
     report = go(job(tiny, tmp_path / "mine", minutes=0.1, epochs=1000, patience=0))
     phase = report["phases"]["answers"]
     assert phase["why it ended"] == "the 0.1 minutes were used up" and 0 < phase["steps"] < 6000
+
+
+def test_what_comes_before_the_first_step_counts_among_the_minutes(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Preferences.begin
+
+    def slow(self: Preferences, *args: Any) -> dict[str, Any]:
+        time.sleep(1)
+        return begin(self, *args)
+
+    monkeypatch.setattr(Preferences, "begin", slow)
+    alone: dict[str, Any] = {"examples": [], "preferences": preferences(), "patience": 0, "epochs": 1000}
+    report = go(job(tiny, tmp_path / "mine", minutes=1 / 60, **alone))
+    assert report["phases"]["preferences"]["steps"] == 1, "the time is up, and one step is always made"
 
 
 def test_the_rate_falls_to_nothing_in_the_minutes_or_the_steps() -> None:

@@ -174,12 +174,13 @@ def train(
         KgragError: a state cannot be saved; the one before is kept.
         KeyboardInterrupt: it was asked to stop; the state of the last whole step is kept.
     """
+    entered = time.monotonic()
     run = _Run(parameters, objective, settings, way)
     held = keeper.load()
     if held is not None:
         run.restore(held)
     run.beginning = objective.begin(run.beginning if held is not None else None, heard)
-    began = time.monotonic() - run.seconds - (spent if held is None else 0.0)
+    began = time.monotonic() - run.seconds if held is not None else entered - spent
     if held is None:
         row: Row = {"step": 0}
         run.look(row, heard)
