@@ -22,7 +22,7 @@ from kgrag.tune.adapters.card import Card, Data, save_card
 from kgrag.tune.example import Example, Preference
 from kgrag.tune.training import curves
 from kgrag.tune.training.encoding import Encoder, turn_ends
-from kgrag.tune.training.loop import NotANumber, Now, Outcome, train
+from kgrag.tune.training.loop import NotANumber, NoTime, Now, Outcome, train
 from kgrag.tune.training.memory import fitted
 from kgrag.tune.training.methods import continued, load_base, save, trained, with_adapter
 from kgrag.tune.training.network import Network
@@ -119,6 +119,11 @@ def run(
                 spent,
                 progress,
             )
+        except NoTime as error:
+            if not found:
+                raise
+            say(f"{name}: {error} What was learned before is written.")
+            break
         except KeyboardInterrupt:
             kept = keepers[name].path
             why = f"What was learned is kept in {kept}: run the same command again to go on."

@@ -219,9 +219,23 @@ def test_what_comes_before_the_first_step_counts_among_the_minutes(
         return begin(self, *args)
 
     monkeypatch.setattr(Preferences, "begin", slow)
-    alone: dict[str, Any] = {"examples": [], "preferences": preferences(), "patience": 0, "epochs": 1000}
-    report = go(job(tiny, tmp_path / "mine", minutes=1 / 60, **alone))
-    assert report["phases"]["preferences"]["steps"] == 1, "the time is up, and one step is always made"
+    alone: dict[str, Any] = {"examples": [], "preferences": preferences(), "patience": 0, "epochs": 1000, "lr": 0.01}
+    with pytest.raises(
+        UsageError, match=r"The 0\.01 minutes were used up before the first step, by asking the model as it is"
+    ):
+        go(job(tiny, tmp_path / "mine", minutes=0.01, **alone))
+    assert not [*tmp_path.iterdir()]
+    report = go(job(tiny, tmp_path / "both", minutes=0.03, **(alone | {"examples": examples(6)})))
+    assert [*report["phases"]] == ["answers"] and (tmp_path / "both" / "card.json").is_file(), "what was learned stays"
+    seen: list[Any] = []
+    report = go(job(tiny, tmp_path / "mine", minutes=0.1, **alone), tick=lambda _, now: seen.append(now))
+    phase = report["phases"]["preferences"]
+    assert phase["why it ended"] == "the 0.1 minutes were used up" and phase["steps"] > 1 and 5 < phase["seconds"] < 8
+    rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["preferences"]["rows"]
+    assert rows[1]["lr"] < 0.005 < max(row["lr"] for row in rows[1:]), (
+        "the rate rises first, though a sixth of the time is over"
+    )
+    assert rows[1]["seconds"] > 1 and 3 < seen[0].left < 6
 
 
 def test_the_rate_falls_to_nothing_in_the_minutes_or_the_steps() -> None:
