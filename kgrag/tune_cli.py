@@ -104,6 +104,9 @@ def tune_run(
         int, typer.Option(min=100, help="Tokens of held-out examples that a look at them computes, about.")
     ] = 8000,
     beta: Annotated[float, typer.Option(min=0.001, help="Of preferences: how near to the model that it was.")] = 0.1,
+    anchor: Annotated[
+        float, typer.Option(min=0, help="Of preferences: how much what is preferred is itself learned; 0: not at all.")
+    ] = 1.0,
     number: Number = 2000,
     licence: Annotated[str, typer.Option(help="Of what is learned from, for the adapter's card.")] = "",
     seed: Seed = 0,
@@ -120,7 +123,20 @@ def tune_run(
     if examples and questions:
         raise UsageError("Expected --examples or --questions, found both: examples have their questions already.")
     settings = Settings(
-        method.value, rank, layers.value, lr, epochs, steps, minutes, batch, tokens, seed, patience, beta, look=look
+        method.value,
+        rank,
+        layers.value,
+        lr,
+        epochs,
+        steps,
+        minutes,
+        batch,
+        tokens,
+        seed,
+        patience,
+        beta,
+        anchor,
+        look=look,
     )
     _can_run(settings, decide)
     folder = _folder(out, method)

@@ -72,7 +72,12 @@ def show(report: Mapping[str, Any]) -> None:
     """What came of it, and how it is used."""
     rows = [("", "before", "after")]
     for name, phase in report["phases"].items():
-        said = f"{phase['steps']:,} steps in {left(phase['seconds'])}, step {phase['best step']:,} kept: {phase['why it ended']}."
+        kept = (
+            f"step {phase['best step']:,} kept"
+            if phase["best step"]
+            else "none of them better than before, which is kept"
+        )
+        said = f"{phase['steps']:,} steps in {left(phase['seconds'])}, {kept}: {phase['why it ended']}."
         console.say(f"[bold]{name}[/bold]: {escape(said)}")
         for key in ("held loss", "answer loss", "factuality", "margin", "ahead"):
             if key in phase["after"]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from kgrag.models.plan import Task, need
 from kgrag.models.registry import find
 from kgrag.steps import stepped
 from kgrag.tune.training import curves
+from kgrag.tune.training.learner import Learner
 from kgrag.tune.training.measured import choices as choices_of
 from kgrag.tune.training.measured import evidence, hold_out, some
 from kgrag.tune.training.memory import fitted, needed
@@ -167,7 +169,8 @@ def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> Non
         assert wrong in one.messages[-1]["content"] and wrong != one.answer, "it stands in the evidence"
 
 
-def test_preferences_by_the_formula() -> None:
+@pytest.mark.parametrize("anchor", [0.0, 0.3])
+def test_preferences_by_the_formula(anchor: float) -> None:
     import numpy as np
     import torch
 
@@ -175,10 +178,10 @@ def test_preferences_by_the_formula() -> None:
     pack = Pack(none, none, none, none, none, np.array([0, 0, 1, 2, 3]), (0, 1, 2, 3), 0)
     values = [torch.tensor([-1.0, -2, -3, -4, -5]), torch.tensor([-1.0, -1, -3, -5, -4])]
     told = iter(values)
-    loss = Preferences(lambda _: next(told), [pack], [], choices_none(), 0.5)
+    loss = Preferences(lambda _: next(told), [pack], [], choices_none(), 0.5, anchor)
     loss.begin(None)
-    # the first pair gained 1 - 0, the second -1 - 1
-    expected = -math.log(1 / (1 + math.exp(-0.5))) - math.log(1 / (1 + math.exp(1.0)))
+    # the first pair gained 1 - 0, the second -1 - 1; the chosen ones have 1 and 5 nats a token
+    expected = -math.log(1 / (1 + math.exp(-0.5))) - math.log(1 / (1 + math.exp(1.0))) + anchor * (1 + 5)
     assert float(loss.loss(pack)) == pytest.approx(expected, abs=1e-6) and loss.size(pack) == 2
 
 
@@ -202,6 +205,28 @@ def test_it_warns_when_the_margin_rises_and_factuality_falls() -> None:
     assert not curves.warning(looks((0, 0.8), (2, 0.78))), "one question is chance"
     assert not curves.warning(looks((0, 0.6), (2, 0.8))) and not curves.warning(looks((2, 0.8), (1, 0.6)))
     assert not curves.warning([]) and not curves.warning([{"step": 1, "loss": 1.0}])
+
+
+def test_pairs_told_apart_better_are_not_better_where_fewer_answers_are_right() -> None:
+    import torch
+
+    found = iter(
+        {"held loss": loss, "factuality": right, "questions": 50.0}
+        for loss, right in [(0.69, 0.7), (0.2, 0.3), (0.4, 0.68), (0.1, 0.3), (0.3, 0.72)]
+    )
+    objective: Any = SimpleNamespace(evaluate=lambda _: next(found))
+    weight = torch.nn.Parameter(torch.zeros(1))
+    learner = Learner({"a": weight}, objective, Settings(), decide("lora", PLAIN))
+    best = []
+    for step in range(5):
+        learner.step = step
+        with torch.no_grad():
+            weight.fill_(step)
+        row: dict[str, float] = {"step": step}
+        learner.look(row)
+        learner.rows.append(row)
+        best.append((learner.best[0], float(learner.best[2]["a"]), learner.stale))
+    assert best == [(0, 0, 0), (0, 0, 1), (2, 2, 0), (2, 2, 1), (4, 4, 0)]
 
 
 def test_curves_are_written_with_their_warning(tmp_path: Path) -> None:

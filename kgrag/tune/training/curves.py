@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,22 @@ def warning(rows: Rows) -> str:
     one question and more than its standard error.
     """
     looks = [row for row in rows if "margin" in row and "factuality" in row]
-    if len(looks) < 2:
+    if len(looks) < 2 or looks[-1]["margin"] <= looks[0]["margin"] or not fell(looks[0], looks[-1]):
         return ""
     first, last = looks[0], looks[-1]
-    asked = max(last.get("questions", 1.0), 1.0)
-    share = last["factuality"]
-    error = max((share * (1 - share) / asked) ** 0.5, 1 / asked)
-    if last["margin"] <= first["margin"] or first["factuality"] - share <= error:
-        return ""
     return (
         f"The reward margin rose from {first['margin']:.2f} to {last['margin']:.2f} while held-out factuality fell from "
-        f"{100 * first['factuality']:.0f} to {100 * share:.0f} of 100 ({asked:.0f} questions): the pairs are being learned "
-        "at the cost of what is right. Raise --beta, train fewer steps, or add --examples."
+        f"{100 * first['factuality']:.0f} to {100 * last['factuality']:.0f} of 100 ({last['questions']:.0f} questions): the pairs are "
+        "being learned at the cost of what is right. Raise --anchor or --beta, train fewer steps, or add --examples."
     )
+
+
+def fell(first: Mapping[str, float], row: Mapping[str, float]) -> bool:
+    """Whether held-out factuality fell from one look to another, by more than its standard error and more than one question."""
+    if "factuality" not in first or "factuality" not in row:
+        return False
+    asked, share = row["questions"], row["factuality"]
+    return first["factuality"] - share > max(math.sqrt(share * (1 - share) / asked), 1 / asked)
 
 
 def picture(path: Path, phases: Mapping[str, Rows]) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from kgrag.tune.training.curves import fell
 from kgrag.tune.training.objective import Heard, Objective, unheard
 from kgrag.tune.training.settings import Settings, Way
 
@@ -111,11 +112,14 @@ class Learner:
         return total
 
     def look(self, row: Row, heard: Heard = unheard) -> None:
-        """Evaluate, and keep the weights if they are the best so far; without held-out examples the last are."""
+        """Evaluate, and keep the weights if they are the best so far; without held-out examples the last are.
+
+        Pairs that are told apart better are not better if fewer answers are right than before the first step.
+        """
         found = self.objective.evaluate(heard)
         row.update(found)
         loss = found.get("held loss")
-        if loss is None or loss < self.best[1]:
+        if loss is None or (loss < self.best[1] and not (self.rows and fell(self.rows[0], found))):
             self.best = (self.step, math.inf if loss is None else loss, self.weights())
             self.stale = 0
         else:

@@ -24,7 +24,7 @@ class Settings:
     """What a training depends on beside its data and its model; the same settings give the same adapter.
 
     ``lr`` 0: that of the method. ``steps`` 0: as many as ``epochs`` make. ``minutes`` 0: no limit. ``batch`` is how many
-    examples a step learns from at least, ``tokens`` how many a pack holds at most. ``beta`` is that of preferences; ``look`` is how many tokens of held-out
+    examples a step learns from at least, ``tokens`` how many a pack holds at most. ``beta`` and ``anchor`` are those of preferences; ``look`` is how many tokens of held-out
     examples are computed to see how it stands, about.
     """
 
@@ -40,6 +40,7 @@ class Settings:
     seed: int = 0
     patience: int = 3
     beta: float = 0.1
+    anchor: float = 1.0
     checkpointing: bool = False
     look: int = 8000
 

@@ -48,7 +48,7 @@ class Work:
             found["answers"] = Answers(self._logprobs, made, measured)
         if made := self._pairs(pairs, settings.seed):
             waiting = self._pairs(held_pairs, 0)
-            found["preferences"] = Preferences(self._logprobs, made, waiting, measured, settings.beta)
+            found["preferences"] = Preferences(self._logprobs, made, waiting, measured, settings.beta, settings.anchor)
         if self.left:
             self._say(f"{self.left} left out: longer than {self._longest} tokens with their answer (--tokens)")
         if not found:
