@@ -207,11 +207,20 @@ def test_it_warns_when_the_margin_rises_and_factuality_falls() -> None:
     assert not curves.warning([]) and not curves.warning([{"step": 1, "loss": 1.0}])
 
 
-def test_pairs_told_apart_better_are_not_better_where_fewer_answers_are_right() -> None:
+@pytest.mark.parametrize(
+    ("of", "kept"),
+    [
+        ({"margin": 1.0}, [(0, 0, 0), (0, 0, 1), (2, 2, 0), (2, 2, 1), (4, 4, 0)]),
+        ({}, [(0, 0, 0), (1, 1, 0), (1, 1, 1), (3, 3, 0), (3, 3, 1)]),  # answers are learned by their own loss
+    ],
+)
+def test_pairs_told_apart_better_are_not_better_where_fewer_answers_are_right(
+    of: dict[str, float], kept: list[tuple[int, float, int]]
+) -> None:
     import torch
 
     found = iter(
-        {"held loss": loss, "factuality": right, "questions": 50.0}
+        {"held loss": loss, "factuality": right, "questions": 50.0, **of}
         for loss, right in [(0.69, 0.7), (0.2, 0.3), (0.4, 0.68), (0.1, 0.3), (0.3, 0.72)]
     )
     objective: Any = SimpleNamespace(evaluate=lambda _: next(found))
@@ -226,7 +235,7 @@ def test_pairs_told_apart_better_are_not_better_where_fewer_answers_are_right() 
         learner.look(row)
         learner.rows.append(row)
         best.append((learner.best[0], float(learner.best[2]["a"]), learner.stale))
-    assert best == [(0, 0, 0), (0, 0, 1), (2, 2, 0), (2, 2, 1), (4, 4, 0)]
+    assert best == kept
 
 
 def test_curves_are_written_with_their_warning(tmp_path: Path) -> None:

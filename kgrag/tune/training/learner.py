@@ -119,7 +119,8 @@ class Learner:
         found = self.objective.evaluate(heard)
         row.update(found)
         loss = found.get("held loss")
-        if loss is None or (loss < self.best[1] and not (self.rows and fell(self.rows[0], found))):
+        astray = "margin" in found and bool(self.rows) and fell(self.rows[0], found)
+        if loss is None or (loss < self.best[1] and not astray):
             self.best = (self.step, math.inf if loss is None else loss, self.weights())
             self.stale = 0
         else:
