@@ -23,6 +23,7 @@ from kgrag.tune.adapters.card import load_card
 from kgrag.tune.example import Example, load, save
 from kgrag.tune.training.objective import Preferences
 from kgrag.tune.training.schedule import Schedule
+from kgrag.tune_run import run
 
 pytestmark = pytest.mark.alone
 
@@ -269,6 +270,14 @@ def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_p
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
+def unmeasured(tiny: Path, folder: Path, held: list[Example]) -> list[str]:
+    """What is said of a training on pairs with these examples beside them."""
+    said: list[str] = []
+    work = job(tiny, folder / f"said-{len(held)}", examples=held, preferences=preferences(), steps=1)
+    run(work, said.append, lambda *_: None, lambda *_: None)
+    return said
+
+
 def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing(tiny: Path, tmp_path: Path) -> None:
     pairs, held = preferences(), [replace(one, held=True) for one in examples(6)]
     told: list[tuple[str, float]] = []
@@ -285,6 +294,8 @@ def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing
     for begins in ("asking the model as it is about every pair", "looking at the questions that are held out"):
         shares = [share for what, share in told if what == begins]
         assert shares == sorted(shares) and 0 < shares[0] <= shares[-1] == 1
+    assert "--examples" in " ".join(unmeasured(tiny, tmp_path, [])), "nothing would tell that right answers are lost"
+    assert "--examples" not in " ".join(unmeasured(tiny, tmp_path, held))
     going = True
     report = go(job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
     assert [*report["phases"]] == ["preferences"] and "factuality" in report["phases"]["preferences"]["after"]

@@ -49,6 +49,10 @@ class Work:
         if made := self._pairs(pairs, settings.seed):
             waiting = self._pairs(held_pairs, 0)
             found["preferences"] = Preferences(self._logprobs, made, waiting, measured, settings.beta, settings.anchor)
+            if not held:
+                self._say(
+                    "no examples are held out, so nothing tells whether the pairs cost right answers: add --examples"
+                )
         if self.left:
             self._say(f"{self.left} left out: longer than {self._longest} tokens with their answer (--tokens)")
         if not found:
