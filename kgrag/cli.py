@@ -17,14 +17,13 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from kgrag import console
-from kgrag.adapters_cli import adapters
-from kgrag.bench_cli import bench
-from kgrag.copy_cli import copy
-from kgrag.errors import KgragError
-from kgrag.eval_cli import evaluation
-from kgrag.merge_cli import graph
-from kgrag.models_cli import model_status, models, plan, status_lines
-from kgrag.options import (
+from kgrag.commands.adapters import adapters
+from kgrag.commands.bench import bench
+from kgrag.commands.copy import copy
+from kgrag.commands.evaluation import evaluation
+from kgrag.commands.merge import graph
+from kgrag.commands.models import model_status, models, plan, status_lines
+from kgrag.commands.options import (
     STORE,
     Adapter,
     Attention,
@@ -41,7 +40,8 @@ from kgrag.options import (
     something,
     whole,
 )
-from kgrag.tune_cli import tune
+from kgrag.commands.tune import tune
+from kgrag.errors import KgragError
 
 
 class Stopped(KgragError):

@@ -205,7 +205,7 @@ def made(
 
 def figures(records: Sequence[Record], out: Path, seed: int) -> dict[str, Any]:
     """The report of records, with what people have said of them in ``out``."""
-    from kgrag.eval_view import sentences
+    from kgrag.factuality.told import sentences
 
     report = summary.report(records, seed=seed)
     report["abstention_detector"] = abstention.measured()

@@ -18,7 +18,8 @@ from ingest.patterns import vocabulary
 from kgrag.reader.graph import GraphReader
 from kgrag.reader.wording import Wording, wording
 from kgrag.text import content_words
-from kgrag.tune.questions.facts import Fact, sure
+from kgrag.tune.questions.fact import Fact
+from kgrag.tune.questions.facts import sure
 from kgrag.tune.questions.made import Made
 from kgrag.tune.questions.own import own_questions
 from kgrag.tune.questions.packs import Evidence

@@ -15,6 +15,7 @@ from test_llm import ask
 from tiny import build
 
 from kgrag.app import App
+from kgrag.commands.options import adapter_names
 from kgrag.config import Config
 from kgrag.errors import ModelError, UsageError
 from kgrag.llm import shelf
@@ -22,7 +23,6 @@ from kgrag.llm.adapter import load_adapter
 from kgrag.llm.choose import load_llm
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.models.registry import find
-from kgrag.options import adapter_names
 from kgrag.protocols import LLM
 from kgrag.tune.adapters import merge as merging
 from kgrag.tune.adapters.card import Card, Data, load_card, save_card

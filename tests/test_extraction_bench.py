@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from graphs.vocabulary import Vocabulary
 from ingest.patterns import vocabulary
 from ingest.relate import model
-from kgrag.bench_graph_cli import Format
 from kgrag.cli import app
+from kgrag.commands.bench_graph import Format
 from kgrag.errors import KgragError, ReadError, UsageError
 from kgrag.evaluate import extraction as measures
 from kgrag.evaluate.called import Stated, stated, value

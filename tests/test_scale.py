@@ -11,10 +11,10 @@ import pytest
 from fakes import damage
 
 from graphs.sqlite import SQLiteGraph
+from kgrag.commands.bench_scale import _count, _measured
 from kgrag.errors import UsageError
 from kgrag.evaluate.corpus import Article, Corpus, Growth, word
 from kgrag.evaluate.scale import GROWING, asked, draw, fill, forgotten, growth, memory, on_disk, topical
-from kgrag.scale_cli import _count, _measured
 from kgrag.text import key
 from kgrag.types import Hit, Passage, Question
 

@@ -14,10 +14,10 @@ from shell import Shell
 from test_answer import hit
 
 from kgrag.app import App
+from kgrag.commands.options import ingest_into
 from kgrag.evaluate.questions import fingerprint
 from kgrag.evaluate.telling import Telling, cross_validated, telling
 from kgrag.evidence import HEADING, choose, scored, select
-from kgrag.options import ingest_into
 from kgrag.retrieve.ranker import Ranker
 from kgrag.retrieve.sentences import NAMES, Sentence, read_sentences
 from kgrag.types import Hit, Question

@@ -19,6 +19,7 @@ from graphs.sqlite import SQLiteGraph
 from kgrag import tune_embedder
 from kgrag.app import App
 from kgrag.cli import app, run
+from kgrag.commands.tune_embedder import embedder_command
 from kgrag.embed import SentenceTransformersEmbedder
 from kgrag.errors import KgragError, ModelError, StoreError
 from kgrag.models.registry import find
@@ -27,7 +28,6 @@ from kgrag.tune.adapters.card import load_card
 from kgrag.tune.encoder.fit import Settings, train
 from kgrag.tune.encoder.retrieving import Pair
 from kgrag.tune_embedder import WORK, name_embedder, tune
-from kgrag.tune_embedder_cli import embedder_command
 
 pytestmark = pytest.mark.alone
 

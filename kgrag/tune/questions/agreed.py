@@ -13,7 +13,7 @@ from kgrag.factuality.claims import folded
 from kgrag.factuality.support import titled
 from kgrag.protocols import SupportJudge
 from kgrag.reader.wording import Wording, filled
-from kgrag.tune.questions.facts import Fact
+from kgrag.tune.questions.fact import Fact
 from kgrag.tune.questions.made import COMPARISON, Made
 from kgrag.types import Verdict
 

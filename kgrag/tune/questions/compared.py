@@ -14,7 +14,7 @@ from kgrag.explore.conflicts import agree
 from kgrag.quantities import quantity
 from kgrag.reader.wording import Comparing, Wording, filled, plural
 from kgrag.text import is_cjk, key, language
-from kgrag.tune.questions.facts import Fact
+from kgrag.tune.questions.fact import Fact
 from kgrag.tune.questions.made import COMPARISON, Made, digest, drawn, path_of
 
 CLEAR = 1.2

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from graphs.facts import Facts
 from graphs.vocabulary import Vocabulary
@@ -15,6 +14,7 @@ from kgrag.explore.conflicts import SURE, agree
 from kgrag.protocols import Graph
 from kgrag.reader.wording import Wording
 from kgrag.text import sentences, tokens, unbracketed
+from kgrag.tune.questions.fact import Fact, Subject
 from kgrag.tune.questions.naming import described, unfit
 from kgrag.types import Document, Mention, Triple
 
@@ -28,40 +28,6 @@ TYPES = {
     "people": frozenset(["PLACE", "GROUP"]),
 }
 """What the object of a predicate that gives such a thing is mentioned as."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a document is about. ``name`` is what it is called, ``described`` how a question may have to call it so that
-    it is no other ("the 1995 film Shock Treatment"); ``kind`` and ``sort`` are what it is ("film", "work"), or ""."""
-
-    entity: str
-    name: str
-    described: str
-    kind: str
-    sort: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A fact to be asked for. ``answer`` is the object as the ``sentence`` writes it, from ``start`` to ``end`` in the
-    document's text, and ``type`` what it is mentioned as (`kgrag.types.Mention`), or ""."""
-
-    triple: Triple
-    subject: Subject
-    answer: str
-    start: int
-    end: int
-    document: str
-    title: str
-    lang: str
-    sentence: str
-    type: str = ""
-
-    @property
-    def predicate(self) -> str:
-        """Of the triple."""
-        return self.triple.predicate
 
 
 def sure(graph: Graph, facts: Facts, known: Vocabulary, words: Wording, left: Counter[str]) -> list[Fact]:

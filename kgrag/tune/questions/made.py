@@ -12,7 +12,7 @@ from kgrag.dates import date
 from kgrag.reader.walk import Candidate
 from kgrag.reader.wording import Asking, Wording, filled, fitting
 from kgrag.text import key, language
-from kgrag.tune.questions.facts import Fact
+from kgrag.tune.questions.fact import Fact
 from kgrag.types import Path
 
 ONE, TWO, COMPARISON, UNANSWERABLE, GIVEN = "one-hop", "two-hop", "comparison", "unanswerable", "given"

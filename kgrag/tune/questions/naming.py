@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from graphs.vocabulary import Vocabulary
 from kgrag.dates import date
 from kgrag.text import is_cjk, key
+from kgrag.tune.questions.fact import Fact
 from kgrag.types import Document
-
-if TYPE_CHECKING:
-    from kgrag.tune.questions.facts import Fact
 
 LETTERS, WORDS = 60, 8
 """The most characters and words of a name; of a Chinese one half the characters."""

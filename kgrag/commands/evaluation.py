@@ -16,8 +16,18 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from kgrag import console
+from kgrag.commands.options import (
+    STORE,
+    Json,
+    Model,
+    Precision,
+    Store,
+    adapter_here,
+    adapter_names,
+    open_app,
+    print_json,
+)
 from kgrag.errors import Busy, KgragError, UsageError
-from kgrag.options import STORE, Json, Model, Precision, Store, adapter_here, adapter_names, open_app, print_json
 
 if TYPE_CHECKING:
     from kgrag.app import App
@@ -83,9 +93,9 @@ def eval_run(
     json_: Json = False,
 ) -> None:
     """Answer questions in several arms that differ in their evidence alone, and report what that is worth."""
-    from kgrag.eval_page import pages
+    from kgrag.commands.eval_page import pages
+    from kgrag.commands.eval_view import progress, show
     from kgrag.eval_run import models_of, run
-    from kgrag.eval_view import progress, show
     from kgrag.evaluate.compare import unique
     from kgrag.evaluate.questions import load_questions
     from kgrag.factuality import gate
@@ -139,7 +149,7 @@ def eval_compare(
     json_: Json = False,
 ) -> None:
     """What changed from one run to another, arm by arm, on the questions that both asked."""
-    from kgrag.eval_view import show_compared
+    from kgrag.commands.eval_view import show_compared
     from kgrag.factuality.compare import compare
     from kgrag.factuality.records import load
 
@@ -156,7 +166,7 @@ def eval_label(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
 ) -> None:
     """Judge a sample of claims yourself: how far the judge agrees with you stands in the report."""
-    from kgrag.eval_page import again
+    from kgrag.commands.eval_page import again
     from kgrag.factuality import people
     from kgrag.factuality.records import load
 
@@ -185,7 +195,7 @@ def eval_label(
 @evaluation.command("page")
 def eval_page(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
     """Make the page of a run again, with what people have written into its blind sheet and its labels since."""
-    from kgrag.eval_page import again
+    from kgrag.commands.eval_page import again
 
     again(run)
     console.notice(f"{run}/report.html is as its files are now.")

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from kgrag import console
+from kgrag.commands.options import STORE, Json, Store, need, open_app, print_json
 from kgrag.errors import UsageError
-from kgrag.options import STORE, Json, Store, need, open_app, print_json
 
 BUDGETS = (200, 300, 400, 600)
 

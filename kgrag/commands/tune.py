@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 from typer.core import TyperGroup
 
 from kgrag import console
+from kgrag.commands.options import STORE, Json, Model, Store, open_app, print_json
+from kgrag.commands.tune_embedder import embedder_command
 from kgrag.errors import Busy, KgragError, UsageError
-from kgrag.options import STORE, Json, Model, Store, open_app, print_json
-from kgrag.tune_embedder_cli import embedder_command
 
 if TYPE_CHECKING:
     from kgrag.app import App
@@ -114,11 +114,11 @@ def tune_run(
     json_: Json = False,
 ) -> None:
     """Train an adapter. What was stopped goes on with the same command."""
+    from kgrag.commands.tune_view import show, training
     from kgrag.llm.choose import adapter_folder
     from kgrag.tune.example import Example, Preference, load
     from kgrag.tune.training.settings import Settings, decide
     from kgrag.tune_run import Job, run
-    from kgrag.tune_view import show, training
 
     if examples and questions:
         raise UsageError("Expected --examples or --questions, found both: examples have their questions already.")

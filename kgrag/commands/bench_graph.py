@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kgrag import console
-from kgrag.bench_sets import CORPUS
+from kgrag.commands.bench_sets import CORPUS
+from kgrag.commands.options import Extract, Json, Model, open_app, print_json
 from kgrag.config import Config
 from kgrag.errors import UsageError
-from kgrag.options import Extract, Json, Model, open_app, print_json
 
 if TYPE_CHECKING:
     from kgrag.evaluate.edges import Evidence

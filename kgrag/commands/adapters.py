@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
+from kgrag.commands.options import STORE, Json, Store, adapter_names, folder_of, model_names, print_json
 from kgrag.errors import KgragError, ModelError, UsageError
-from kgrag.options import STORE, Json, Store, adapter_names, folder_of, model_names, print_json
 
 if TYPE_CHECKING:
     from kgrag.llm.shelf import Shelved

@@ -10,8 +10,8 @@ import typer
 
 from kgrag import console
 from kgrag.app import App
+from kgrag.commands.options import WalkName, ingest_into, open_app, something
 from kgrag.errors import UsageError
-from kgrag.options import WalkName, ingest_into, open_app, something
 
 if TYPE_CHECKING:
     from kgrag.evaluate.trec import Ranking

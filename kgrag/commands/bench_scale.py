@@ -13,9 +13,9 @@ import typer
 
 from kgrag import console
 from kgrag.app import App
+from kgrag.commands.options import Json, need, open_app, print_json
 from kgrag.errors import KgragError, UsageError
 from kgrag.files import replaced
-from kgrag.options import Json, need, open_app, print_json
 from kgrag.place import EXAMPLE, Place, Server, place
 
 REAL = 10_000
@@ -97,7 +97,7 @@ def _measured(out: Path, count: int, seed: int, store: str | None) -> dict[str, 
     found = {"settings": settings}
     for stage_name in STAGES:
         console.notice(f"{count:,} documents: {stage_name} …")
-        code = "import sys; from kgrag.scale_cli import stage; stage(*sys.argv[1:])"
+        code = "import sys; from kgrag.commands.bench_scale import stage; stage(*sys.argv[1:])"
         where = store or str(out / f"store-{count}")
         command = [sys.executable, "-c", code, stage_name, str(out), where, str(count), str(seed)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.graph_cli import graph as graph
-from kgrag.options import STORE, Json, Store, open_app, print_json, whole
+from kgrag.commands.graph import graph as graph
+from kgrag.commands.options import STORE, Json, Store, open_app, print_json, whole
 
 if TYPE_CHECKING:
     from kgrag.explore.joined import Joined

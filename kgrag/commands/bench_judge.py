@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from kgrag import console
+from kgrag.commands.options import Json, need, print_json
 from kgrag.errors import UsageError
-from kgrag.options import Json, need, print_json
 
 DATA = typer.Option("--data", help="The folder that holds `support`, `reader` and the corpora.")
 FIRST = ("right_over_wrong", "balanced_accuracy", "auroc", "brier", "ece")

@@ -14,8 +14,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
+from kgrag.commands.options import Attention, Json, Precision, model_names, need, print_json
 from kgrag.errors import ReadError, UsageError
-from kgrag.options import Attention, Json, Precision, model_names, need, print_json
 
 if TYPE_CHECKING:
     from kgrag.config import Config

@@ -11,9 +11,9 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
+from kgrag.commands.options import Json, Precision, model_names, print_json
 from kgrag.config import Config
 from kgrag.errors import ModelError, UsageError
-from kgrag.options import Json, Precision, model_names, print_json
 
 if TYPE_CHECKING:
     from kgrag.models.plan import Need

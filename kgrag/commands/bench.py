@@ -10,18 +10,28 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.bench_graph_cli import bench_extraction, bench_paths, bench_relations
-from kgrag.bench_judge_cli import bench_judge, bench_judge_set, bench_judge_train
-from kgrag.bench_llm_cli import bench_llm
-from kgrag.bench_parts_cli import bench_ingest, bench_linking
-from kgrag.bench_sentences_cli import bench_sentences
-from kgrag.bench_server_cli import bench_server
-from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Stores, named_run, rankings_of, set_folders, with_corpus
-from kgrag.bench_table_cli import bench_compare, bench_table
-from kgrag.bench_tune_cli import bench_reader_data, bench_tune
+from kgrag.commands.bench_graph import bench_extraction, bench_paths, bench_relations
+from kgrag.commands.bench_judge import bench_judge, bench_judge_set, bench_judge_train
+from kgrag.commands.bench_llm import bench_llm
+from kgrag.commands.bench_parts import bench_ingest, bench_linking
+from kgrag.commands.bench_scale import bench_scale
+from kgrag.commands.bench_sentences import bench_sentences
+from kgrag.commands.bench_server import bench_server
+from kgrag.commands.bench_sets import (
+    CORPUS,
+    QUESTIONS,
+    STORES,
+    Data,
+    Stores,
+    named_run,
+    rankings_of,
+    set_folders,
+    with_corpus,
+)
+from kgrag.commands.bench_table import bench_compare, bench_table
+from kgrag.commands.bench_tune import bench_reader_data, bench_tune
+from kgrag.commands.options import STORE, Arm, Json, Model, ReaderName, Store, Walk, defined, need, print_json
 from kgrag.errors import UsageError
-from kgrag.options import STORE, Arm, Json, Model, ReaderName, Store, Walk, defined, need, print_json
-from kgrag.scale_cli import bench_scale
 
 bench = typer.Typer(
     suggest_commands=False, help="Measure retrieval and answers, with 95 % intervals.", no_args_is_help=True

@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 from kgrag import console
+from kgrag.commands.options import Json, need, open_app, print_json
 from kgrag.errors import UsageError
-from kgrag.options import Json, need, open_app, print_json
 
 if TYPE_CHECKING:
     from graphs.neo4j_graph import Neo4jGraph

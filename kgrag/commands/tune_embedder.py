@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.options import STORE, Json, Store, need, open_app, print_json
+from kgrag.commands.options import STORE, Json, Store, need, open_app, print_json
 from kgrag.tune.encoder.fit import Settings
 from kgrag.tune_embedder import NUMBER, Tick, tune
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.options import Json, open_app, print_json
+from kgrag.commands.options import Json, open_app, print_json
 
 FILES = ("kgrag.toml", "aliases.toml", "predicates.toml")
 

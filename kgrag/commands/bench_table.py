@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.bench_sets import (
+from kgrag.commands.bench_sets import (
     CORPUS,
     QUESTIONS,
     STORES,
@@ -23,8 +23,8 @@ from kgrag.bench_sets import (
     set_folders,
     with_corpus,
 )
+from kgrag.commands.options import Json, defined, need, print_json
 from kgrag.errors import ModelError, UsageError
-from kgrag.options import Json, defined, need, print_json
 
 if TYPE_CHECKING:
     from kgrag.app import App

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.options import Json, model_names, print_json
-from kgrag.tune_cli import LayersName
+from kgrag.commands.options import Json, model_names, print_json
+from kgrag.commands.tune import LayersName
 
 
 def bench_tune(

@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
+from kgrag.commands.options import STORE, Json, Store, open_app, print_json, whole
 from kgrag.errors import UsageError
-from kgrag.options import STORE, Json, Store, open_app, print_json, whole
 from kgrag.render import path_line
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.bench_sets import CORPUS, QUESTIONS, STORES, Data, Sets, Stores, set_folders, with_corpus
-from kgrag.options import Json, print_json
+from kgrag.commands.bench_sets import CORPUS, QUESTIONS, STORES, Data, Sets, Stores, set_folders, with_corpus
+from kgrag.commands.options import Json, print_json
 
 if TYPE_CHECKING:
     from kgrag.app import App
@@ -71,10 +71,10 @@ def bench_ingest(
     json_: Json = False,
 ) -> None:
     """Speed and memory of ingesting, and our embedder beside plain sentence-transformers."""
+    from kgrag.commands.options import ingest_into, open_app
     from kgrag.evaluate.speed import encoding, first_documents, peak_while
     from kgrag.models.convert import ready, transformers_folder
     from kgrag.models.registry import find
-    from kgrag.options import ingest_into, open_app
 
     with TemporaryDirectory(prefix="kgrag-bench-") as name:
         file = Path(name) / "documents.jsonl"
