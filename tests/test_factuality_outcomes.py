@@ -28,6 +28,10 @@ from kgrag.types import Path, Question, Triple
         ("1948年6月21日", "21 June 1948"),
         ("21 June 1948", "1948"),  # more exact than was asked
         ("324 m", "1,063 ft"),
+        ("Danish [3]", "Denmark"),
+        ("The United States.", "American"),
+        ("丹麦", "Danish"),
+        ("Scottish", "Scotland"),
         ("Yes, both are.", "yes"),
         ("不是", "否"),
         ("浙江嘉兴。", "浙江嘉兴"),
@@ -44,6 +48,10 @@ def test_an_answer_that_says_the_same(answer: str, accepted: str) -> None:
     [
         ("Athens", "Missolonghi"),
         ("1948", "21 June 1948"),  # less exact
+        ("French", "Argentine"),
+        ("Scottish", "England"),
+        ("British", "Scottish"),
+        ("Danish", "Danish Film Institute"),
         ("22 June 1948", "21 June 1948"),
         ("15", "5"),
         ("No", "yes"),

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
+from ingest.patterns import vocabulary
 from kgrag.dates import date
 from kgrag.evaluate.metrics import answer_tokens, bare, token_f1
 from kgrag.factuality.conditions import Condition
@@ -22,6 +23,12 @@ ASIDE = 12
 """Tokens that an answer may have beside the accepted one: a sentence around it, not a list that has everything."""
 _LETTER = re.compile(r"\w")
 _ROMAN = re.compile(r"[ivx]+")
+_PARTS = {
+    "english": "England", "england": "England", "英格兰": "England",
+    "scottish": "Scotland", "scotland": "Scotland", "苏格兰": "Scotland",
+    "welsh": "Wales", "wales": "Wales", "威尔士": "Wales", "northern ireland": "Northern Ireland",
+}  # fmt: skip
+"""What are countries of their own where answers are compared, though typed facts take them for the United Kingdom."""
 _YES = frozenset({"yes", "true", "是", "是 的", "对", "对 的", "有", "正 确"})
 _NO = frozenset({"no", "false", "否", "不", "不 是", "不 对", "没 有", "并 非", "错 误"})
 
@@ -50,8 +57,8 @@ RATES = (
 def matches(answer: str, accepted: Sequence[str]) -> bool:
     """Whether an answer says what one of the accepted ones says.
 
-    It does with the same tokens, the same date or quantity, the accepted one inside a sentence, or a word more or less of a
-    name (a token F1 of `NEAR`, the same numbers). A date that is less exact than the accepted one does not; one that is more exact does.
+    It does with the same tokens, the same date or quantity, the same country or its people ("Danish" for Denmark), the accepted one
+    inside a sentence, or a word more or less of a name (a token F1 of `NEAR`, the same numbers). A date that is less exact than the accepted one does not; one that is more exact does.
     """
     said = bare(answer)
     return any(_same(said, wanted) for wanted in accepted)
@@ -70,6 +77,9 @@ def _same(said: str, wanted: str) -> bool:
     days = date(said), date(wanted)
     if all(days):
         return days[0].startswith(days[1])
+    lands = _land(said), _land(wanted)
+    if all(lands):
+        return lands[0] == lands[1]
     sizes = quantity(said), quantity(wanted)
     if sizes[0] and sizes[1]:
         return sizes[0] == sizes[1]
@@ -78,6 +88,12 @@ def _same(said: str, wanted: str) -> bool:
     # a title more or less, but nothing else in its place: the seventh Henry is not the eighth, nor Gotha Weimar
     more, less = Counter(ours), Counter(theirs)
     return (more <= less or less <= more) and not _telling(ours) ^ _telling(theirs) and token_f1(said, [wanted]) >= NEAR
+
+
+def _land(name: str) -> str:
+    """The country that a name or an adjective as a whole means; "" of anything else."""
+    plain = name.strip(" .。").lower().removeprefix("the ")
+    return _PARTS.get(plain) or vocabulary().countries.get(plain, "")
 
 
 def _telling(words: list[str]) -> set[str]:
