@@ -13,12 +13,14 @@ from kgrag.briefing import allowed, called, fact_lines, room
 from kgrag.cite import check, cited, unmarked
 from kgrag.evidence import Shown, select
 from kgrag.kin import untold
+from kgrag.llm.stream import OnText
 from kgrag.lookup import Looked, Lookup, OnStep
 from kgrag.protocols import LLM, Retriever
 from kgrag.reader.reads import Reads
 from kgrag.reader.spoken import spoken
 from kgrag.reader.walk import Candidate
 from kgrag.reckon import read
+from kgrag.repeats import mended
 from kgrag.steps import check_steps, step_of
 from kgrag.text import language
 from kgrag.types import Answer, Hit, Path, Triple
@@ -32,7 +34,6 @@ RELEVANT = 0.2
 """A citation of a passage less likely than this is refused: the words are there, but about something else."""
 STEP_TOKENS, STEP_PASSAGES = 250, 6
 """Tokens of evidence and passages, at most, for one step of a question."""
-OnText = Callable[[str], bool | None]
 
 
 @dataclass
@@ -200,11 +201,13 @@ class Answerer:
         llm = self.llm()
         shown, dropped, text = self._told(question, hits, candidates, on_text)
         evidence, said = tuple(hits), read(question, text)
-        if prompts.abstains(said.answer):
+        text, refused = mended(question, said.answer, shown)
+        dropped += [*said.why, *refused]
+        if prompts.abstains(text):
             return replace(_silence(question, evidence, tuple(dropped)), model=called(llm))
-        checked = check(question, said.answer, shown, floor=RELEVANT)
+        checked = check(question, text, shown, floor=RELEVANT)
         before = check_steps(question, said.steps, shown, floor=RELEVANT)
-        dropped += [*said.why, *before.dropped, *checked.dropped]
+        dropped += [*before.dropped, *checked.dropped]
         unsupported = (*before.unsupported, *checked.unsupported)
         dropped += [f"no passage shown supports: {statement!r}" for statement in unsupported]
         if any(map(step_of, before.unsupported)) or not checked.citations:

@@ -32,7 +32,7 @@ FLOORS = [
     {"kgrag.cite", "kgrag.judge"},
     {"kgrag.steps"},
     {"kgrag.briefing"},
-    {"kgrag.reckon"},
+    {"kgrag.reckon", "kgrag.repeats"},
     {"kgrag.lookup", "kgrag.kin"},
     {"kgrag.answer"},
     {"kgrag.evaluate", "kgrag.render", "kgrag.explore"},

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_answer import answerer, hit
 
+from kgrag import prompts
 from kgrag.reader.compare import alike
-from kgrag.reckon import Read, read, reckoned
+from kgrag.reckon import Read, read, reckoned, untenable
 from kgrag.steps import stepped
 
 FILMS = ("Dying God – publication date: 2008 [2]", "3 Dots – publication date: 2013 [1]")
@@ -138,3 +139,53 @@ def test_a_model_is_overruled_by_its_own_dates_and_that_is_said() -> None:
     answer = asked.ask(WHICH, 4, reader="llm")
     assert answer.text == "Dying God [2]" and [c.quote for c in answer.citations] == [texts[1], texts[0]]
     assert any("3 Dots [1]" in line for line in answer.dropped)
+
+
+@pytest.mark.parametrize(
+    ("question", "steps", "why"),
+    [
+        ("Who is the father of the director of El Tonto?",
+         ("El Tonto – director: Ann Bell [1]", "Ann Bell – father: Ann Bell [2]"), "Ann Bell"),
+        ("约翰的母亲是谁？", ("约翰 – mother: 约翰 [1]",), "约翰"),
+        (BORN.format("first"), MAKERS[:3], "Robert North Bradbury"),
+        (BORN.format("later"), (*MAKERS[:1], *MAKERS[2:]), "Charlie Day"),
+        (WHICH, (FILMS[0], "3 Dots – country: Spain [1]"), "Spain"),
+        ("丘学文和李国安谁更年轻？", ("丘学文 – date of birth: 1949年4月4日 [1]", "李国安 – country: 中国 [1]"), "中国"),
+    ],
+)  # fmt: skip
+def test_from_steps_that_cannot_be_nothing_follows(question: str, steps: tuple[str, ...], why: str) -> None:
+    for some in (steps, steps[::-1]):
+        said = read(question, stepped(some, "Ann Bell [1]", "en"))
+        assert prompts.abstains(said.answer) and said.steps == some and said.overruled == "Ann Bell [1]"
+        assert why in said.because and said.because in said.why[0] and "Ann Bell [1]" in said.why[0]
+
+
+@pytest.mark.parametrize(
+    ("question", "steps"),
+    [
+        ("Who performed the album Madonna?", ("Madonna – performer: Madonna [1]",)),  # no relative
+        ("Who is Ann Bell's father?", ("Ann Bell – father: Ann Bell senior [1]",)),
+        ("Who is Ann Bell's father?", ("Ann Bell – his father: Ann Bell [1]",)),  # no predicate that is known
+        (WHICH, FILMS),
+        (WHICH, FILMS[:1]),  # of the other nothing is told
+        (WHICH, ("3 Dots – country: Spain [1]", "Dying God – country: France [2]")),  # two without
+        (LANDS, (MADE[0], MADE[1], "Charlie Day – nationality: British [3]")),  # no order
+        ("Who directed 3 Dots, the sequel of Dying God?", (FILMS[0], "3 Dots – director: Bo Li [1]")),
+        (WHICH, ()),
+    ],
+)
+def test_other_steps_are_left_to_the_checks_of_citations(question: str, steps: tuple[str, ...]) -> None:
+    assert untenable(question, steps) == ""
+    assert not read(question, stepped(steps, "Ann Bell [1]", "en")).because
+
+
+def test_silence_is_not_withdrawn() -> None:
+    silence = stepped(("Ann Bell – father: Ann Bell [2]",), "I do not know.", "en")
+    assert read("Who is Ann Bell's father?", silence) == Read("I do not know.", ("Ann Bell – father: Ann Bell [2]",))
+
+
+def test_kgrag_ask_says_why_it_is_silent() -> None:
+    text = "Ann Bell was a singer, and the daughter of Ann Bell."
+    asked, _ = answerer(stepped(("Ann Bell – mother: Ann Bell [1]",), "Ann Bell [1]", "en"), hit("Ann Bell", text))
+    answer = asked.ask("Who is Ann Bell's mother?", 4, reader="llm")
+    assert answer.abstained and any("nobody is his own mother" in why for why in answer.dropped)
