@@ -21,7 +21,8 @@ _LETTER = re.compile(r"\w")
 _AFTER_STOP = re.compile(rf"(?P<stop>[.!?。！？]+)(?P<marks>(?:\s*{MARK.pattern})+)")
 ENOUGH = 0.6
 """The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
-_YES_NO = {"yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"}
+YES_NO = frozenset(["yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"])
+"""Answers that claim what was asked, or the contrary, as `kgrag.text.key` writes them."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ class _Claim:
     def __init__(self, question: str, text: str) -> None:
         asked = set(search_tokens(question))
         said = set(search_tokens(text))
-        if key(text) in _YES_NO:
+        if key(text) in YES_NO:
             # "yes" claims what was asked: the passages must speak of it
             said, asked = asked, set()
-        self.new = frozenset(w for w in said - asked if w not in _YES_NO)
+        self.new = frozenset(w for w in said - asked if w not in YES_NO)
         self.said = frozenset(said)
         asked_words = {t.text for t in tokens(question)}
         # names and numbers may not be paraphrased: each must stand in the source as it is
@@ -121,7 +122,7 @@ class _Claim:
             if t.text not in asked_words
             and not is_cjk(t.text)
             and (any(c.isdigit() for c in t.text) or text[t.start].isupper())
-            and t.text not in _YES_NO
+            and t.text not in YES_NO
             and not _begins(text, t.start)
         ) | frozenset(t.text for t in tokens(text) if t.text.isdigit() and t.text not in asked_words)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from indices.bm25 import search_tokens
 from kgrag import prompts
+from kgrag.cite import YES_NO, unmarked
 from kgrag.evidence import Shown, scored
-from kgrag.retrieve.sentences import read_sentences
-from kgrag.silence import MARK
+from kgrag.retrieve.sentences import Sentence, read_sentences
 from kgrag.text import key, language
 
 _OPEN = {
@@ -24,7 +24,6 @@ _CHOICE = {
 QUOTED = frozenset(["zh"])
 """Languages in which a sentence is quoted instead. Chinese questions mostly ask for what one sentence says; of the English ones of
 several steps the likeliest sentence tells the first."""
-_SHORT = frozenset(["yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"])
 
 
 def repeats(question: str, answer: str) -> bool:
@@ -36,9 +35,8 @@ def repeats(question: str, answer: str) -> bool:
         question: in English or Chinese.
         answer: with its marks of citation, or without.
     """
-    plain = MARK.sub("", answer)
-    lang = language(question)
-    if key(plain) in _SHORT or not _OPEN[lang].search(question) or _CHOICE[lang].search(question):
+    plain, lang = unmarked(answer), language(question)
+    if key(plain) in YES_NO or not _OPEN[lang].search(question) or _CHOICE[lang].search(question):
         return False
     said = set(search_tokens(plain))
     return bool(said) and said <= set(search_tokens(question))
@@ -57,8 +55,17 @@ def mended(question: str, said: str, shown: Sequence[Shown]) -> tuple[str, list[
     """
     if not repeats(question, said):
         return said, []
-    why = f"{said!r} only repeats the question"
-    lang, words = language(question), {*search_tokens(MARK.sub("", said))}
+    why, lang = f"{said!r} only repeats the question", language(question)
+    best = _telling(question, said, shown) if lang in QUOTED else None
+    if best is None:
+        return prompts.ABSTAIN[lang], [f"{why}, and no sentence is known to say more"]
+    number = shown[best.place].number
+    return f"{best.text.strip()} [{number}]", [f"{why}: a sentence that says more stands in its place"]
+
+
+def _telling(question: str, said: str, shown: Sequence[Shown]) -> Sentence | None:
+    """The likeliest to tell what is asked of the sentences shown that are about what was said, and say more."""
+    words = {*search_tokens(unmarked(said))}
     found, rows = read_sentences(question, [passage.hit for passage in shown])
     likely = [
         (odds, sentence)
@@ -67,9 +74,4 @@ def mended(question: str, said: str, shown: Sequence[Shown]) -> tuple[str, list[
         and (sentence.start, sentence.end) in shown[sentence.place].spans
         and not repeats(question, sentence.text)
     ]
-    if lang not in QUOTED or not likely:
-        return prompts.ABSTAIN[lang], [f"{why}, and no sentence is known to say more"]
-    best = max(likely, key=lambda one: one[0])[1]
-    return f"{best.text.strip()} [{shown[best.place].number}]", [
-        f"{why}: a sentence that says more stands in its place"
-    ]
+    return max(likely, key=lambda one: one[0])[1] if likely else None

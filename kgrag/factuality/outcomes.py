@@ -57,8 +57,9 @@ RATES = (
 def matches(answer: str, accepted: Sequence[str]) -> bool:
     """Whether an answer says what one of the accepted ones says.
 
-    It does with the same tokens, the same date or quantity, the same country or its people ("Danish" for Denmark), the accepted one
-    inside a sentence, or a word more or less of a name (a token F1 of `NEAR`, the same numbers). A date that is less exact than the accepted one does not; one that is more exact does.
+    It does with the same tokens, the same date or quantity, the same country or its people ("Danish" for Denmark), the
+    accepted one inside a sentence, or a word more or less of a name (a token F1 of `NEAR`, the same numbers). A date that is
+    less exact than the accepted one does not; one that is more exact does.
     """
     said = bare(answer)
     return any(_same(said, wanted) for wanted in accepted)
