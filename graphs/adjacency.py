@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphs.gazetteer import Found, Gazetteer, Table, spoken_forms
-from kgrag.arrays import load_arrays, packed, save_arrays, unpacked
-from kgrag.strings import Strings
-from kgrag.text import key
-from kgrag.types import VALUES, Mention, Passage
+from graphs.gazetteer import Gazetteer, NameMatch, PrefixTable, short_forms
+from kgrag.arrays import load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.strings import StringTable
+from kgrag.text import normalize_name
+from kgrag.types import VALUE_TYPES, Mention, Passage
 
 TITLE_WEIGHT = 3.0
-HUB = 0.2
+MAX_NAME_PASSAGE_SHARE = 0.2
 """A name in more than this share of the passages (and in more than 50 of them) is no tie."""
-AT_ONCE = 1000
+PASSAGES_PER_BATCH = 1000
 """Passages whose names are looked for together."""
 Cells = NDArray[np.int64]
 
@@ -40,15 +40,15 @@ class Neighbourhood:
     ``titles`` are (passages, len(names))."""
 
     names: NDArray[np.int64]
-    ties: sparse.csr_array
+    edges: sparse.csr_array
     titles: sparse.csr_array
 
-    def having(self, matrix: sparse.csr_array, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def has_names(self, matrix: sparse.csr_array, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(passages, len(columns)): whether ``matrix``, one of the two, ties a passage to a column of the graph."""
-        found = np.zeros((matrix.shape[0], len(columns)), bool)
-        known = np.isin(columns, self.names)
-        found[:, known] = matrix[:, np.searchsorted(self.names, columns[known])].toarray() > 0
-        return found
+        has_name = np.zeros((matrix.shape[0], len(columns)), bool)
+        is_known = np.isin(columns, self.names)
+        has_name[:, is_known] = matrix[:, np.searchsorted(self.names, columns[is_known])].toarray() > 0
+        return has_name
 
 
 @dataclass(frozen=True)
@@ -59,35 +59,37 @@ class Adjacency:
     """
 
     names: Sequence[str]
-    ties: sparse.csr_array
+    edges: sparse.csr_array
     titles: sparse.csr_array
     idf: NDArray[np.float32]
-    table: Table | None = None
+    table: PrefixTable | None = None
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
         """Finds this graph's names in a text, and documents' titles within them."""
-        return Gazetteer(self.names, self.table, _marked(self.titles.indices, len(self.names)))
+        return Gazetteer(self.names, self.table, _mask(self.titles.indices, len(self.names)))
 
-    def among(self, rows: NDArray[np.int64]) -> Neighbourhood:
+    def neighbourhood(self, rows: NDArray[np.int64]) -> Neighbourhood:
         """What some passages and their names have to do with each other, without the width of the whole graph."""
-        ties, titles = self.ties[rows], self.titles[rows]
-        names = np.union1d(ties.indices, titles.indices).astype(np.int64)
+        edges, titles = self.edges[rows], self.titles[rows]
+        names = np.union1d(edges.indices, titles.indices).astype(np.int64)
         shape = (len(rows), len(names))
         narrow = (
             sparse.csr_array(
                 (each.data, np.searchsorted(names, each.indices).astype(np.int32), each.indptr), shape=shape
             )
-            for each in (ties, titles)
+            for each in (edges, titles)
         )
         return Neighbourhood(names, *narrow)
 
     def save(self, folder: Path) -> None:
         """Write to ``folder``, whole or not at all."""
-        arrays = packed("names", self.names if isinstance(self.names, Strings) else Strings.of(self.names))
-        arrays |= {"idf": self.idf, "shape": np.array(self.ties.shape)}
+        arrays = pack_strings(
+            "names", self.names if isinstance(self.names, StringTable) else StringTable.from_strings(self.names)
+        )
+        arrays |= {"idf": self.idf, "shape": np.array(self.edges.shape)}
         arrays |= {f"table_{part}": values for part, values in vars(self.gazetteer.table).items()}
-        for label, matrix in (("ties", self.ties), ("titles", self.titles)):
+        for label, matrix in (("ties", self.edges), ("titles", self.titles)):
             arrays |= {f"{label}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
         save_arrays(folder, arrays)
 
@@ -95,23 +97,23 @@ class Adjacency:
     def load(folder: Path) -> Adjacency:
         """Read what `save` wrote, from the disk as it is used."""
         arrays = load_arrays(folder)
-        ties, titles = (
+        edges, titles = (
             sparse.csr_array(
                 (arrays[f"{label}_data"], arrays[f"{label}_indices"], arrays[f"{label}_indptr"]),
                 shape=tuple(arrays["shape"]),
             )
             for label in ("ties", "titles")
         )
-        table = Table(arrays["table_beginnings"], arrays["table_numbers"])
-        return Adjacency(unpacked("names", arrays), ties, titles, arrays["idf"], table)
+        table = PrefixTable(arrays["table_beginnings"], arrays["table_numbers"])
+        return Adjacency(unpack_strings("names", arrays), edges, titles, arrays["idf"], table)
 
 
-def build(
+def build_adjacency(
     passages: Iterable[Passage],
     mentions: Iterable[Mention],
     titles: Mapping[str, Sequence[str]],
-    done: Callable[[int], None] = lambda _: None,
-    found_in: Callable[[Passage, Sequence[Found]], None] = lambda _, __: None,
+    on_progress: Callable[[int], None] = lambda _: None,
+    on_names_found: Callable[[Passage, Sequence[NameMatch]], None] = lambda _, __: None,
     merges: Mapping[str, str] = MappingProxyType({}),
 ) -> Adjacency:
     """Tie passages to names. What is kept meanwhile is a number for each tie and each name once, but no passage.
@@ -126,101 +128,114 @@ def build(
     """
     row_of = {passage.id: row for row, passage in enumerate(passages)}
     column_of: dict[str, int] = {}
-    mentioned = array("q"), array("q")
+    mention_cells = array("q"), array("q")
     for mention in mentions:
-        name = key(mention.surface)
-        if name and mention.type not in VALUES:
-            mentioned[0].append(row_of[mention.passage_id])
-            mentioned[1].append(column_of.setdefault(name, len(column_of)))
+        name = normalize_name(mention.surface)
+        if name and mention.type not in VALUE_TYPES:
+            mention_cells[0].append(row_of[mention.passage_id])
+            mention_cells[1].append(column_of.setdefault(name, len(column_of)))
     rows = len(row_of)
     del row_of
-    own: dict[str, tuple[int, ...]] = {}
+    title_columns: dict[str, tuple[int, ...]] = {}
     for document_id, forms in titles.items():
-        keys = {key(form) for title in forms for form in spoken_forms(title)} - {""}
-        own[document_id] = tuple(column_of.setdefault(name, len(column_of)) for name in sorted(keys))
+        keys = {normalize_name(form) for title in forms for form in short_forms(title)} - {""}
+        title_columns[document_id] = tuple(column_of.setdefault(name, len(column_of)) for name in sorted(keys))
     # sorted, so that the same store gives the same matrices whatever the order it was filled in
     names = sorted(column_of)
-    place = np.empty(len(names), np.int64)
-    place[np.fromiter(map(column_of.__getitem__, names), np.int64, len(names))] = np.arange(len(names))
+    sorted_column = np.empty(len(names), np.int64)
+    sorted_column[np.fromiter(map(column_of.__getitem__, names), np.int64, len(names))] = np.arange(len(names))
     del column_of
-    titled_names = place[np.fromiter({column for columns in own.values() for column in columns}, np.int64)]
-    gazetteer = Gazetteer(names, titles=_marked(titled_names, len(names)))
-    cells = [_cells(np.array(mentioned[0]), place[np.array(mentioned[1], np.int64)], len(names))]
-    titled = []
-    rest = enumerate(passages)
-    while batch := list(islice(rest, AT_ONCE)):
-        every = gazetteer.find_all([passage.text for _, passage in batch])
-        for (_, passage), each in zip(batch, every, strict=True):
-            found_in(passage, each)
-        found = [(row, name.name) for (row, _), each in zip(batch, every, strict=True) for name in each]
-        cells.append(_cells(*_columns(found), len(names)))
-        goes_by = _columns([(row, name) for row, passage in batch for name in own.get(passage.document_id, ())])
-        titled.append(_cells(goes_by[0], place[goes_by[1]], len(names)))
-        done(batch[-1][0] + 1)
-    one = _groups(names, merges)
-    return _assemble(Strings.of(names), gazetteer.table, rows, *(_shared(_distinct(c), one) for c in (cells, titled)))
+    titled_names = sorted_column[
+        np.fromiter({column for columns in title_columns.values() for column in columns}, np.int64)
+    ]
+    gazetteer = Gazetteer(names, titles=_mask(titled_names, len(names)))
+    cells = [_cell_numbers(np.array(mention_cells[0]), sorted_column[np.array(mention_cells[1], np.int64)], len(names))]
+    title_cells = []
+    remaining = enumerate(passages)
+    while batch := list(islice(remaining, PASSAGES_PER_BATCH)):
+        batch_matches = gazetteer.find_all([passage.text for _, passage in batch])
+        for (_, passage), matches in zip(batch, batch_matches, strict=True):
+            on_names_found(passage, matches)
+        row_name_pairs = [
+            (row, name.name) for (row, _), each in zip(batch, batch_matches, strict=True) for name in each
+        ]
+        cells.append(_cell_numbers(*_split_pairs(row_name_pairs), len(names)))
+        row_title_pairs = _split_pairs(
+            [(row, name) for row, passage in batch for name in title_columns.get(passage.document_id, ())]
+        )
+        title_cells.append(_cell_numbers(row_title_pairs[0], sorted_column[row_title_pairs[1]], len(names)))
+        on_progress(batch[-1][0] + 1)
+    merge_groups = _merge_groups(names, merges)
+    return _assemble(
+        StringTable.from_strings(names),
+        gazetteer.table,
+        rows,
+        *(_spread_over_groups(_unique_cells(c), merge_groups) for c in (cells, title_cells)),
+    )
 
 
-def _groups(names: Sequence[str], merges: Mapping[str, str]) -> NDArray[np.int64]:
+def _merge_groups(names: Sequence[str], merges: Mapping[str, str]) -> NDArray[np.int64]:
     """(names,): the same number for names that are one, -1 for the others."""
-    column = {name: place for place, name in enumerate(names)} if merges else {}
+    column = {name: number_of_name for number_of_name, name in enumerate(names)} if merges else {}
     group = np.full(len(names), -1, np.int64)
     number: dict[str, int] = {}
-    for alias, into in merges.items():
-        for name in (alias, into):
+    for alias, canonical in merges.items():
+        for name in (alias, canonical):
             if name in column:
-                group[column[name]] = number.setdefault(into, len(number))
+                group[column[name]] = number.setdefault(canonical, len(number))
     return group
 
 
-def _shared(cells: Cells, group: NDArray[np.int64]) -> Cells:
+def _spread_over_groups(cells: Cells, group: NDArray[np.int64]) -> Cells:
     """Cells, and for each in a column of a group those of the group's other columns."""
     width = max(1, len(group))
-    of = group[cells % width] if len(cells) else cells
-    rows, groups = cells[of >= 0] // width, of[of >= 0]
+    cell_groups = group[cells % width] if len(cells) else cells
+    rows, groups = cells[cell_groups >= 0] // width, cell_groups[cell_groups >= 0]
     members = np.flatnonzero(group >= 0)
     members = members[np.argsort(group[members], kind="stable")]
     first = np.searchsorted(group[members], groups)
     count = np.searchsorted(group[members], groups, side="right") - first
-    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    return np.union1d(cells, np.repeat(rows, count) * width + members[place])
+    member_positions = (
+        np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    )
+    return np.union1d(cells, np.repeat(rows, count) * width + members[member_positions])
 
 
-def _marked(columns: NDArray[Any], width: int) -> NDArray[np.bool_]:
-    marks = np.zeros(width, bool)
-    marks[columns] = True
-    return marks
+def _mask(columns: NDArray[Any], width: int) -> NDArray[np.bool_]:
+    mask = np.zeros(width, bool)
+    mask[columns] = True
+    return mask
 
 
-def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Cells, Cells]:
-    both = np.array(pairs, np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+def _split_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[Cells, Cells]:
+    pair_array = np.array(pairs, np.int64).reshape(-1, 2)
+    return pair_array[:, 0], pair_array[:, 1]
 
 
-def _cells(rows: Cells, columns: Cells, width: int) -> Cells:
+def _cell_numbers(rows: Cells, columns: Cells, width: int) -> Cells:
     """Each (row, column) once, as one number: their order is that of rows, then of columns."""
     return np.unique(rows * width + columns)
 
 
-def _distinct(cells: Sequence[Cells]) -> Cells:
+def _unique_cells(cells: Sequence[Cells]) -> Cells:
     return np.unique(np.concatenate([np.zeros(0, np.int64), *cells]))
 
 
-def _assemble(names: Strings, table: Table, rows: int, cells: Cells, title_cells: Cells) -> Adjacency:
+def _assemble(names: StringTable, table: PrefixTable, rows: int, cells: Cells, title_cells: Cells) -> Adjacency:
     width = max(1, len(names))
 
-    def matrix(which: Cells) -> sparse.csr_array:
-        begin = np.searchsorted(which, np.arange(rows + 1) * width)
-        parts = np.ones(len(which), np.float32), (which % width).astype(np.int32), begin.astype(np.int32)
+    def matrix(matrix_cells: Cells) -> sparse.csr_array:
+        begin = np.searchsorted(matrix_cells, np.arange(rows + 1) * width)
+        parts = np.ones(len(matrix_cells), np.float32), (matrix_cells % width).astype(np.int32), begin.astype(np.int32)
         return sparse.csr_array(parts, shape=(rows, len(names)))
 
     cells = np.union1d(cells, title_cells)
-    ties, titled = matrix(cells), matrix(title_cells)
-    frequency = np.bincount(ties.indices, minlength=len(names)).astype(np.float32)
+    edges, title_edges = matrix(cells), matrix(title_cells)
+    frequency = np.bincount(edges.indices, minlength=len(names)).astype(np.float32)
     idf = np.log((rows + 1) / (frequency + 1)).clip(0).astype(np.float32)
-    idf[(frequency > HUB * rows) & (frequency > 50)] = 0
-    weights = idf[ties.indices]
+    idf[(frequency > MAX_NAME_PASSAGE_SHARE * rows) & (frequency > 50)] = 0
+    weights = idf[edges.indices]
     weights[np.searchsorted(cells, title_cells)] *= np.float32(TITLE_WEIGHT)
-    ties.data = weights
-    ties.eliminate_zeros()
-    return Adjacency(names, ties, titled, idf, table)
+    edges.data = weights
+    edges.eliminate_zeros()
+    return Adjacency(names, edges, title_edges, idf, table)

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from graphs.schema import check, create, is_empty
+from graphs.schema import check_version, create_tables, is_empty
 from kgrag.errors import StoreError
 
-WAIT = 30.0
+BUSY_TIMEOUT_SECONDS = 30.0
 """Seconds that another process may hold what is needed."""
 
 
@@ -31,17 +31,19 @@ class Database:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+            )
         except OSError as error:
             raise StoreError(f"{path.parent} cannot be made ({error.strerror}): name another folder.") from error
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise self._to_store_error(error) from error
         try:
             self._open()
         except BaseException as error:
             self._db.close()
             if isinstance(error, sqlite3.Error):
-                raise self._explain(error) from error
+                raise self._to_store_error(error) from error
             raise
 
     def _open(self) -> None:
@@ -50,19 +52,19 @@ class Database:
         # not by the file's size: one whose making was cut short has a header and no tables
         empty = is_empty(self._db)
         if not empty:
-            check(self._db, self.path)
-        self._log_ahead()
+            check_version(self._db, self.path)
+        self._enable_wal()
         # FULL: what was acknowledged survives the machine's death too, not only the process's
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA cache_size = -65536")
         if empty:
             with self._transaction(bump=False) as db:
-                create(db)
-            check(self._db, self.path)
+                create_tables(db)
+            check_version(self._db, self.path)
 
-    def _log_ahead(self) -> None:
+    def _enable_wal(self) -> None:
         """Readers and a writer side by side. Two that turn this on at once refuse each other, and do not wait."""
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
         while True:
             try:
                 self._db.execute("PRAGMA journal_mode = WAL")
@@ -72,7 +74,7 @@ class Database:
                     raise
             time.sleep(0.02)
 
-    def _explain(self, error: sqlite3.Error) -> StoreError:
+    def _to_store_error(self, error: sqlite3.Error) -> StoreError:
         text = str(error)
         if "locked" in text or "busy" in text:
             return StoreError(f"{self.path.parent} is in use by another process: wait for it to end, then try again.")
@@ -101,7 +103,7 @@ class Database:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise self._to_store_error(error) from error
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -111,19 +113,19 @@ class Database:
             return
         try:
             self._db.execute("BEGIN")
-            next(self._rows("SELECT 1 FROM meta"), None)  # the first read chooses the generation
+            next(self._query("SELECT 1 FROM meta"), None)  # the first read chooses the generation
             yield
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise self._to_store_error(error) from error
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
 
-    def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+    def _query(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._db.execute(query, values)
         except sqlite3.Error as error:
-            raise self._explain(error) from error
+            raise self._to_store_error(error) from error
 
     def close(self) -> None:
         """Close the file; the object cannot be used afterwards."""

@@ -13,22 +13,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.gazetteer import Gazetteer, Table
-from graphs.lists import Lists, place
-from graphs.people import without_honorifics
-from kgrag.arrays import Arrays, load_arrays, packed, save_arrays, unpacked
-from kgrag.strings import Strings
-from kgrag.text import is_cjk, key
+from graphs.gazetteer import Gazetteer, PrefixTable
+from graphs.lists import Postings, binary_search
+from graphs.people import strip_honorifics
+from kgrag.arrays import Arrays, load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.strings import StringTable
+from kgrag.text import has_cjk, normalize_name
 from kgrag.types import Triple
 
-_RANKS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
-LIKELY = 0.9
+_RANK_WORDS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
+FUZZY_NAME_CONFIDENCE = 0.9
 """How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
 Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Statements:
+class TripleColumns:
     """Triples by subject: entity numbers, places in `Facts.predicates` and `Facts.passages`, spans of the document,
     and in `Facts.finders`.
 
@@ -50,17 +50,17 @@ class Statements:
 
 
 @dataclass(frozen=True)
-class Forms:
+class NameForms:
     """Normalised forms -> entities: ``titled`` by a document's title, ``called`` by another name, ``bare`` by a title
     without its honorifics, ``longer`` by a title that goes on with "of ..."."""
 
-    titled: Lists
-    called: Lists
-    bare: Lists
-    longer: Lists
+    titled: Postings
+    called: Postings
+    bare: Postings
+    longer: Postings
 
 
-class Facts:
+class FactIndex:
     """Typed triples by subject and by object, display names, and from a spoken name to entities.
 
     Args:
@@ -75,142 +75,144 @@ class Facts:
 
     def __init__(
         self,
-        entities: Strings,
-        names: Strings,
-        titles: Strings,
-        predicates: Strings,
-        passages: Strings,
-        finders: Strings,
-        stated: Statements,
-        forms: Forms,
+        entities: StringTable,
+        names: StringTable,
+        titles: StringTable,
+        predicates: StringTable,
+        passages: StringTable,
+        finders: StringTable,
+        triple_columns: TripleColumns,
+        forms: NameForms,
         gazetteer: Gazetteer,
     ) -> None:
         self.gazetteer = gazetteer
         self._entities, self._names, self._titles = entities, names, titles
         self._predicates, self._passages, self._finders = list(predicates), passages, list(finders)
-        self._stated, self._forms = stated, forms
+        self._triple_columns, self._name_forms = triple_columns, forms
 
-    def name(self, entity_id: str) -> str:
+    def display_name(self, entity_id: str) -> str:
         """How an entity is called for people."""
-        number = place(self._entities, entity_id)
+        number = binary_search(self._entities, entity_id)
         return entity_id if number is None else self._names[number] or entity_id
 
     def title(self, entity_id: str) -> str:
         """The title of the document about an entity; empty if there is none."""
-        number = place(self._entities, entity_id)
+        number = binary_search(self._entities, entity_id)
         return "" if number is None else self._titles[number]
 
-    def about(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
+    def outgoing(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
         """The facts whose subject is this entity; only those with one of ``predicates``, if given."""
-        number = place(self._entities, entity_id)
+        number = binary_search(self._entities, entity_id)
         if number is None:
             return []
-        return self._triples(np.arange(*self._stated.of_subject[number : number + 2]), predicates)
+        return self._triples(np.arange(*self._triple_columns.of_subject[number : number + 2]), predicates)
 
-    def pointing_at(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
+    def incoming(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
         """The facts whose object is this entity; only those with one of ``predicates``, if given."""
-        number = place(self._entities, entity_id)
+        number = binary_search(self._entities, entity_id)
         if number is None:
             return []
-        first, last = self._stated.of_object[number : number + 2]
-        return self._triples(self._stated.by_object[first:last], predicates)
+        first, last = self._triple_columns.of_object[number : number + 2]
+        return self._triples(self._triple_columns.by_object[first:last], predicates)
 
     def _triples(self, rows: NDArray[np.int64], predicates: Container[str] | None) -> list[Triple]:
-        stated = self._stated
+        columns = self._triple_columns
         if predicates is not None:
             # a country has a hundred thousand facts that point at it: those of another kind are not made at all
-            wanted = [number for number, name in enumerate(self._predicates) if name in predicates]
-            rows = rows[np.isin(stated.predicate[rows], wanted)]
+            predicate_numbers = [number for number, name in enumerate(self._predicates) if name in predicates]
+            rows = rows[np.isin(columns.predicate[rows], predicate_numbers)]
         return [
             Triple(
-                self._entities[stated.subject[row]],
-                self._predicates[stated.predicate[row]],
-                self._entities[stated.object[row]],
-                self._passages[stated.passage[row]],
-                int(stated.start[row]),
-                int(stated.end[row]),
-                float(stated.confidence[row]),
-                self._finders[stated.found_by[row]],
+                self._entities[columns.subject[row]],
+                self._predicates[columns.predicate[row]],
+                self._entities[columns.object[row]],
+                self._passages[columns.passage[row]],
+                int(columns.start[row]),
+                int(columns.end[row]),
+                float(columns.confidence[row]),
+                self._finders[columns.found_by[row]],
             )
             for row in rows.tolist()
         ]
 
     def resolve(self, name: str) -> list[str]:
         """The entities that a name may mean, titles of documents first; the name itself if facts speak of it."""
-        return list(dict.fromkeys(entity for entity, _ in self.readings(name)))
+        return list(dict.fromkeys(entity for entity, _ in self.candidate_entities(name)))
 
-    def readings(self, name: str, *, known: Triple | None = None) -> list[tuple[str, float]]:
+    def candidate_entities(self, name: str, *, source_fact: Triple | None = None) -> list[tuple[str, float]]:
         """`resolve`, with how sure each reading is.
 
         With the fact ``known`` that led to the name, a single word of letters (a given name, most often) is not taken
         for whatever else is called so: only a document whose title it is will do.
         """
-        wanted = key(name)
-        single = known is not None and " " not in wanted
-        numbers = self._forms.titled.get(wanted)
-        if single:
-            numbers = [n for n in numbers if self._entities[n] == wanted or "," not in self._titles[n]]
+        name_key = normalize_name(name)
+        is_single_word = source_fact is not None and " " not in name_key
+        numbers = self._name_forms.titled.get(name_key)
+        if is_single_word:
+            numbers = [n for n in numbers if self._entities[n] == name_key or "," not in self._titles[n]]
         # the full title beats a title that only has it before its bracket
-        found = sorted(((self._entities[n], 1.0) for n in numbers), key=lambda pair: pair[0] != wanted)
-        found += [(self._entities[n], LIKELY) for n in self._forms.called.get(wanted)]
-        if not found and not single:
-            found = [(self._entities[n], sure) for n, sure in self._nearly(wanted)]
-        if not single and self._spoken_of(wanted):
-            found.append((wanted, 1.0))
-        return found
+        candidates = sorted(((self._entities[n], 1.0) for n in numbers), key=lambda pair: pair[0] != name_key)
+        candidates += [(self._entities[n], FUZZY_NAME_CONFIDENCE) for n in self._name_forms.called.get(name_key)]
+        if not candidates and not is_single_word:
+            candidates = [(self._entities[n], confidence) for n, confidence in self._fuzzy_titles(name_key)]
+        if not is_single_word and self._has_facts(name_key):
+            candidates.append((name_key, 1.0))
+        return candidates
 
-    def _spoken_of(self, entity_id: str) -> bool:
-        number = place(self._entities, entity_id)
-        stated = self._stated
+    def _has_facts(self, entity_id: str) -> bool:
+        number = binary_search(self._entities, entity_id)
+        columns = self._triple_columns
         return number is not None and bool(
-            stated.of_subject[number] < stated.of_subject[number + 1]
-            or stated.of_object[number] < stated.of_object[number + 1]
+            columns.of_subject[number] < columns.of_subject[number + 1]
+            or columns.of_object[number] < columns.of_object[number + 1]
         )
 
-    def _nearly(self, wanted: str) -> list[tuple[int, float]]:
+    def _fuzzy_titles(self, name_key: str) -> list[tuple[int, float]]:
         """Titles that differ from a name only by an honorific, or by an addition to one of the two."""
-        words = wanted.split()
-        bare = without_honorifics(words)
-        if is_cjk(wanted) or not bare:
+        words = name_key.split()
+        bare_words = strip_honorifics(words)
+        if has_cjk(name_key) or not bare_words:
             return []
-        if len(bare) > 1 or len(words) > 1:
-            forms = self._forms.bare.get(" ".join(bare))
+        if len(bare_words) > 1 or len(words) > 1:
+            forms = self._name_forms.bare.get(" ".join(bare_words))
             if forms:
-                return [(entity, LIKELY) for entity in forms]
-            for size in range(len(bare) - 1, 1, -1):
-                forms = self._forms.bare.get(" ".join(bare[:size])) if bare[size] in _RANKS else []
+                return [(entity, FUZZY_NAME_CONFIDENCE) for entity in forms]
+            for size in range(len(bare_words) - 1, 1, -1):
+                forms = (
+                    self._name_forms.bare.get(" ".join(bare_words[:size])) if bare_words[size] in _RANK_WORDS else []
+                )
                 if forms:
                     return [(entity, 0.7) for entity in forms[:2]]
         # "Heraclius II": one document alone is about a name that goes on with "of ..."
-        longer = self._forms.longer.get(" ".join(bare)) if len(bare) > 1 else []
-        return [(longer[0], 0.7)] if len(longer) == 1 else []
+        longer_titles = self._name_forms.longer.get(" ".join(bare_words)) if len(bare_words) > 1 else []
+        return [(longer_titles[0], 0.7)] if len(longer_titles) == 1 else []
 
     def save(self, folder: Path) -> None:
         """Write the folder, whole or not at all."""
-        arrays: Arrays = dict(vars(self._stated))
+        arrays: Arrays = dict(vars(self._triple_columns))
         for name, strings in (
             ("entities", self._entities),
             ("names", self._names),
             ("titles", self._titles),
-            ("predicates", Strings.of(self._predicates)),
+            ("predicates", StringTable.from_strings(self._predicates)),
             ("passages", self._passages),
-            ("finders", Strings.of(self._finders)),
-            ("spoken", Strings.of(self.gazetteer.names)),
+            ("finders", StringTable.from_strings(self._finders)),
+            ("spoken", StringTable.from_strings(self.gazetteer.names)),
         ):
-            arrays |= packed(name, strings)
-        for name, lists in vars(self._forms).items():
+            arrays |= pack_strings(name, strings)
+        for name, lists in vars(self._name_forms).items():
             arrays |= lists.arrays(name)
         table = self.gazetteer.table
         save_arrays(folder, arrays | {"table_beginnings": table.beginnings, "table_numbers": table.numbers})
 
     @staticmethod
-    def load(folder: Path) -> Facts:
+    def load(folder: Path) -> FactIndex:
         """Read what `save` wrote, from the disk as it is used."""
         arrays = load_arrays(folder)
-        entities, names, titles = (unpacked(name, arrays) for name in ("entities", "names", "titles"))
-        predicates, passages, finders = (unpacked(name, arrays) for name in ("predicates", "passages", "finders"))
-        stated = Statements(**{name: arrays[name] for name in Statements.__dataclass_fields__})
-        forms = Forms(*(Lists.read(name, arrays) for name in Forms.__dataclass_fields__))
-        table = Table(arrays["table_beginnings"], arrays["table_numbers"])
-        gazetteer = Gazetteer(unpacked("spoken", arrays), table)
-        return Facts(entities, names, titles, predicates, passages, finders, stated, forms, gazetteer)
+        entities, names, titles = (unpack_strings(name, arrays) for name in ("entities", "names", "titles"))
+        predicates, passages, finders = (unpack_strings(name, arrays) for name in ("predicates", "passages", "finders"))
+        triple_columns = TripleColumns(**{name: arrays[name] for name in TripleColumns.__dataclass_fields__})
+        forms = NameForms(*(Postings.from_arrays(name, arrays) for name in NameForms.__dataclass_fields__))
+        table = PrefixTable(arrays["table_beginnings"], arrays["table_numbers"])
+        gazetteer = Gazetteer(unpack_strings("spoken", arrays), table)
+        return FactIndex(entities, names, titles, predicates, passages, finders, triple_columns, forms, gazetteer)

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.ways import Ints, Ways
+from graphs.ways import Ints, Transitions
 
 Mass = NDArray[np.float64]
-LEAST = 3e-6
+PUSH_THRESHOLD = 3e-6
 """Of all that begins at the seeds, the part that is still sent on."""
-MOST = 5_000
-FORWARD = 0.8
+MAX_PASSAGES_PER_NAME = 5_000
+FORWARD_PROBABILITY = 0.8
 """The chance of going on: that of the walk that goes furthest."""
-STEPS = 4
+MAX_STEPS = 4
 
 
-class Slots:
+class NodeGrouper:
     """Groups node numbers without sorting them: one slot for each node, made once and never cleared.
 
     Args:
@@ -36,23 +36,29 @@ class Slots:
 
     def group(self, nodes: NDArray[np.integer[Any]]) -> tuple[Ints, NDArray[np.int32]]:
         """The distinct nodes, in the order of their last places, and for each of ``nodes`` its place among them."""
-        places = np.arange(len(nodes), dtype=np.int32)
-        self._slot[nodes] = places
-        distinct = nodes[self._slot[nodes] == places].astype(np.int64)
-        self._slot[distinct] = places[: len(distinct)]
+        positions = np.arange(len(nodes), dtype=np.int32)
+        self._slot[nodes] = positions
+        distinct = nodes[self._slot[nodes] == positions].astype(np.int64)
+        self._slot[distinct] = positions[: len(distinct)]
         return distinct, self._slot[nodes]
 
-    def places(self, grouped: Ints, nodes: Ints) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    def positions_among(self, grouped: Ints, nodes: Ints) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
         """Which of ``nodes`` are among ``grouped``, and the places of those."""
         self._slot[grouped] = np.arange(len(grouped), dtype=np.int32)
-        place = self._slot[nodes]
-        known = np.zeros(len(nodes), bool)
+        positions = self._slot[nodes]
+        is_member = np.zeros(len(nodes), bool)
         if len(grouped):
-            known = grouped[np.clip(place, 0, len(grouped) - 1)] == nodes
-        return known, place[known]
+            is_member = grouped[np.clip(positions, 0, len(grouped) - 1)] == nodes
+        return is_member, positions[is_member]
 
 
-def reach(ways: Ways, passages: Mapping[int, float], names: Mapping[int, float], near: int, slots: Slots) -> Ints:
+def forward_push(
+    transitions: Transitions,
+    passages: Mapping[int, float],
+    names: Mapping[int, float],
+    max_passages: int,
+    grouper: NodeGrouper,
+) -> Ints:
     """The rows, in order, that a walk from the seeds passes through most.
 
     Args:
@@ -62,38 +68,46 @@ def reach(ways: Ways, passages: Mapping[int, float], names: Mapping[int, float],
         near: how many rows at most, besides those of ``passages``.
         slots: for as many nodes as there are rows and names.
     """
-    at_p, mass_p = _parts(passages)
-    at_n, mass_n = _parts(names)
-    visited, passed = [at_p], [mass_p]
-    for _ in range(STEPS):
-        enough = mass_p > LEAST
-        at_p, mass_p = at_p[enough], mass_p[enough]
-        from_, to, weights = ways.of_rows(at_p)
-        sent = FORWARD * (mass_p * ways.row_scales(at_p)[0])[from_] * weights
-        at_n, mass_n = _gathered(np.concatenate([at_n, to]), np.concatenate([mass_n, sent]), slots)
-        enough = mass_n > LEAST
-        at_n, mass_n = at_n[enough], mass_n[enough]
+    passage_nodes, passage_mass = _to_arrays(passages)
+    name_nodes, name_mass = _to_arrays(names)
+    visited_nodes, visited_mass = [passage_nodes], [passage_mass]
+    for _ in range(MAX_STEPS):
+        above_threshold = passage_mass > PUSH_THRESHOLD
+        passage_nodes, passage_mass = passage_nodes[above_threshold], passage_mass[above_threshold]
+        source_positions, target_nodes, weights = transitions.names_of_passages(passage_nodes)
+        sent_mass = (
+            FORWARD_PROBABILITY * (passage_mass * transitions.row_scales(passage_nodes)[0])[source_positions] * weights
+        )
+        name_nodes, name_mass = _sum_by_node(
+            np.concatenate([name_nodes, target_nodes]), np.concatenate([name_mass, sent_mass]), grouper
+        )
+        above_threshold = name_mass > PUSH_THRESHOLD
+        name_nodes, name_mass = name_nodes[above_threshold], name_mass[above_threshold]
         # no more than this many ties can each get the least that is sent on
-        most = np.minimum(np.ceil(FORWARD * mass_n / LEAST), MOST).astype(np.int64)
-        from_, to, shares = ways.of_names(at_n, most)
-        at_p, mass_p = _gathered(to, FORWARD * mass_n[from_] * shares, slots)
-        if not len(at_p):
+        max_targets = np.minimum(
+            np.ceil(FORWARD_PROBABILITY * name_mass / PUSH_THRESHOLD), MAX_PASSAGES_PER_NAME
+        ).astype(np.int64)
+        source_positions, target_nodes, shares = transitions.passages_of_names(name_nodes, max_targets)
+        passage_nodes, passage_mass = _sum_by_node(
+            target_nodes, FORWARD_PROBABILITY * name_mass[source_positions] * shares, grouper
+        )
+        if not len(passage_nodes):
             break
-        visited.append(at_p)
-        passed.append(mass_p)
-        at_n, mass_n = _parts({})
-    rows, total = _gathered(np.concatenate(visited), np.concatenate(passed), slots)
-    if len(rows) > near:
+        visited_nodes.append(passage_nodes)
+        visited_mass.append(passage_mass)
+        name_nodes, name_mass = _to_arrays({})
+    rows, total = _sum_by_node(np.concatenate(visited_nodes), np.concatenate(visited_mass), grouper)
+    if len(rows) > max_passages:
         # equal ones in row order, so that the same question has one answer
-        rows = rows[np.lexsort((rows, -total))[:near]]
+        rows = rows[np.lexsort((rows, -total))[:max_passages]]
     return np.union1d(rows, np.fromiter(passages, np.int64, len(passages)))
 
 
-def _parts(mass: Mapping[int, float]) -> tuple[Ints, Mass]:
+def _to_arrays(mass: Mapping[int, float]) -> tuple[Ints, Mass]:
     return np.fromiter(mass, np.int64, len(mass)), np.fromiter(mass.values(), np.float64, len(mass))
 
 
-def _gathered(nodes: NDArray[np.integer[Any]], mass: Mass, slots: Slots) -> tuple[Ints, Mass]:
+def _sum_by_node(nodes: NDArray[np.integer[Any]], mass: Mass, grouper: NodeGrouper) -> tuple[Ints, Mass]:
     """Each node once, with all that came to it."""
-    distinct, places = slots.group(nodes)
-    return distinct, np.bincount(places, mass, len(distinct)).astype(np.float64, copy=False)
+    distinct, positions = grouper.group(nodes)
+    return distinct, np.bincount(positions, mass, len(distinct)).astype(np.float64, copy=False)

@@ -10,65 +10,65 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.facts import Facts, Forms, Statements
-from graphs.gazetteer import Gazetteer, spoken_forms
-from graphs.lists import Lists
-from graphs.people import without_honorifics
-from kgrag.protocols import Graph
-from kgrag.strings import Strings
-from kgrag.text import key, tokens
+from graphs.facts import FactIndex, NameForms, TripleColumns
+from graphs.gazetteer import Gazetteer, short_forms
+from graphs.lists import Postings
+from graphs.people import strip_honorifics
+from kgrag.protocols import GraphStore
+from kgrag.strings import StringTable
+from kgrag.text import normalize_name, tokenize
 from kgrag.types import Triple
 
-AT_ONCE = 1000
+TRIPLES_PER_BATCH = 1000
 """Triples whose sentences are read together."""
 
 
-def facts_of(graph: Graph) -> Facts:
+def build_fact_index(graph: GraphStore) -> FactIndex:
     """The facts of a store."""
     titles = dict(graph.titles().values())
-    wanted = set(titles)
+    entity_ids = set(titles)
     for triple in graph.triples():
         if triple.predicate != "mentions":
-            wanted.update((triple.subject, triple.object))
+            entity_ids.update((triple.subject, triple.object))
     names: dict[str, str] = {}
     aliases: list[tuple[str, str]] = []
-    for entity in graph.entities(wanted):
+    for entity in graph.entities(entity_ids):
         names[entity.id] = entity.name
         # part of a name may be anyone's, unless a document is about this one
-        own = set(entity.id.split())
+        id_words = set(entity.id.split())
         aliases += [
             (entity.id, alias)
             for alias in entity.aliases
-            if entity.id in titles or not own.issuperset(key(alias).split())
+            if entity.id in titles or not id_words.issuperset(normalize_name(alias).split())
         ]
     # a name put together from several mentions is no entity of the store: read it off its sentence
-    nameless = [
+    unnamed_triples = [
         triple
-        for triple in (graph.triples() if len(names) < len(wanted) else ())
+        for triple in (graph.triples() if len(names) < len(entity_ids) else ())
         if triple.predicate != "mentions" and not (triple.subject in names and triple.object in names)
     ]
-    for start in range(0, len(nameless), AT_ONCE):
-        _name(nameless[start : start + AT_ONCE], graph, names)
-    return make_facts(graph.triples(), titles, names, aliases)
+    for start in range(0, len(unnamed_triples), TRIPLES_PER_BATCH):
+        _add_names_from_sentences(unnamed_triples[start : start + TRIPLES_PER_BATCH], graph, names)
+    return fact_index_from(graph.triples(), titles, names, aliases)
 
 
-def _name(triples: list[Triple], graph: Graph, names: dict[str, str]) -> None:
+def _add_names_from_sentences(triples: list[Triple], graph: GraphStore, names: dict[str, str]) -> None:
     """Add to ``names`` how the sentences of triples spell those ends that have none."""
-    passages = graph.passages_among(dict.fromkeys(triple.passage_id for triple in triples))
+    passages = graph.passages_by_id(dict.fromkeys(triple.passage_id for triple in triples))
     for triple in triples:
         if passage := passages.get(triple.passage_id):
             sentence = passage.text[triple.start - passage.start : triple.end - passage.start]
-            for end in (triple.subject, triple.object):
-                if end not in names and (found := surface(sentence, end)):
-                    names[end] = found
+            for entity_id in (triple.subject, triple.object):
+                if entity_id not in names and (spelling := surface_form(sentence, entity_id)):
+                    names[entity_id] = spelling
 
 
-def make_facts(
+def fact_index_from(
     triples: Iterable[Triple],
     titles: Mapping[str, str],
     names: Mapping[str, str],
     aliases: Iterable[tuple[str, str]] = (),
-) -> Facts:
+) -> FactIndex:
     """The facts that ``triples`` state.
 
     Args:
@@ -77,67 +77,82 @@ def make_facts(
         names: other display names by entity id.
         aliases: (entity id, another name for it), besides ``also_known_as`` facts.
     """
-    of_entity: dict[str, int] = {}
-    of_predicate: dict[str, int] = {}
-    of_passage: dict[str, int] = {}
-    of_finder: dict[str, int] = {}
+    entity_numbers: dict[str, int] = {}
+    predicate_numbers: dict[str, int] = {}
+    passage_numbers: dict[str, int] = {}
+    finder_numbers: dict[str, int] = {}
 
-    def number(known: dict[str, int], text: str) -> int:
-        return known.setdefault(text, len(known))
+    def number_of(known_strings: dict[str, int], text: str) -> int:
+        return known_strings.setdefault(text, len(known_strings))
 
     columns = [array("i") for _ in range(6)]
     confidence, found_by = array("d"), array("b")
-    titled: defaultdict[str, list[int]] = defaultdict(list)
-    called: defaultdict[str, list[int]] = defaultdict(list)
+    title_forms: defaultdict[str, list[int]] = defaultdict(list)
+    alias_forms: defaultdict[str, list[int]] = defaultdict(list)
     for entity, title in titles.items():
-        for form in spoken_forms(title):
-            _add(titled[key(form)], number(of_entity, entity))
+        for form in short_forms(title):
+            _add_unique(title_forms[normalize_name(form)], number_of(entity_numbers, entity))
     for entity, alias in aliases:
-        _add(called[key(alias)], number(of_entity, entity))
+        _add_unique(alias_forms[normalize_name(alias)], number_of(entity_numbers, entity))
     for t in triples:
         if t.predicate == "mentions":
             continue
-        subject, value = number(of_entity, t.subject), number(of_entity, t.object)
-        row = subject, number(of_predicate, t.predicate), value, number(of_passage, t.passage_id), t.start, t.end
+        subject, value = number_of(entity_numbers, t.subject), number_of(entity_numbers, t.object)
+        row = (
+            subject,
+            number_of(predicate_numbers, t.predicate),
+            value,
+            number_of(passage_numbers, t.passage_id),
+            t.start,
+            t.end,
+        )
         for column, item in zip(columns, row, strict=True):
             column.append(item)
         confidence.append(t.confidence)
-        found_by.append(number(of_finder, t.found_by))
+        found_by.append(number_of(finder_numbers, t.found_by))
         if t.predicate == "also_known_as":
-            _add(called[t.object], subject)
-    entities = sorted(of_entity)
+            _add_unique(alias_forms[t.object], subject)
+    entities = sorted(entity_numbers)
     # entities were numbered as they came: their places among the sorted ones
-    place_of = np.zeros(len(entities), np.int32)
-    place_of[np.fromiter((of_entity[e] for e in entities), np.int64, len(entities))] = np.arange(len(entities))
-    bare, longer = _shortened(titled)
-    found = [_placed(forms, place_of) for forms in (titled, called, bare, longer)]
-    stated = _stated(columns, np.array(confidence, np.float64), np.array(found_by, np.int8), place_of)
-    spoken = {*found[0], *found[1], *(e for e, n in of_entity.items() if _states(stated, int(place_of[n])))} - {""}
-    known = Strings.of(sorted(spoken))
-    return Facts(
-        Strings.of(entities),
-        Strings.of(titles.get(e) or names.get(e, "") for e in entities),
-        Strings.of(titles.get(e, "") for e in entities),
-        Strings.of(of_predicate),
-        Strings.of(of_passage),
-        Strings.of(of_finder),
-        stated,
-        Forms(*map(Lists.of, found)),
+    sorted_position = np.zeros(len(entities), np.int32)
+    sorted_position[np.fromiter((entity_numbers[e] for e in entities), np.int64, len(entities))] = np.arange(
+        len(entities)
+    )
+    bare_forms, longer_forms = _shortened_titles(title_forms)
+    form_maps = [_renumber(forms, sorted_position) for forms in (title_forms, alias_forms, bare_forms, longer_forms)]
+    triple_columns = _sort_triples(
+        columns, np.array(confidence, np.float64), np.array(found_by, np.int8), sorted_position
+    )
+    findable_names = {
+        *form_maps[0],
+        *form_maps[1],
+        *(e for e, n in entity_numbers.items() if _has_triples(triple_columns, int(sorted_position[n]))),
+    } - {""}
+    known = StringTable.from_strings(sorted(findable_names))
+    return FactIndex(
+        StringTable.from_strings(entities),
+        StringTable.from_strings(titles.get(e) or names.get(e, "") for e in entities),
+        StringTable.from_strings(titles.get(e, "") for e in entities),
+        StringTable.from_strings(predicate_numbers),
+        StringTable.from_strings(passage_numbers),
+        StringTable.from_strings(finder_numbers),
+        triple_columns,
+        NameForms(*map(Postings.of, form_maps)),
         Gazetteer(known),
     )
 
 
-def _stated(
+def _sort_triples(
     columns: list[array[int]],
     confidence: NDArray[np.float64],
     found_by: NDArray[np.int8],
-    place_of: NDArray[np.int32],
-) -> Statements:
+    sorted_position: NDArray[np.int32],
+) -> TripleColumns:
     subject, predicate, value, passage, start, end = (np.array(column, np.int32) for column in columns)
-    subject, value = place_of[subject], place_of[value]
+    subject, value = sorted_position[subject], sorted_position[value]
     order = np.argsort(subject, kind="stable")
     values = value[order]
-    return Statements(
+    return TripleColumns(
         subject=subject[order],
         predicate=predicate[order],
         object=values,
@@ -146,52 +161,54 @@ def _stated(
         end=end[order],
         confidence=confidence[order],
         found_by=found_by[order],
-        of_subject=_begin(subject, len(place_of)),
-        of_object=_begin(value, len(place_of)),
+        of_subject=_offsets(subject, len(sorted_position)),
+        of_object=_offsets(value, len(sorted_position)),
         by_object=np.argsort(values, kind="stable"),
     )
 
 
-def _begin(of: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(of, minlength=size), dtype=np.int64)])
+def _offsets(numbers: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(numbers, minlength=size), dtype=np.int64)])
 
 
-def _states(stated: Statements, entity: int) -> bool:
+def _has_triples(columns: TripleColumns, entity: int) -> bool:
     """Whether any triple has this entity at one of its ends."""
-    return bool(np.diff(stated.of_subject[entity : entity + 2])[0] or np.diff(stated.of_object[entity : entity + 2])[0])
+    return bool(
+        np.diff(columns.of_subject[entity : entity + 2])[0] or np.diff(columns.of_object[entity : entity + 2])[0]
+    )
 
 
-def _shortened(
-    titled: Mapping[str, list[int]],
+def _shortened_titles(
+    title_forms: Mapping[str, list[int]],
 ) -> tuple[defaultdict[str, list[int]], defaultdict[str, list[int]]]:
     """Titles without their honorifics, and of these what stands before "of"."""
-    bare: defaultdict[str, list[int]] = defaultdict(list)
-    longer: defaultdict[str, list[int]] = defaultdict(list)
-    for form, entities in titled.items():
-        short = " ".join(without_honorifics(form.split()))
+    bare_forms: defaultdict[str, list[int]] = defaultdict(list)
+    longer_forms: defaultdict[str, list[int]] = defaultdict(list)
+    for form, entities in title_forms.items():
+        bare_form = " ".join(strip_honorifics(form.split()))
         for entity in entities:
-            _add(bare[short], entity)
-    for form, entities in bare.items():
-        head, of, _ = form.partition(" of ")
-        for entity in entities if of else ():
-            _add(longer[head], entity)
-    return bare, longer
+            _add_unique(bare_forms[bare_form], entity)
+    for form, entities in bare_forms.items():
+        head, separator, _ = form.partition(" of ")
+        for entity in entities if separator else ():
+            _add_unique(longer_forms[head], entity)
+    return bare_forms, longer_forms
 
 
-def _placed(forms: Mapping[str, list[int]], place_of: NDArray[np.int32]) -> dict[str, list[int]]:
-    return {form: place_of[entities].tolist() for form, entities in forms.items()}
+def _renumber(forms: Mapping[str, list[int]], sorted_position: NDArray[np.int32]) -> dict[str, list[int]]:
+    return {form: sorted_position[entities].tolist() for form, entities in forms.items()}
 
 
-def surface(sentence: str, entity_id: str) -> str:
+def surface_form(sentence: str, entity_id: str) -> str:
     """Where a sentence spells an entity, as it spells it; empty if it does not."""
-    words = tokens(sentence)
-    wanted = entity_id.split()
-    for first in range(len(words) - len(wanted) + 1):
-        if [w.text for w in words[first : first + len(wanted)]] == wanted:
-            return re.sub(r"\s+", " ", sentence[words[first].start : words[first + len(wanted) - 1].end])
+    words = tokenize(sentence)
+    id_words = entity_id.split()
+    for first in range(len(words) - len(id_words) + 1):
+        if [w.text for w in words[first : first + len(id_words)]] == id_words:
+            return re.sub(r"\s+", " ", sentence[words[first].start : words[first + len(id_words) - 1].end])
     return ""
 
 
-def _add(entities: list[int], entity: int) -> None:
+def _add_unique(entities: list[int], entity: int) -> None:
     if entity not in entities:
         entities.append(entity)

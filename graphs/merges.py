@@ -13,180 +13,194 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from graphs.gazetteer import COMMON, spoken_forms
-from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Groups, Merges
-from graphs.people import compatible, likeness, parts, plain, without_honorifics
-from kgrag.protocols import Graph
-from kgrag.text import is_cjk, key
-from kgrag.types import VALUES
+from graphs.gazetteer import COMMON_WORDS, short_forms
+from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Merges, MergeSets
+from graphs.people import is_plain_name, may_be_same_person, name_parts, name_similarity, strip_honorifics
+from kgrag.protocols import GraphStore
+from kgrag.text import has_cjk, normalize_name
+from kgrag.types import VALUE_TYPES
 
-_COMPANY = frozenset(
+_COMPANY_WORDS = frozenset(
     ["inc", "ltd", "co", "corp", "plc", "llc", "gmbh", "ag", "limited", "incorporated", "corporation", "company"]
 )
-RARE = 50
+MAX_SHARED_NEIGHBOUR_MENTIONS = 50
 """Mentions up to which a neighbour that two names share says that they are one person's."""
 
 
-class Said(NamedTuple):
+class AliasOverride(NamedTuple):
     """What a user says of two entities, by normalised names."""
 
     same: bool
     pair: frozenset[str]
 
 
-class _Seen(NamedTuple):
+class _TypeCount(NamedTuple):
     """The commonest type of an entity's mentions, and how many there are."""
 
-    kind: str
-    times: int
+    entity_type: str
+    mention_count: int
 
 
-UNSEEN = _Seen("", 0)
+NO_MENTIONS = _TypeCount("", 0)
 
 
-def find_merges(graph: Graph, said: Sequence[Said] = ()) -> Merges:
+def find_entity_merges(graph: GraphStore, overrides: Sequence[AliasOverride] = ()) -> Merges:
     """The merges of a store, ordered by what stays.
 
     Args:
         said: by the user, later ones before earlier ones of the same pair.
     """
-    last = {one.pair: one.same for one in said}
-    types = _types(graph)
-    titled = {entity for entity, _ in graph.titles().values()}
-    rank = {entity: (entity in titled, seen.times) for entity, seen in types.items()}
-    rank |= {entity: (True, rank.get(entity, (True, 0))[1]) for entity in titled}
-    groups = Groups(rank, (pair for pair, same in last.items() if not same))
-    for pair, same in last.items():
+    same_by_pair = {one.pair: one.same for one in overrides}
+    type_counts = _count_types(graph)
+    titled_ids = {entity for entity, _ in graph.titles().values()}
+    rank = {entity: (entity in titled_ids, seen.mention_count) for entity, seen in type_counts.items()}
+    rank |= {entity: (True, rank.get(entity, (True, 0))[1]) for entity in titled_ids}
+    merge_sets = MergeSets(rank, (pair for pair, same in same_by_pair.items() if not same))
+    for pair, same in same_by_pair.items():
         if same and len(pair) == 2:
             one, other = sorted(pair)
-            groups.join(one, other, USER)
-    for alias, entity, document in _declared(graph, types, titled):
-        groups.join(alias, entity, DECLARED, document)
-    persons = {e for e, seen in types.items() if seen.kind == "PERSON"}
-    for entity in sorted(persons):
-        bare = " ".join(without_honorifics(entity.split()))
-        if bare != entity and " " in bare and (bare in persons or bare in titled):
-            groups.join(entity, bare, HONORIFIC)
-    for entity, seen in types.items():
-        bare = _without_company(entity) if seen.kind == "ORGANISATION" else entity
-        if bare != entity and types.get(bare, UNSEEN).kind == "ORGANISATION":
-            groups.join(entity, bare, COMPANY)
-    for one, other in _one_person(graph, persons, rank):
-        groups.join(one, other, INITIALS)
-    return Merges(groups.merges())
+            merge_sets.union(one, other, USER)
+    for alias, entity, document in _declared_aliases(graph, type_counts, titled_ids):
+        merge_sets.union(alias, entity, DECLARED, document)
+    person_ids = {e for e, seen in type_counts.items() if seen.entity_type == "PERSON"}
+    for entity in sorted(person_ids):
+        bare_id = " ".join(strip_honorifics(entity.split()))
+        if bare_id != entity and " " in bare_id and (bare_id in person_ids or bare_id in titled_ids):
+            merge_sets.union(entity, bare_id, HONORIFIC)
+    for entity, type_count in type_counts.items():
+        bare_id = _strip_company_words(entity) if type_count.entity_type == "ORGANISATION" else entity
+        if bare_id != entity and type_counts.get(bare_id, NO_MENTIONS).entity_type == "ORGANISATION":
+            merge_sets.union(entity, bare_id, COMPANY)
+    for one, other in _same_person_pairs(graph, person_ids, rank):
+        merge_sets.union(one, other, INITIALS)
+    return Merges(merge_sets.merges())
 
 
-def _without_company(entity: str) -> str:
+def _strip_company_words(entity: str) -> str:
     words = entity.split()
-    while len(words) > 1 and words[-1] in _COMPANY:
+    while len(words) > 1 and words[-1] in _COMPANY_WORDS:
         words = words[:-1]
     return " ".join(words)
 
 
-def _types(graph: Graph) -> dict[str, _Seen]:
+def _count_types(graph: GraphStore) -> dict[str, _TypeCount]:
     """How each entity is mentioned, in the order of ids: a million of them are a few hundred megabytes."""
-    found: dict[str, _Seen] = {}
-    for entity, rows in groupby(graph.kinds(), key=lambda row: row[0]):
+    type_counts: dict[str, _TypeCount] = {}
+    for entity, rows in groupby(graph.entity_type_counts(), key=lambda row: row[0]):
         counts = [(count, sys.intern(kind)) for _, kind, count in rows]
         # of two as common the first of the alphabet: they come in its order
-        found[entity] = _Seen(max(counts, key=lambda pair: pair[0])[1], sum(count for count, _ in counts))
-    return found
+        type_counts[entity] = _TypeCount(max(counts, key=lambda pair: pair[0])[1], sum(count for count, _ in counts))
+    return type_counts
 
 
-def _declared(graph: Graph, types: Mapping[str, _Seen], titled: set[str]) -> Iterator[tuple[str, str, str]]:
+def _declared_aliases(
+    graph: GraphStore, type_counts: Mapping[str, _TypeCount], titled_ids: set[str]
+) -> Iterator[tuple[str, str, str]]:
     """(alias, entity, document) of names that documents declare, where all that do mean the same thing."""
     titles = {document: title for document, (_, title) in graph.titles().items()}
-    meant: defaultdict[str, set[str]] = defaultdict(set)
-    where: dict[str, tuple[str, str]] = {}
+    entities_by_alias: defaultdict[str, set[str]] = defaultdict(set)
+    declared_in: dict[str, tuple[str, str]] = {}
     for document, entity, name, _ in graph.names():
-        alias = key(name)
-        if alias == entity or alias in titled or alias not in types:
+        alias = normalize_name(name)
+        if alias == entity or alias in titled_ids or alias not in type_counts:
             continue
-        meant[alias].add(entity)
+        entities_by_alias[alias].add(entity)
         # a title without its bracket or its "Duke of ..." may be another's as well: it takes more than that
-        if name not in spoken_forms(titles[document]):
-            where[alias] = (document, name)
-    for alias in sorted(where):
-        document, name = where[alias]
-        if len(meant[alias]) != 1 or not _telling(name):
+        if name not in short_forms(titles[document]):
+            declared_in[alias] = (document, name)
+    for alias in sorted(declared_in):
+        document, name = declared_in[alias]
+        if len(entities_by_alias[alias]) != 1 or not _is_distinctive(name):
             continue
-        entity = next(iter(meant[alias]))
-        named, own = types[alias], types.get(entity, UNSEEN)
-        kinds = {named.kind, own.kind} - {"", "MISC"}
-        if named.kind == "PLACE" != own.kind:
+        entity = next(iter(entities_by_alias[alias]))
+        alias_count, entity_count = type_counts[alias], type_counts.get(entity, NO_MENTIONS)
+        kinds = {alias_count.entity_type, entity_count.entity_type} - {"", "MISC"}
+        if alias_count.entity_type == "PLACE" != entity_count.entity_type:
             continue  # "Ann Bell (Turin, 3 May 1912 – …)"
         # a name that others use more than the thing's own is theirs: "Genghis Khan" on the page of his father
-        usual = named.times > max(3, own.times)
-        if shortened(name, entity) if name.isupper() else len(kinds) < 2 and not usual:
+        is_mostly_others = alias_count.mention_count > max(3, entity_count.mention_count)
+        if is_acronym_of(name, entity) if name.isupper() else len(kinds) < 2 and not is_mostly_others:
             yield alias, entity, document
 
 
-def shortened(short: str, entity: str) -> bool:
+def is_acronym_of(acronym: str, entity: str) -> bool:
     """Whether the letters of an acronym begin words of an entity's id, in order, the first its first."""
-    letters = key(short).replace(" ", "")
+    letters = normalize_name(acronym).replace(" ", "")
     heads = iter([word[0] for word in entity.split()])
     return letters[:1] == entity[:1] and all(letter in heads for letter in letters)
 
 
-def _telling(name: str) -> bool:
+def _is_distinctive(name: str) -> bool:
     """Whether a name says enough to be one thing's in other documents, too: several words, an acronym, two characters."""
-    words = key(name).split()
-    if is_cjk(name):
+    words = normalize_name(name).split()
+    if has_cjk(name):
         return len(words) > 1
     capitals = sum(c.isupper() for c in name)
-    return (len(words) > 1 and plain(words) and not COMMON.issuperset(words)) or (
+    return (len(words) > 1 and is_plain_name(words) and not COMMON_WORDS.issuperset(words)) or (
         len(words) == 1 and capitals > 1 and len(name) > 2
     )
 
 
-def _one_person(graph: Graph, persons: set[str], rank: Mapping[str, tuple[bool, int]]) -> Iterator[tuple[str, str]]:
+def _same_person_pairs(
+    graph: GraphStore, person_ids: set[str], rank: Mapping[str, tuple[bool, int]]
+) -> Iterator[tuple[str, str]]:
     """Persons whose names differ by initials or middle names, one alone being near enough, with a neighbour in common."""
-    by_last: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for entity in sorted(persons):
-        words = parts(entity)
+    by_surname: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for entity in sorted(person_ids):
+        words = name_parts(entity)
         # "Jr." tells a son from his father, and a number one king from the next
-        if len(words) > 1 and not is_cjk(entity) and plain(entity.split()):
-            by_last[words[-1], words[0][0]].append(entity)
+        if len(words) > 1 and not has_cjk(entity) and is_plain_name(entity.split()):
+            by_surname[words[-1], words[0][0]].append(entity)
     pairs = []
-    for group in by_last.values():
-        near: defaultdict[str, list[str]] = defaultdict(list)
-        for place, one in enumerate(group):
-            for other in group[place + 1 :]:
-                if compatible(parts(one), parts(other)):
-                    near[one].append(other)
-                    near[other].append(one)
+    for group in by_surname.values():
+        compatible_ids: defaultdict[str, list[str]] = defaultdict(list)
+        for index, person_a in enumerate(group):
+            for person_b in group[index + 1 :]:
+                if may_be_same_person(name_parts(person_a), name_parts(person_b)):
+                    compatible_ids[person_a].append(person_b)
+                    compatible_ids[person_b].append(person_a)
         # two Smiths to whom "J. Smith" may belong are two persons, and he is neither
-        pairs += [(one, others[0]) for one, others in near.items() if len(others) == 1 and near[others[0]] == [one]]
-    wanted = {entity for pair in pairs for entity in pair}
-    if not wanted:
+        pairs += [
+            (one, others[0])
+            for one, others in compatible_ids.items()
+            if len(others) == 1 and compatible_ids[others[0]] == [one]
+        ]
+    paired_ids = {entity for pair in pairs for entity in pair}
+    if not paired_ids:
         return
-    around = _neighbours(graph, wanted)
-    births: defaultdict[str, set[str]] = defaultdict(set)
+    neighbours = _neighbours(graph, paired_ids)
+    birth_dates: defaultdict[str, set[str]] = defaultdict(set)
     for triple in graph.triples():
-        if triple.predicate == "date_of_birth" and triple.subject in wanted and triple.confidence > 0.7:
-            births[triple.subject].add(triple.object)
-    for one, other in sorted({(min(pair), max(pair)) for pair in pairs}):
-        shared = {e for e in around[one] & around[other] if rank.get(e, (False, 0))[1] <= RARE}
-        like = likeness(parts(one), parts(other))
-        contrary = births[one] and births[other] and births[one].isdisjoint(births[other])
-        if like and len(shared) > 2 - like and not contrary:
-            yield one, other
+        if triple.predicate == "date_of_birth" and triple.subject in paired_ids and triple.confidence > 0.7:
+            birth_dates[triple.subject].add(triple.object)
+    for person_a, person_b in sorted({(min(pair), max(pair)) for pair in pairs}):
+        shared_neighbours = {
+            e
+            for e in neighbours[person_a] & neighbours[person_b]
+            if rank.get(e, (False, 0))[1] <= MAX_SHARED_NEIGHBOUR_MENTIONS
+        }
+        similarity = name_similarity(name_parts(person_a), name_parts(person_b))
+        has_conflicting_births = (
+            birth_dates[person_a] and birth_dates[person_b] and birth_dates[person_a].isdisjoint(birth_dates[person_b])
+        )
+        if similarity and len(shared_neighbours) > 2 - similarity and not has_conflicting_births:
+            yield person_a, person_b
 
 
-def _neighbours(graph: Graph, wanted: set[str]) -> dict[str, set[str]]:
+def _neighbours(graph: GraphStore, entity_ids: set[str]) -> dict[str, set[str]]:
     """What is named in the passages that name each of some entities."""
-    found: dict[str, set[str]] = {entity: set() for entity in wanted}
-    passage, here = "", set[str]()
+    neighbours: dict[str, set[str]] = {entity: set() for entity in entity_ids}
+    passage_id, passage_entities = "", set[str]()
 
-    def note() -> None:
-        for entity in here & wanted:
-            found[entity] |= here - {entity}
+    def record_neighbours() -> None:
+        for entity in passage_entities & entity_ids:
+            neighbours[entity] |= passage_entities - {entity}
 
     for mention in graph.mentions():
-        if mention.passage_id != passage:
-            note()
-            passage, here = mention.passage_id, set()
-        if mention.type not in VALUES:
-            here.add(mention.entity_id)
-    note()
-    return found
+        if mention.passage_id != passage_id:
+            record_neighbours()
+            passage_id, passage_entities = mention.passage_id, set()
+        if mention.type not in VALUE_TYPES:
+            passage_entities.add(mention.entity_id)
+    record_neighbours()
+    return neighbours

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from graphs.neo4j_connection import Connection, Row
-from graphs.spelling import entities_of, forms_of
+from graphs.neo4j_connection import Connection, ResultRow
+from graphs.spelling import document_name_forms, resolve_display_names
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
-from kgrag.types import Document, Entity, Heading, Mention, Passage, Triple
+from kgrag.types import Document, DocumentHeader, Entity, Mention, Passage, Triple
 
-BLOCK = 1000
+ROWS_PER_BLOCK = 1000
 """Passages that are read at once."""
-_DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256"
-_PASSAGES = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
-_TRIPLES = """
+_RETURN_DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256"
+_MATCH_PASSAGES = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
+_MATCH_TRIPLES = """
 UNWIND $ids AS id MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = id
 RETURN s.id, f.predicate, o.id, f.passage_id, f.start, f.end, f.confidence, f.found_by"""
 
@@ -37,39 +37,39 @@ class Neo4jReader(Connection):
     @property
     def generation(self) -> int:
         """How many transactions have changed the content."""
-        found = self._rows("MATCH (s:Store {id: 'kgrag'}) RETURN s.generation")
-        if not found:
+        rows = self._query("MATCH (s:Store {id: 'kgrag'}) RETURN s.generation")
+        if not rows:
             raise StoreError(f"The store is gone from {self.server}: someone emptied the database.")
-        return int(found[0][0])
+        return int(rows[0][0])
 
     def meta(self, key: str) -> str | None:
         """A fact about the store itself, or None."""
         if key in ("made", "generation"):
-            found = self._rows(f"MATCH (s:Store {{id: 'kgrag'}}) RETURN s.{key}")
+            rows = self._query(f"MATCH (s:Store {{id: 'kgrag'}}) RETURN s.{key}")
         else:
-            found = self._rows("MATCH (s:Setting {key: $key}) RETURN s.value", key=key)
-        return str(found[0][0]) if found else None
+            rows = self._query("MATCH (s:Setting {key: $key}) RETURN s.value", key=key)
+        return str(rows[0][0]) if rows else None
 
     def settings(self) -> Mapping[str, str]:
         """All that `set_meta` kept."""
-        return dict(sorted(self._pairs("MATCH (s:Setting) RETURN s.key, s.value")))
+        return dict(sorted(self._query_pairs("MATCH (s:Setting) RETURN s.key, s.value")))
 
     def sources(self) -> Mapping[str, str]:
         """Files that were read to their end: id -> sha256 of the bytes."""
-        return dict(sorted(self._pairs("MATCH (s:Source) RETURN s.id, s.sha256")))
+        return dict(sorted(self._query_pairs("MATCH (s:Source) RETURN s.id, s.sha256")))
 
-    def documents_of(self, sources: Iterable[str]) -> dict[str, list[str]]:
+    def document_ids_by_source(self, sources: Iterable[str]) -> dict[str, list[str]]:
         """file -> ids of the documents that came from it, ordered; of every file that is named."""
-        held: dict[str, list[str]] = {source: [] for source in sources}
+        ids_by_source: dict[str, list[str]] = {source: [] for source in sources}
         query = "UNWIND $ids AS id MATCH (d:Document {source: id}) RETURN d.source, d.id"
-        for source, document in sorted(self._rows(query, ids=list(held))):
-            held[source].append(document)
-        return held
+        for source, document in sorted(self._query(query, ids=list(ids_by_source))):
+            ids_by_source[source].append(document)
+        return ids_by_source
 
     def problems(self) -> list[tuple[str, int | None, str]]:
         """What could not be read: (source, line or None, why)."""
-        found = self._rows("MATCH (p:Problem) RETURN p.source, p.line, p.message")
-        return sorted(((s, n, m) for s, n, m in found), key=lambda p: (p[0], p[1] is not None, p[1] or 0, p[2]))
+        rows = self._query("MATCH (p:Problem) RETURN p.source, p.line, p.message")
+        return sorted(((s, n, m) for s, n, m in rows), key=lambda p: (p[0], p[1] is not None, p[1] or 0, p[2]))
 
     def counts(self) -> dict[str, int]:
         """How many of each kind there are; ``entities`` counts distinct ones."""
@@ -81,74 +81,76 @@ class Neo4jReader(Connection):
             "triples": "MATCH ()-[f:FACT]->() RETURN count(f)",
             "typed triples": "MATCH ()-[f:FACT]->() WHERE f.predicate <> 'mentions' RETURN count(f)",
         }
-        return {name: int(self._rows(query)[0][0]) for name, query in queries.items()}
+        return {name: int(self._query(query)[0][0]) for name, query in queries.items()}
 
     def documents(self) -> Iterator[Document]:
         """All documents, ordered by id."""
-        ids = sorted(row[0] for row in self._rows("MATCH (d:Document) RETURN d.id"))
-        for rows in self._blocks(f"UNWIND $ids AS id MATCH (d:Document {{id: id}}) {_DOCUMENT}", ids):
+        ids = sorted(row[0] for row in self._query("MATCH (d:Document) RETURN d.id"))
+        for rows in self._query_blocks(f"UNWIND $ids AS id MATCH (d:Document {{id: id}}) {_RETURN_DOCUMENT}", ids):
             yield from (Document(*row) for row in sorted(rows))
 
     def document(self, document_id: str) -> Document | None:
         """One document, or None."""
-        found = self._rows(f"MATCH (d:Document {{id: $id}}) {_DOCUMENT}", id=document_id)
-        return Document(*found[0]) if found else None
+        rows = self._query(f"MATCH (d:Document {{id: $id}}) {_RETURN_DOCUMENT}", id=document_id)
+        return Document(*rows[0]) if rows else None
 
-    def headings(self, document_ids: Iterable[str]) -> dict[str, Heading]:
+    def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
         """document id -> what stands above its text; of those that are not there, nothing."""
         query = "UNWIND $ids AS id MATCH (d:Document {id: id}) RETURN d.id, d.entity_id, d.title, d.source"
-        return {row[0]: Heading(*row[1:]) for row in self._rows(query, ids=list(document_ids))}
+        return {row[0]: DocumentHeader(*row[1:]) for row in self._query(query, ids=list(document_ids))}
 
-    def fingerprints(self) -> Mapping[str, str]:
+    def document_hashes(self) -> Mapping[str, str]:
         """document id -> sha256 of title and text."""
-        return dict(self._pairs("MATCH (d:Document) RETURN d.id, d.sha256"))
+        return dict(self._query_pairs("MATCH (d:Document) RETURN d.id, d.sha256"))
 
-    def read_by(self) -> Mapping[str, str]:
+    def extractors(self) -> Mapping[str, str]:
         """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
-        return dict(self._pairs("MATCH (d:Document) RETURN d.id, d.read_by"))
+        return dict(self._query_pairs("MATCH (d:Document) RETURN d.id, d.read_by"))
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
         """document id -> (entity id of its title, title)."""
-        found = self._rows("MATCH (d:Document) RETURN d.id, d.entity_id, d.title")
-        return {i: (e, t) for i, e, t in sorted(found)}
+        rows = self._query("MATCH (d:Document) RETURN d.id, d.entity_id, d.title")
+        return {i: (e, t) for i, e, t in sorted(rows)}
 
     def sources_by_document(self) -> Mapping[str, str]:
         """document id -> the file it came from."""
-        return dict(self._pairs("MATCH (d:Document) RETURN d.id, d.source"))
+        return dict(self._query_pairs("MATCH (d:Document) RETURN d.id, d.source"))
 
-    def rows(self) -> list[tuple[str, str]]:
+    def passage_keys(self) -> list[tuple[str, str]]:
         """(passage id, document id) of every passage, in the order of `passages`."""
-        return sorted(self._pairs("MATCH (p:Passage) RETURN p.id, p.document_id"))
+        return sorted(self._query_pairs("MATCH (p:Passage) RETURN p.id, p.document_id"))
 
     def passage_count(self) -> int:
         """How many passages there are."""
-        return int(self._rows("MATCH (p:Passage) RETURN count(p)")[0][0])
+        return int(self._query("MATCH (p:Passage) RETURN count(p)")[0][0])
 
     def document_names(self) -> dict[str, list[str]]:
         """document id -> the names it goes by, its title first."""
-        return forms_of(self.titles(), self.names())
+        return document_name_forms(self.titles(), self.names())
 
     def passages(self) -> Iterator[Passage]:
         """All passages, ordered by id."""
-        for rows in self._blocks(_PASSAGES, self._passage_ids()):
+        for rows in self._query_blocks(_MATCH_PASSAGES, self._passage_ids()):
             yield from (Passage(*row) for row in sorted(rows))
 
-    def passages_among(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+    def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """passage id -> passage; of those that are not there, nothing."""
-        return {row[0]: Passage(*row) for rows in self._blocks(_PASSAGES, list(passage_ids)) for row in rows}
+        return {
+            row[0]: Passage(*row) for rows in self._query_blocks(_MATCH_PASSAGES, list(passage_ids)) for row in rows
+        }
 
-    def passages_of(self, document_id: str) -> list[Passage]:
+    def passages_of_document(self, document_id: str) -> list[Passage]:
         """The passages of one document, in order."""
         query = "MATCH (p:Passage)-[:PART_OF]->(:Document {id: $id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
-        return [Passage(*row) for row in sorted(self._rows(query, id=document_id))]
+        return [Passage(*row) for row in sorted(self._query(query, id=document_id))]
 
     def embeddings(self) -> Matrix:
         """(passages, dimensions) float32, in the order of `passages`."""
         ids = self._passage_ids()
         vectors = np.zeros((len(ids), 0), np.float32)
         row = 0
-        for found in self._blocks("UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.vector", ids):
-            for _, data in sorted(found):
+        for block_rows in self._query_blocks("UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.vector", ids):
+            for _, data in sorted(block_rows):
                 vector = np.frombuffer(data, "<f4")
                 if not row:
                     vectors = np.zeros((len(ids), len(vector)), np.float32)
@@ -159,75 +161,83 @@ class Neo4jReader(Connection):
     def mentions(self) -> Iterator[Mention]:
         """All mentions, ordered by passage and offset."""
         query = "UNWIND $ids AS id MATCH (p:Passage {id: id})-[m:MENTIONS]->(e:Entity) "
-        for rows in self._blocks(query + "RETURN p.id, m.start, m.end, e.id, m.type, m.surface", self._passage_ids()):
+        for rows in self._query_blocks(
+            query + "RETURN p.id, m.start, m.end, e.id, m.type, m.surface", self._passage_ids()
+        ):
             for passage, start, end, entity, kind, surface in sorted(rows):
                 yield Mention(entity, passage, start, end, kind, surface)
 
     def triples(self) -> Iterator[Triple]:
         """All triples, ordered by passage and offset."""
-        for rows in self._blocks(_TRIPLES, self._passage_ids()):
-            yield from _triples(rows)
+        for rows in self._query_blocks(_MATCH_TRIPLES, self._passage_ids()):
+            yield from _sorted_triples(rows)
 
     def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
         """The triples that some passages state, ordered by passage and offset."""
         ids = sorted(set(passage_ids))
-        return [triple for rows in self._blocks(_TRIPLES, ids) for triple in _triples(rows)]
+        return [triple for rows in self._query_blocks(_MATCH_TRIPLES, ids) for triple in _sorted_triples(rows)]
 
     def names(self) -> Iterator[tuple[str, str, str, str]]:
         """All declared names, as (document id, entity id, name, type)."""
-        found = self._rows("MATCH (d:Document)-[n:NAMES]->(e:Entity) RETURN d.id, e.id, n.name, n.type")
-        yield from ((d, e, n, t) for d, e, n, t in sorted(found))
+        rows = self._query("MATCH (d:Document)-[n:NAMES]->(e:Entity) RETURN d.id, e.id, n.name, n.type")
+        yield from ((d, e, n, t) for d, e, n, t in sorted(rows))
 
-    def named_in(self, *entities: str) -> tuple[int, int]:
+    def mention_counts(self, *entities: str) -> tuple[int, int]:
         """How often entities are named, and in how many documents."""
         query = "UNWIND $ids AS id MATCH (p:Passage)-[:MENTIONS]->(:Entity {id: id}) "
-        times, documents = self._rows(query + "RETURN count(*), count(DISTINCT p.document_id)", ids=[*set(entities)])[0]
+        times, documents = self._query(query + "RETURN count(*), count(DISTINCT p.document_id)", ids=[*set(entities)])[
+            0
+        ]
         return times, documents
 
-    def kinds(self) -> Iterator[tuple[str, str, int]]:
+    def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
         """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
-        found = self._rows("MATCH ()-[m:MENTIONS]->(e:Entity) RETURN e.id, m.type, count(*)")
-        yield from ((e, t, n) for e, t, n in sorted(found))
+        rows = self._query("MATCH ()-[m:MENTIONS]->(e:Entity) RETURN e.id, m.type, count(*)")
+        yield from ((e, t, n) for e, t, n in sorted(rows))
 
-    def spelt(self, name: str) -> list[str]:
+    def entities_by_surface_form(self, name: str) -> list[str]:
         """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
 
         Reads all mentions: for where other ways find nothing.
         """
         query = "MATCH ()-[m:MENTIONS]->(e:Entity) WHERE toLower(m.surface) = toLower($name) RETURN e.id, count(*)"
-        return [row[0] for row in sorted(self._rows(query, name=name), key=lambda row: (-row[1], row[0]))]
+        return [row[0] for row in sorted(self._query(query, name=name), key=lambda row: (-row[1], row[0]))]
 
-    def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
+    def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
         """All entities, or those ``among`` some ids, ordered by id; see `graphs.spelling`."""
-        few = isinstance(among, set | frozenset)
-        ids = list(among) if isinstance(among, set | frozenset) else []
-        names, mentions = (self._rows(query, ids=ids) for query in spellings(few=few))
-        yield from named(names, mentions, among)
+        is_small_set = isinstance(entity_ids, set | frozenset)
+        ids = list(entity_ids) if isinstance(entity_ids, set | frozenset) else []
+        names, mentions = (self._query(query, ids=ids) for query in spelling_queries(by_ids=is_small_set))
+        yield from entities_from_rows(names, mentions, entity_ids)
 
-    def _pairs(self, query: str) -> list[tuple[str, str]]:
-        return [(one, other) for one, other in self._rows(query)]
+    def _query_pairs(self, query: str) -> list[tuple[str, str]]:
+        return [(one, other) for one, other in self._query(query)]
 
     def _passage_ids(self) -> list[str]:
-        return sorted(row[0] for row in self._rows("MATCH (p:Passage) RETURN p.id"))
+        return sorted(row[0] for row in self._query("MATCH (p:Passage) RETURN p.id"))
 
-    def _blocks(self, query: str, ids: list[str]) -> Iterator[list[Row]]:
-        for start in range(0, len(ids), BLOCK):
-            yield self._rows(query, ids=ids[start : start + BLOCK])
+    def _query_blocks(self, query: str, ids: list[str]) -> Iterator[list[ResultRow]]:
+        for start in range(0, len(ids), ROWS_PER_BLOCK):
+            yield self._query(query, ids=ids[start : start + ROWS_PER_BLOCK])
 
 
-def spellings(*, few: bool) -> tuple[str, str]:
+def spelling_queries(*, by_ids: bool) -> tuple[str, str]:
     """What `entities_of` wants, of the entities ``$ids`` or of all."""
-    which = "UNWIND $ids AS id MATCH (e:Entity {id: id})" if few else "MATCH (e:Entity)"
+    match_clause = "UNWIND $ids AS id MATCH (e:Entity {id: id})" if by_ids else "MATCH (e:Entity)"
     return (
-        f"{which} MATCH (d:Document)-[n:NAMES]->(e) RETURN e.id, n.name, n.type, d.entity_id = e.id",
-        f"{which} MATCH ()-[m:MENTIONS]->(e) RETURN e.id, m.surface, m.type, count(*)",
+        f"{match_clause} MATCH (d:Document)-[n:NAMES]->(e) RETURN e.id, n.name, n.type, d.entity_id = e.id",
+        f"{match_clause} MATCH ()-[m:MENTIONS]->(e) RETURN e.id, m.surface, m.type, count(*)",
     )
 
 
-def named(names: list[Row], mentions: list[Row], among: Container[str] | None = None) -> Iterator[Entity]:
-    return entities_of(((e, n, t, own) for e, n, t, own in names), ((e, s, t, c) for e, s, t, c in mentions), among)
+def entities_from_rows(
+    names: list[ResultRow], mentions: list[ResultRow], entity_ids: Container[str] | None = None
+) -> Iterator[Entity]:
+    return resolve_display_names(
+        ((e, n, t, own) for e, n, t, own in names), ((e, s, t, c) for e, s, t, c in mentions), entity_ids
+    )
 
 
-def _triples(rows: Iterable[Row]) -> Iterator[Triple]:
+def _sorted_triples(rows: Iterable[ResultRow]) -> Iterator[Triple]:
     triples = (Triple(*row) for row in rows)
     yield from sorted(triples, key=lambda t: (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object))

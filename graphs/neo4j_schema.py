@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-VERSION = 1
+SCHEMA_VERSION = 1
 """Raised when the data change their meaning; what an older program left is brought up to date (`STEPS`)."""
 
 
 @dataclass(frozen=True)
-class Step:
+class SchemaMigration:
     """How a store of one version becomes one of the next: definitions, each of which may be done again, then statements
     that change some thousands of rows at a time and return how many, done again until there are none."""
 
@@ -18,7 +18,7 @@ class Step:
     changes: tuple[str, ...] = ()
 
 
-STEPS: Mapping[int, Step] = {}
+MIGRATIONS: Mapping[int, SchemaMigration] = {}
 """version -> what makes it the next one. A version without a step is refused."""
 SCHEMA = (
     "CREATE CONSTRAINT kgrag_store IF NOT EXISTS FOR (s:Store) REQUIRE s.id IS UNIQUE",
@@ -41,11 +41,11 @@ SCHEMA = (
     "OPTIONS {indexConfig: {`fulltext.analyzer`: 'cjk', `fulltext.eventually_consistent`: true}}",
 )
 # the dimensions are the embedder's, which is known when the first passage comes
-VECTORS = (
+VECTOR_INDEX = (
     "CREATE VECTOR INDEX kgrag_vectors IF NOT EXISTS FOR (p:Passage) ON (p.embedding) "
     "OPTIONS {{indexConfig: {{`vector.dimensions`: {dimensions}, `vector.similarity_function`: 'cosine'}}}}"
 )
-MARK = "MERGE (s:Store {id: 'kgrag'}) ON CREATE SET s.version = $version, s.generation = 0, s.made = $made"
-RAISE = "MATCH (s:Store {id: 'kgrag', version: $version}) SET s.version = $version + 1"
-FIND = "MATCH (s:Store {id: 'kgrag'}) RETURN s.version, s.made"
-OTHERS = "MATCH (n) RETURN labels(n) LIMIT 1"
+CREATE_STORE_NODE = "MERGE (s:Store {id: 'kgrag'}) ON CREATE SET s.version = $version, s.generation = 0, s.made = $made"
+INCREMENT_VERSION = "MATCH (s:Store {id: 'kgrag', version: $version}) SET s.version = $version + 1"
+FIND_STORE_NODE = "MATCH (s:Store {id: 'kgrag'}) RETURN s.version, s.made"
+FIND_ANY_NODE = "MATCH (n) RETURN labels(n) LIMIT 1"

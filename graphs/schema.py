@@ -9,7 +9,7 @@ from pathlib import Path
 from kgrag.errors import StoreError
 
 VERSION = 2
-APPLICATION = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
+APPLICATION_ID = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents(
@@ -45,7 +45,7 @@ def is_empty(db: sqlite3.Connection) -> bool:
     return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def create(db: sqlite3.Connection) -> None:
+def create_tables(db: sqlite3.Connection) -> None:
     """Make the tables, in the caller's transaction."""
     if not is_empty(db):
         return  # another process was first
@@ -53,15 +53,15 @@ def create(db: sqlite3.Connection) -> None:
         db.execute(statement)
     # so that indices made from another store are never taken for this one's
     db.execute("INSERT INTO meta VALUES('made', ?)", (secrets.token_hex(8),))
-    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def check(db: sqlite3.Connection, path: Path) -> None:
+def check_version(db: sqlite3.Connection, path: Path) -> None:
     """Raises StoreError if the database at ``path`` is no store, or one of another version."""
-    kind = db.execute("PRAGMA application_id").fetchone()[0]
+    application_id = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if kind != APPLICATION:
+    if application_id != APPLICATION_ID:
         raise StoreError(f"{path} is a database, but not a kgrag store: name another folder with --store.")
     if version != VERSION:
         raise StoreError(

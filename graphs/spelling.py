@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from kgrag.text import key
+from kgrag.text import normalize_name
 from kgrag.types import Entity
 
-Named = tuple[str, str, str, bool]
+DeclaredName = tuple[str, str, str, bool]
 """Entity id, name, type, and whether the document that declares the name is about the entity."""
-Mentioned = tuple[str, str, str, int]
+SpellingCount = tuple[str, str, str, int]
 """Entity id, spelling, type, and how often it is mentioned so."""
 
 
-def entities_of(
-    names: Iterable[Named], mentions: Iterable[Mentioned], among: Container[str] | None = None
+def resolve_display_names(
+    names: Iterable[DeclaredName], mentions: Iterable[SpellingCount], entity_ids: Container[str] | None = None
 ) -> Iterator[Entity]:
     """All entities, or those ``among`` some ids, ordered by id: a declared name wins, then a spelling of the id
     itself, the commonest, then the alphabet."""
     spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
     types: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for entity_id, name, kind, of_own in names:
-        if among is not None and entity_id not in among:
+    for entity_id, name, kind, is_own_name in names:
+        if entity_ids is not None and entity_id not in entity_ids:
             continue
         # what a document says of its own subject counts before what is said elsewhere
-        spellings[entity_id][name] += 1_000_000 if of_own else 0
+        spellings[entity_id][name] += 1_000_000 if is_own_name else 0
         types[entity_id][kind] += 0 if kind == "MISC" else 1_000
     for entity_id, surface, kind, count in mentions:
-        if among is not None and entity_id not in among:
+        if entity_ids is not None and entity_id not in entity_ids:
             continue
         # before a shorter form, however common: "Byron" is short for many
-        spellings[entity_id][surface] += count + (1_000 if key(surface) == entity_id else 0)
+        spellings[entity_id][surface] += count + (1_000 if normalize_name(surface) == entity_id else 0)
         types[entity_id][kind] += 0 if kind == "MISC" else count
     for entity_id in sorted(spellings):
         ranked = sorted(spellings[entity_id], key=lambda s: (-spellings[entity_id][s], s))
@@ -39,7 +39,9 @@ def entities_of(
         yield Entity(entity_id, ranked[0], kind, tuple(sorted(ranked[1:])))
 
 
-def forms_of(titles: Mapping[str, tuple[str, str]], names: Iterable[tuple[str, str, str, str]]) -> dict[str, list[str]]:
+def document_name_forms(
+    titles: Mapping[str, tuple[str, str]], names: Iterable[tuple[str, str, str, str]]
+) -> dict[str, list[str]]:
     """document id -> the names it goes by, its title first."""
     forms = {document_id: [title] for document_id, (_, title) in titles.items()}
     for document_id, entity_id, name, _ in names:

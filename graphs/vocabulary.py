@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kgrag.dates import date_id
-from kgrag.quantities import quantity_id
-from kgrag.text import key
+from kgrag.dates import date_entity_id
+from kgrag.quantities import quantity_entity_id
+from kgrag.text import normalize_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class Predicate:
     unit: str = ""
     nouns: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
-    derived: tuple[tuple[str, ...], ...] = ()
+    equivalent_paths: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class PredicateSchema:
     """All predicates, words for more than one step (``kin``), and what countries and their peoples are called.
 
     ``countries`` maps lower-case names and adjectives to the country; ``peoples`` are the adjectives among them,
@@ -35,17 +35,17 @@ class Vocabulary:
     """
 
     predicates: Mapping[str, Predicate]
-    kin: Mapping[str, tuple[str, ...]]
+    compound_relations: Mapping[str, tuple[str, ...]]
     countries: Mapping[str, str]
-    peoples: frozenset[str] = frozenset()
-    lands: Mapping[str, str] = field(default_factory=dict)
+    demonyms: frozenset[str] = frozenset()
+    country_names: Mapping[str, str] = field(default_factory=dict)
 
-    def entity(self, name: str, kind: str) -> str:
+    def entity_id(self, name: str, kind: str) -> str:
         """The entity id of a name by itself, of a type as `kgrag.types.Mention` has it: dates, quantities and
         countries have one each, however they are called; else `kgrag.text.key`."""
         if kind == "DATE":
-            return date_id(name)
+            return date_entity_id(name)
         if kind == "QUANTITY":
-            return quantity_id(name)
-        land = self.lands.get(" ".join(name.lower().split())) if kind == "PLACE" else None
-        return key(land or name)
+            return quantity_entity_id(name)
+        country = self.country_names.get(" ".join(name.lower().split())) if kind == "PLACE" else None
+        return normalize_name(country or name)

@@ -9,32 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kgrag.arrays import spread
+from kgrag.arrays import expand_ranges
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.integer[Any]]
 
 
-class Ways(Protocol):
+class Transitions(Protocol):
     """What a walk asks: who is tied to whom, and how strongly. Passages are rows, names are columns, both from 0."""
 
     @property
-    def rows(self) -> int:
+    def passage_count(self) -> int:
         """How many passages there are."""
 
     @property
-    def names(self) -> int:
+    def name_count(self) -> int:
         """How many names there are."""
 
-    def of_rows(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
+    def names_of_passages(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
         """The names of each passage that other passages have too, in the order of the passages and then of the names.
 
         Returns:
             For each tie: the place of its passage in ``rows``, its name, its weight.
         """
 
-    def of_names(self, names: Ints, most: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
+    def passages_of_names(self, names: Ints, max_passages: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
         """The passages of each name, heaviest tie first, equal ones by row; ``most`` of each at most.
 
         Returns:
@@ -50,7 +50,7 @@ class Ways(Protocol):
 
 
 @dataclass(frozen=True)
-class LocalWays:
+class LocalTransitions:
     """`Ways` in arrays, each of which may be memory-mapped.
 
     ``row_begin`` (rows + 1,), ``row_names`` and ``row_weights``: the names of each passage that other passages have
@@ -69,46 +69,46 @@ class LocalWays:
     stays: Floats
 
     @staticmethod
-    def of(ties: sparse.csr_array) -> LocalWays:
+    def from_edges(edges: sparse.csr_array) -> LocalTransitions:
         """The ways of ties of shape (passages, names)."""
-        rows, columns = ties.shape
-        row_scale, name_scale = _inverse(ties.sum(axis=1)), _inverse(ties.sum(axis=0))
-        row_of = np.repeat(np.arange(rows, dtype=np.int32), np.diff(ties.indptr))
-        count = np.bincount(ties.indices, minlength=columns)
-        shared = count[ties.indices] > 1
-        stays = np.bincount(row_of[~shared], ties.data[~shared], rows) * row_scale
-        order = np.lexsort((row_of, -ties.data, ties.indices))
-        return LocalWays(
-            row_begin=_begin(np.bincount(row_of[shared], minlength=rows)),
-            row_names=ties.indices[shared].astype(np.int32),
-            row_weights=ties.data[shared].astype(np.float32),
-            name_begin=_begin(count),
+        rows, columns = edges.shape
+        row_scale, name_scale = _inverse(edges.sum(axis=1)), _inverse(edges.sum(axis=0))
+        row_of = np.repeat(np.arange(rows, dtype=np.int32), np.diff(edges.indptr))
+        count = np.bincount(edges.indices, minlength=columns)
+        is_shared = count[edges.indices] > 1
+        stays = np.bincount(row_of[~is_shared], edges.data[~is_shared], rows) * row_scale
+        order = np.lexsort((row_of, -edges.data, edges.indices))
+        return LocalTransitions(
+            row_begin=_offsets(np.bincount(row_of[is_shared], minlength=rows)),
+            row_names=edges.indices[is_shared].astype(np.int32),
+            row_weights=edges.data[is_shared].astype(np.float32),
+            name_begin=_offsets(count),
             name_rows=row_of[order],
-            name_shares=(ties.data * name_scale[ties.indices])[order].astype(np.float32),
+            name_shares=(edges.data * name_scale[edges.indices])[order].astype(np.float32),
             row_scale=row_scale,
             name_scale=name_scale,
             stays=stays.astype(np.float32),
         )
 
     @property
-    def rows(self) -> int:
+    def passage_count(self) -> int:
         """How many passages there are."""
         return len(self.row_scale)
 
     @property
-    def names(self) -> int:
+    def name_count(self) -> int:
         """How many names there are."""
         return len(self.name_scale)
 
-    def of_rows(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
+    def names_of_passages(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
         """See `Ways`."""
-        place, ties = spread(self.row_begin, rows)
-        return place, self.row_names[ties], self.row_weights[ties]
+        positions, edge_positions = expand_ranges(self.row_begin, rows)
+        return positions, self.row_names[edge_positions], self.row_weights[edge_positions]
 
-    def of_names(self, names: Ints, most: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
+    def passages_of_names(self, names: Ints, max_passages: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
         """See `Ways`."""
-        place, ties = spread(self.name_begin, names, most)
-        return place, self.name_rows[ties], self.name_shares[ties]
+        positions, edge_positions = expand_ranges(self.name_begin, names, max_passages)
+        return positions, self.name_rows[edge_positions], self.name_shares[edge_positions]
 
     def row_scales(self, rows: Ints) -> tuple[Floats, Floats]:
         """See `Ways`."""
@@ -124,5 +124,5 @@ def _inverse(sums: object) -> Floats:
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0).astype(np.float32)
 
 
-def _begin(counts: NDArray[np.int64]) -> NDArray[np.int32]:
+def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int32]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)

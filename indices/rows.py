@@ -9,18 +9,18 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.arrays import load_arrays, packed, save_arrays, unpacked
-from kgrag.strings import Strings
+from kgrag.arrays import load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.strings import StringTable
 
 
-class Row(NamedTuple):
+class RowKey(NamedTuple):
     """What one row of every index stands for."""
 
     passage_id: str
     document_id: str
 
 
-class Rows(Sequence[Row]):
+class RowMap(Sequence[RowKey]):
     """A sequence of `Row` over arrays, which may be memory-mapped.
 
     Args:
@@ -29,25 +29,31 @@ class Rows(Sequence[Row]):
         owner: (rows,), the place of each passage's document in ``documents``.
     """
 
-    def __init__(self, passages: Strings, documents: Strings, owner: NDArray[np.int32]) -> None:
+    def __init__(self, passages: StringTable, documents: StringTable, owner: NDArray[np.int32]) -> None:
         self._passages, self._documents, self._owner = passages, documents, owner
 
     @staticmethod
-    def of(pairs: Iterable[tuple[str, str]]) -> Rows:
+    def of(pairs: Iterable[tuple[str, str]]) -> RowMap:
         """Pack (passage id, document id) in row order."""
-        known: dict[str, int] = {}
-        kept = [(passage, known.setdefault(document, len(known))) for passage, document in pairs]
-        owner = np.fromiter((document for _, document in kept), np.int32, len(kept))
-        return Rows(Strings.of(passage for passage, _ in kept), Strings.of(known), owner)
+        document_numbers: dict[str, int] = {}
+        numbered_pairs = [
+            (passage, document_numbers.setdefault(document, len(document_numbers))) for passage, document in pairs
+        ]
+        owner = np.fromiter((document for _, document in numbered_pairs), np.int32, len(numbered_pairs))
+        return RowMap(
+            StringTable.from_strings(passage for passage, _ in numbered_pairs),
+            StringTable.from_strings(document_numbers),
+            owner,
+        )
 
     def __len__(self) -> int:
         return len(self._owner)
 
     @overload
-    def __getitem__(self, place: int) -> Row: ...
+    def __getitem__(self, place: int) -> RowKey: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Row]: ...
-    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+    def __getitem__(self, place: slice) -> list[RowKey]: ...
+    def __getitem__(self, place: int | slice) -> RowKey | list[RowKey]:
         """One row, or the list of a slice's.
 
         Raises:
@@ -55,19 +61,19 @@ class Rows(Sequence[Row]):
         """
         if isinstance(place, slice):
             return [self[number] for number in range(*place.indices(len(self)))]
-        return Row(self._passages[place], self._documents[int(self._owner[place])])
+        return RowKey(self._passages[place], self._documents[int(self._owner[place])])
 
-    def passages(self) -> Sequence[str]:
+    def passage_ids(self) -> Sequence[str]:
         """The passages' ids by row."""
         return self._passages
 
     def save(self, folder: Path) -> None:
         """Write the folder, whole or not at all."""
-        parts = packed("passages", self._passages) | packed("documents", self._documents)
+        parts = pack_strings("passages", self._passages) | pack_strings("documents", self._documents)
         save_arrays(folder, parts | {"owner": self._owner})
 
     @staticmethod
-    def load(folder: Path) -> Rows:
+    def load(folder: Path) -> RowMap:
         """Read what `save` wrote, from the disk as it is used."""
         arrays = load_arrays(folder)
-        return Rows(unpacked("passages", arrays), unpacked("documents", arrays), arrays["owner"])
+        return RowMap(unpack_strings("passages", arrays), unpack_strings("documents", arrays), arrays["owner"])

@@ -16,15 +16,15 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from indices.bm25 import search_tokens
-from kgrag.arrays import Arrays, load_arrays, save_arrays, spread
-from kgrag.text import sentences
+from indices.bm25 import index_tokens
+from kgrag.arrays import Arrays, expand_ranges, load_arrays, save_arrays
+from kgrag.text import sentence_spans
 
 Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SentenceRows:
     """The sentences of some passages, ``s`` in all; the first of each passage is its title.
 
     ``owner``: (s,) place of the passage among those asked for. ``words``: (s, t), whether a sentence or its passage's
@@ -62,25 +62,25 @@ class SentenceIndex:
     def __len__(self) -> int:
         return len(self._passages) - 1
 
-    def of(self, rows: NDArray[np.int64], words: Sequence[str]) -> Seen:
+    def rows_for(self, rows: NDArray[np.int64], words: Sequence[str]) -> SentenceRows:
         """The sentences of the passages ``rows``, laid beside distinct ``words`` (see `search_tokens`)."""
-        owner, sentence = spread(self._passages, rows)
-        at, place = spread(self._word_begin, sentence)
-        wanted = np.fromiter(map(_hash, words), np.uint32, len(words))
-        order = np.argsort(wanted, kind="stable")
-        has = np.zeros((len(sentence), len(words)), bool)
+        owner, sentence = expand_ranges(self._passages, rows)
+        word_owner, word_positions = expand_ranges(self._word_begin, sentence)
+        query_hashes = np.fromiter(map(_hash, words), np.uint32, len(words))
+        order = np.argsort(query_hashes, kind="stable")
+        has_word = np.zeros((len(sentence), len(words)), bool)
         if len(words):
-            here = self._words[place]
-            nearest = np.minimum(np.searchsorted(wanted[order], here), len(words) - 1)
-            equal = wanted[order[nearest]] == here
-            has[at[equal], order[nearest[equal]]] = True
+            word_hashes = self._words[word_positions]
+            nearest = np.minimum(np.searchsorted(query_hashes[order], word_hashes), len(words) - 1)
+            is_equal = query_hashes[order[nearest]] == word_hashes
+            has_word[word_owner[is_equal], order[nearest[is_equal]]] = True
         first = np.searchsorted(owner, np.arange(len(rows)))
         if len(sentence):
-            has |= has[first[owner]]
-        _, named = spread(self._name_begin, sentence)
+            has_word |= has_word[first[owner]]
+        _, name_positions = expand_ranges(self._name_begin, sentence)
         count = self._name_begin[sentence + 1] - self._name_begin[sentence]
         begin = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-        return Seen(owner.astype(np.int32), has, self._names[named], begin)
+        return SentenceRows(owner.astype(np.int32), has_word, self._names[name_positions], begin)
 
     def save(self, folder: Path) -> None:
         """Write the folder, whole or not at all."""
@@ -103,20 +103,20 @@ class SentenceBuilder:
 
     def add(self, title: str, text: str, names: Iterable[tuple[int, int, int]]) -> None:
         """Add a passage: its title, its text, and what is named in it as (column, start, end) by place."""
-        self._sentence(title, ())
-        rest = list(names)
-        for start, end in sentences(text):
-            here = [name for name in rest if start <= name[1] and name[2] <= end]
-            self._sentence(text[start:end], (column for column, _, _ in here))
+        self._add_sentence(title, ())
+        name_spans = list(names)
+        for start, end in sentence_spans(text):
+            sentence_names = [name for name in name_spans if start <= name[1] and name[2] <= end]
+            self._add_sentence(text[start:end], (column for column, _, _ in sentence_names))
         self._passages.append(len(self._word_begin) - 1)
 
-    def _sentence(self, text: str, columns: Iterable[int]) -> None:
-        self._words.extend(sorted({_hash(word) for word in search_tokens(text)}))
+    def _add_sentence(self, text: str, columns: Iterable[int]) -> None:
+        self._words.extend(sorted({_hash(word) for word in index_tokens(text)}))
         self._names.extend(sorted(set(columns)))
         self._word_begin.append(len(self._words))
         self._name_begin.append(len(self._names))
 
-    def done(self) -> SentenceIndex:
+    def build(self) -> SentenceIndex:
         """The index of all that was added."""
         return SentenceIndex(
             np.array(self._passages, np.int64),

@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.arrays import load_arrays, save_arrays
-from kgrag.files import replaced
+from kgrag.files import atomic_write
 from kgrag.protocols import Matrix
 
 Rows = NDArray[np.int64]
-EXACT = 32_768
+MAX_EXACT_VECTORS = 32_768
 """Passages that are compared one by one: 2 to 5 ms on two cores."""
-PROBED, COMPARED = 0.5, 250_000
+PROBED_LIST_SHARE, MAX_COMPARED_VECTORS = 0.5, 250_000
 """The share of the lists that is searched, and about how many vectors that may be."""
-SPARE = 4
+OVERSAMPLING_FACTOR = 4
 """So many times as many as wanted are taken from the lists, to be ordered by their cosines."""
-SAMPLE = 64
+SAMPLES_PER_LIST = 64
 """Vectors for each list that the lists are learned from."""
 Transfer = Callable[[Any], Any]
 
@@ -44,11 +44,13 @@ class VectorIndex:
         self._vectors, self._lists, self._transfer = vectors, lists, transfer
 
     @cached_property
-    def _searched(self) -> Any:
-        return (self._transfer or on_device)(self._lists if self._lists is not None else _flat(self._vectors))
+    def _faiss_index(self) -> Any:
+        return (self._transfer or to_device)(
+            self._lists if self._lists is not None else _build_flat_index(self._vectors)
+        )
 
     @staticmethod
-    def build(vectors: Matrix, *, exact: int = EXACT, transfer: Transfer | None = None) -> VectorIndex:
+    def build(vectors: Matrix, *, exact: int = MAX_EXACT_VECTORS, transfer: Transfer | None = None) -> VectorIndex:
         """Index ``vectors`` of shape (rows, dimensions); the same vectors give the same index.
 
         Args:
@@ -56,7 +58,7 @@ class VectorIndex:
             exact: from more rows than this on an inverted file is made.
             transfer: see `VectorIndex`.
         """
-        return VectorIndex(vectors, _inverted(vectors) if len(vectors) > exact else None, transfer)
+        return VectorIndex(vectors, _build_inverted_index(vectors) if len(vectors) > exact else None, transfer)
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -69,13 +71,13 @@ class VectorIndex:
         k = min(k, len(self))
         if k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        asked = np.ascontiguousarray(query[None], np.float32)
+        query_row = np.ascontiguousarray(query[None], np.float32)
         if self._lists is not None:
-            _, found = self._searched.search(asked, min(SPARE * k, len(self)))
-            rows = np.sort(found[0][found[0] >= 0])
+            _, results = self._faiss_index.search(query_row, min(OVERSAMPLING_FACTOR * k, len(self)))
+            rows = np.sort(results[0][results[0] >= 0])
             cosines = _cosines(self._vectors[rows], query)
         else:
-            cosines, rows = (found[0] for found in self._searched.search(asked, min(k + 1, len(self))))
+            cosines, rows = (found[0] for found in self._faiss_index.search(query_row, min(k + 1, len(self))))
             if len(cosines) > k and cosines[k - 1] == cosines[k]:
                 # of equal ones at the cut the library keeps any: look at all of them
                 rows, cosines = np.arange(len(self)), _cosines(self._vectors, query)
@@ -96,25 +98,25 @@ class VectorIndex:
         if self._lists is not None:
             import faiss
 
-            with replaced(folder / LISTS) as beside:
-                faiss.write_index(self._lists, str(beside))
+            with atomic_write(folder / LISTS_FILE) as temporary:
+                faiss.write_index(self._lists, str(temporary))
 
     @staticmethod
     def load(folder: Path, *, transfer: Transfer | None = None) -> VectorIndex:
         """Read what `save` wrote, from the disk as it is searched."""
         lists: Any = None
-        if (folder / LISTS).exists():
+        if (folder / LISTS_FILE).exists():
             import faiss
 
-            lists = faiss.read_index(str(folder / LISTS), faiss.IO_FLAG_MMAP_IFC)
-            lists.nprobe = _probes(lists)
+            lists = faiss.read_index(str(folder / LISTS_FILE), faiss.IO_FLAG_MMAP_IFC)
+            lists.nprobe = _probe_count(lists)
         return VectorIndex(load_arrays(folder)["vectors"], lists, transfer)
 
 
-LISTS = "lists.faiss"
+LISTS_FILE = "lists.faiss"
 
 
-def on_device(index: Any, notice: Callable[[str], None] = lambda _: None, library: Any = None) -> Any:
+def to_device(index: Any, notice: Callable[[str], None] = lambda _: None, library: Any = None) -> Any:
     """``index`` on the first GPU, where FAISS knows one; where that fails as it was, and ``notice`` is told why.
 
     Args:
@@ -134,7 +136,7 @@ def on_device(index: Any, notice: Callable[[str], None] = lambda _: None, librar
         return index
 
 
-def _flat(vectors: Matrix) -> Any:
+def _build_flat_index(vectors: Matrix) -> Any:
     import faiss
 
     index = faiss.IndexFlatIP(max(1, vectors.shape[1]))
@@ -143,7 +145,7 @@ def _flat(vectors: Matrix) -> Any:
     return index
 
 
-def _inverted(vectors: Matrix) -> Any:
+def _build_inverted_index(vectors: Matrix) -> Any:
     import faiss
 
     rows, dimensions = vectors.shape
@@ -156,18 +158,18 @@ def _inverted(vectors: Matrix) -> Any:
         faiss.METRIC_INNER_PRODUCT,
         False,
     )
-    index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = 8, 1, SAMPLE
-    sample = np.sort(np.random.default_rng(0).permutation(rows)[: SAMPLE * lists])
+    index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = 8, 1, SAMPLES_PER_LIST
+    sample = np.sort(np.random.default_rng(0).permutation(rows)[: SAMPLES_PER_LIST * lists])
     index.train(np.ascontiguousarray(vectors[sample], np.float32))
     for start in range(0, rows, 65536):
         index.add(np.ascontiguousarray(vectors[start : start + 65536], np.float32))
-    index.nprobe = _probes(index)
+    index.nprobe = _probe_count(index)
     return index
 
 
-def _probes(index: Any) -> int:
+def _probe_count(index: Any) -> int:
     """How many of its lists are searched."""
-    return max(1, int(index.nlist * min(PROBED, COMPARED / max(1, index.ntotal))))
+    return max(1, int(index.nlist * min(PROBED_LIST_SHARE, MAX_COMPARED_VECTORS / max(1, index.ntotal))))
 
 
 def _cosines(vectors: Matrix, query: Matrix) -> Matrix:

@@ -9,67 +9,69 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ingest.names import Name
+from ingest.names import RecognizedEntity
 
-_SHORT = re.compile(
+_BRACKETED_ACRONYM = re.compile(
     r"\s*[(（]\s*(?:(?:also|commonly|now|or)\s+)?(?:(?:known|abbreviated|referred to)\s+as\s+|abbreviated\s+|or\s+|the\s+)*[\"“‘']?"
     r"([A-Z][A-Za-z0-9&./-]{1,11}?)s?[\"”’']?\s*[,;)）]"
 )
-_SHORT_ZH = re.compile(
+_BRACKETED_SHORT_NAME_ZH = re.compile(
     r"\s*[(（][^()（）]{0,40}?(?:简称|缩写|缩写为|又称|又名|亦称|英文简称)[为作是]?[：:]?\s*[“「《\"]?"
     r"([^\s，。；、（）()“”「」《》：:]{2,16})"
 )
-_SAID_ZH = re.compile(
+_DECLARED_SHORT_NAME_ZH = re.compile(
     '[，,](?:简称|缩写为|英文缩写为?|又称|又名|亦称)[为作是]?[：:]?\\s*[“「《"]?([^\\s，。；、（）()“”「」《》：:]{2,16})'
 )
-_FOREIGN = re.compile(
+_BRACKETED_FOREIGN_NAME = re.compile(
     r"\s*[(（]\s*(?:英[文语国][名称]*[:：为]?\s*)?([A-Z][A-Za-z.'’-]+(?: [A-Za-z.'’-]+){0,5})\s*[,，;；)）]"
 )
-_SMALL = frozenset(
+_FUNCTION_WORDS = frozenset(
     ["of", "the", "and", "for", "in", "on", "de", "du", "des", "la", "le", "to", "a", "an", "at", "by", "&"]
 )
 _WORD = re.compile(r"[^\W_]+|&")
-LONGEST = 12
+MAX_ACRONYM_WORDS = 12
 """Words of a name that an acronym may stand for."""
 
 
 def initials(name: str) -> list[str]:
     """What a name of several words may be shortened to: its capitals, with and without those of small words."""
     words = _WORD.findall(name)
-    if not 1 < len(words) <= LONGEST:
+    if not 1 < len(words) <= MAX_ACRONYM_WORDS:
         return []
-    all_ = "".join(w[0] for w in words).upper()
-    large = "".join(w[0] for w in words if w.lower() not in _SMALL).upper()
-    return [letters for letters in dict.fromkeys((large, all_)) if len(letters) > 1]
+    all_initials = "".join(w[0] for w in words).upper()
+    content_initials = "".join(w[0] for w in words if w.lower() not in _FUNCTION_WORDS).upper()
+    return [letters for letters in dict.fromkeys((content_initials, all_initials)) if len(letters) > 1]
 
 
-def declared(text: str, names: Sequence[Name]) -> dict[str, str]:
+def declared_acronyms(text: str, names: Sequence[RecognizedEntity]) -> dict[str, str]:
     """Short name -> the name that a text says it stands for.
 
     Args:
         names: of the text; a bracket counts where it follows one of them as it is spelt.
     """
-    found: dict[str, str] = {}
+    full_names: dict[str, str] = {}
     for full in dict.fromkeys(n.text for n in names if len(n.text) > 3):
-        place = text.find(full)
-        while place >= 0:
-            end = place + len(full)
-            if match := _SHORT.match(text, end):
-                if _stands_for(match.group(1), full):
-                    found.setdefault(match.group(1), full)
-            elif (match := _SHORT_ZH.match(text, end) or _SAID_ZH.match(text, end)) and match.group(1) != full:
-                found.setdefault(match.group(1), full)
-            if "\u4e00" <= full[0] <= "\u9fff" and (match := _FOREIGN.match(text, end)):
-                found.setdefault(match.group(1), full)
-            place = text.find(full, end)
-    return found
+        position = text.find(full)
+        while position >= 0:
+            end = position + len(full)
+            if match := _BRACKETED_ACRONYM.match(text, end):
+                if _is_acronym_of(match.group(1), full):
+                    full_names.setdefault(match.group(1), full)
+            elif (
+                match := _BRACKETED_SHORT_NAME_ZH.match(text, end) or _DECLARED_SHORT_NAME_ZH.match(text, end)
+            ) and match.group(1) != full:
+                full_names.setdefault(match.group(1), full)
+            if "\u4e00" <= full[0] <= "\u9fff" and (match := _BRACKETED_FOREIGN_NAME.match(text, end)):
+                full_names.setdefault(match.group(1), full)
+            position = text.find(full, end)
+    return full_names
 
 
-def _stands_for(short: str, full: str) -> bool:
+def _is_acronym_of(short: str, full: str) -> bool:
     """Whether the capitals of ``short`` begin words of ``full``, in order, the first its first."""
     capitals = [c for c in short if c.isupper() or c.isdigit()]
-    heads = [w[0].upper() for w in re.findall(r"[^\W_]+", full)] if len(capitals) > 1 else []
-    if not heads or capitals[0] != heads[0] or short == full:
+    word_initials = [w[0].upper() for w in re.findall(r"[^\W_]+", full)] if len(capitals) > 1 else []
+    if not word_initials or capitals[0] != word_initials[0] or short == full:
         return False
-    left = iter(heads)
-    return all(c in left for c in capitals)
+    remaining_initials = iter(word_initials)
+    return all(c in remaining_initials for c in capitals)

@@ -9,27 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from graphs.gazetteer import spoken_forms, without_bracket
-from ingest.names import Name
-from kgrag.text import key, sentences, tokens
-from kgrag.types import VALUES, Document
+from graphs.gazetteer import short_forms, without_bracket
+from ingest.names import RecognizedEntity
+from kgrag.text import normalize_name, sentence_spans, tokenize
+from kgrag.types import VALUE_TYPES, Document
 
-HEAD = 600
+MAX_HEAD_CHARS = 600
 """Characters of a document that are looked at."""
-_BRACKET = re.compile(
+_BRACKETED_ALIAS = re.compile(
     r"\s*[（(]\s*(?:(?:also\s+)?(?:known|called)\s+as\s+|(?:born|née)\s+|简称|又称|又名|亦称|英文?[名:：]*\s*)?"
     r"[“\"「]?([^（()）,，;；:：“”\"「」]{2,40}+)(?!\s*:)"  # "(Arabic: …" names a language
 )
-_UNFINISHED = re.compile(r"\b(?:as|for|of|meaning|born|née|lit)\.?$|^(?:French|German|Italian|Spanish|Russian|Hebrew)$")
-_CALLED = re.compile(
+_INCOMPLETE_ALIAS = re.compile(
+    r"\b(?:as|for|of|meaning|born|née|lit)\.?$|^(?:French|German|Italian|Spanish|Russian|Hebrew)$"
+)
+_ENDS_IN_CALLED = re.compile(
     r"\b(?:known|referred to|styled|credited|spelt|spelled)\s+(?:(?:professionally|simply|commonly|mononymously|both)\s+)?"
     r"(?:to\s+)?as\s+(?:simply\s+)?[\"“']?$|\b(?:nicknamed|called|dubbed)\s+[\"“']?$"
 )
-_CALLED_ZH = re.compile(
+_ALIAS_ZH = re.compile(
     r"(?:又名|又称|亦称|简称|原名|本名|别名|俗称|也称|全称|旧称|或称|也叫|又叫)(?:为|作|做|是|[:：])?"
     r"[“「《]?([^，。；、（）()“”「」《》：:\s]{2,16})"
 )
-_IS = re.compile(r"\b(?:is|was|are|were)\b")
+_COPULA = re.compile(r"\b(?:is|was|are|were)\b")
 _LETTER = re.compile(r"[^\W\d_]")
 _PARTICLES = frozenset(
     [
@@ -59,63 +61,82 @@ _PARTICLES = frozenset(
 )
 
 
-def aliases(document: Document, names: Sequence[Name]) -> list[str]:
+def find_aliases(document: Document, names: Sequence[RecognizedEntity]) -> list[str]:
     """Other names of a document's subject, each once.
 
     Args:
         document: its title is the name that is known already.
         names: found in the text, ordered by place; offsets into `Document.text`.
     """
-    head = document.text[:HEAD]
-    own = {key(form) for form in spoken_forms(document.title)}
-    found = _bracketed(document.title, head)
-    spans = sentences(head)
-    first = head[spans[0][0] : spans[0][1]] if spans else ""
-    at = spans[0][0] if spans else 0
+    head = document.text[:MAX_HEAD_CHARS]
+    title_keys = {normalize_name(form) for form in short_forms(document.title)}
+    candidates = _bracketed_aliases(document.title, head)
+    spans = sentence_spans(head)
+    first_sentence = head[spans[0][0] : spans[0][1]] if spans else ""
+    sentence_start = spans[0][0] if spans else 0
     if document.lang == "zh":
-        found += [match.group(1) for match in _CALLED_ZH.finditer(first)]
-    elif key(document.title):
-        here = [n for n in names if n.end <= at + len(first) and n.type not in VALUES]
-        found += _opening(document.title, first, at, here)
-    return [alias for alias in dict.fromkeys(found) if key(alias) and key(alias) not in own]
+        candidates += [match.group(1) for match in _ALIAS_ZH.finditer(first_sentence)]
+    elif normalize_name(document.title):
+        sentence_names = [
+            n for n in names if n.end <= sentence_start + len(first_sentence) and n.type not in VALUE_TYPES
+        ]
+        candidates += _first_sentence_aliases(document.title, first_sentence, sentence_start, sentence_names)
+    return [
+        alias
+        for alias in dict.fromkeys(candidates)
+        if normalize_name(alias) and normalize_name(alias) not in title_keys
+    ]
 
 
-def _bracketed(title: str, head: str) -> list[str]:
+def _bracketed_aliases(title: str, head: str) -> list[str]:
     """The name in brackets right after the title: "Title (TLA)", 标题（简称某某）."""
-    found = []
-    for form in spoken_forms(title):
+    bracketed_names = []
+    for form in short_forms(title):
         for match in re.finditer(re.escape(form), head):
-            if alias := _BRACKET.match(head, match.end()):
-                name = alias.group(1).strip()
-                capital = name[:1].isupper() or not name.isascii()
-                if capital and _LETTER.search(name) and not re.search(r"\d", name) and key(name) not in key(title):
-                    found += [] if _UNFINISHED.search(name) else [name]
-    return found
+            if bracket_match := _BRACKETED_ALIAS.match(head, match.end()):
+                name = bracket_match.group(1).strip()
+                is_capitalized = name[:1].isupper() or not name.isascii()
+                if (
+                    is_capitalized
+                    and _LETTER.search(name)
+                    and not re.search(r"\d", name)
+                    and normalize_name(name) not in normalize_name(title)
+                ):
+                    bracketed_names += [] if _INCOMPLETE_ALIAS.search(name) else [name]
+    return bracketed_names
 
 
-def _opening(title: str, first: str, at: int, names: Sequence[Name]) -> list[str]:
+def _first_sentence_aliases(
+    title: str, first_sentence: str, sentence_start: int, names: Sequence[RecognizedEntity]
+) -> list[str]:
     """The name that the first sentence begins with, if it is the title's subject; and what it is "known as"."""
-    bare = without_bracket(title)
-    wanted = _words(title)
-    begins = key(first).startswith((key(bare), f"the {key(bare)}"))
-    found = []
-    subject = begins
-    opening = names[0] if names and names[0].start - at <= 5 else None
-    if opening is not None and not begins and _IS.search(first):
-        words = _words(opening.text)
-        forms = [_words(form) for form in spoken_forms(title)]
-        shared = max(len(words & form) / max(1, min(len(words), len(form))) for form in forms)
-        said = any(_CALLED.search(first[: n.start - at]) and key(n.text) == key(bare) for n in names)
-        if said or (shared >= 0.5 and len(tokens(opening.text)) > 1):
-            subject = True
-            found.append(opening.text)
-    if subject:
+    bare_title = without_bracket(title)
+    title_words = _name_words(title)
+    starts_with_title = normalize_name(first_sentence).startswith(
+        (normalize_name(bare_title), f"the {normalize_name(bare_title)}")
+    )
+    alias_names = []
+    is_about_subject = starts_with_title
+    first_name = names[0] if names and names[0].start - sentence_start <= 5 else None
+    if first_name is not None and not starts_with_title and _COPULA.search(first_sentence):
+        words = _name_words(first_name.text)
+        forms = [_name_words(form) for form in short_forms(title)]
+        word_overlap = max(len(words & form) / max(1, min(len(words), len(form))) for form in forms)
+        is_called_title = any(
+            _ENDS_IN_CALLED.search(first_sentence[: n.start - sentence_start])
+            and normalize_name(n.text) == normalize_name(bare_title)
+            for n in names
+        )
+        if is_called_title or (word_overlap >= 0.5 and len(tokenize(first_name.text)) > 1):
+            is_about_subject = True
+            alias_names.append(first_name.text)
+    if is_about_subject:
         for name in names:
-            more = len(tokens(name.text)) > 1 or _words(name.text) & wanted
-            if more and _CALLED.search(first[: name.start - at]):
-                found.append(name.text)
-    return found
+            is_distinctive = len(tokenize(name.text)) > 1 or _name_words(name.text) & title_words
+            if is_distinctive and _ENDS_IN_CALLED.search(first_sentence[: name.start - sentence_start]):
+                alias_names.append(name.text)
+    return alias_names
 
 
-def _words(name: str) -> set[str]:
-    return {token.text for token in tokens(name)} - _PARTICLES
+def _name_words(name: str) -> set[str]:
+    return {token.text for token in tokenize(name)} - _PARTICLES

@@ -5,37 +5,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ingest.patterns import vocabulary
-from kgrag.quantities import AMOUNT, COUNT, quantity
-from kgrag.text import key
+from ingest.patterns import load_predicate_schema
+from kgrag.quantities import AMOUNT_PATTERN, COUNT_PATTERN, parse_quantity
+from kgrag.text import normalize_name
 from kgrag.types import Mention, Passage, Triple
 
-_ANY = re.compile(f"{AMOUNT}|{COUNT}[万亿]?", re.IGNORECASE)
+_QUANTITY_TEXT = re.compile(f"{AMOUNT_PATTERN}|{COUNT_PATTERN}[万亿]?", re.IGNORECASE)
 
 
-def amount(text: str, unit: str) -> str:
+def quantity_entity(text: str, unit: str) -> str:
     """The entity of a quantity in a unit (`graphs.vocabulary.Predicate.unit`), "" if it is in another.
 
     People are counted without saying so: "a population of 3,769".
     """
-    found = quantity(text)
-    if found is None:
+    parsed_quantity = parse_quantity(text)
+    if parsed_quantity is None:
         return ""
-    if unit == "people" and not found.unit:
-        found = found._replace(unit=unit)
-    fits = found.unit == unit or (unit == "money" and found.unit.isupper()) or not unit
-    return key(str(found)) if found.unit and fits else ""
+    if unit == "people" and not parsed_quantity.unit:
+        parsed_quantity = parsed_quantity._replace(unit=unit)
+    is_unit_compatible = (
+        parsed_quantity.unit == unit or (unit == "money" and parsed_quantity.unit.isupper()) or not unit
+    )
+    return normalize_name(str(parsed_quantity)) if parsed_quantity.unit and is_unit_compatible else ""
 
 
-def amounts(passage: Passage, triples: Iterable[Triple], extra: str = "") -> Iterator[Mention]:
+def quantity_mentions(passage: Passage, triples: Iterable[Triple], user_predicates: str = "") -> Iterator[Mention]:
     """The places in a passage that have the quantities of its facts; ``extra`` as in `ingest.patterns.vocabulary`."""
-    known = vocabulary(extra).predicates
+    predicates = load_predicate_schema(user_predicates).predicates
     for triple in triples:
-        predicate = known.get(triple.predicate)
+        predicate = predicates.get(triple.predicate)
         if predicate is None or predicate.value != "QUANTITY":
             continue
-        for match in _ANY.finditer(passage.text, triple.start - passage.start, triple.end - passage.start):
-            if amount(match.group(), predicate.unit) == triple.object:
+        for match in _QUANTITY_TEXT.finditer(passage.text, triple.start - passage.start, triple.end - passage.start):
+            if quantity_entity(match.group(), predicate.unit) == triple.object:
                 start, end = passage.start + match.start(), passage.start + match.end()
                 yield Mention(triple.object, passage.id, start, end, "QUANTITY", match.group())
                 break

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from ingest.acronyms import initials
-from ingest.names import Name
+from ingest.names import RecognizedEntity
 from ingest.patterns import word_set
-from ingest.persons import Joined
-from kgrag.text import key
+from ingest.persons import EntityByName
+from kgrag.text import normalize_name
 
 
-def bodies(every: Sequence[Name], subject: str, known: Mapping[str, str]) -> Joined:
+def resolve_organisations(
+    names: Sequence[RecognizedEntity], subject_id: str, known_entities: Mapping[str, str]
+) -> EntityByName:
     """Acronyms that nothing declares, bodies without the word that says what they are ("Blue Note" for "Blue Note
     Records"), and that word by itself, with a capital; each only where one name alone can be meant.
 
@@ -21,36 +23,38 @@ def bodies(every: Sequence[Name], subject: str, known: Mapping[str, str]) -> Joi
         subject: the entity that the document is about.
         known: names that have an entity already.
     """
-    bare, alone = word_set("bodies"), word_set("kinds") | word_set("bodies")
-    found: Joined = dict(known)
-    spelt = {key(name.text): name for name in reversed(every)}
+    organisation_nouns, generic_nouns = word_set("bodies"), word_set("kinds") | word_set("bodies")
+    entity_by_name: EntityByName = dict(known_entities)
+    name_by_normalized = {normalize_name(name.text): name for name in reversed(names)}
     by_initials: defaultdict[str, set[str]] = defaultdict(set)
-    by_kind: defaultdict[str, set[str]] = defaultdict(set, {subject.split(" ")[-1]: {subject}})
+    by_kind: defaultdict[str, set[str]] = defaultdict(set, {subject_id.split(" ")[-1]: {subject_id}})
     by_head: defaultdict[str, set[str]] = defaultdict(set)
-    for plain, name in spelt.items():
-        entity = found.get(plain, plain)
+    for normalized, name in name_by_normalized.items():
+        entity = entity_by_name.get(normalized, normalized)
         for letters in initials(name.text):
             by_initials[letters].add(entity)
-        head, _, last = plain.rpartition(" ")
+        head, _, last = normalized.rpartition(" ")
         if head:
             by_kind[last].add(entity)
-            if last in bare and name.type != "PERSON":
+            if last in organisation_nouns and name.type != "PERSON":
                 by_head[head].add(entity)
-    for plain, name in spelt.items():
-        if found.get(plain) == subject and name.text.isupper():
+    for normalized, name in name_by_normalized.items():
+        if entity_by_name.get(normalized) == subject_id and name.text.isupper():
             for full in by_initials.get(name.text, ()):
-                found.setdefault(full, subject)  # the document is about the acronym, and says what it stands for
-        if plain in found:
+                entity_by_name.setdefault(
+                    full, subject_id
+                )  # the document is about the acronym, and says what it stands for
+        if normalized in entity_by_name:
             continue
         letters = name.text.replace(".", "")
-        meant: set[str] = set()
-        if plain in alone:
-            meant = by_kind[plain] - {plain}
-            meant = {subject} if subject in meant else meant
+        candidates: set[str] = set()
+        if normalized in generic_nouns:
+            candidates = by_kind[normalized] - {normalized}
+            candidates = {subject_id} if subject_id in candidates else candidates
         elif len(letters) > 1 and letters.isupper():
-            meant = by_initials.get(letters, meant)
-        if not meant and name.type not in ("PLACE", "PERSON"):
-            meant = by_head.get(plain, meant)
-        if len(meant) == 1:
-            found[plain] = next(iter(meant))
-    return found
+            candidates = by_initials.get(letters, candidates)
+        if not candidates and name.type not in ("PLACE", "PERSON"):
+            candidates = by_head.get(normalized, candidates)
+        if len(candidates) == 1:
+            entity_by_name[normalized] = next(iter(candidates))
+    return entity_by_name

@@ -12,8 +12,20 @@ from pathlib import Path
 
 from kgrag.errors import UsageError
 
-KINDS: tuple[str, ...] = (".txt", ".text", ".md", ".markdown", ".rst", ".html", ".htm", ".pdf", ".docx", ".csv", ".tsv")
-KINDS += (".jsonl", ".jsonl.gz", ".json")
+FILE_EXTENSIONS: tuple[str, ...] = (
+    ".txt",
+    ".text",
+    ".md",
+    ".markdown",
+    ".rst",
+    ".html",
+    ".htm",
+    ".pdf",
+    ".docx",
+    ".csv",
+    ".tsv",
+)
+FILE_EXTENSIONS += (".jsonl", ".jsonl.gz", ".json")
 """The endings of the files that are read; a file without an ending is read if it is text."""
 
 
@@ -25,13 +37,13 @@ class Source:
     id: str
 
 
-def kind_of(path: Path) -> str:
+def file_kind(path: Path) -> str:
     """The one of `KINDS` that a file's name ends with, or ""."""
     name = path.name.lower()
-    return next((kind for kind in sorted(KINDS, key=len, reverse=True) if name.endswith(kind)), "")
+    return next((kind for kind in sorted(FILE_EXTENSIONS, key=len, reverse=True) if name.endswith(kind)), "")
 
 
-def find_sources(arguments: Sequence[str], base: Path, skipped: Counter[str] | None = None) -> list[Source]:
+def discover_sources(arguments: Sequence[str], base: Path, skipped: Counter[str] | None = None) -> list[Source]:
     """The files that ``arguments`` name (files, folders, globs, ``-``), sorted by id, each once.
 
     An id is the posix path relative to ``base``, or the absolute one of a file outside it. A file named outright is
@@ -42,80 +54,83 @@ def find_sources(arguments: Sequence[str], base: Path, skipped: Counter[str] | N
         UsageError: a path does not exist, or a glob matches nothing.
     """
     skipped = Counter() if skipped is None else skipped
-    found: dict[str, Source] = {}
+    source_by_real_path: dict[str, Source] = {}
     for argument in arguments:
-        for path in _expand(argument, skipped):
-            source = Source(path, "-" if path == Path("-") and argument == "-" else _name(path, base))
-            real = "-" if source.id == "-" else os.path.realpath(path)
-            other = found.get(real)
-            if other is None or (path.is_symlink(), source.id) < (other.path.is_symlink(), other.id):
-                found[real] = source
-    return sorted(found.values(), key=lambda source: source.id)
+        for path in _expand_argument(argument, skipped):
+            source = Source(path, "-" if path == Path("-") and argument == "-" else _source_id(path, base))
+            real_path = "-" if source.id == "-" else os.path.realpath(path)
+            existing_source = source_by_real_path.get(real_path)
+            if existing_source is None or (path.is_symlink(), source.id) < (
+                existing_source.path.is_symlink(),
+                existing_source.id,
+            ):
+                source_by_real_path[real_path] = source
+    return sorted(source_by_real_path.values(), key=lambda source: source.id)
 
 
-def _expand(argument: str, skipped: Counter[str]) -> Iterator[Path]:
+def _expand_argument(argument: str, skipped: Counter[str]) -> Iterator[Path]:
     path = Path(argument)
     if argument == "-":
         yield path
     elif not argument.strip():
         raise UsageError("Expected a file, a folder or a glob, found an empty argument: name what to read.")
     elif path.is_dir():
-        yield from _walk(path, skipped)
+        yield from _walk_folder(path, skipped)
     elif os.path.lexists(path):
         yield path
     elif glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))
         if not matches:
-            raise UsageError(f"Expected files, found nothing that matches {argument!r}{_closest(path)}")
+            raise UsageError(f"Expected files, found nothing that matches {argument!r}{_spelling_hint(path)}")
         for match in map(Path, matches):
             if match.is_dir():
                 if path.name != "**":  # which names the files itself
-                    yield from _walk(match, skipped)
-            elif _wanted(match, skipped):
+                    yield from _walk_folder(match, skipped)
+            elif _is_accepted_file(match, skipped):
                 yield match
     else:
-        raise UsageError(f"Expected a file or a folder, found nothing called {argument!r}{_closest(path)}")
+        raise UsageError(f"Expected a file or a folder, found nothing called {argument!r}{_spelling_hint(path)}")
 
 
-def _closest(path: Path) -> str:
+def _spelling_hint(path: Path) -> str:
     """A hint at the existing name that is most like the first part of ``path`` that does not exist."""
     missing = path
     while not missing.parent.is_dir() and missing.parent != missing:
         missing = missing.parent
     try:
-        names = difflib.get_close_matches(missing.name, os.listdir(missing.parent), 1, 0.6)
+        close_matches = difflib.get_close_matches(missing.name, os.listdir(missing.parent), 1, 0.6)
     except OSError:
-        names = []
-    return f": did you mean {str(missing.parent / names[0])!r}?" if names else ": check the spelling."
+        close_matches = []
+    return f": did you mean {str(missing.parent / close_matches[0])!r}?" if close_matches else ": check the spelling."
 
 
-def _walk(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
+def _walk_folder(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
     """Files below ``folder``. Links are followed; a folder that was seen already is not entered again."""
 
-    def failed(error: OSError) -> None:
+    def count_error(error: OSError) -> None:
         skipped["folder that cannot be opened"] += 1
 
     visited: set[str] = set()
-    for here, folders, files in os.walk(folder, onerror=failed, followlinks=True):
-        real = os.path.realpath(here)
-        if real in visited:
+    for current_folder, folders, files in os.walk(folder, onerror=count_error, followlinks=True):
+        real_path = os.path.realpath(current_folder)
+        if real_path in visited:
             folders.clear()
             continue
-        visited.add(real)
+        visited.add(real_path)
         skipped["hidden"] += sum(name.startswith(".") for name in folders)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            path = Path(here, name)
-            if _wanted(path, skipped):
+            path = Path(current_folder, name)
+            if _is_accepted_file(path, skipped):
                 yield path
 
 
-def _wanted(path: Path, skipped: Counter[str]) -> bool:
+def _is_accepted_file(path: Path, skipped: Counter[str]) -> bool:
     if path.name.startswith("."):
         reason = "hidden"
     elif not path.is_file():
         reason = "not a file"
-    elif kind_of(path) or (not path.suffix and _looks_like_text(path)):
+    elif file_kind(path) or (not path.suffix and _looks_like_text(path)):
         return True
     else:
         reason = f"unknown kind {path.suffix.lower()}" if path.suffix else "no ending, and not text"
@@ -132,13 +147,13 @@ def _looks_like_text(path: Path) -> bool:
     return b"\0" not in head or head[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
-def _name(path: Path, base: Path) -> str:
-    for full, root in (
+def _source_id(path: Path, base: Path) -> str:
+    for full_path, root in (
         (os.path.abspath(path), os.path.abspath(base)),
         (os.path.realpath(path), os.path.realpath(base)),
     ):
-        if Path(full).is_relative_to(root):
-            name = Path(full).relative_to(root).as_posix()
+        if Path(full_path).is_relative_to(root):
+            name = Path(full_path).relative_to(root).as_posix()
             break
     else:
         name = Path(os.path.abspath(path)).as_posix()

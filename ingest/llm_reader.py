@@ -9,24 +9,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from graphs.vocabulary import Vocabulary
-from ingest.amounts import amount
+from graphs.vocabulary import PredicateSchema
+from ingest.amounts import quantity_entity
 from kgrag import prompts
-from kgrag.dates import date
+from kgrag.dates import normalize_date
 from kgrag.errors import ModelError
 from kgrag.protocols import LLM as Model
-from kgrag.text import is_cjk, key, sentences, simplified, tokens
-from kgrag.types import BOTH, LLM, VALUES, Extraction, Mention, Passage, Triple
+from kgrag.text import has_cjk, normalize_name, sentence_spans, to_simplified, tokenize
+from kgrag.types import BOTH, LLM, VALUE_TYPES, Extraction, Mention, Passage, Triple
 
-SURE = 0.3
+LLM_TRIPLE_CONFIDENCE = 0.3
 """What a fact of the model alone counts: the share of those that join what WebNLG's facts join (docs/experiments.md)."""
-LONGEST = 900
+MAX_CHUNK_CHARS = 900
 """Characters that are read at once: a piece of a passage, of whole sentences."""
-ANSWER = 512
+MAX_ANSWER_TOKENS = 512
 """Tokens of an answer, at most."""
-PATIENCE = 5
+MAX_CONSECUTIVE_FAILURES = 5
 """Failures one after another that may be the text's fault."""
-_PREDICATE = re.compile(r"[^\W\d]\w{0,59}")
+_PREDICATE_NAME = re.compile(r"[^\W\d]\w{0,59}")
 _PRONOUNS = frozenset(
     [
         "he",
@@ -55,7 +55,7 @@ Span = tuple[int, int]
 
 
 @dataclass
-class Tally:
+class LLMExtractionStats:
     """What the model did: ``passages`` read, ``facts`` kept, ``dropped`` by reason, tokens in and out, seconds."""
 
     passages: int = 0
@@ -67,16 +67,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _ExtractedFact:
     """One fact as the model gave it."""
 
-    n: int
-    s: str
-    p: str
-    o: str
+    sentence_number: int
+    subject_text: str
+    predicate_text: str
+    object_text: str
 
 
-class LLMReader:
+class LLMExtractor:
     """Adds what a language model finds to what was read by rules, or puts it in its place.
 
     Args:
@@ -85,173 +85,191 @@ class LLMReader:
         keep_rules: whether the facts of rules stay; where both say the same it is one fact, surer than each.
     """
 
-    def __init__(self, model: Model, known: Vocabulary, *, keep_rules: bool) -> None:
-        self._model, self._known, self._keep = model, known, keep_rules
-        self._nouns = {noun.replace(" ", "_"): p.name for p in known.predicates.values() for noun in p.nouns}
-        self._failed = 0
-        self.tally = Tally()
+    def __init__(self, model: Model, predicate_schema: PredicateSchema, *, keep_rules: bool) -> None:
+        self._model, self._schema, self._keep_rules = model, predicate_schema, keep_rules
+        self._predicate_by_noun = {
+            noun.replace(" ", "_"): p.name for p in predicate_schema.predicates.values() for noun in p.nouns
+        }
+        self._failure_count = 0
+        self.stats = LLMExtractionStats()
 
-    def read(self, extraction: Extraction) -> Extraction:
+    def extract(self, extraction: Extraction) -> Extraction:
         """The extraction with the model's facts, and with mentions where it found names that were not found.
 
         Raises:
             ModelError: the model fails again and again.
         """
-        began = time.monotonic()
+        start_time = time.monotonic()
         mentions, triples = list(extraction.mentions), []
         for passage in extraction.passages:
-            here = [m for m in mentions if m.passage_id == passage.id]
-            more, stated = self._passage(passage, here, extraction)
-            mentions += more
-            triples += stated
-            self.tally.passages += 1
-        kept = extraction.triples if self._keep else ()
-        triples = combined(kept, triples)
-        self.tally.seconds += time.monotonic() - began
+            passage_mentions = [m for m in mentions if m.passage_id == passage.id]
+            new_mentions, passage_triples = self._extract_from_passage(passage, passage_mentions, extraction)
+            mentions += new_mentions
+            triples += passage_triples
+            self.stats.passages += 1
+        rule_triples = extraction.triples if self._keep_rules else ()
+        triples = merge_triples(rule_triples, triples)
+        self.stats.seconds += time.monotonic() - start_time
         mentions.sort(key=lambda m: (m.start, m.end))
         return replace(
-            extraction, mentions=tuple(mentions), triples=tuple(triples), read_by=BOTH if self._keep else LLM
+            extraction, mentions=tuple(mentions), triples=tuple(triples), extractor=BOTH if self._keep_rules else LLM
         )
 
-    def _passage(
-        self, passage: Passage, here: Sequence[Mention], extraction: Extraction
+    def _extract_from_passage(
+        self, passage: Passage, passage_mentions: Sequence[Mention], extraction: Extraction
     ) -> tuple[list[Mention], list[Triple]]:
-        spans = [s for s in sentences(passage.text) if not passage.text[s[0] : s[1]].startswith("#")]
-        mentions, triples = list(here), []
-        for piece in _pieces(spans):
-            for said in self._ask(passage, piece, extraction):
-                found = self._held(said, passage, piece, mentions, extraction)
-                if isinstance(found, str):
-                    self.tally.dropped[found] += 1
+        spans = [s for s in sentence_spans(passage.text) if not passage.text[s[0] : s[1]].startswith("#")]
+        mentions, triples = list(passage_mentions), []
+        for piece in _group_sentences(spans):
+            for fact in self._query_model(passage, piece, extraction):
+                grounded = self._ground_fact(fact, passage, piece, mentions, extraction)
+                if isinstance(grounded, str):
+                    self.stats.dropped[grounded] += 1
                     continue
-                triple, more = found
-                mentions += more
+                triple, new_mentions = grounded
+                mentions += new_mentions
                 triples.append(triple)
-        distinct = {(t.subject, t.predicate, t.object): t for t in reversed(triples)}
-        self.tally.facts += len(distinct)
-        self.tally.dropped["said twice"] += len(triples) - len(distinct)
-        return mentions[len(here) :], [*reversed(distinct.values())]
+        distinct_triples = {(t.subject, t.predicate, t.object): t for t in reversed(triples)}
+        self.stats.facts += len(distinct_triples)
+        self.stats.dropped["said twice"] += len(triples) - len(distinct_triples)
+        return mentions[len(passage_mentions) :], [*reversed(distinct_triples.values())]
 
-    def _ask(self, passage: Passage, piece: Sequence[Span], extraction: Extraction) -> list[_Said]:
+    def _query_model(self, passage: Passage, piece: Sequence[Span], extraction: Extraction) -> list[_ExtractedFact]:
         """What the model says of a piece; where its answer cannot be read, of both halves."""
         lines = [passage.text[start:end] for start, end in piece]
         document = extraction.document
-        asked = prompts.extract(document.title, lines, list(self._known.predicates), document.lang)
+        messages = prompts.extraction_prompt(document.title, lines, list(self._schema.predicates), document.lang)
         try:
-            answer = self._model.generate(asked, max_tokens=ANSWER, schema=prompts.EXTRACT_SCHEMA)
-            self._failed = 0
+            answer = self._model.generate(messages, max_tokens=MAX_ANSWER_TOKENS, schema=prompts.EXTRACTION_SCHEMA)
+            self._failure_count = 0
         except ModelError:
-            self._failed += 1
-            if self._failed > PATIENCE:  # it is not the text, it is the model
+            self._failure_count += 1
+            if self._failure_count > MAX_CONSECUTIVE_FAILURES:  # it is not the text, it is the model
                 raise
             answer = ""
-        self.tally.tokens_in += sum(self._model.count(message["content"]) for message in asked)
-        self.tally.tokens_out += self._model.count(answer)
-        said = _parsed(answer)
-        if said is not None:
-            return said
+        self.stats.tokens_in += sum(self._model.count(message["content"]) for message in messages)
+        self.stats.tokens_out += self._model.count(answer)
+        facts = _parse_answer(answer)
+        if facts is not None:
+            return facts
         if len(piece) == 1:
-            self.tally.dropped["answer that is no JSON"] += 1
+            self.stats.dropped["answer that is no JSON"] += 1
             return []
         half = len(piece) // 2
-        first = self._ask(passage, piece[:half], extraction)
-        second = self._ask(passage, piece[half:], extraction)
-        return first + [replace(s, n=s.n + half) for s in second]
+        first = self._query_model(passage, piece[:half], extraction)
+        second = self._query_model(passage, piece[half:], extraction)
+        return first + [replace(s, sentence_number=s.sentence_number + half) for s in second]
 
-    def _held(
-        self, said: _Said, passage: Passage, piece: Sequence[Span], mentions: Sequence[Mention], extraction: Extraction
+    def _ground_fact(
+        self,
+        fact: _ExtractedFact,
+        passage: Passage,
+        piece: Sequence[Span],
+        mentions: Sequence[Mention],
+        extraction: Extraction,
     ) -> tuple[Triple, list[Mention]] | str:
         """The fact and the mentions that it takes, or why it is dropped."""
-        predicate = self._predicate(said.p)
+        predicate = self._normalize_predicate(fact.predicate_text)
         if not predicate:
             return "predicate of no use"
-        if not 1 <= said.n <= len(piece):
+        if not 1 <= fact.sentence_number <= len(piece):
             return "sentence that is not there"
-        near = [piece[said.n - 1], *(piece[n] for n in (said.n - 2, said.n) if 0 <= n < len(piece))]
-        ends = []
-        for text, subject in ((said.s, True), (said.o, False)):
-            found = self._end(text, passage, near[:1], mentions, extraction, subject=subject)
-            found = found or self._end(text, passage, near[1:], mentions, extraction, subject=subject)
-            if found is None:
+        nearby_spans = [
+            piece[fact.sentence_number - 1],
+            *(piece[n] for n in (fact.sentence_number - 2, fact.sentence_number) if 0 <= n < len(piece)),
+        ]
+        arguments = []
+        for text, is_subject in ((fact.subject_text, True), (fact.object_text, False)):
+            argument = self._ground_argument(
+                text, passage, nearby_spans[:1], mentions, extraction, is_subject=is_subject
+            )
+            argument = argument or self._ground_argument(
+                text, passage, nearby_spans[1:], mentions, extraction, is_subject=is_subject
+            )
+            if argument is None:
                 return "not in the text"
-            ends.append(found)
-        (one, first), (other, second) = ends
-        kind = self._known.predicates.get(predicate)
-        if kind is not None and kind.value == "QUANTITY":
-            other = amount(said.o, kind.unit)
-            second = second and replace(second, entity_id=other, type="QUANTITY")
-        if kind is not None and (not other or (kind.value == "DATE" and not date(said.o))):
+            arguments.append(argument)
+        (subject_id, subject_mention), (object_id, object_mention) = arguments
+        declared_predicate = self._schema.predicates.get(predicate)
+        if declared_predicate is not None and declared_predicate.value == "QUANTITY":
+            object_id = quantity_entity(fact.object_text, declared_predicate.unit)
+            object_mention = object_mention and replace(object_mention, entity_id=object_id, type="QUANTITY")
+        if declared_predicate is not None and (
+            not object_id or (declared_predicate.value == "DATE" and not normalize_date(fact.object_text))
+        ):
             return "value of another type"
-        if one == other:
+        if subject_id == object_id:
             return "subject and object are one"
-        start, end = near[0]
+        start, end = nearby_spans[0]
         span = passage.start + start, passage.start + end
-        new = [m for m in (first, second) if m is not None and m not in mentions]
-        return Triple(one, predicate, other, passage.id, *span, SURE, LLM), new
+        new_mentions = [m for m in (subject_mention, object_mention) if m is not None and m not in mentions]
+        return Triple(subject_id, predicate, object_id, passage.id, *span, LLM_TRIPLE_CONFIDENCE, LLM), new_mentions
 
-    def _predicate(self, said: str) -> str:
-        name = re.sub(r"[\s-]+", "_", said.strip().lower())
-        name = self._nouns.get(name, name)
-        few = name.count("_") < 4 and _PREDICATE.fullmatch(name)
-        return name if name in self._known.predicates or few else ""
+    def _normalize_predicate(self, predicate_text: str) -> str:
+        name = re.sub(r"[\s-]+", "_", predicate_text.strip().lower())
+        name = self._predicate_by_noun.get(name, name)
+        is_short_name = name.count("_") < 4 and _PREDICATE_NAME.fullmatch(name)
+        return name if name in self._schema.predicates or is_short_name else ""
 
-    def _end(
+    def _ground_argument(
         self,
-        said: str,
+        argument_text: str,
         passage: Passage,
-        near: Sequence[Span],
+        nearby_spans: Sequence[Span],
         mentions: Sequence[Mention],
         extraction: Extraction,
         *,
-        subject: bool,
+        is_subject: bool,
     ) -> tuple[str, Mention | None] | None:
         """The entity of what the model copied, with the mention that it needs if it has none; None if it is not there."""
-        own = extraction.names[0][0]
-        wanted = key(said)
-        if not wanted:
+        document_entity = extraction.names[0][0]
+        normalized_text = normalize_name(argument_text)
+        if not normalized_text:
             return None
-        if subject and (
-            wanted in {key(name) for entity, name, _ in extraction.names if entity == own} or wanted in _PRONOUNS
+        if is_subject and (
+            normalized_text
+            in {normalize_name(name) for entity, name, _ in extraction.names if entity == document_entity}
+            or normalized_text in _PRONOUNS
         ):
-            return own, None
-        for start, end in near:
-            place = _find(passage.text[start:end], wanted)
-            if place is None:
+            return document_entity, None
+        for start, end in nearby_spans:
+            match_span = _find_name(passage.text[start:end], normalized_text)
+            if match_span is None:
                 continue
-            first, last = (passage.start + start + at for at in place)
-            at = [m for m in mentions if m.start < last and first < m.end]
-            if exact := [m for m in at if (m.start, m.end) == (first, last)]:
-                return exact[0].entity_id, None
-            begins = [m for m in at if m.start == first and m.type not in VALUES]
-            if begins and not is_cjk(said):
-                return begins[0].entity_id, None  # "Maurice Wilkes and his team": the name that it begins with
+            first, last = (passage.start + start + at for at in match_span)
+            overlapping_mentions = [m for m in mentions if m.start < last and first < m.end]
+            if exact_mentions := [m for m in overlapping_mentions if (m.start, m.end) == (first, last)]:
+                return exact_mentions[0].entity_id, None
+            prefix_mentions = [m for m in overlapping_mentions if m.start == first and m.type not in VALUE_TYPES]
+            if prefix_mentions and not has_cjk(argument_text):
+                return prefix_mentions[0].entity_id, None  # "Maurice Wilkes and his team": the name that it begins with
             text = extraction.document.text[first:last]
-            if at or not _like_a_name(text):
-                return (self._known.entity(text, "DATE") if date(text) else wanted), None
-            kind = "DATE" if date(text) else "MISC"
-            entity = self._known.entity(text, kind)
+            if overlapping_mentions or not _looks_like_name(text):
+                return (self._schema.entity_id(text, "DATE") if normalize_date(text) else normalized_text), None
+            kind = "DATE" if normalize_date(text) else "MISC"
+            entity = self._schema.entity_id(text, kind)
             return entity, Mention(entity, passage.id, first, last, kind, text)
         return None
 
 
-def combined(rules: Sequence[Triple], model: Sequence[Triple]) -> list[Triple]:
+def merge_triples(rule_triples: Sequence[Triple], llm_triples: Sequence[Triple]) -> list[Triple]:
     """Both lists; what both say, of the same two things by the same predicate, once: as sure as that not both are wrong."""
-    again = {(t.subject, t.predicate, t.object): t for t in model}
-    found = []
-    for triple in rules:
-        same = again.pop((triple.subject, triple.predicate, triple.object), None)
-        if same is not None:
-            sure = round(1 - (1 - triple.confidence) * (1 - same.confidence), 3)
-            triple = replace(triple, confidence=sure, found_by=f"{triple.found_by}+{LLM}")
-        found.append(triple)
-    return found + list(again.values())
+    llm_triple_by_key = {(t.subject, t.predicate, t.object): t for t in llm_triples}
+    merged_triples = []
+    for triple in rule_triples:
+        llm_triple = llm_triple_by_key.pop((triple.subject, triple.predicate, triple.object), None)
+        if llm_triple is not None:
+            confidence = round(1 - (1 - triple.confidence) * (1 - llm_triple.confidence), 3)
+            triple = replace(triple, confidence=confidence, found_by=f"{triple.found_by}+{LLM}")
+        merged_triples.append(triple)
+    return merged_triples + list(llm_triple_by_key.values())
 
 
-def _pieces(spans: Sequence[Span]) -> list[list[Span]]:
+def _group_sentences(spans: Sequence[Span]) -> list[list[Span]]:
     pieces: list[list[Span]] = []
     size = 0
     for start, end in spans:
-        if not pieces or size + end - start > LONGEST:
+        if not pieces or size + end - start > MAX_CHUNK_CHARS:
             pieces.append([])
             size = 0
         pieces[-1].append((start, end))
@@ -259,23 +277,23 @@ def _pieces(spans: Sequence[Span]) -> list[list[Span]]:
     return pieces
 
 
-def _parsed(answer: str) -> list[_Said] | None:
+def _parse_answer(answer: str) -> list[_ExtractedFact] | None:
     """The facts of an answer, None if it is not what was asked for."""
     try:
         facts = json.loads(answer)["facts"]
-        return [_Said(int(f["n"]), str(f["s"]), str(f["p"]), str(f["o"])) for f in facts]
+        return [_ExtractedFact(int(f["n"]), str(f["s"]), str(f["p"]), str(f["o"])) for f in facts]
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _find(sentence: str, wanted: str) -> Span | None:
+def _find_name(sentence: str, normalized_name: str) -> Span | None:
     """Where a sentence has a normalised name."""
-    words, parts = tokens(sentence), wanted.split()
-    for first in range(len(words) - len(parts) + 1):
-        if [w.text for w in words[first : first + len(parts)]] == parts:
-            return words[first].start, words[first + len(parts) - 1].end
+    sentence_tokens, name_words = tokenize(sentence), normalized_name.split()
+    for first in range(len(sentence_tokens) - len(name_words) + 1):
+        if [w.text for w in sentence_tokens[first : first + len(name_words)]] == name_words:
+            return sentence_tokens[first].start, sentence_tokens[first + len(name_words) - 1].end
     return None
 
 
-def _like_a_name(text: str) -> bool:
-    return text[:1].isupper() or text[:1].isdigit() or (is_cjk(simplified(text)) and len(text) > 1)
+def _looks_like_name(text: str) -> bool:
+    return text[:1].isupper() or text[:1].isdigit() or (has_cjk(to_simplified(text)) and len(text) > 1)

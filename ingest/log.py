@@ -5,45 +5,45 @@ from __future__ import annotations
 import hashlib
 from array import array
 
-from ingest.convert import clean, decode
+from ingest.convert import clean_text, decode_bytes
 
 
-class Log:
+class ReadLog:
     """What is worth saying about one source once it has been read: encodings, and characters that were cleaned."""
 
     def __init__(self) -> None:
         self.encodings: dict[str, None] = {}
-        self.cleaned = 0
-        self.undecodable = 0
+        self.cleaned_count = 0
+        self.undecodable_count = 0
 
     def clean(self, text: str) -> str:
         """``text`` cleaned, and counted. Raises ReadError if it is not text."""
-        text, count = clean(text)
-        self.cleaned += count
+        text, count = clean_text(text)
+        self.cleaned_count += count
         return text
 
     def decode(self, data: bytes) -> str:
         """``data`` decoded, its encoding remembered. Raises ReadError if it is not text."""
-        return self.decoded(*decode(data))
+        return self.record_encoding(*decode_bytes(data))
 
-    def decoded(self, text: str, encoding: str) -> str:
+    def record_encoding(self, text: str, encoding: str) -> str:
         """``text`` as it is; that it was in ``encoding`` is remembered."""
         if encoding != "utf-8":
             self.encodings[encoding] = None
-        self.undecodable += text.count("\ufffd")
+        self.undecodable_count += text.count("\ufffd")
         return text
 
     def notes(self) -> list[str]:
         """One sentence each."""
-        said = [f"read as {name}, not UTF-8" for name in self.encodings]
-        if self.undecodable:
-            said.append(f"{self.undecodable} places that could not be decoded are marked with \ufffd")
-        if self.cleaned:
-            said.append(f"{self.cleaned} control characters or broken surrogates were cleaned")
-        return said
+        note_texts = [f"read as {name}, not UTF-8" for name in self.encodings]
+        if self.undecodable_count:
+            note_texts.append(f"{self.undecodable_count} places that could not be decoded are marked with \ufffd")
+        if self.cleaned_count:
+            note_texts.append(f"{self.cleaned_count} control characters or broken surrogates were cleaned")
+        return note_texts
 
 
-class Seen:
+class SeenIds:
     """A set of strings that takes about 20 bytes for each: an open hash table of their 64-bit digests."""
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class Seen:
             return False
         self._count += 1
         if self._count * 10 > len(self._table) * 7:
-            old = self._table
-            self._table = array("Q", bytes(8 * 2 * len(old)))
-            for value in old:
+            old_table = self._table
+            self._table = array("Q", bytes(8 * 2 * len(old_table)))
+            for value in old_table:
                 if value:
                     self._insert(value)
         return True

@@ -5,23 +5,33 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ingest.names import Name
-from ingest.patterns import DATES, GROUPS, NAMES, POSSESSIVE, PRIVATE, ROOM, SUBJECT, alternatives, vocabulary
-from kgrag.quantities import UNIT
-from kgrag.text import key
-
-_RANK = alternatives("rank")
-_TITLED = re.compile(rf"\s*,\s*(?:{_RANK})\b")
-_TAIL = re.compile(rf"\s*,\s*(?:{_RANK})\s+(?:Palatine\s+)?of\s+")
-_ORDINAL = re.compile(r"\s*,\s*(?:the )?(?:\d+(?:st|nd|rd|th) )?")
-_JOINS = re.compile(r"\s*(?:,\s*)?(?:of|de|von|van)(?:\s+the)?\s*")
-_OWN_DATE = re.compile(
-    rf"(?<![\w.,$£€¥-])(?<!opulation of )(?:1?\d{{3}}|20\d\d)(?![\w%]|,\d|\.\d)(?:(?<=[Ii]n \d{{4}})|(?![ -]?{UNIT}))"
+from ingest.names import RecognizedEntity
+from ingest.patterns import (
+    DATE_CHAR_BASE,
+    GROUP_CHAR_BASE,
+    MAX_PLACEHOLDERS,
+    NAME_CHAR_BASE,
+    POSSESSIVE,
+    PRIVATE_USE_CHARS,
+    SUBJECT,
+    load_predicate_schema,
+    word_alternatives,
 )
-_BEFORE_DOTTED = re.compile(".*(?:是|为|与|和|由|叫|对|向|的|跟|了|师|家|子|给)(?=[^·・]{1,6}[·・])")
+from kgrag.quantities import UNIT_PATTERN
+from kgrag.text import normalize_name
+
+_RANK = word_alternatives("rank")
+_COMMA_RANK = re.compile(rf"\s*,\s*(?:{_RANK})\b")
+_RANK_OF = re.compile(rf"\s*,\s*(?:{_RANK})\s+(?:Palatine\s+)?of\s+")
+_ORDINAL = re.compile(r"\s*,\s*(?:the )?(?:\d+(?:st|nd|rd|th) )?")
+_NAME_CONNECTOR = re.compile(r"\s*(?:,\s*)?(?:of|de|von|van)(?:\s+the)?\s*")
+_UNTAGGED_YEAR = re.compile(
+    rf"(?<![\w.,$£€¥-])(?<!opulation of )(?:1?\d{{3}}|20\d\d)(?![\w%]|,\d|\.\d)(?:(?<=[Ii]n \d{{4}})|(?![ -]?{UNIT_PATTERN}))"
+)
+_WORDS_BEFORE_DOTTED_NAME = re.compile(".*(?:是|为|与|和|由|叫|对|向|的|跟|了|师|家|子|给)(?=[^·・]{1,6}[·・])")
 
 
-class Mark(NamedTuple):
+class Placeholder(NamedTuple):
     """A span of a sentence, the character that stands for it, and the entity and type of its name."""
 
     start: int
@@ -31,44 +41,63 @@ class Mark(NamedTuple):
     kind: str = ""
 
 
-def find_marks(
-    sentence: str, names: list[tuple[Name, str]], own: list[tuple[int, int, str]], lang: str, opening: bool
-) -> list[Mark]:
+def find_placeholders(
+    sentence: str,
+    names: list[tuple[RecognizedEntity, str]],
+    subject_spans: list[tuple[int, int, str]],
+    lang: str,
+    is_first_sentence: bool,
+) -> list[Placeholder]:
     """Markers for everything in a sentence that can be the end of a fact, ordered, not overlapping."""
-    known = vocabulary()
-    peoples = known.peoples
-    ends: list[Mark] = []
+    schema = load_predicate_schema()
+    demonyms = schema.demonyms
+    name_placeholders: list[Placeholder] = []
     for name, entity in sorted(names, key=lambda pair: pair[0].start):
-        if any(name.start < end and name.end > start for start, end, _ in own):
+        if any(name.start < end and name.end > start for start, end, _ in subject_spans):
             continue
-        mark = Mark(name.start, name.end, "", entity, name.type)
-        first = re.split(r"[\s-]", name.text)[0]
-        if lang == "zh" and name.type == "MISC" and (cut := _BEFORE_DOTTED.match(name.text)):
-            mark = mark._replace(start=name.start + cut.end(), entity=key(name.text[cut.end() :]))
-        elif first != name.text and first.lower() in peoples and name.type != "ORGANISATION" and opening:
-            mark = Mark(name.start, name.start + len(first), "", key(first), "GROUP")
-        elif name.text.lower() in peoples:
-            mark = mark._replace(kind="GROUP")
-        if ends and _one(sentence, ends[-1], mark, lang):
-            whole = sentence[ends[-1].start : mark.end]
-            ends[-1] = ends[-1]._replace(end=mark.end, entity=key(whole))
+        placeholder = Placeholder(name.start, name.end, "", entity, name.type)
+        first_word = re.split(r"[\s-]", name.text)[0]
+        if lang == "zh" and name.type == "MISC" and (prefix_match := _WORDS_BEFORE_DOTTED_NAME.match(name.text)):
+            placeholder = placeholder._replace(
+                start=name.start + prefix_match.end(), entity=normalize_name(name.text[prefix_match.end() :])
+            )
+        elif (
+            first_word != name.text
+            and first_word.lower() in demonyms
+            and name.type != "ORGANISATION"
+            and is_first_sentence
+        ):
+            placeholder = Placeholder(name.start, name.start + len(first_word), "", normalize_name(first_word), "GROUP")
+        elif name.text.lower() in demonyms:
+            placeholder = placeholder._replace(kind="GROUP")
+        if name_placeholders and _is_single_name(sentence, name_placeholders[-1], placeholder, lang):
+            joined_text = sentence[name_placeholders[-1].start : placeholder.end]
+            name_placeholders[-1] = name_placeholders[-1]._replace(
+                end=placeholder.end, entity=normalize_name(joined_text)
+            )
         else:
-            ends.append(mark)
+            name_placeholders.append(placeholder)
     if lang == "en":
-        taken = {i for m in ends for i in range(m.start, m.end)} | {
-            i for start, end, _ in own for i in range(start, end)
+        taken_positions = {i for m in name_placeholders for i in range(m.start, m.end)} | {
+            i for start, end, _ in subject_spans for i in range(start, end)
         }
-        more = [(m, "DATE") for m in _OWN_DATE.finditer(sentence)]
-        more += [(m, "GROUP") for m in re.finditer(r"[A-Z]\w+(?=[ -])", sentence) if m.group().lower() in peoples]
-        ends += [Mark(*m.span(), "", known.entity(m.group(), kind), kind) for m, kind in more if m.start() not in taken]
-    bases = {"DATE": DATES, "GROUP": GROUPS}
-    marks = [Mark(start, end, char, "") for start, end, char in own]
-    for number, mark in enumerate(sorted(ends)[:ROOM]):
-        marks.append(mark._replace(char=chr(bases.get(mark.kind, NAMES) + number)))
-    return sorted(marks)
+        untagged_matches = [(m, "DATE") for m in _UNTAGGED_YEAR.finditer(sentence)]
+        untagged_matches += [
+            (m, "GROUP") for m in re.finditer(r"[A-Z]\w+(?=[ -])", sentence) if m.group().lower() in demonyms
+        ]
+        name_placeholders += [
+            Placeholder(*m.span(), "", schema.entity_id(m.group(), kind), kind)
+            for m, kind in untagged_matches
+            if m.start() not in taken_positions
+        ]
+    base_by_kind = {"DATE": DATE_CHAR_BASE, "GROUP": GROUP_CHAR_BASE}
+    placeholders = [Placeholder(start, end, char, "") for start, end, char in subject_spans]
+    for index, placeholder in enumerate(sorted(name_placeholders)[:MAX_PLACEHOLDERS]):
+        placeholders.append(placeholder._replace(char=chr(base_by_kind.get(placeholder.kind, NAME_CHAR_BASE) + index)))
+    return sorted(placeholders)
 
 
-def _one(sentence: str, left: Mark, right: Mark, lang: str) -> bool:
+def _is_single_name(sentence: str, left: Placeholder, right: Placeholder, lang: str) -> bool:
     """Whether two names that follow each other are one."""
     if {left.kind, right.kind} & {"DATE", "GROUP"}:
         return False
@@ -77,31 +106,31 @@ def _one(sentence: str, left: Mark, right: Mark, lang: str) -> bool:
         return not between and left.kind == right.kind == "PLACE"
     if sentence[: left.start].endswith((" in ", " at ", "In ", " from ")):
         return False
-    return _belongs(between, sentence[left.end : right.end], left.kind)
+    return _is_continued_name(between, sentence[left.end : right.end], left.kind)
 
 
-def _belongs(between: str, tail: str, kind: str) -> bool:
+def _is_continued_name(between: str, tail: str, kind: str) -> bool:
     """Whether two names are one person's: "Philip" + "Duke of Parma", "Heraclius II" of "Georgia"."""
     if kind == "PLACE":
         return False
-    if _TITLED.match(tail) and (_ORDINAL.fullmatch(between) or _TAIL.fullmatch(between)):
+    if _COMMA_RANK.match(tail) and (_ORDINAL.fullmatch(between) or _RANK_OF.fullmatch(between)):
         return True
-    return _JOINS.fullmatch(between) is not None
+    return _NAME_CONNECTOR.fullmatch(between) is not None
 
 
-def marked(sentence: str, marks: list[Mark], lang: str) -> str:
+def mask_sentence(sentence: str, placeholders: list[Placeholder], lang: str) -> str:
     """The sentence with marks for names, and with even spacing, quotes and brackets."""
     # a document's own private-use characters must not be taken for marks
-    sentence = PRIVATE.sub(" ", sentence)
-    pieces, place = [], 0
-    for mark in marks:
-        pieces += [sentence[place : mark.start], mark.char]
-        place = mark.end
-    line = "".join([*pieces, sentence[place:]])
-    line = re.sub('["“”]', "", line.replace("’", "'"))
+    sentence = PRIVATE_USE_CHARS.sub(" ", sentence)
+    pieces, position = [], 0
+    for placeholder in placeholders:
+        pieces += [sentence[position : placeholder.start], placeholder.char]
+        position = placeholder.end
+    masked = "".join([*pieces, sentence[position:]])
+    masked = re.sub('["“”]', "", masked.replace("’", "'"))
     if lang == "zh":
-        return re.sub(r"\s+", "", line).replace("(", "（").replace(")", "）").replace(",", "，")
-    line = re.sub(r"\s*\(\s*", " (", re.sub(r"\s+\)", ")", line))
-    line = re.sub(r"\s+(?=[,;'])", "", re.sub(r"\s+", " ", line)).strip()
-    line = re.sub(rf"{SUBJECT}'s?(?=[\s,])", POSSESSIVE, line)
-    return re.sub(rf"(?<=[{POSSESSIVE[0]}])(?=\w)", " ", line)
+        return re.sub(r"\s+", "", masked).replace("(", "（").replace(")", "）").replace(",", "，")
+    masked = re.sub(r"\s*\(\s*", " (", re.sub(r"\s+\)", ")", masked))
+    masked = re.sub(r"\s+(?=[,;'])", "", re.sub(r"\s+", " ", masked)).strip()
+    masked = re.sub(rf"{SUBJECT}'s?(?=[\s,])", POSSESSIVE, masked)
+    return re.sub(rf"(?<=[{POSSESSIVE[0]}])(?=\w)", " ", masked)

@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ingest.patterns import compiled, vocabulary
+from ingest.patterns import compile_pattern, load_predicate_schema
 from kgrag.errors import UsageError
 
-NAME = "predicates.toml"
-_SNAKE = re.compile(r"[^\W\d_A-Z]\w*")
+USER_PREDICATES_FILENAME = "predicates.toml"
+_SNAKE_CASE = re.compile(r"[^\W\d_A-Z]\w*")
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class _Predicate(_Strict):
+class _PredicateEntry(_StrictModel):
     meaning: str = ""
     inverse: str = ""
     symmetric: bool = False
@@ -32,20 +32,20 @@ class _Predicate(_Strict):
     derived: list[list[str]] = []
 
 
-class _Pattern(_Strict):
+class _PatternEntry(_StrictModel):
     find: str
     lang: Literal["en", "zh"] = "en"
     confidence: float = Field(0.8, gt=0, le=1)
     example: list[str] = Field([], max_length=3)
 
 
-class _File(_Strict):
-    predicate: dict[str, _Predicate] = {}
-    pattern: list[_Pattern] = []
+class _PredicatesFile(_StrictModel):
+    predicate: dict[str, _PredicateEntry] = {}
+    pattern: list[_PatternEntry] = []
     kin: dict[str, list[str]] = {}
 
 
-def read_own(path: Path) -> str:
+def load_user_predicates(path: Path) -> str:
     """The text of a user's file, "" if there is none.
 
     Raises:
@@ -55,7 +55,7 @@ def read_own(path: Path) -> str:
     try:
         text = path.read_text("utf-8")
         data = tomllib.loads(text)
-        file = _File.model_validate(data)
+        file = _PredicatesFile.model_validate(data)
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
@@ -67,44 +67,44 @@ def read_own(path: Path) -> str:
         where = ".".join(str(part) for part in first["loc"])
         problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
         raise UsageError(f"{path} has {where}: {problem}. Mend or remove that entry.") from error
-    _check(path, text, file)
+    _check_references(path, text, file)
     return text
 
 
-def _check(path: Path, text: str, file: _File) -> None:
-    known = vocabulary(text).predicates
+def _check_references(path: Path, text: str, file: _PredicatesFile) -> None:
+    predicates = load_predicate_schema(text).predicates
 
-    def declared(name: str, where: str) -> None:
-        if name not in known:
+    def require_declared(name: str, where: str) -> None:
+        if name not in predicates:
             raise UsageError(f"{path}: {where} names the predicate {name!r}, which is nowhere: add [predicate.{name}].")
 
     for name, predicate in file.predicate.items():
-        if not _SNAKE.fullmatch(name) or name == "mentions":
+        if not _SNAKE_CASE.fullmatch(name) or name == "mentions":
             raise UsageError(
                 f"{path}: expected a predicate in small letters and underscores, found {name!r}: rename it."
             )
-        for other in [predicate.inverse, *(step for chain in predicate.derived for step in chain)]:
-            if other:
-                declared(other, f"predicate {name}")
-        for ask in predicate.asks:
-            _expression(path, ask, f"`asks` of {name}")
+        for referenced_name in [predicate.inverse, *(step for chain in predicate.derived for step in chain)]:
+            if referenced_name:
+                require_declared(referenced_name, f"predicate {name}")
+        for question_regex in predicate.asks:
+            _compile_regex(path, question_regex, f"`asks` of {name}")
     for noun, chain in file.kin.items():
         for step in chain:
-            declared(step, f"kin {noun!r}")
+            require_declared(step, f"kin {noun!r}")
     for number, pattern in enumerate(file.pattern, 1):
         where = f"pattern {number}"
         try:
-            groups = compiled(pattern.model_dump()).find.groupindex
+            groups = compile_pattern(pattern.model_dump()).regex.groupindex
         except re.error as error:
             raise UsageError(f"{path}: {where} is no regular expression ({error}): mend its `find`.") from error
-        said = set(groups) - {"s"}
-        if not said:
+        fact_groups = set(groups) - {"s"}
+        if not fact_groups:
             raise UsageError(f"{path}: {where} says no fact: name a group for a predicate, as in (?P<author>{{N}}).")
-        for name in said:
-            declared(name if name in known else name.removesuffix("_of"), where)
+        for name in fact_groups:
+            require_declared(name if name in predicates else name.removesuffix("_of"), where)
 
 
-def _expression(path: Path, source: str, where: str) -> Any:
+def _compile_regex(path: Path, source: str, where: str) -> Any:
     try:
         return re.compile(source)
     except re.error as error:

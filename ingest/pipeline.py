@@ -15,24 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ingest.convert import Problem
+from ingest.convert import ReadProblem
 from ingest.find import Source
-from ingest.llm_reader import LLMReader, Tally
-from ingest.read import file_digest, read
-from ingest.rules import PLAIN, Rules
-from ingest.workers import Done, Workers
-from kgrag.embed import reads
-from kgrag.protocols import Embedder, Graph, Matrix
+from ingest.llm_reader import LLMExtractionStats, LLMExtractor
+from ingest.read import file_digest, read_source
+from ingest.rules import DEFAULT, ExtractionConfig
+from ingest.workers import ExtractedBatch, ExtractionPool
+from kgrag.embed import provides_token_states
+from kgrag.protocols import Embedder, GraphStore, Matrix
 from kgrag.types import Document, Extraction
 
-BATCH = 32
+DOCUMENTS_PER_BATCH = 32
 """Documents extracted and embedded together."""
-TOLD = 3
+ESTIMATE_AFTER = 3
 """Documents after which it is told how long a language model will take."""
-STREAMS = (".jsonl", ".csv", ".tsv")
+STREAMED_EXTENSIONS = (".jsonl", ".csv", ".tsv")
 
 
-class Progress(Protocol):
+class IngestProgress(Protocol):
     """Told how far the work is; a terminal bar, or nothing."""
 
     def __call__(self, done: int, total: int, passages: int, /) -> None:
@@ -40,7 +40,7 @@ class Progress(Protocol):
 
 
 @dataclass
-class Report:
+class IngestReport:
     """What an ingest did. ``vanished``: documents in the store whose file is gone. ``skipped``: files, by reason.
     ``tally``: what a language model did, if one was asked."""
 
@@ -49,36 +49,36 @@ class Report:
     unchanged: int = 0
     removed: int = 0
     passages: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ReadProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
-    tally: Tally | None = None
+    llm_stats: LLMExtractionStats | None = None
 
 
 @dataclass
-class _Ending:
+class _SourceDone:
     """A source that has been read to its end, once the documents before it are committed."""
 
     source: Source
     digest: str
-    seen: set[str]
-    problems: list[Problem]
+    document_ids: set[str]
+    problems: list[ReadProblem]
 
 
 @dataclass
-class _Held:
+class _PendingCommit:
     """Documents to be put in one transaction, and the sources that end with them."""
 
     documents: list[tuple[Extraction, Matrix]] = field(default_factory=list)
-    endings: list[_Ending] = field(default_factory=list)
+    finished_sources: list[_SourceDone] = field(default_factory=list)
 
     @property
-    def passages(self) -> int:
+    def passage_count(self) -> int:
         return sum(len(vectors) for _, vectors in self.documents)
 
 
-class Ingest:
+class IngestPipeline:
     """One run over some sources.
 
     Args:
@@ -95,219 +95,234 @@ class Ingest:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: GraphStore,
         embedder: Embedder,
         *,
-        size: int,
+        passage_size: int,
         workers: int,
-        progress: Progress,
-        rules: Rules = PLAIN,
-        again: bool = False,
-        reader: LLMReader | None = None,
-        read_by: str | None = None,
-        notice: Callable[[str], None] = lambda _: None,
+        progress: IngestProgress,
+        config: ExtractionConfig = DEFAULT,
+        reread_all: bool = False,
+        llm_extractor: LLMExtractor | None = None,
+        required_extractor: str | None = None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._graph, self._embedder, self._progress = graph, embedder, progress
-        self._size, self._workers, self._rules, self._again = size, workers, rules, again
-        self._reader, self._notice = reader, notice
+        self._passage_size, self._worker_count, self._config, self._reread_all = (
+            passage_size,
+            workers,
+            config,
+            reread_all,
+        )
+        self._llm_extractor, self._notify = llm_extractor, notify
         # what was read in another way has changed, for all that the text is the same
-        was = graph.read_by() if read_by is not None else {}
-        self._other = {document for document, how in was.items() if how != read_by}
-        self._known = dict(graph.fingerprints())
-        self._owner: dict[str, str] = {}
-        self._before: dict[str, list[str]] = {}
-        self.report = Report(tally=reader.tally if reader else None)
-        self._done = self._total = self._told = 0
-        self._held = _Held()
+        extractor_by_document = graph.extractors() if required_extractor is not None else {}
+        self._other_extractor_ids = {
+            document for document, extractor in extractor_by_document.items() if extractor != required_extractor
+        }
+        self._stored_hashes = dict(graph.document_hashes())
+        self._source_by_document: dict[str, str] = {}
+        self._documents_by_source: dict[str, list[str]] = {}
+        self.report = IngestReport(llm_stats=llm_extractor.stats if llm_extractor else None)
+        self._done_count = self._total_count = self._llm_document_count = 0
+        self._pending = _PendingCommit()
         # what a language model has read is not held back: it took long
-        self._group = 1 if reader else graph.group
+        self._commit_passages = 1 if llm_extractor else graph.passages_per_transaction
 
-    def run(self, sources: Sequence[Source]) -> Report:
+    def run(self, sources: Sequence[Source]) -> IngestReport:
         """Bring the store in step with ``sources``.
 
         Raises:
             StoreError: a commit failed; what was committed before it is kept.
         """
-        read_before = {} if self._again else self._graph.sources()
-        due: list[tuple[Source, str]] = []
-        self._before = self._graph.documents_of(source.id for source in sources)
+        stored_digests = {} if self._reread_all else self._graph.sources()
+        due_sources: list[tuple[Source, str]] = []
+        self._documents_by_source = self._graph.document_ids_by_source(source.id for source in sources)
         for source in sources:
-            digest = _digest(source)
-            held = self._before[source.id]
-            if digest and read_before.get(source.id) == digest and self._other.isdisjoint(held):
-                self._owner.update(dict.fromkeys(held, source.id))
-                self.report.unchanged += len(held)
+            digest = _source_digest(source)
+            document_ids = self._documents_by_source[source.id]
+            if (
+                digest
+                and stored_digests.get(source.id) == digest
+                and self._other_extractor_ids.isdisjoint(document_ids)
+            ):
+                self._source_by_document.update(dict.fromkeys(document_ids, source.id))
+                self.report.unchanged += len(document_ids)
             else:
-                due.append((source, digest))
-        self._total = sum(_count(source) for source, _ in due)
-        if due:
-            workers = self._workers or (min(4, os.cpu_count() or 1) if self._total >= 200 else 0)
-            with Workers(workers, self._size, self._rules, vectors=reads(self._embedder)) as pool:
-                self._overlapped(pool, self._batches(due))
+                due_sources.append((source, digest))
+        self._total_count = sum(_estimate_document_count(source) for source, _ in due_sources)
+        if due_sources:
+            workers = self._worker_count or (min(4, os.cpu_count() or 1) if self._total_count >= 200 else 0)
+            with ExtractionPool(
+                workers, self._passage_size, self._config, with_vectors=provides_token_states(self._embedder)
+            ) as pool:
+                self._process_batches(pool, self._iter_batches(due_sources))
         return self.report
 
-    def _overlapped(self, pool: Workers, batches: Iterable[list[Document | _Ending]]) -> None:
+    def _process_batches(self, pool: ExtractionPool, batches: Iterable[list[Document | _SourceDone]]) -> None:
         """Keep the workers busy while this process embeds and commits; batches end in the order they began."""
-        waiting: deque[tuple[list[Document | _Ending], Future[Done]]] = deque()
+        waiting: deque[tuple[list[Document | _SourceDone], Future[ExtractedBatch]]] = deque()
         for batch in batches:
             waiting.append((batch, pool.submit([item for item in batch if isinstance(item, Document)])))
             if len(waiting) > 2 * pool.count:
-                self._commit(*waiting.popleft())
+                self._collect_batch(*waiting.popleft())
         while waiting:
-            self._commit(*waiting.popleft())
-        self._put()
+            self._collect_batch(*waiting.popleft())
+        self._commit_pending()
 
-    def _batches(self, due: Sequence[tuple[Source, str]]) -> Iterator[list[Document | _Ending]]:
-        batch: list[Document | _Ending] = []
+    def _iter_batches(self, due_sources: Sequence[tuple[Source, str]]) -> Iterator[list[Document | _SourceDone]]:
+        batch: list[Document | _SourceDone] = []
         documents = 0
-        for source, digest in due:
-            for item in self._changed(source, digest):
+        for source, digest in due_sources:
+            for item in self._changed_documents(source, digest):
                 batch.append(item)
                 documents += isinstance(item, Document)
-                if documents >= BATCH:
+                if documents >= DOCUMENTS_PER_BATCH:
                     yield batch
                     batch, documents = [], 0
         if batch:
             yield batch
 
-    def _changed(self, source: Source, digest: str) -> Iterator[Document | _Ending]:
+    def _changed_documents(self, source: Source, digest: str) -> Iterator[Document | _SourceDone]:
         """The documents of a source that the store does not have as they are, then its ending."""
-        ending = _Ending(source, digest, set(), [])
-        before = set(self._before[source.id])
-        for item in read(source, self.report.notes.append):
-            if isinstance(item, Problem):
-                ending.problems.append(item)
+        source_done = _SourceDone(source, digest, set(), [])
+        previous_ids = set(self._documents_by_source[source.id])
+        for item in read_source(source, self.report.notes.append):
+            if isinstance(item, ReadProblem):
+                source_done.problems.append(item)
                 self.report.problems.append(item)
                 continue
-            other = self._owner.setdefault(item.id, source.id)
-            if other != source.id:
-                problem = Problem(
-                    source.id, None, f"expected an id of its own, found {item.id!r} as in {other}; skipped"
+            owner_id = self._source_by_document.setdefault(item.id, source.id)
+            if owner_id != source.id:
+                problem = ReadProblem(
+                    source.id, None, f"expected an id of its own, found {item.id!r} as in {owner_id}; skipped"
                 )
-                ending.problems.append(problem)
+                source_done.problems.append(problem)
                 self.report.problems.append(problem)
                 continue
-            ending.seen.add(item.id)
+            source_done.document_ids.add(item.id)
             if (
-                self._known.get(item.id) == item.sha256
-                and item.id in before
-                and not self._again
-                and item.id not in self._other
+                self._stored_hashes.get(item.id) == item.sha256
+                and item.id in previous_ids
+                and not self._reread_all
+                and item.id not in self._other_extractor_ids
             ):
                 self.report.unchanged += 1
                 self._advance(1)
             else:
                 yield item
-        yield ending
+        yield source_done
 
-    def _commit(self, batch: Sequence[Document | _Ending], extracted: Future[Done]) -> None:
+    def _collect_batch(self, batch: Sequence[Document | _SourceDone], extracted: Future[ExtractedBatch]) -> None:
         extractions, vectors = extracted.result()
         if vectors is None:
             vectors = self._embedder.embed([f"{e.document.title}. {p.text}" for e in extractions for p in e.passages])
         start = 0
-        ready = iter(extractions)
+        pending_extractions = iter(extractions)
         for item in batch:
-            if isinstance(item, _Ending):
-                self._held.endings.append(item)
+            if isinstance(item, _SourceDone):
+                self._pending.finished_sources.append(item)
             else:
-                extraction = next(ready)
-                if self._reader:
-                    extraction = self._reader.read(extraction)
-                    self._tell()
+                extraction = next(pending_extractions)
+                if self._llm_extractor:
+                    extraction = self._llm_extractor.extract(extraction)
+                    self._estimate_llm_time()
                 stop = start + len(extraction.passages)
-                self._held.documents.append((extraction, vectors[start:stop]))
+                self._pending.documents.append((extraction, vectors[start:stop]))
                 start = stop
-            if self._held.passages >= self._group or not self._held.documents:
-                self._put()
+            if self._pending.passage_count >= self._commit_passages or not self._pending.documents:
+                self._commit_pending()
 
-    def _put(self) -> None:
+    def _commit_pending(self) -> None:
         """Commit what is held, then count it: not before. Then end the files that it was the last of."""
-        held, self._held = self._held, _Held()
-        if held.documents:
-            self._graph.put_all(held.documents)
-        for extraction, vectors in held.documents:
+        pending, self._pending = self._pending, _PendingCommit()
+        if pending.documents:
+            self._graph.put_many(pending.documents)
+        for extraction, vectors in pending.documents:
             document = extraction.document
             self.report.passages += len(vectors)
-            if document.id in self._known:
+            if document.id in self._stored_hashes:
                 self.report.replaced += 1
             else:
                 self.report.added += 1
-            self._known[document.id] = document.sha256
+            self._stored_hashes[document.id] = document.sha256
             self._advance(1)
-        self._finish(held.endings)
+        self._finish_sources(pending.finished_sources)
 
-    def _tell(self) -> None:
+    def _estimate_llm_time(self) -> None:
         """Say once what a language model will take, as soon as it is known."""
-        assert self._reader is not None
-        self._told += 1
-        left = self._total - self._done - 1
-        if self._told == TOLD and left > 0:
-            each = self._reader.tally.seconds / TOLD
-            self._notice(
-                f"The language model takes {each:.0f} s a document, about {spoken(left * each)} for the {left:,} that are "
+        assert self._llm_extractor is not None
+        self._llm_document_count += 1
+        remaining = self._total_count - self._done_count - 1
+        if self._llm_document_count == ESTIMATE_AFTER and remaining > 0:
+            seconds_per_document = self._llm_extractor.stats.seconds / ESTIMATE_AFTER
+            self._notify(
+                f"The language model takes {seconds_per_document:.0f} s a document, about {format_duration(remaining * seconds_per_document)} for the {remaining:,} that are "
                 "left. Ctrl-C stops; what is done is kept."
             )
 
-    def _finish(self, endings: Sequence[_Ending]) -> None:
+    def _finish_sources(self, finished_sources: Sequence[_SourceDone]) -> None:
         """Forget what sources no longer have, then note that they were read.
 
         A file that could not be opened says nothing about what it has: like one that is gone, it is only reported.
         """
-        if not endings:
+        if not finished_sources:
             return
-        read = {e.source.id: e.seen for e in endings if e.digest or e.source.id == "-"}
-        for source, documents in self._graph.documents_of(read).items():
+        ids_by_source = {e.source.id: e.document_ids for e in finished_sources if e.digest or e.source.id == "-"}
+        for source, documents in self._graph.document_ids_by_source(ids_by_source).items():
             for document_id in documents:
-                if document_id not in read[source]:
+                if document_id not in ids_by_source[source]:
                     self._graph.forget(document_id)
                     self.report.removed += 1
-        self._graph.finish_sources((e.source.id, e.digest, [(p.line, p.message) for p in e.problems]) for e in endings)
+        self._graph.mark_sources_read(
+            (e.source.id, e.digest, [(p.line, p.message) for p in e.problems]) for e in finished_sources
+        )
 
     def _advance(self, documents: int) -> None:
-        self._done += documents
-        self._total = max(self._total, self._done)
-        self._progress(self._done, self._total, self.report.passages)
+        self._done_count += documents
+        self._total_count = max(self._total_count, self._done_count)
+        self._progress(self._done_count, self._total_count, self.report.passages)
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time as people say it: "40 s", "12 min", "3.5 h"."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def vanished(graph: Graph, folders: Sequence[Path], base: Path) -> list[str]:
+def missing_sources(graph: GraphStore, folders: Sequence[Path], base: Path) -> list[str]:
     """Files of documents in the store that lie in one of ``folders`` and are no longer there.
 
     Of a file that is gone and gave no document nothing is kept, so it is not named.
     """
-    gone = []
+    missing = []
     roots = {Path(os.path.abspath(f)) for f in folders if f.is_dir()} | {f.resolve() for f in folders if f.is_dir()}
-    held = set(graph.sources_by_document().values())
-    for source in sorted(held.union(graph.sources())):
+    document_sources = set(graph.sources_by_document().values())
+    for source in sorted(document_sources.union(graph.sources())):
         path = Path(os.path.abspath(base / source))
         # a name that is not UTF-8 was written with backslashes and cannot be looked for
         if source == "-" or "\\" in source or os.path.exists(path) or roots.isdisjoint(path.parents):
             continue
-        if source in held:
-            gone.append(source)
+        if source in document_sources:
+            missing.append(source)
         else:
-            graph.drop_source(source)
-    return gone
+            graph.forget_source(source)
+    return missing
 
 
-def _digest(source: Source) -> str:
+def _source_digest(source: Source) -> str:
     try:
         return "" if source.id == "-" else file_digest(source.path)
     except OSError:
         return ""  # reading it will say why
 
 
-def _count(source: Source) -> int:
+def _estimate_document_count(source: Source) -> int:
     """About how many documents a source holds: the lines of a table, else 1."""
     name = source.path.name.lower()
     try:
-        if name.endswith(STREAMS):
+        if name.endswith(STREAMED_EXTENSIONS):
             with source.path.open("rb") as file:
                 return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) or 1
         if name.endswith(".jsonl.gz"):

@@ -18,30 +18,42 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.marks import Mark
-from ingest.network import Asked, Numbers, Weights, asked, classified, decisions, judged, tags, trunk
-from ingest.pairs import End, Pair, ends, pairs
-from ingest.patterns import POSSESSIVE, SUBJECT, vocabulary
-from ingest.spans import Word, decode, features, placed, words
+from ingest.marks import Placeholder
+from ingest.network import (
+    FloatArray,
+    IntArray,
+    SpanPairs,
+    classify_pairs,
+    encode_words,
+    make_span_pairs,
+    relation_logits,
+    span_tag_logits,
+    tag_ids,
+)
+from ingest.pairs import Argument, ArgumentPair, candidate_arguments, iter_argument_pairs
+from ingest.patterns import POSSESSIVE, SUBJECT, load_predicate_schema
+from ingest.spans import WordSpan, decode_spans, to_word_spans, tokenize_words, word_features
 from kgrag.errors import ModelError
-from kgrag.files import replaced
+from kgrag.files import atomic_write
 from kgrag.text import STOPWORDS
 
-FILE: Final = Path(__file__).parent / "relate.npz"
-SURE = 0.3
+MODEL_FILE: Final = Path(__file__).parent / "relate.npz"
+MIN_RELATION_PROBABILITY = 0.3
 """The least probability that two names are joined, for a fact; the best F1 over the training sets, cross-validated."""
-TRUST = 0.7
+MAX_CLASSIFIER_CONFIDENCE = 0.7
 """What a certain guess counts beside the patterns, most of which have 0.8 and more."""
-NAMED = 0.3
+MIN_PREDICATE_PROBABILITY = 0.3
 """The least probability of a predicate; with less, a fact keeps the words that stand between its names."""
-NARROW: Final = 1 << 14
+RELATION_BUCKETS: Final = 1 << 14
 """Buckets of the features that say by what a pair is joined."""
-OTHER: Final = "related_to"
-_ARTICLES = re.compile(r"^(?:(?:is|was|are|were|has|had|been|being|also)\b ?)+|\b(?:an?|the|its|his|her|their)\b ?")
-_FEW = re.compile(r"[a-z-]{2,}(?: [a-z-]{2,}){0,3}")
-_DATED = frozenset(["start", "end", "date"])
-_NO_PERSONS = frozenset(["PLACE", "ORGANISATION", "GROUP", "WORK", "EVENT"])
-_OF_PERSONS = frozenset(
+GENERIC_PREDICATE: Final = "related_to"
+_AUXILIARIES_AND_ARTICLES = re.compile(
+    r"^(?:(?:is|was|are|were|has|had|been|being|also)\b ?)+|\b(?:an?|the|its|his|her|their)\b ?"
+)
+_SHORT_PHRASE = re.compile(r"[a-z-]{2,}(?: [a-z-]{2,}){0,3}")
+_DATE_PREDICATES = frozenset(["start", "end", "date"])
+_NON_PERSON_TYPES = frozenset(["PLACE", "ORGANISATION", "GROUP", "WORK", "EVENT"])
+_PERSON_PREDICATES = frozenset(
     [
         "date_of_birth",
         "date_of_death",
@@ -61,11 +73,11 @@ _OF_PERSONS = frozenset(
         "student_of",
     ]
 )
-StatesOf = Callable[[Sequence[tuple[int, int]]], Weights]
+SpanStatesFn = Callable[[Sequence[tuple[int, int]]], FloatArray]
 
 
 @dataclass(frozen=True)
-class Model:
+class RelationClassifier:
     """A network over the states of words, and weights of hashed features; a class is a predicate, with ``^`` before it
     where the right name is the subject.
 
@@ -74,150 +86,176 @@ class Model:
     """
 
     classes: tuple[str, ...]
-    weights: Mapping[str, Weights]
+    weights: Mapping[str, FloatArray]
 
-    def read(self, sentence: str, marks: Sequence[Mark], title_id: str, states: StatesOf) -> Read:
+    def encode_sentence(
+        self, sentence: str, placeholders: Sequence[Placeholder], title_id: str, states: SpanStatesFn
+    ) -> SentenceEncoding:
         """The ends of possible facts in a sentence, and every two of them that may be joined."""
-        heard = words(sentence)
-        known = named(marks)
-        seen = states([(start, end) for start, end, _ in heard])
-        hidden = trunk(self.weights, seen, tags(len(heard), placed(heard, known)))
-        hashed = self.weights["spans"]
-        odds = decisions(self.weights, hidden) + hashed[np.array(features(heard, known)).reshape(len(heard), -1)].sum(1)
-        here = ends(sentence, marks, decode(odds, hashed, heard), title_id)
-        found = list(pairs(sentence, here))
-        return Read(seen, hidden, *places(heard, here, found), found)
+        word_spans = tokenize_words(sentence)
+        name_spans = placeholder_spans(placeholders)
+        word_states = states([(start, end) for start, end, _ in word_spans])
+        hidden = encode_words(
+            self.weights, word_states, tag_ids(len(word_spans), to_word_spans(word_spans, name_spans))
+        )
+        hash_weights = self.weights["spans"]
+        tag_logits = span_tag_logits(self.weights, hidden) + hash_weights[
+            np.array(word_features(word_spans, name_spans)).reshape(len(word_spans), -1)
+        ].sum(1)
+        arguments = candidate_arguments(
+            sentence, placeholders, decode_spans(tag_logits, hash_weights, word_spans), title_id
+        )
+        argument_pairs = list(iter_argument_pairs(sentence, arguments))
+        return SentenceEncoding(
+            word_states, hidden, *encode_arguments(word_spans, arguments, argument_pairs), argument_pairs
+        )
 
-    def judge(self, read: Read) -> tuple[Weights, Weights]:
+    def predict(self, encoding: SentenceEncoding) -> tuple[FloatArray, FloatArray]:
         """(pairs,): log-odds that the two are joined; (pairs, hidden): what `odds` wants."""
-        joined, mixed = judged(self.weights, read.states, read.hidden, read.ends, read.asked)
-        hashed = self.weights["joins"][:, 0]
-        flat = np.concatenate([pair.features for pair in read.pairs])
-        starts = np.cumsum([0, *(len(pair.features) for pair in read.pairs[:-1])])
-        return joined + np.add.reduceat(hashed[flat], starts), mixed
+        pair_logits, pair_hidden = classify_pairs(
+            self.weights, encoding.states, encoding.hidden, encoding.argument_tags, encoding.span_pairs
+        )
+        hash_weights = self.weights["joins"][:, 0]
+        feature_ids = np.concatenate([pair.features for pair in encoding.pairs])
+        starts = np.cumsum([0, *(len(pair.features) for pair in encoding.pairs[:-1])])
+        return pair_logits + np.add.reduceat(hash_weights[feature_ids], starts), pair_hidden
 
-    def odds(self, pair: Pair, mixed: Weights) -> Weights:
+    def class_logits(self, pair: ArgumentPair, pair_hidden: FloatArray) -> FloatArray:
         """(classes,): log-odds by what a pair is joined, of its row of what `judge` gives."""
-        hashed: Weights = self.weights["names"][np.array(pair.features) % NARROW].sum(0)
-        return classified(self.weights, mixed) + hashed
+        hash_logits: FloatArray = self.weights["names"][np.array(pair.features) % RELATION_BUCKETS].sum(0)
+        return relation_logits(self.weights, pair_hidden) + hash_logits
 
-    def name(self, pair: Pair, odds: Weights) -> str:
+    def choose_class(self, pair: ArgumentPair, logits: FloatArray) -> str:
         """The likeliest class of a pair that is joined, of those that its types allow; "" if none is likely.
 
         Args:
             odds: (classes,), as `odds` gives them.
         """
-        chances = np.exp(odds - odds.max())
-        chances /= chances.sum()
-        for place in np.argsort(-chances, kind="stable"):
-            name = self.classes[place]
-            if _allowed(name, pair):
-                return name if chances[place] >= NAMED else ""
+        probabilities = np.exp(logits - logits.max())
+        probabilities /= probabilities.sum()
+        for class_index in np.argsort(-probabilities, kind="stable"):
+            class_name = self.classes[class_index]
+            if _is_type_compatible(class_name, pair):
+                return class_name if probabilities[class_index] >= MIN_PREDICATE_PROBABILITY else ""
         return ""
 
 
-class Read(NamedTuple):
+class SentenceEncoding(NamedTuple):
     """A sentence as a model reads it: what is known of each word (words, width) and (words, hidden), the `tags` of the
     ends of possible facts, and pairs of them, as a network is asked and as they are."""
 
-    states: Weights
-    hidden: Weights
-    ends: Numbers
-    asked: Asked
-    pairs: list[Pair]
+    states: FloatArray
+    hidden: FloatArray
+    argument_tags: IntArray
+    span_pairs: SpanPairs
+    pairs: list[ArgumentPair]
 
 
-def places(heard: Sequence[Word], here: Sequence[End], found: Sequence[Pair]) -> tuple[Numbers, Asked]:
+def encode_arguments(
+    word_spans: Sequence[WordSpan], arguments: Sequence[Argument], argument_pairs: Sequence[ArgumentPair]
+) -> tuple[IntArray, SpanPairs]:
     """Ends and pairs of them by words, as `ingest.network.judged` wants them."""
-    spans = placed(heard, [(end.start, end.end, end.kind) for end in here])
-    number = {end: place for place, end in enumerate(here)}
-    return tags(len(heard), spans), asked(spans, [(number[pair.left], number[pair.right]) for pair in found])
+    spans = to_word_spans(word_spans, [(end.start, end.end, end.kind) for end in arguments])
+    index_by_argument = {end: place for place, end in enumerate(arguments)}
+    return tag_ids(len(word_spans), spans), make_span_pairs(
+        spans, [(index_by_argument[pair.left], index_by_argument[pair.right]) for pair in argument_pairs]
+    )
 
 
-def _allowed(name: str, pair: Pair) -> bool:
+def _is_type_compatible(class_name: str, pair: ArgumentPair) -> bool:
     """Whether the types of a pair's ends are ones that a class may join."""
-    subject, value = (pair.right, pair.left) if name.startswith("^") else (pair.left, pair.right)
-    predicate = name.removeprefix("^")
-    known = vocabulary().predicates.get(predicate)
-    kind = "DATE" if predicate in _DATED else known.value if known is not None else ""
-    if subject.kind in ("DATE", "NUMBER") or (predicate in _OF_PERSONS and subject.kind in _NO_PERSONS):
+    subject_argument, object_argument = (
+        (pair.right, pair.left) if class_name.startswith("^") else (pair.left, pair.right)
+    )
+    predicate = class_name.removeprefix("^")
+    declared_predicate = load_predicate_schema().predicates.get(predicate)
+    kind = (
+        "DATE" if predicate in _DATE_PREDICATES else declared_predicate.value if declared_predicate is not None else ""
+    )
+    if subject_argument.kind in ("DATE", "NUMBER") or (
+        predicate in _PERSON_PREDICATES and subject_argument.kind in _NON_PERSON_TYPES
+    ):
         return False
     if kind == "DATE":
-        return value.kind == "DATE"
+        return object_argument.kind == "DATE"
     if kind == "COUNTRY":
-        return value.kind == "GROUP" or value.entity in vocabulary().countries
-    return not kind or value.kind not in ("DATE", "NUMBER")
+        return object_argument.kind == "GROUP" or object_argument.entity in load_predicate_schema().countries
+    return not kind or object_argument.kind not in ("DATE", "NUMBER")
 
 
-def own_words(between: str) -> str:
+def predicate_from_words(between_text: str) -> str:
     """A predicate of the words that stand between two names, if these are few, small, and not
     stop words alone: "is the manager of" -> "manager_of"; else ""."""
-    plain = _ARTICLES.sub("", between.strip(" ,'\"“”")).strip()
-    said = plain.split()
-    return "_".join(said) if _FEW.fullmatch(plain) and not STOPWORDS.issuperset(said) else ""
+    phrase = _AUXILIARIES_AND_ARTICLES.sub("", between_text.strip(" ,'\"“”")).strip()
+    phrase_words = phrase.split()
+    return "_".join(phrase_words) if _SHORT_PHRASE.fullmatch(phrase) and not STOPWORDS.issuperset(phrase_words) else ""
 
 
-def named(marks: Sequence[Mark]) -> list[tuple[int, int, str]]:
+def placeholder_spans(placeholders: Sequence[Placeholder]) -> list[tuple[int, int, str]]:
     """Marks as `ingest.spans.features` is given them: the document's own subject is of the type ``SELF``."""
-    return [(m.start, m.end, "SELF" if m.char in (SUBJECT, POSSESSIVE) else m.kind) for m in marks if m.end > m.start]
+    return [
+        (m.start, m.end, "SELF" if m.char in (SUBJECT, POSSESSIVE) else m.kind) for m in placeholders if m.end > m.start
+    ]
 
 
 @lru_cache(maxsize=1)
-def model() -> Model:
+def load_classifier() -> RelationClassifier:
     """The shipped model.
 
     Raises:
         ModelError: its file is not there, or is no such model.
     """
     try:
-        with np.load(FILE, allow_pickle=False) as data:
+        with np.load(MODEL_FILE, allow_pickle=False) as data:
             weights = {name: data[name].astype(np.float32) for name in data.files if name != "classes"}
-            for name in _HASHED:
+            for name in _HASHED_WEIGHTS:
                 weights[name] *= weights.pop(f"{name}_scale")
-            return Model(tuple(str(c) for c in data["classes"]), weights)
+            return RelationClassifier(tuple(str(c) for c in data["classes"]), weights)
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise ModelError(
-            f"{FILE} is not the model of relations ({type(error).__name__}): install kgrag again, or remake it with "
+            f"{MODEL_FILE} is not the model of relations ({type(error).__name__}): install kgrag again, or remake it with "
             "`make relations DATA=DIR`."
         ) from error
 
 
-_HASHED = ("spans", "joins", "names")
+_HASHED_WEIGHTS = ("spans", "joins", "names")
 
 
-def save(made: Model, path: Path) -> None:
+def save_classifier(classifier: RelationClassifier, path: Path) -> None:
     """Write a model, whole or not at all: numbers of two bytes, and for hashed features whole numbers of one."""
-    data: dict[str, NDArray[np.generic]] = {"classes": np.array(made.classes)}
-    for name, weights in made.weights.items():
-        if name in _HASHED:
+    data: dict[str, NDArray[np.generic]] = {"classes": np.array(classifier.classes)}
+    for name, weights in classifier.weights.items():
+        if name in _HASHED_WEIGHTS:
             scale = float(np.abs(weights).max()) / 127 or 1.0
             data |= {name: np.round(weights / scale).astype(np.int8), f"{name}_scale": np.array(scale)}
         else:
             data[name] = weights.astype(np.float16)
     # an open file: by a name that does not end in .npz, numpy would write another
-    with replaced(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
         np.savez_compressed(file, **data)  # type: ignore[arg-type, unused-ignore]
 
 
-def relate(
-    sentence: str, marks: Sequence[Mark], title_id: str, states: StatesOf
+def classify_relations(
+    sentence: str, placeholders: Sequence[Placeholder], title_id: str, states: SpanStatesFn
 ) -> Iterator[tuple[str, str, str, float]]:
     """Facts between any two names of a sentence, as (subject, predicate, object, confidence).
 
     Args:
         states: gives the states (spans, width) of spans of the sentence (see `ingest.states`).
     """
-    known = model()
-    read = known.read(sentence, marks, title_id, states)
-    if not read.pairs:
+    classifier = load_classifier()
+    encoding = classifier.encode_sentence(sentence, placeholders, title_id, states)
+    if not encoding.pairs:
         return
-    joined, mixed = known.judge(read)
-    for pair, odds, row in zip(read.pairs, joined, mixed, strict=True):
-        sure = 1 / (1 + float(np.exp(-odds)))
-        if sure >= SURE:
-            name = known.name(pair, known.odds(pair, row))
-            if name.removeprefix("^") in ("", OTHER):
-                name = own_words(sentence[pair.left.end : pair.right.start]) or name or OTHER
-            both = (pair.left.entity, pair.right.entity)
-            subject, value = both[::-1] if name.startswith("^") else both
-            yield subject, name.removeprefix("^"), value, round(TRUST * sure, 3)
+    pair_logits, pair_hidden = classifier.predict(encoding)
+    for pair, pair_logit, hidden_row in zip(encoding.pairs, pair_logits, pair_hidden, strict=True):
+        probability = 1 / (1 + float(np.exp(-pair_logit)))
+        if probability >= MIN_RELATION_PROBABILITY:
+            class_name = classifier.choose_class(pair, classifier.class_logits(pair, hidden_row))
+            if class_name.removeprefix("^") in ("", GENERIC_PREDICATE):
+                class_name = (
+                    predicate_from_words(sentence[pair.left.end : pair.right.start]) or class_name or GENERIC_PREDICATE
+                )
+            entity_ids = (pair.left.entity, pair.right.entity)
+            subject_id, object_id = entity_ids[::-1] if class_name.startswith("^") else entity_ids
+            yield subject_id, class_name.removeprefix("^"), object_id, round(MAX_CLASSIFIER_CONFIDENCE * probability, 3)

@@ -10,25 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from graphs.gazetteer import COMMON, spoken_forms
-from graphs.people import parts
-from ingest.acronyms import declared
-from ingest.aliases import aliases
-from ingest.bodies import bodies
-from ingest.names import MONTHS, Name
-from ingest.patterns import vocabulary
-from ingest.persons import persons
-from kgrag.text import is_cjk, key
-from kgrag.types import VALUES, Document, Passage
+from graphs.gazetteer import COMMON_WORDS, short_forms
+from graphs.people import name_parts
+from ingest.acronyms import declared_acronyms
+from ingest.aliases import find_aliases
+from ingest.bodies import resolve_organisations
+from ingest.names import MONTHS, RecognizedEntity
+from ingest.patterns import load_predicate_schema
+from ingest.persons import resolve_persons
+from kgrag.text import has_cjk, normalize_name
+from kgrag.types import VALUE_TYPES, Document, Passage
 
-Found = Mapping[str, Sequence[Name]]
-Pairs = Collection[frozenset[str]]
+NamesByPassage = Mapping[str, Sequence[RecognizedEntity]]
+NamePairs = Collection[frozenset[str]]
 """Pairs of normalised names that are never one thing."""
-_AT = re.compile(r"\b(?:[Ii]n|[Aa]t|[Nn]ear) $")
-_SMALL = re.compile(r"(?<![^\W_])[a-z][^\W_]*")
+_LOCATIVE_PREPOSITION = re.compile(r"\b(?:[Ii]n|[Aa]t|[Nn]ear) $")
+_LOWERCASE_WORD = re.compile(r"(?<![^\W_])[a-z][^\W_]*")
 
 
-class Resolver:
+class EntityResolver:
     """The names of one document.
 
     ``names`` are what the document declares, as (entity id, name, type): its title first, then what else its subject
@@ -41,100 +41,151 @@ class Resolver:
         apart: pairs that a user keeps apart.
     """
 
-    def __init__(self, document: Document, passages: Sequence[Passage], found: Found, apart: Pairs = ()) -> None:
-        self.id = key(document.title) or key(document.id)
-        self._document, self._apart = document, apart
-        self._titled = document.title, self.id
-        forms = spoken_forms(document.title)
-        read = [n._replace(start=n.start + p.start, end=n.end + p.start) for p in passages[:1] for n in found[p.id]]
-        forms = list(dict.fromkeys(forms + aliases(document, read)))
-        self._one: dict[str, str] = {}
-        self._join({form: self.id for name in forms for form in (key(name), key(name).removeprefix("the "))})
-        peoples = vocabulary().peoples
-        here = [(p, n) for p in passages for n in found[p.id] if n.type not in VALUES and key(n.text) not in peoples]
-        every = [name for _, name in here]
-        self._join(
-            persons(
-                every, self.id, forms, {self.id: self.id, **self._one}, {key(n.text) for p, n in here if _placed(p, n)}
+    def __init__(
+        self,
+        document: Document,
+        passages: Sequence[Passage],
+        names_by_passage: NamesByPassage,
+        never_merge: NamePairs = (),
+    ) -> None:
+        self.subject_id = normalize_name(document.title) or normalize_name(document.id)
+        self._document, self._never_merge = document, never_merge
+        self._title_and_id = document.title, self.subject_id
+        forms = short_forms(document.title)
+        opening_names = [
+            n._replace(start=n.start + p.start, end=n.end + p.start)
+            for p in passages[:1]
+            for n in names_by_passage[p.id]
+        ]
+        forms = list(dict.fromkeys(forms + find_aliases(document, opening_names)))
+        self._entity_by_name: dict[str, str] = {}
+        self._assign_entities(
+            {
+                form: self.subject_id
+                for name in forms
+                for form in (normalize_name(name), normalize_name(name).removeprefix("the "))
+            }
+        )
+        demonyms = load_predicate_schema().demonyms
+        passages_with_names = [
+            (p, n)
+            for p in passages
+            for n in names_by_passage[p.id]
+            if n.type not in VALUE_TYPES and normalize_name(n.text) not in demonyms
+        ]
+        all_names = [name for _, name in passages_with_names]
+        self._assign_entities(
+            resolve_persons(
+                all_names,
+                self.subject_id,
+                forms,
+                {self.subject_id: self.subject_id, **self._entity_by_name},
+                {normalize_name(n.text) for p, n in passages_with_names if _is_used_as_place(p, n)},
             )
         )
-        short = declared(document.text, every)
-        for name, full in short.items():
-            entity = self._one.get(key(full), key(full))
-            self._join({key(full): self.id} if key(name) == self.id else {key(name): entity})
-        self._join(bodies(every, self.id, {self.id: self.id, **self._one}))
-        known = [(self.id, form, "MISC") for form in forms]
-        known += [(self._one[key(n)], n, "MISC") for pair in short.items() for n in pair if key(n) in self._one]
-        self.names = list(dict.fromkeys(known))
-        again = self._again(every, [*forms, *short])
-        self.found = {p.id: _with(p.text, found[p.id], again) for p in passages}
+        full_name_by_acronym = declared_acronyms(document.text, all_names)
+        for name, full in full_name_by_acronym.items():
+            entity = self._entity_by_name.get(normalize_name(full), normalize_name(full))
+            self._assign_entities(
+                {normalize_name(full): self.subject_id}
+                if normalize_name(name) == self.subject_id
+                else {normalize_name(name): entity}
+            )
+        self._assign_entities(
+            resolve_organisations(
+                all_names, self.subject_id, {self.subject_id: self.subject_id, **self._entity_by_name}
+            )
+        )
+        declared_forms = [(self.subject_id, form, "MISC") for form in forms]
+        declared_forms += [
+            (self._entity_by_name[normalize_name(n)], n, "MISC")
+            for pair in full_name_by_acronym.items()
+            for n in pair
+            if normalize_name(n) in self._entity_by_name
+        ]
+        self.declared_names = list(dict.fromkeys(declared_forms))
+        searched_names = self._names_to_search(all_names, [*forms, *full_name_by_acronym])
+        self.names_by_passage = {
+            p.id: _add_repeated_names(p.text, names_by_passage[p.id], searched_names) for p in passages
+        }
 
-    def ids(self, names: Sequence[Name]) -> list[str]:
+    def entity_ids(self, names: Sequence[RecognizedEntity]) -> list[str]:
         """The entities of names, in parallel."""
-        known = vocabulary()
-        return [self._one.get(key(n.text)) or known.entity(n.text, n.type) for n in names]
+        schema = load_predicate_schema()
+        return [self._entity_by_name.get(normalize_name(n.text)) or schema.entity_id(n.text, n.type) for n in names]
 
-    def subject(self, passage: Passage, names: Sequence[Name], ids: Sequence[str]) -> tuple[str, str]:
+    def document_subject(
+        self, passage: Passage, names: Sequence[RecognizedEntity], entity_ids: Sequence[str]
+    ) -> tuple[str, str]:
         """The title as written and its entity; of a text without a title, the name that it begins with."""
-        if passage.start == 0 and not key(self._document.title):
-            self._titled = _opening(passage.text, names, ids) or self._titled
-        return self._titled
+        if passage.start == 0 and not normalize_name(self._document.title):
+            self._title_and_id = _opening_name(passage.text, names, entity_ids) or self._title_and_id
+        return self._title_and_id
 
-    def _join(self, joined: Mapping[str, str]) -> None:
+    def _assign_entities(self, entity_by_name: Mapping[str, str]) -> None:
         """Give names their entities, but those that have one and those that a user keeps apart."""
-        for name, entity in joined.items():
-            if name and name not in (entity, self.id) and frozenset((name, entity)) not in self._apart:
-                self._one.setdefault(name, entity)
+        for name, entity in entity_by_name.items():
+            if name and name not in (entity, self.subject_id) and frozenset((name, entity)) not in self._never_merge:
+                self._entity_by_name.setdefault(name, entity)
 
-    def _again(self, every: Sequence[Name], forms: Iterable[str]) -> list[Name]:
+    def _names_to_search(self, all_names: Sequence[RecognizedEntity], forms: Iterable[str]) -> list[RecognizedEntity]:
         """What is looked for in the whole document since it is a name somewhere in it, longest first."""
-        known = {form: "MISC" for form in forms}
-        for name in every:
-            last = name.text.split()[-1]
-            if name.type == "PERSON" and last != name.text and key(last) in self._one and len(parts(name.text)) > 1:
-                known.setdefault(last, "PERSON")
-        known |= {name.text: name.type for name in every}
-        small = set(_SMALL.findall(self._document.text))
-        wanted = []
-        for spelling in sorted(known, key=lambda s: (-len(s), s)):
-            plain = key(spelling)
-            if len(spelling) < 3 or not (spelling[0].isupper() or is_cjk(spelling)):
+        type_by_spelling = {form: "MISC" for form in forms}
+        for name in all_names:
+            last_word = name.text.split()[-1]
+            if (
+                name.type == "PERSON"
+                and last_word != name.text
+                and normalize_name(last_word) in self._entity_by_name
+                and len(name_parts(name.text)) > 1
+            ):
+                type_by_spelling.setdefault(last_word, "PERSON")
+        type_by_spelling |= {name.text: name.type for name in all_names}
+        lowercase_words = set(_LOWERCASE_WORD.findall(self._document.text))
+        searched_names = []
+        for spelling in sorted(type_by_spelling, key=lambda s: (-len(s), s)):
+            normalized = normalize_name(spelling)
+            if len(spelling) < 3 or not (spelling[0].isupper() or has_cjk(spelling)):
                 continue
             # a word that the text also has in small letters is a name only where the recogniser says so
-            if " " in plain or not (plain in COMMON or plain in MONTHS or spelling.lower() in small):
-                wanted.append(Name(spelling, 0, 0, known[spelling]))
-        return wanted
+            if " " in normalized or not (
+                normalized in COMMON_WORDS or normalized in MONTHS or spelling.lower() in lowercase_words
+            ):
+                searched_names.append(RecognizedEntity(spelling, 0, 0, type_by_spelling[spelling]))
+        return searched_names
 
 
-def _placed(passage: Passage, name: Name) -> bool:
+def _is_used_as_place(passage: Passage, name: RecognizedEntity) -> bool:
     """Whether a text speaks of a name as of a place."""
-    return _AT.search(passage.text, max(0, name.start - 6), name.start) is not None
+    return _LOCATIVE_PREPOSITION.search(passage.text, max(0, name.start - 6), name.start) is not None
 
 
-def _with(text: str, names: Sequence[Name], again: Sequence[Name]) -> list[Name]:
+def _add_repeated_names(
+    text: str, names: Sequence[RecognizedEntity], searched_names: Sequence[RecognizedEntity]
+) -> list[RecognizedEntity]:
     """The names of a passage and those of ``again`` that stand between them."""
-    more: list[Name] = []
-    taken = bytearray(len(text))
+    repeated_names: list[RecognizedEntity] = []
+    taken_chars = bytearray(len(text))
     for name in names:
-        taken[name.start : name.end] = b"\1" * (name.end - name.start)
-    for name in again:
+        taken_chars[name.start : name.end] = b"\1" * (name.end - name.start)
+    for name in searched_names:
         start = text.find(name.text)
         while start >= 0:
             end = start + len(name.text)
-            alone = is_cjk(name.text) or not (
+            is_whole_word = has_cjk(name.text) or not (
                 text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum()
             )
-            if alone and not any(taken[start:end]):
-                taken[start:end] = b"\1" * (end - start)
-                more.append(name._replace(start=start, end=end))
+            if is_whole_word and not any(taken_chars[start:end]):
+                taken_chars[start:end] = b"\1" * (end - start)
+                repeated_names.append(name._replace(start=start, end=end))
             start = text.find(name.text, end)
-    return sorted([*names, *more], key=lambda n: n.start) if more else list(names)
+    return sorted([*names, *repeated_names], key=lambda n: n.start) if repeated_names else list(names)
 
 
-def _opening(text: str, names: Sequence[Name], ids: Sequence[str]) -> tuple[str, str] | None:
+def _opening_name(text: str, names: Sequence[RecognizedEntity], entity_ids: Sequence[str]) -> tuple[str, str] | None:
     """What a text without a title is about, as it is written and as an entity: the name that it begins with."""
-    for name, entity in zip(names[:1], ids, strict=False):
-        before = text[: name.start].strip(" \n\"'“‘《").lower()
-        if before in ("", "the", "a", "an") and name.type not in ("DATE", "GROUP"):
+    for name, entity in zip(names[:1], entity_ids, strict=False):
+        preceding_text = text[: name.start].strip(" \n\"'“‘《").lower()
+        if preceding_text in ("", "the", "a", "an") and name.type not in ("DATE", "GROUP"):
             return name.text, entity
     return None

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Rules:
+class ExtractionConfig:
     """What reading depends on besides the document; small, since every worker process gets it with every batch.
 
     ``apart``: pairs of normalised names that stay two things within a document. ``predicates``: the text of a
     ``predicates.toml`` (see `ingest.patterns`), checked before.
     """
 
-    apart: frozenset[frozenset[str]] = frozenset()
-    predicates: str = ""
+    never_merge: frozenset[frozenset[str]] = frozenset()
+    predicates_toml: str = ""
 
 
-PLAIN = Rules()
+DEFAULT = ExtractionConfig()

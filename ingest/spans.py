@@ -16,71 +16,73 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-BUCKETS = 1 << 16
+SPAN_BUCKETS = 1 << 16
 OUT, BEGIN, INSIDE = 0, 1, 2
-AFTER = 3
+TRANSITION_FEATURE_COUNT = 3
 """Features of the decision before a word."""
 _WORD = re.compile(r"[^\W\d_](?:\.[^\W\d_])+\.?|[A-Z]\.|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,]\d+)*|\S")
 
-Word = tuple[int, int, str]
+WordSpan = tuple[int, int, str]
 
 
-def words(sentence: str) -> list[Word]:
+def tokenize_words(sentence: str) -> list[WordSpan]:
     """(start, end, text) of each word, number and sign."""
-    found = []
+    word_spans = []
     for match in _WORD.finditer(sentence):
         start, end = match.span()
         text = match.group()
         if text[-2:] in ("'s", "’s"):
-            found += [(start, end - 2, text[:-2]), (end - 2, end, text[-2:])]
+            word_spans += [(start, end - 2, text[:-2]), (end - 2, end, text[-2:])]
         else:
-            found.append((start, end, text))
-    return found
+            word_spans.append((start, end, text))
+    return word_spans
 
 
-def features(heard: Sequence[Word], named: Sequence[tuple[int, int, str]]) -> list[list[int]]:
+def word_features(word_spans: Sequence[WordSpan], name_spans: Sequence[tuple[int, int, str]]) -> list[list[int]]:
     """Hashed features of each word but for the decision before it (see `after`).
 
     Args:
         named: (start, end, type) of the names that are known, not overlapping, ordered.
     """
-    kinds = ["-"] * len(heard)
-    place = 0
-    for start, end, kind in named:
-        while place < len(heard) and heard[place][0] < start:
-            place += 1
-        first = True
-        while place < len(heard) and heard[place][1] <= end:
-            kinds[place] = ("B" if first else "I") + kind
-            first = False
-            place += 1
-    low = [word.lower() for _, _, word in heard]
-    shapes = [_shape(word) for _, _, word in heard]
+    kinds = ["-"] * len(word_spans)
+    word_index = 0
+    for start, end, kind in name_spans:
+        while word_index < len(word_spans) and word_spans[word_index][0] < start:
+            word_index += 1
+        is_first_word = True
+        while word_index < len(word_spans) and word_spans[word_index][1] <= end:
+            kinds[word_index] = ("B" if is_first_word else "I") + kind
+            is_first_word = False
+            word_index += 1
+    lowercase_words = [word.lower() for _, _, word in word_spans]
+    shapes = [_word_shape(word) for _, _, word in word_spans]
     pad = ["^^", "^"], ["$", "$$"]
-    low_, shapes_, kinds_ = ([*pad[0], *row, *pad[1]] for row in (low, shapes, kinds))
-    found = []
-    for i in range(2, len(low_) - 2):
-        w, s, k = low_[i], shapes_[i], kinds_[i]
-        said = [
+    padded_words, padded_shapes, padded_kinds = ([*pad[0], *row, *pad[1]] for row in (lowercase_words, shapes, kinds))
+    feature_rows = []
+    for i in range(2, len(padded_words) - 2):
+        w, s, k = padded_words[i], padded_shapes[i], padded_kinds[i]
+        feature_names = [
             f"w{w}", f"s{s}", f"k{k}", f"w{w}|{k}", f"x{w[-3:]}|{s}", f"y{w[:3]}|{s}",
-            f"-{low_[i - 1]}", f"-{low_[i - 1]}|{k}", f"-{low_[i - 1]} {w}", f"={low_[i - 2]} {low_[i - 1]}|{s}",
-            f"+{low_[i + 1]}", f"+{low_[i + 1]}|{k}", f"+{w} {low_[i + 1]}", f"#{low_[i + 1]} {low_[i + 2]}|{s}",
-            f"K{kinds_[i - 1]} {k} {kinds_[i + 1]}", f"S{shapes_[i - 1]} {s} {shapes_[i + 1]}",
-            f"T{shapes_[i - 2]} {shapes_[i - 1]} {s}", f"U{s} {shapes_[i + 1]} {shapes_[i + 2]}",
-            f"L{kinds_[i + 1]} {kinds_[i + 2]}|{k}", f"a{k}|{s}|{i == 2}", f"z{w[-2:]}|{low_[i - 1]}",
+            f"-{padded_words[i - 1]}", f"-{padded_words[i - 1]}|{k}", f"-{padded_words[i - 1]} {w}", f"={padded_words[i - 2]} {padded_words[i - 1]}|{s}",
+            f"+{padded_words[i + 1]}", f"+{padded_words[i + 1]}|{k}", f"+{w} {padded_words[i + 1]}", f"#{padded_words[i + 1]} {padded_words[i + 2]}|{s}",
+            f"K{padded_kinds[i - 1]} {k} {padded_kinds[i + 1]}", f"S{padded_shapes[i - 1]} {s} {padded_shapes[i + 1]}",
+            f"T{padded_shapes[i - 2]} {padded_shapes[i - 1]} {s}", f"U{s} {padded_shapes[i + 1]} {padded_shapes[i + 2]}",
+            f"L{padded_kinds[i + 1]} {padded_kinds[i + 2]}|{k}", f"a{k}|{s}|{i == 2}", f"z{w[-2:]}|{padded_words[i - 1]}",
         ]  # fmt: skip
-        found.append([crc32(f.encode()) % BUCKETS for f in said])
-    return found
+        feature_rows.append([crc32(f.encode()) % SPAN_BUCKETS for f in feature_names])
+    return feature_rows
 
 
 @lru_cache(maxsize=1 << 16)
-def after(decision: int, word: str) -> tuple[int, ...]:
+def transition_features(decision: int, word: str) -> tuple[int, ...]:
     """The features of the decision before a word."""
-    said = (f"d{decision}", f"d{decision}|{word.lower()}", f"d{decision}|{_shape(word)}")
-    return tuple(crc32(f.encode()) % BUCKETS for f in said)
+    feature_names = (f"d{decision}", f"d{decision}|{word.lower()}", f"d{decision}|{_word_shape(word)}")
+    return tuple(crc32(f.encode()) % SPAN_BUCKETS for f in feature_names)
 
 
-def decode(odds: NDArray[np.float32], weights: NDArray[np.float32], heard: Sequence[Word]) -> list[tuple[int, int]]:
+def decode_spans(
+    logits: NDArray[np.float32], weights: NDArray[np.float32], word_spans: Sequence[WordSpan]
+) -> list[tuple[int, int]]:
     """The spans, ordered.
 
     Args:
@@ -88,26 +90,26 @@ def decode(odds: NDArray[np.float32], weights: NDArray[np.float32], heard: Seque
         weights: (buckets, 3), of the features of the decision before.
     """
     spans: list[tuple[int, int]] = []
-    before = OUT
-    for (start, end, word), odd in zip(heard, odds, strict=True):
-        row = odd + weights[list(after(before, word))].sum(0)
-        if before == OUT:
-            row[INSIDE] = -np.inf
-        before = int(row.argmax())
-        if before == BEGIN:
+    previous_tag = OUT
+    for (start, end, word), word_logits in zip(word_spans, logits, strict=True):
+        tag_scores = word_logits + weights[list(transition_features(previous_tag, word))].sum(0)
+        if previous_tag == OUT:
+            tag_scores[INSIDE] = -np.inf
+        previous_tag = int(tag_scores.argmax())
+        if previous_tag == BEGIN:
             spans.append((start, end))
-        elif before == INSIDE:
+        elif previous_tag == INSIDE:
             spans[-1] = (spans[-1][0], end)
     return spans
 
 
-def placed(heard: Sequence[Word], spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+def to_word_spans(word_spans: Sequence[WordSpan], spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     """Spans of characters as words from and to (end exclusive), with their types: all words that they touch."""
-    starts, ends = [start for start, _, _ in heard], [end for _, end, _ in heard]
+    starts, ends = [start for start, _, _ in word_spans], [end for _, end, _ in word_spans]
     return [(i := bisect_right(ends, start), max(i, bisect_left(starts, end)), kind) for start, end, kind in spans]
 
 
-def _shape(word: str) -> str:
+def _word_shape(word: str) -> str:
     if word.isdigit():
         return f"0{min(len(word), 5)}"
     if word[:1].isupper():

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-from kgrag.text import sentences
+from kgrag.text import sentence_spans
 from kgrag.types import Document, Passage
 
 _BLOCK = re.compile(
@@ -17,27 +17,27 @@ _HEADING = re.compile(r"#{1,6}[ \t]|[^\n]+\n[=\-^]{3,}\Z|\*\*[^*\n]+\*\*[:：]?\
 _SEPARATORS = (re.compile(r"\n"), re.compile(r"[;；:：,，、。.!?！？](?=\s|[^\x00-\x7f])"), re.compile(r"\s"))
 
 # What it costs to cut in a place; a passage more costs 1, and a passage as short as can be another 1.
-_AT_HEADING, _AT_ITEM, _AT_PARAGRAPH, _AT_LINE, _AT_SENTENCE = -0.3, -0.1, 0.0, 0.1, 0.3
-_IN_SENTENCE, _BEFORE_PART, _AFTER_HEADING = 0.6, 1.0, 5.0
+_COST_AT_HEADING, _COST_AT_ITEM, _COST_AT_PARAGRAPH, _COST_AT_LINE, _COST_AT_SENTENCE = -0.3, -0.1, 0.0, 0.1, 0.3
+_COST_IN_SENTENCE, _COST_BEFORE_PART, _COST_AFTER_HEADING = 0.6, 1.0, 5.0
 
 Span = tuple[int, int]
 
 
-def split(document: Document, size: int) -> list[Passage]:
+def split_document(document: Document, passage_size: int) -> list[Passage]:
     """Passages of at most ``size`` characters, or ``size // 2`` where the document's language is Chinese.
 
     They are in order, do not overlap, have no white space at their ends and hold all else. Headings go with what
     follows them, tables and code blocks stay whole, and passages are of even length, as far as the limit allows;
     only a sentence beyond it is cut within. Ids are the document's with ``#0001`` and so on.
     """
-    if size < 2:
-        raise ValueError(f"expected a size of 2 or more characters, found {size}")
+    if passage_size < 2:
+        raise ValueError(f"expected a size of 2 or more characters, found {passage_size}")
     text = document.text
-    limit = size // 2 if document.lang == "zh" else size
-    start, end = _trim(text, 0, len(text))
+    limit = passage_size // 2 if document.lang == "zh" else passage_size
+    start, end = _trim_span(text, 0, len(text))
     if start == end:
         return []
-    spans = [(start, end)] if end - start <= limit else _pack(text, _atoms(text, limit), limit)
+    spans = [(start, end)] if end - start <= limit else _pack_passages(text, _atomic_spans(text, limit), limit)
     digits = max(4, len(str(len(spans))))
     return [
         Passage(f"{document.id}#{number:0{digits}}", document.id, text[start:end], start, end)
@@ -45,71 +45,77 @@ def split(document: Document, size: int) -> list[Passage]:
     ]
 
 
-def _trim(text: str, start: int, end: int) -> Span:
+def _trim_span(text: str, start: int, end: int) -> Span:
     piece = text[start:end]
     start += len(piece) - len(piece.lstrip())
     return start, max(start, start + len(piece.strip()))
 
 
-def _atoms(text: str, limit: int) -> list[Span]:
+def _atomic_spans(text: str, limit: int) -> list[Span]:
     """The pieces that are not cut: sentences, and tables and code blocks that fit; each within the limit."""
-    kept = [span for match in _BLOCK.finditer(text) if (span := _trim(text, *match.span()))[1] - span[0] <= limit]
+    whole_blocks = [
+        span for match in _BLOCK.finditer(text) if (span := _trim_span(text, *match.span()))[1] - span[0] <= limit
+    ]
     atoms: list[Span] = []
-    at = 0
-    for block in [*kept, (len(text), len(text))]:
-        for start, end in sentences(text[at : block[0]]):
-            atoms += _cut(text, at + start, at + end, limit)
+    position = 0
+    for block in [*whole_blocks, (len(text), len(text))]:
+        for start, end in sentence_spans(text[position : block[0]]):
+            atoms += _cut_sentence(text, position + start, position + end, limit)
         if block[0] < block[1]:
             atoms.append(block)
-        at = block[1]
-    crowded = len(atoms) * limit > 60 * len(text)  # a text of tiny pieces must not take longer than another
-    return _joined(atoms, limit // 30) if crowded else atoms
+        position = block[1]
+    is_crowded = len(atoms) * limit > 60 * len(text)  # a text of tiny pieces must not take longer than another
+    return _merge_short_spans(atoms, limit // 30) if is_crowded else atoms
 
 
-def _joined(atoms: list[Span], enough: int) -> list[Span]:
-    joined = atoms[:1]
+def _merge_short_spans(atoms: list[Span], max_chars: int) -> list[Span]:
+    merged = atoms[:1]
     for start, end in atoms[1:]:
-        if end - joined[-1][0] <= enough:
-            joined[-1] = (joined[-1][0], end)
+        if end - merged[-1][0] <= max_chars:
+            merged[-1] = (merged[-1][0], end)
         else:
-            joined.append((start, end))
-    return joined
+            merged.append((start, end))
+    return merged
 
 
-def _cut(text: str, start: int, end: int, limit: int) -> list[Span]:
+def _cut_sentence(text: str, start: int, end: int, limit: int) -> list[Span]:
     """A sentence in even pieces within the limit, cut at a line end, else a comma, a space, or between characters."""
     pieces = []
     while end - start > limit:
         ideal = (end - start) // -(-(end - start) // limit)
         low, high = start + max(1, ideal * 3 // 4), start + min(limit, max(1, ideal * 5 // 4))
-        at = high
+        cut_position = high
         for separator in _SEPARATORS:
             places = [match.end() for match in separator.finditer(text, low, high)]
             if places:
-                at = min(places, key=lambda place: abs(place - start - ideal))
+                cut_position = min(places, key=lambda place: abs(place - start - ideal))
                 break
         else:
-            at = _between_characters(text, start, start + max(1, ideal))
-        piece = _trim(text, start, at)
+            cut_position = _character_boundary(text, start, start + max(1, ideal))
+        piece = _trim_span(text, start, cut_position)
         if piece[0] < piece[1]:
             pieces.append(piece)
-        start, _ = _trim(text, at, end)
+        start, _ = _trim_span(text, cut_position, end)
     return [*pieces, (start, end)]
 
 
-def _between_characters(text: str, start: int, at: int) -> int:
+def _character_boundary(text: str, start: int, ideal_position: int) -> int:
     """A place at or a little before ``at`` that does not part a letter from its accents, or an emoji."""
-    for place in range(at, max(start, at - 16), -1):
-        after = text[place : place + 1]
-        joined = unicodedata.combining(after or "a") or after in "\u200d\ufe0f" or "\U0001f3fb" <= after <= "\U0001f3ff"
-        if not joined and text[place - 1] != "\u200d":
-            return place
-    return at
+    for position in range(ideal_position, max(start, ideal_position - 16), -1):
+        next_char = text[position : position + 1]
+        is_joined = (
+            unicodedata.combining(next_char or "a")
+            or next_char in "\u200d\ufe0f"
+            or "\U0001f3fb" <= next_char <= "\U0001f3ff"
+        )
+        if not is_joined and text[position - 1] != "\u200d":
+            return position
+    return ideal_position
 
 
-def _pack(text: str, atoms: list[Span], limit: int) -> list[Span]:
+def _pack_passages(text: str, atoms: list[Span], limit: int) -> list[Span]:
     """The cheapest way to make passages of ``atoms``: few, even, and cut in good places (dynamic programming)."""
-    cost = [_cost_of_cut(text, before, after) for before, after in pairwise(atoms)]
+    cost = [_cut_cost(text, before, after) for before, after in pairwise(atoms)]
     best = [0.0] + [float("inf")] * len(atoms)
     origin = [0] * (len(atoms) + 1)
     for last in range(1, len(atoms) + 1):
@@ -129,22 +135,22 @@ def _pack(text: str, atoms: list[Span], limit: int) -> list[Span]:
     return spans[::-1]
 
 
-def _cost_of_cut(text: str, before: Span, after: Span) -> float:
+def _cut_cost(text: str, before: Span, after: Span) -> float:
     if _HEADING.match(text, *before):
-        return _AFTER_HEADING
+        return _COST_AFTER_HEADING
     if _HEADING.match(text, *after):
-        return _AT_HEADING
+        return _COST_AT_HEADING
     gap = text[before[1] : after[0]]
     if "\n" not in gap:
-        return _AT_SENTENCE if text[before[1] - 1] in ".!?。！？；…\"'”’」』）)]" else _IN_SENTENCE
-    indent, deeper = _indent(text, before[0]), _indent(text, after[0])
-    if deeper > indent or text[before[1] - 1] in ":：":  # an item and what it consists of
-        return _BEFORE_PART
-    if deeper < indent:
-        return _AT_ITEM if deeper == 0 else _AT_PARAGRAPH
-    return _AT_PARAGRAPH if gap.count("\n") > 1 else _AT_LINE
+        return _COST_AT_SENTENCE if text[before[1] - 1] in ".!?。！？；…\"'”’」』）)]" else _COST_IN_SENTENCE
+    indent, next_indent = _indent_width(text, before[0]), _indent_width(text, after[0])
+    if next_indent > indent or text[before[1] - 1] in ":：":  # an item and what it consists of
+        return _COST_BEFORE_PART
+    if next_indent < indent:
+        return _COST_AT_ITEM if next_indent == 0 else _COST_AT_PARAGRAPH
+    return _COST_AT_PARAGRAPH if gap.count("\n") > 1 else _COST_AT_LINE
 
 
-def _indent(text: str, at: int) -> int:
-    line = text[text.rfind("\n", max(0, at - 2000), at) + 1 : at + 1].expandtabs(4)
+def _indent_width(text: str, position: int) -> int:
+    line = text[text.rfind("\n", max(0, position - 2000), position) + 1 : position + 1].expandtabs(4)
     return len(line) - len(line.lstrip())

@@ -14,29 +14,31 @@ from types import TracebackType
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
-from ingest.rules import PLAIN, Rules
+from ingest.rules import DEFAULT, ExtractionConfig
 from kgrag.errors import KgragError
 from kgrag.protocols import Matrix
 from kgrag.types import Document, Extraction
 
-Done = tuple[list[Extraction], Matrix | None]
+ExtractedBatch = tuple[list[Extraction], Matrix | None]
 
 
-class Workers:
+class ExtractionPool:
     """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters.
 
     Args:
         vectors: give the passages' vectors, too (see `ingest.extract.read`).
     """
 
-    def __init__(self, count: int, size: int, rules: Rules = PLAIN, *, vectors: bool = False) -> None:
-        self.count, self._size, self._rules, self._vectors = count, size, rules, vectors
+    def __init__(
+        self, count: int, passage_size: int, config: ExtractionConfig = DEFAULT, *, with_vectors: bool = False
+    ) -> None:
+        self.count, self._passage_size, self._config, self._with_vectors = count, passage_size, config, with_vectors
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> ExtractionPool:
         if self.count:
             self._pool = ProcessPoolExecutor(
-                self.count, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+                self.count, multiprocessing.get_context("spawn"), initializer=_init_worker, initargs=(os.getpid(),)
             )
         return self
 
@@ -51,23 +53,25 @@ class Workers:
                 "it goes on where it stopped; `workers = 1` in kgrag.toml needs the least."
             ) from value
 
-    def submit(self, documents: Sequence[Document]) -> Future[Done]:
+    def submit(self, documents: Sequence[Document]) -> Future[ExtractedBatch]:
         """The extractions of ``documents``, in their order, and the vectors of their passages, when they are done."""
-        asked = (documents, self._size, self._rules, self._vectors)
+        arguments = (documents, self._passage_size, self._config, self._with_vectors)
         if self._pool:
-            return self._pool.submit(_extract, *asked)
-        done: Future[Done] = Future()
-        done.set_result(_extract(*asked))
-        return done
+            return self._pool.submit(_extract_batch, *arguments)
+        future: Future[ExtractedBatch] = Future()
+        future.set_result(_extract_batch(*arguments))
+        return future
 
 
-def _extract(documents: Sequence[Document], size: int, rules: Rules, vectors: bool) -> Done:
-    from ingest.extract import read
+def _extract_batch(
+    documents: Sequence[Document], passage_size: int, config: ExtractionConfig, with_vectors: bool
+) -> ExtractedBatch:
+    from ingest.extract import extract_with_vectors
 
-    return read(documents, size, rules, vectors=vectors)
+    return extract_with_vectors(documents, passage_size, config, with_vectors=with_vectors)
 
 
-def _begin(parent: int) -> None:
+def _init_worker(parent: int) -> None:
     """Ctrl-C is the parent's to handle; a parent killed outright must not leave its workers behind."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # one thread each: the workers are as many as the cores. What is loaded already no longer reads the environment.

@@ -7,21 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgrag.asked import Asked
-from kgrag.errors import Busy, UsageError
-from kgrag.place import Server
+from kgrag.asked import QueryableStore
+from kgrag.errors import StoreBusyError, UsageError
+from kgrag.place import Neo4jLocation
 from kgrag.types import BOTH, RULES
 
 if TYPE_CHECKING:
-    from ingest.llm_reader import LLMReader, Tally
-    from ingest.pipeline import Progress, Report
-    from ingest.rules import Rules
+    from ingest.llm_reader import LLMExtractionStats, LLMExtractor
+    from ingest.pipeline import IngestProgress, IngestReport
+    from ingest.rules import ExtractionConfig
 
 
-class App(Asked):
+class Store(QueryableStore):
     """One store and the models that serve it, to be asked and to be changed; see `Opened` for what it takes."""
 
-    def ingest(self, arguments: Sequence[str], progress: Progress, extract: str | None = None) -> Report:
+    def ingest(self, arguments: Sequence[str], progress: IngestProgress, extract: str | None = None) -> IngestReport:
         """Bring the store in step with files and folders; see `ingest.pipeline`.
 
         Args:
@@ -32,69 +32,71 @@ class App(Asked):
         """
         from collections import Counter
 
-        from ingest.again import note_rules, read_again, rules_changed
-        from ingest.convert import Problem
-        from ingest.find import find_sources
-        from ingest.pipeline import Ingest, vanished
-        from kgrag.embed import READER
-        from kgrag.models.convert import pull
+        from ingest.again import config_changed, record_config, reextract_affected
+        from ingest.convert import ReadProblem
+        from ingest.find import discover_sources
+        from ingest.pipeline import IngestPipeline, missing_sources
+        from kgrag.embed import TOKEN_ENCODER
+        from kgrag.models.convert import pull_model
 
         skipped: Counter[str] = Counter()
-        sources = find_sources(arguments, self.base, skipped)
-        with self.writing():
+        sources = discover_sources(arguments, self.source_root, skipped)
+        with self.write_lock():
             embedder = self.embedder
-            pull(READER, self.progress)  # English is read with it, whatever finds the passages
+            pull_model(TOKEN_ENCODER, self.progress)  # English is read with it, whatever finds the passages
             if self.graph.meta("embedder") is None:
                 self.graph.set_meta("embedder", self.config.embedder)
-            rules = self.rules
-            changed = rules_changed(self.graph, rules)
-            if changed:
+            rules = self.extraction_config
+            has_changed_rules = config_changed(self.graph, rules)
+            if has_changed_rules:
                 self.notice("predicates.toml has changed: every document named here is read again.")
-            run = Ingest(
+            pipeline = IngestPipeline(
                 self.graph,
                 embedder,
-                size=self.config.passage_size,
+                passage_size=self.config.passage_size,
                 workers=self.config.workers,
                 progress=progress,
-                rules=rules,
-                again=changed,
-                reader=self._llm_reader(extract or self.config.extract, rules),
-                read_by=extract,
-                notice=self.notice,
+                config=rules,
+                reread_all=has_changed_rules,
+                llm_extractor=self._llm_reader(extract or self.config.extract, rules),
+                required_extractor=extract,
+                notify=self.notice,
             )
             try:
-                report = run.run(sources)
+                report = pipeline.run(sources)
             finally:
-                self._keep_tally(run.report.tally)
-            note_rules(self.graph, rules)
-            read_again(self.graph, embedder, self.config.passage_size, rules)
+                self._record_dropped_facts(pipeline.report.llm_stats)
+            record_config(self.graph, rules)
+            reextract_affected(self.graph, embedder, self.config.passage_size, rules)
             report.skipped = skipped
             # a file that could not be read and has not changed since is not read again, but said again
-            said = {(problem.source_id, problem.line) for problem in report.problems}
-            named = {source.id for source in sources}
+            reported_lines = {(problem.source_id, problem.line) for problem in report.problems}
+            source_ids = {source.id for source in sources}
             report.problems += [
-                Problem(*row) for row in self.graph.problems() if row[0] in named and row[:2] not in said
+                ReadProblem(*row)
+                for row in self.graph.problems()
+                if row[0] in source_ids and row[:2] not in reported_lines
             ]
-            report.vanished = vanished(self.graph, [Path(a) for a in arguments if a != "-"], self.base)
-            self._changed()
+            report.vanished = missing_sources(self.graph, [Path(a) for a in arguments if a != "-"], self.source_root)
+            self._refresh_derived()
         return report
 
-    def _llm_reader(self, extract: str, rules: Rules) -> LLMReader | None:
+    def _llm_reader(self, extract: str, rules: ExtractionConfig) -> LLMExtractor | None:
         if extract == RULES:
             return None
-        from ingest.llm_reader import LLMReader
-        from ingest.patterns import vocabulary
+        from ingest.llm_reader import LLMExtractor
+        from ingest.patterns import load_predicate_schema
 
-        return LLMReader(self.llm, vocabulary(rules.predicates), keep_rules=extract == BOTH)
+        return LLMExtractor(self.llm, load_predicate_schema(rules.predicates_toml), keep_rules=extract == BOTH)
 
-    def _keep_tally(self, tally: Tally | None) -> None:
+    def _record_dropped_facts(self, tally: LLMExtractionStats | None) -> None:
         """Add what a language model dropped to what the store knows of it, for `kgrag status`."""
         import json
         from collections import Counter
 
         if tally is not None and tally.passages:
-            before = Counter(json.loads(self.graph.meta("dropped") or "{}"))
-            self.graph.set_meta("dropped", json.dumps(before + tally.dropped))
+            previous_counts = Counter(json.loads(self.graph.meta("dropped") or "{}"))
+            self.graph.set_meta("dropped", json.dumps(previous_counts + tally.dropped))
 
     def forget(self, name: str) -> list[str]:
         """Forget a document by its id, or every document of a file; gives the ids that are gone.
@@ -104,48 +106,60 @@ class App(Asked):
         """
         import difflib
 
-        relative = Path(name).resolve()
-        names = [name]
-        if relative.is_relative_to(self.base):
-            names.append(relative.relative_to(self.base).as_posix())
-        names.append(relative.as_posix())
-        with self.writing():
-            known = self.graph.fingerprints()
-            for candidate in names:
-                ids = [candidate] if candidate in known else self.graph.documents_of([candidate])[candidate]
-                if ids:
-                    for document_id in ids:
+        resolved_path = Path(name).resolve()
+        candidate_names = [name]
+        if resolved_path.is_relative_to(self.source_root):
+            candidate_names.append(resolved_path.relative_to(self.source_root).as_posix())
+        candidate_names.append(resolved_path.as_posix())
+        with self.write_lock():
+            document_hashes = self.graph.document_hashes()
+            for candidate in candidate_names:
+                document_ids = (
+                    [candidate]
+                    if candidate in document_hashes
+                    else self.graph.document_ids_by_source([candidate])[candidate]
+                )
+                if document_ids:
+                    for document_id in document_ids:
                         self.graph.forget(document_id)
-                    self._changed()
-                    return ids
-            close = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"; did you mean {close[0]}?" if close else "; `kgrag status --documents` lists them."
-            raise UsageError(f"Expected a document of {self.place}, found none called {name!r}{hint}")
+                    self._refresh_derived()
+                    return document_ids
+            close_matches = difflib.get_close_matches(name, document_hashes, 1, 0.5)
+            hint = (
+                f"; did you mean {close_matches[0]}?" if close_matches else "; `kgrag status --documents` lists them."
+            )
+            raise UsageError(f"Expected a document of {self.location}, found none called {name!r}{hint}")
 
-    def keep(self, kind: str, one: str, other: str) -> list[str]:
+    def set_alias(self, kind: str, first_name: str, second_name: str) -> list[str]:
         """Say that two names are one thing ("same") or two ("apart"); gives the documents that were read again for it.
 
         Raises:
             UsageError: the names are the same one.
             StoreError: the file cannot be written, or another process writes to the store.
         """
-        from ingest.again import read_again
-        from kgrag.same import NAME, say
-        from kgrag.text import key
+        from ingest.again import reextract_affected
+        from kgrag.same import ALIASES_FILE, append_alias_override
+        from kgrag.text import normalize_name
 
-        if key(one) == key(other) or not key(one) or not key(other):
-            raise UsageError(f"Expected two names, found {one!r} and {other!r}, which are read as one: name two.")
-        with self.writing():
-            say(self.store / NAME, kind, one, other)
-            again = read_again(self.graph, self.embedder, self.config.passage_size, self.rules)
-            self._changed()
-        return again
+        if (
+            normalize_name(first_name) == normalize_name(second_name)
+            or not normalize_name(first_name)
+            or not normalize_name(second_name)
+        ):
+            raise UsageError(
+                f"Expected two names, found {first_name!r} and {second_name!r}, which are read as one: name two."
+            )
+        with self.write_lock():
+            append_alias_override(self.folder / ALIASES_FILE, kind, first_name, second_name)
+            reread_ids = reextract_affected(self.graph, self.embedder, self.config.passage_size, self.extraction_config)
+            self._refresh_derived()
+        return reread_ids
 
-    def _changed(self) -> None:
+    def _refresh_derived(self) -> None:
         """After a change, in `writing`: bring what hangs on the store in step."""
-        self.graph.settle()
-        if not isinstance(self.place, Server):
-            self._indices(keep=True)
+        self.graph.refresh_display_names()
+        if not isinstance(self.location, Neo4jLocation):
+            self._open_indices(keep=True)
             return
-        with suppress(Busy), self._folder_held():  # whoever holds it does the same, or the next question will
-            self._indices(keep=True)
+        with suppress(StoreBusyError), self._folder_lock():  # whoever holds it does the same, or the next question will
+            self._open_indices(keep=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.files import replaced_folder
-from kgrag.strings import Strings
+from kgrag.files import atomic_folder
+from kgrag.strings import StringTable
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -21,9 +21,9 @@ def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    with replaced_folder(folder) as beside:
+    with atomic_folder(folder) as temporary:
         for name, array in arrays.items():
-            np.save(beside / f"{name}.npy", array)
+            np.save(temporary / f"{name}.npy", array)
 
 
 def load_arrays(folder: Path) -> Arrays:
@@ -34,28 +34,28 @@ def load_arrays(folder: Path) -> Arrays:
         ValueError: a file is no array.
     """
     # as plain arrays: each slice of a memmap object would carry the file's name and mode along
-    found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
-    if not found:
+    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+    if not arrays:
         raise FileNotFoundError(f"Expected arrays in {folder}, found none.")
-    return {name: np.asarray(array).view(np.ndarray) for name, array in found.items()}
+    return {name: np.asarray(array).view(np.ndarray) for name, array in arrays.items()}
 
 
-def packed(name: str, strings: Strings) -> Arrays:
+def pack_strings(name: str, strings: StringTable) -> Arrays:
     """The arrays of ``strings``, named so that `unpacked` finds them."""
     return {f"{name}_text": strings.blob, f"{name}_begin": strings.offsets}
 
 
-def unpacked(name: str, arrays: Arrays) -> Strings:
+def unpack_strings(name: str, arrays: Arrays) -> StringTable:
     """The strings that were packed under ``name``.
 
     Raises:
         KeyError: there are none.
     """
-    return Strings(arrays[f"{name}_text"], arrays[f"{name}_begin"])
+    return StringTable(arrays[f"{name}_text"], arrays[f"{name}_begin"])
 
 
-def spread(
-    begin: NDArray[np.integer[Any]], nodes: NDArray[np.int64], most: NDArray[np.int64] | None = None
+def expand_ranges(
+    offsets: NDArray[np.integer[Any]], nodes: NDArray[np.int64], max_per_node: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For all that is listed under ``nodes``: the place of the node among them, and the place in the list.
 
@@ -64,9 +64,9 @@ def spread(
         nodes: numbers of nodes.
         most: how many of the first in its part each node gives.
     """
-    first = begin[nodes].astype(np.int64)
-    count = begin[nodes + 1] - first
-    if most is not None:
-        count = np.minimum(count, most)
-    before = np.cumsum(count) - count
-    return np.repeat(np.arange(len(nodes)), count), np.arange(int(count.sum())) + np.repeat(first - before, count)
+    first = offsets[nodes].astype(np.int64)
+    count = offsets[nodes + 1] - first
+    if max_per_node is not None:
+        count = np.minimum(count, max_per_node)
+    preceding = np.cumsum(count) - count
+    return np.repeat(np.arange(len(nodes)), count), np.arange(int(count.sum())) + np.repeat(first - preceding, count)

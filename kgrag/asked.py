@@ -8,75 +8,82 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kgrag.errors import StoreError
-from kgrag.opened import Opened
-from kgrag.place import Server
-from kgrag.protocols import Graph
+from kgrag.opened import StoreResources
+from kgrag.place import Neo4jLocation
+from kgrag.protocols import GraphStore
 from kgrag.types import Hit, Question, Triple
 
 if TYPE_CHECKING:
-    from graphs.facts import Facts
-    from graphs.merges import Said
-    from kgrag.answer import Answerer
-    from kgrag.factuality.arms import Sources
-    from kgrag.reader.graph import GraphReader
-    from kgrag.retrieve.candidates import Indices
+    from graphs.facts import FactIndex
+    from graphs.merges import AliasOverride
+    from kgrag.answer import AnswerPipeline
+    from kgrag.factuality.arms import EvidenceSources
+    from kgrag.reader.graph import GraphQAReader
+    from kgrag.retrieve.candidates import IndexSet
     from kgrag.retrieve.hybrid import HybridRetriever
 
 
-class Asked(Opened):
+class QueryableStore(StoreResources):
     """An opened store that can be asked."""
 
-    _of: tuple[tuple[int, tuple[Said, ...]], Indices] | None = None
+    _indices_cache: tuple[tuple[int, tuple[AliasOverride, ...]], IndexSet] | None = None
     """The indices, and the generation and the user's word that they are of."""
-    _serving: tuple[Indices, HybridRetriever] | None = None
+    _retriever_cache: tuple[IndexSet, HybridRetriever] | None = None
 
-    def _indices(self, *, keep: bool) -> Indices:
-        from kgrag.retrieve.derived import open_indices
+    def _open_indices(self, *, keep: bool) -> IndexSet:
+        from kgrag.retrieve.derived import open_index_set
 
-        return open_indices(
-            self.graph, self.store / "indices", self.notice, keep=keep, progress=self.progress, said=self.said
+        return open_index_set(
+            self.graph,
+            self.folder / "indices",
+            self.notice,
+            persist=keep,
+            progress=self.progress,
+            alias_overrides=self.alias_overrides,
         )
 
     @property
-    def indices(self) -> Indices:
+    def indices(self) -> IndexSet:
         """What is derived from the store's present generation; opened again when others have written."""
         with self.graph.snapshot():
-            generation = self.graph.generation, tuple(self.said)
-            if self._of is None or self._of[0] != generation:
+            generation = self.graph.generation, tuple(self.alias_overrides)
+            if self._indices_cache is None or self._indices_cache[0] != generation:
                 try:
-                    with self._folder_held():
-                        self._of = generation, self._indices(keep=True)
+                    with self._folder_lock():
+                        self._indices_cache = generation, self._open_indices(keep=True)
                 except StoreError:
                     # someone is writing: read what is there now, and leave the files to them
-                    self._of = generation, self._indices(keep=False)
-                self._of = generation, self._walked(self._of[1])
+                    self._indices_cache = generation, self._open_indices(keep=False)
+                self._indices_cache = generation, self._with_server_walker(self._indices_cache[1])
                 self.__dict__.pop("graph_reader", None)
-            return self._of[1]
+            return self._indices_cache[1]
 
-    def _walked(self, indices: Indices) -> Indices:
+    def _with_server_walker(self, indices: IndexSet) -> IndexSet:
         """``indices`` with whoever walks: this machine, or a store's server."""
-        if not isinstance(self.place, Server):
+        if not isinstance(self.location, Neo4jLocation):
             return indices
         from graphs.neo4j_graph import Neo4jGraph
-        from graphs.neo4j_walk import walker
+        from graphs.neo4j_walk import choose_pagerank
 
         assert isinstance(self.graph, Neo4jGraph)
-        here = self.store / "walk.json"
-        ties = indices.graph.ties
+        walk_file = self.folder / "walk.json"
+        ties = indices.graph.edges
         return replace(
             indices,
-            walker=walker(self.graph, self.config.walk, indices.walker, indices.rows.passages, ties, here, self.notice),
+            walker=choose_pagerank(
+                self.graph, self.config.walk, indices.walker, indices.rows.passage_ids, ties, walk_file, self.notice
+            ),
         )
 
     @property
-    def merged(self) -> Graph:
+    def merged_graph(self) -> GraphStore:
         """The store with its merges, of the present generation."""
-        from graphs.merged import merged
+        from graphs.merged import with_merges
 
-        return merged(self.graph, self.indices.merges)
+        return with_merges(self.graph, self.indices.merges)
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> FactIndex:
         """The typed facts of the store's present generation."""
         return self.indices.facts
 
@@ -85,78 +92,82 @@ class Asked(Opened):
         """The hybrid retriever over the store's present generation."""
         with self.graph.snapshot():
             indices = self.indices
-            if self._serving is None or self._serving[0] is not indices:
-                self._serving = indices, self._retriever(indices)
-            return self._serving[1]
+            if self._retriever_cache is None or self._retriever_cache[0] is not indices:
+                self._retriever_cache = indices, self._build_retriever(indices)
+            return self._retriever_cache[1]
 
-    def _retriever(self, indices: Indices) -> HybridRetriever:
+    def _build_retriever(self, indices: IndexSet) -> HybridRetriever:
         from kgrag.retrieve.hybrid import HybridRetriever
-        from kgrag.retrieve.paths import Explainer
-        from kgrag.retrieve.ranker import Ranker
+        from kgrag.retrieve.paths import PathExplainer
+        from kgrag.retrieve.ranker import TreeEnsemble
 
         reranker = (lambda: self.reranker) if self.config.reranker else None
-        explainer = Explainer(indices.graph, self.graph.triples_in)
-        return HybridRetriever(self.graph, indices, self.embedder, Ranker.load, explainer, reranker)
+        explainer = PathExplainer(indices.graph, self.graph.triples_in)
+        return HybridRetriever(self.graph, indices, self.embedder, TreeEnsemble.load, explainer, reranker)
 
     @cached_property
-    def graph_reader(self) -> GraphReader:
+    def graph_reader(self) -> GraphQAReader:
         """Answers from typed facts alone."""
-        from kgrag.reader.graph import GraphReader
+        from kgrag.reader.graph import GraphQAReader
 
-        return GraphReader(self.facts, self.vocabulary)
+        return GraphQAReader(self.facts, self.vocabulary)
 
     @property
-    def answerer(self) -> Answerer:
+    def answer_pipeline(self) -> AnswerPipeline:
         """Answers questions over this store; the language model loads when it is first needed."""
-        from kgrag.answer import Answerer
+        from kgrag.answer import AnswerPipeline
 
-        return Answerer(
+        return AnswerPipeline(
             lambda: self.retriever,
             lambda: self.graph_reader,
             lambda: self.llm,
-            self.stating,
+            self.passages_stating,
             self.vocabulary,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
-            lookups=self.config.lookups,
+            max_lookups=self.config.lookups,
         )
 
     @property
-    def sources(self) -> Sources:
+    def evidence_sources(self) -> EvidenceSources:
         """Where the arms of an experiment have their evidence from, all of the store's present generation."""
-        from kgrag.factuality.arms import Sources
-        from kgrag.retrieve.paths import Explainer
-        from kgrag.retrieve.single import VectorRetriever, WalkRetriever
+        from kgrag.factuality.arms import EvidenceSources
+        from kgrag.retrieve.paths import PathExplainer
+        from kgrag.retrieve.single import GraphRetriever, VectorRetriever
 
         indices = self.indices
-        vectors = VectorRetriever(self.graph, indices, self.embedder)
-        walk = WalkRetriever(self.graph, indices, Explainer(indices.graph, self.graph.triples_in))
-        return Sources(
+        vector_retriever = VectorRetriever(self.graph, indices, self.embedder)
+        graph_retriever = GraphRetriever(self.graph, indices, PathExplainer(indices.graph, self.graph.triples_in))
+        return EvidenceSources(
             self.retriever.retrieve,
-            lambda question, k: vectors.retrieve(question, k) if vectors.knows(question) else None,
-            walk.retrieve,
+            lambda question, k: (
+                vector_retriever.retrieve(question, k) if vector_retriever.supports_language_of(question) else None
+            ),
+            graph_retriever.retrieve,
             self.graph_reader,
-            self.stating,
-            self.gold,
+            self.passages_stating,
+            self.gold_passages,
         )
 
-    def stating(self, triples: Iterable[Triple]) -> list[Hit]:
+    def passages_stating(self, triples: Iterable[Triple]) -> list[Hit]:
         """The passages that state triples, each once, as hits."""
         hits: list[Hit] = []
-        ids = dict.fromkeys(triple.passage_id for triple in triples)
-        passages = self.graph.passages_among(ids)
-        headings = self.graph.headings({passage.document_id for passage in passages.values()})
-        for passage in (passages[i] for i in ids if i in passages):
+        passage_ids = dict.fromkeys(triple.passage_id for triple in triples)
+        passages = self.graph.passages_by_id(passage_ids)
+        headings = self.graph.document_headers({passage.document_id for passage in passages.values()})
+        for passage in (passages[i] for i in passage_ids if i in passages):
             if heading := headings.get(passage.document_id):
-                hits.append(Hit(passage, heading.title, heading.source, 1.0, len(hits) + 1, parts={"facts": 1.0}))
+                hits.append(
+                    Hit(passage, heading.title, heading.source, 1.0, len(hits) + 1, component_scores={"facts": 1.0})
+                )
         return hits
 
-    def gold(self, question: Question) -> list[Hit]:
+    def gold_passages(self, question: Question) -> list[Hit]:
         """The passages of a question's gold documents, as if they had been retrieved."""
         hits: list[Hit] = []
         for document_id in question.gold:
             document = self.graph.document(document_id)
-            for passage in self.graph.passages_of(document_id) if document else ():
+            for passage in self.graph.passages_of_document(document_id) if document else ():
                 assert document is not None
                 hits.append(Hit(passage, document.title, document.source, 1.0, len(hits) + 1))
         return hits

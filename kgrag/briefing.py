@@ -5,45 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kgrag import prompts
-from kgrag.evidence import Shown
+from kgrag.evidence import SelectedPassage
 from kgrag.protocols import LLM
-from kgrag.reader.walk import Candidate
-from kgrag.steps import ROOM
+from kgrag.reader.walk import GraphAnswer
+from kgrag.steps import MAX_STEP_TOKENS
 
-AROUND = 128
+PROMPT_OVERHEAD_TOKENS = 128
 """Tokens that a chat template, the numbers and titles of passages, and facts may take beside what is counted."""
 
 
-def room(llm: LLM, prompt: prompts.Messages, evidence: int, answer: int) -> int:
+def evidence_budget(llm: LLM, prompt: prompts.Messages, evidence_tokens: int, answer_tokens: int) -> int:
     """Tokens for evidence: ``evidence``, and less where the model's context has no room for it beside a prompt that has
     none yet, and an answer of ``answer`` tokens."""
     if not llm.context:
-        return evidence
-    fixed = sum(llm.count(message["content"]) for message in prompt)
-    return max(min(evidence, llm.context - answer - fixed - AROUND), 0)
+        return evidence_tokens
+    prompt_tokens = sum(llm.count(message["content"]) for message in prompt)
+    return max(min(evidence_tokens, llm.context - answer_tokens - prompt_tokens - PROMPT_OVERHEAD_TOKENS), 0)
 
 
-def allowed(llm: LLM, tokens: int) -> int:
+def max_answer_tokens(llm: LLM, tokens: int) -> int:
     """Tokens that a model may write for an answer of ``tokens``: one with an adapter may have learned to show its steps."""
-    return tokens + ROOM if getattr(llm, "adapter", "") else tokens
+    return tokens + MAX_STEP_TOKENS if getattr(llm, "adapter", "") else tokens
 
 
-def called(llm: LLM) -> str:
+def model_label(llm: LLM) -> str:
     """Who answered: the model, and the adapter that is on."""
     adapter = getattr(llm, "adapter", "")
     return f"{llm.name} + {adapter}" if adapter else llm.name
 
 
-def fact_lines(candidates: Sequence[Candidate], shown: Sequence[Shown]) -> list[str]:
+def format_fact_lines(graph_answers: Sequence[GraphAnswer], selected: Sequence[SelectedPassage]) -> list[str]:
     """The walks of the graph's unsure answers, as lines for the prompt."""
-    number = {s.hit.passage.id: s.number for s in shown}
+    passage_numbers = {s.hit.passage.id: s.number for s in selected}
     lines = []
-    for candidate in candidates[:3]:
-        for path in (candidate.path, *candidate.also):
+    for graph_answer in graph_answers[:3]:
+        for path in (graph_answer.path, *graph_answer.second_paths):
             for triple, left, right, end in zip(path.triples, path.names, path.names[1:], path.nodes[1:], strict=False):
                 # where a step begins may be called otherwise by the document that takes it; where it ends may not
                 ends = (left, right) if triple.object == end else (right, left)
-                mark = f" [{number[triple.passage_id]}]" if triple.passage_id in number else ""
+                mark = f" [{passage_numbers[triple.passage_id]}]" if triple.passage_id in passage_numbers else ""
                 fact = f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}"
-                lines.append(prompts.quoted(fact) + mark)
+                lines.append(prompts.quote_untrusted(fact) + mark)
     return list(dict.fromkeys(lines))

@@ -11,20 +11,20 @@ from pathlib import Path
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.answer import shown_paths
-from kgrag.app import App
+from kgrag.answer import non_empty_paths
+from kgrag.app import Store
 from kgrag.errors import KgragError, UsageError
-from kgrag.evaluate.metrics import bare
-from kgrag.files import replaced
+from kgrag.evaluate.metrics import normalize_answer
+from kgrag.files import atomic_write
 from kgrag.followups import Turn
-from kgrag.llm.shelf import NONE, find_adapter, shelved
-from kgrag.meter import Meter
+from kgrag.llm.shelf import NO_ADAPTER, list_adapters, resolve_adapter_folder
+from kgrag.meter import ThroughputMeter
 from kgrag.models.registry import all_models
-from kgrag.place import place
-from kgrag.render import answer_lines, hit_lines, path_line
-from kgrag.rewriting import Rewriter
-from kgrag.sessions import Session
-from kgrag.text import key, shorten
+from kgrag.place import parse_location
+from kgrag.render import answer_lines, format_path, hit_lines
+from kgrag.rewriting import FollowUpRewriter
+from kgrag.sessions import ChatSession
+from kgrag.text import normalize_name, shorten
 from kgrag.types import Answer
 
 HELP = """[bold]/sources[/bold]      the passages behind the last answer
@@ -43,43 +43,43 @@ HELP = """[bold]/sources[/bold]      the passages behind the last answer
 class Chat:
     """A conversation over one store; reads standard input line by line where nobody is typing."""
 
-    def __init__(self, app: App, session: Session | None = None) -> None:
+    def __init__(self, app: Store, session: ChatSession | None = None) -> None:
         self.app = app
         self.history: list[Turn] = []
-        self.last: Answer | None = None
-        self.closed_book = False
-        self.session = session or Session.new(app.store)
+        self.last_answer: Answer | None = None
+        self.is_closed_book = False
+        self.session = session or ChatSession.create(app.folder)
         self.history += [turn.turn for turn in self.session.turns]
-        self.meter = Meter()
-        self._rewriter = Rewriter(app)
+        self.meter = ThroughputMeter()
+        self._rewriter = FollowUpRewriter(app)
         self._commands: dict[str, Callable[[str], None]] = {
-            "/sources": self._sources,
-            "/path": self._path,
-            "/closed-book": self._closed_book,
-            "/rewrite": self._rewrite,
-            "/export": self._export,
-            "/model": self._model,
-            "/adapter": self._adapter,
-            "/store": self._store,
-            "/status": lambda _: console.say(escape(self.status_line())),
-            "/help": lambda _: console.say(HELP),
+            "/sources": self._show_sources,
+            "/path": self._show_paths,
+            "/closed-book": self._toggle_closed_book,
+            "/rewrite": self._show_rewrite,
+            "/export": self._export_conversation,
+            "/model": self._select_model,
+            "/adapter": self._select_adapter,
+            "/store": self._switch_store,
+            "/status": lambda _: console.print_result(escape(self.status_line())),
+            "/help": lambda _: console.print_result(HELP),
         }
 
     def run(self) -> None:
         """Talk until /quit or the end of input. Errors are a sentence, and the conversation goes on."""
-        read = self._typed() if sys.stdin.isatty() else self._piped()
+        read_line = self._interactive_reader() if sys.stdin.isatty() else self._piped_reader()
         counts = self.app.graph.counts()
-        console.say(
-            f"[bold]{escape(str(self.app.place))}[/bold]: {console.counted(counts)}. [dim]/help lists commands.[/dim]"
+        console.print_result(
+            f"[bold]{escape(str(self.app.location))}[/bold]: {console.format_counts(counts)}. [dim]/help lists commands.[/dim]"
         )
         if self.session.turns:
-            last = escape(shorten(self.session.turns[-1].question, 60))
-            console.say(
-                f"[dim]{escape(self.session.name)}: {len(self.session.turns)} questions, the last: {last}[/dim]"
+            last_question = escape(shorten(self.session.turns[-1].question, 60))
+            console.print_result(
+                f"[dim]{escape(self.session.name)}: {len(self.session.turns)} questions, the last: {last_question}[/dim]"
             )
         while True:
             try:
-                line = read()
+                line = read_line()
             except KeyboardInterrupt:
                 continue
             except EOFError:
@@ -90,13 +90,13 @@ class Chat:
             if line in ("/quit", "/exit"):
                 return
             try:
-                self.turn(line)
+                self.handle_line(line)
             except KgragError as error:
-                console.error(str(error))
+                console.print_error(str(error))
             except KeyboardInterrupt:
-                console.say("[dim](stopped)[/dim]")
+                console.print_result("[dim](stopped)[/dim]")
 
-    def turn(self, line: str) -> None:
+    def handle_line(self, line: str) -> None:
         """A command, or a question."""
         if line.startswith("/"):
             name, _, rest = line.partition(" ")
@@ -105,129 +105,147 @@ class Chat:
                 raise UsageError(f"Expected one of {', '.join([*self._commands, '/quit'])}, found {name}.")
             command(rest.strip())
             return
-        stream = self.meter.listen(console.stream if console.interactive() else None)
-        console.thinking()
+        stream = self.meter.listen(console.stream_draft if console.is_interactive() else None)
+        console.show_spinner()
         try:
-            question = self.full_question(line)
+            question = self.standalone_question(line)
             if question != line:
-                console.notice(f"→ {question}")
-            if self.closed_book:
-                answer = self.app.answerer.from_memory(question, stream)
+                console.print_notice(f"→ {question}")
+            if self.is_closed_book:
+                answer = self.app.answer_pipeline.answer_closed_book(question, stream)
             else:
-                answer = self.app.answerer.ask(question, self.app.config.k, on_text=stream, on_step=self._step)
+                answer = self.app.answer_pipeline.answer(
+                    question, self.app.config.k, on_text=stream, on_progress=self._show_step
+                )
         finally:
             console.end_progress()
-            console.end_stream()
+            console.clear_draft()
         if answer.reader == "llm" and "llm" in self.app.__dict__:
             self.meter.stop(self.app.llm.count)
-        console.lines(answer_lines(answer))
-        self.last = answer
+        console.print_lines(answer_lines(answer))
+        self.last_answer = answer
         path = next((path for path in answer.paths if path.triples), None)
-        bridge = (
-            path.names[-2] if path and len(path.names) > 2 and key(path.names[-1]) == key(bare(answer.text)) else ""
+        bridge_entity = (
+            path.names[-2]
+            if path
+            and len(path.names) > 2
+            and normalize_name(path.names[-1]) == normalize_name(normalize_answer(answer.text))
+            else ""
         )
-        turn = Turn(question, "" if answer.abstained else bare(answer.text), bridge)
+        turn = Turn(question, "" if answer.abstained else normalize_answer(answer.text), bridge_entity)
         self.history.append(turn)
-        self._keep(line, turn, answer)
+        self._save_turn(line, turn, answer)
 
-    def _step(self, text: str) -> None:
+    def _show_step(self, text: str) -> None:
         """A step that is looked up, shown where somebody looks; what the model says to it is not the answer yet."""
-        if console.interactive():
-            console.stream(text)
-        self.meter.again()
+        if console.is_interactive():
+            console.stream_draft(text)
+        self.meter.restart()
 
-    def _keep(self, asked: str, turn: Turn, answer: Answer) -> None:
+    def _save_turn(self, typed_line: str, turn: Turn, answer: Answer) -> None:
         """Save the conversation; where the store's folder cannot be written, say so once and go on."""
         try:
-            self.session.add(asked, turn, answer)
+            self.session.add_turn(typed_line, turn, answer)
         except OSError as error:
             if len(self.session.turns) == 1:
-                console.notice(f"This conversation is not saved ({error.strerror}).")
+                console.print_notice(f"This conversation is not saved ({error.strerror}).")
 
     def status_line(self) -> str:
         """The model, the adapter, the store, and how fast the last answer came."""
-        loaded = self.app.__dict__.get("llm")
-        name = loaded.name if loaded is not None else f"{self.app.model} (not loaded yet)"
-        adapter = f" + {self._on()}" if self._on() else ""
-        return " · ".join([f"{name}{adapter}", str(self.app.store), *self.meter.said()])
+        loaded_llm = self.app.__dict__.get("llm")
+        name = loaded_llm.name if loaded_llm is not None else f"{self.app.model} (not loaded yet)"
+        adapter = f" + {self._active_adapter()}" if self._active_adapter() else ""
+        return " · ".join([f"{name}{adapter}", str(self.app.folder), *self.meter.summary()])
 
-    def full_question(self, line: str) -> str:
+    def standalone_question(self, line: str) -> str:
         """A follow-up that refers back, as a question that stands alone; any other line as it is."""
-        return self._rewriter.full_question(line, self.history)
+        return self._rewriter.standalone_question(line, self.history)
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    def _answer(self) -> Answer:
-        if self.last is None:
+    def _require_answer(self) -> Answer:
+        if self.last_answer is None:
             raise UsageError("Expected an answer to look behind, and nothing has been asked yet: ask something first.")
-        return self.last
+        return self.last_answer
 
-    def _sources(self, _: str) -> None:
-        answer = self._answer()
+    def _show_sources(self, _: str) -> None:
+        answer = self._require_answer()
         for hit in answer.evidence:
-            console.lines(hit_lines(hit))
-        for dropped in answer.dropped:
-            console.notice(dropped)
+            console.print_lines(hit_lines(hit))
+        for dropped in answer.diagnostics:
+            console.print_notice(dropped)
         if not answer.evidence:
-            console.say("[dim]The last answer was from memory: it has no sources.[/dim]")
+            console.print_result("[dim]The last answer was from memory: it has no sources.[/dim]")
 
-    def _path(self, _: str) -> None:
-        answer = self._answer()
-        paths = shown_paths(answer) or dict.fromkeys(p for hit in answer.evidence for p in hit.paths if p.triples)
-        console.lines([f"[green]↳[/green] {path_line(path)}" for path in paths] or ["[dim]No path led there.[/dim]"])
+    def _show_paths(self, _: str) -> None:
+        answer = self._require_answer()
+        paths = non_empty_paths(answer) or dict.fromkeys(p for hit in answer.evidence for p in hit.paths if p.triples)
+        console.print_lines(
+            [f"[green]↳[/green] {format_path(path)}" for path in paths] or ["[dim]No path led there.[/dim]"]
+        )
 
-    def _closed_book(self, _: str) -> None:
-        self.closed_book = not self.closed_book
-        console.say("From memory, without the documents." if self.closed_book else "From the documents again.")
+    def _toggle_closed_book(self, _: str) -> None:
+        self.is_closed_book = not self.is_closed_book
+        console.print_result(
+            "From memory, without the documents." if self.is_closed_book else "From the documents again."
+        )
 
-    def _rewrite(self, line: str) -> None:
+    def _show_rewrite(self, line: str) -> None:
         if line:
-            console.say(escape(self.full_question(line)))
+            console.print_result(escape(self.standalone_question(line)))
             return
         if not self.session.turns:
             raise UsageError("Expected a question before, or one after /rewrite: nothing has been asked yet.")
-        last = self.session.turns[-1]
-        same = " [dim](as it was)[/dim]" if last.asked == last.question else ""
-        console.say(f"{escape(last.question)}{same}")
+        last_turn = self.session.turns[-1]
+        unchanged_note = " [dim](as it was)[/dim]" if last_turn.asked == last_turn.question else ""
+        console.print_result(f"{escape(last_turn.question)}{unchanged_note}")
 
-    def _export(self, name: str) -> None:
+    def _export_conversation(self, name: str) -> None:
         if not self.session.turns:
             raise UsageError("Expected a conversation to export, and nothing has been asked yet: ask something first.")
         path = Path(name or f"{self.session.name}.md").expanduser()
         try:
-            with replaced(path) as temporary:
-                temporary.write_text(self.session.markdown(), "utf-8")
+            with atomic_write(path) as temporary:
+                temporary.write_text(self.session.to_markdown(), "utf-8")
         except OSError as error:
             raise UsageError(f"{path} cannot be written ({error.strerror}): name another file.") from error
-        console.say(f"Wrote {len(self.session.turns)} questions and answers to [bold]{escape(str(path))}[/bold].")
+        console.print_result(
+            f"Wrote {len(self.session.turns)} questions and answers to [bold]{escape(str(path))}[/bold]."
+        )
 
-    def _model(self, name: str) -> None:
+    def _select_model(self, name: str) -> None:
         if name:
-            self._use(lambda: self.app.use(model=name))
-        console.say(escape(self.status_line()))
+            self._apply_change(lambda: self.app.set_model(model=name))
+        console.print_result(escape(self.status_line()))
 
-    def _adapter(self, name: str) -> None:
+    def _select_adapter(self, name: str) -> None:
         if name:
-            self._use(lambda: self.app.use(adapter="" if name == NONE else name))
+            self._apply_change(lambda: self.app.set_model(adapter="" if name == NO_ADAPTER else name))
         else:
-            self._adapters()
-        console.say(escape(self.status_line()))
+            self._print_adapters()
+        console.print_result(escape(self.status_line()))
 
-    def _adapters(self) -> None:
-        found = shelved(self.app.store)
-        for one in found:
-            on = "[green]on[/green] " if one.name == self._on() else "   "
-            console.say(f"{on}[bold]{escape(one.name)}[/bold] [dim]{escape(str(one.folder))}[/dim]")
-        if not found:
-            console.say("[dim]There are no adapters here; `kgrag tune` makes one, and a folder can be named.[/dim]")
+    def _print_adapters(self) -> None:
+        adapters = list_adapters(self.app.folder)
+        for adapter in adapters:
+            active_label = "[green]on[/green] " if adapter.name == self._active_adapter() else "   "
+            console.print_result(
+                f"{active_label}[bold]{escape(adapter.name)}[/bold] [dim]{escape(str(adapter.folder))}[/dim]"
+            )
+        if not adapters:
+            console.print_result(
+                "[dim]There are no adapters here; `kgrag tune` makes one, and a folder can be named.[/dim]"
+            )
 
-    def _on(self) -> str:
+    def _active_adapter(self) -> str:
         """The adapter that is on, "" for none."""
         return Path(self.app.config.adapter).name if self.app.config.adapter else ""
 
     def completions(self) -> list[str]:
         """What a line may begin with: commands, and models and adapters by their names."""
-        adapters = [f"/adapter {name}" for name in (NONE, *(one.name for one in shelved(self.app.store)))]
+        adapters = [
+            f"/adapter {name}" for name in (NO_ADAPTER, *(adapter.name for adapter in list_adapters(self.app.folder)))
+        ]
         return [
             *self._commands,
             "/quit",
@@ -235,44 +253,44 @@ class Chat:
             *(f"/model {model.name}" for model in all_models() if model.kind == "llm"),
         ]
 
-    def _use(self, change: Callable[[], None]) -> None:
-        console.thinking()
+    def _apply_change(self, change: Callable[[], None]) -> None:
+        console.show_spinner()
         try:
             change()
         finally:
             console.end_progress()
-        self.meter = Meter()
+        self.meter = ThroughputMeter()
 
-    def _store(self, name: str) -> None:
+    def _switch_store(self, name: str) -> None:
         if not name:
-            console.say(escape(str(self.app.place)))
+            console.print_result(escape(str(self.app.location)))
             return
-        where = place(name)
-        where = where.expanduser() if isinstance(where, Path) else where
-        other = App(where, self.app.notice, self.app.progress, model=self.app.model)
-        counts = other.graph.counts()
+        location = parse_location(name)
+        location = location.expanduser() if isinstance(location, Path) else location
+        new_app = Store(location, self.app.notice, self.app.progress, model=self.app.model)
+        counts = new_app.graph.counts()
         if "llm" in self.app.__dict__:
-            other.llm = self.app.llm  # loaded once, with the adapter that is on it
-            folder = find_adapter(self.app.config.adapter, self.app.store) if self._on() else ""
-            other.config = other.config.model_copy(update={"adapter": str(folder)})
-        self.app = other
-        self._rewriter = Rewriter(other)
-        self.session = Session.new(other.store)
+            new_app.llm = self.app.llm  # loaded once, with the adapter that is on it
+            folder = resolve_adapter_folder(self.app.config.adapter, self.app.folder) if self._active_adapter() else ""
+            new_app.config = new_app.config.model_copy(update={"adapter": str(folder)})
+        self.app = new_app
+        self._rewriter = FollowUpRewriter(new_app)
+        self.session = ChatSession.create(new_app.folder)
         self.history.clear()
-        self.last = None
-        console.say(f"[bold]{escape(name)}[/bold]: {console.counted(counts)}.")
+        self.last_answer = None
+        console.print_result(f"[bold]{escape(name)}[/bold]: {console.format_counts(counts)}.")
 
     # --- where lines come from -------------------------------------------------------------------------------------
 
-    def _typed(self) -> Callable[[], str]:
+    def _interactive_reader(self) -> Callable[[], str]:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
         from prompt_toolkit.completion import WordCompleter
         from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-        file = self.app.store / "chat_history"
+        file = self.app.folder / "chat_history"
         session: PromptSession[str] = PromptSession(
-            history=FileHistory(str(file)) if _writable(file) else InMemoryHistory(),
+            history=FileHistory(str(file)) if _is_writable(file) else InMemoryHistory(),
             auto_suggest=AutoSuggestFromHistory(),
             completer=WordCompleter(self.completions, sentence=True),
             complete_while_typing=True,
@@ -281,19 +299,19 @@ class Chat:
         return lambda: session.prompt("? ")
 
     @staticmethod
-    def _piped() -> Callable[[], str]:
+    def _piped_reader() -> Callable[[], str]:
         if isinstance(sys.stdin, io.TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
 
-        def read() -> str:
+        def read_line() -> str:
             line = sys.stdin.readline()
             if not line:
                 raise EOFError
             return line
 
-        return read
+        return read_line
 
 
-def _writable(file: Path) -> bool:
+def _is_writable(file: Path) -> bool:
     """Whether a file could be written: a store may be one's to read only."""
     return os.access(file if file.exists() else file.parent, os.W_OK)

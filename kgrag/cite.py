@@ -11,175 +11,194 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indices.bm25 import search_tokens
-from kgrag.evidence import Shown
-from kgrag.silence import MARK
-from kgrag.text import is_cjk, key, sentences, tokens
+from indices.bm25 import index_tokens
+from kgrag.evidence import SelectedPassage
+from kgrag.silence import CITATION_MARK
+from kgrag.text import has_cjk, normalize_name, sentence_spans, tokenize
 from kgrag.types import Citation, Passage
 
 _LETTER = re.compile(r"\w")
-_AFTER_STOP = re.compile(rf"(?P<stop>[.!?。！？]+)(?P<marks>(?:\s*{MARK.pattern})+)")
-ENOUGH = 0.6
+_MARKS_AFTER_STOP = re.compile(rf"(?P<stop>[.!?。！？]+)(?P<marks>(?:\s*{CITATION_MARK.pattern})+)")
+MIN_TOKEN_OVERLAP = 0.6
 """The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
-YES_NO = frozenset(["yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"])
+YES_NO_ANSWERS = frozenset(["yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"])
 """Answers that claim what was asked, or the contrary, as `kgrag.text.key` writes them."""
 
 
 @dataclass(frozen=True)
-class Checked:
+class CitationCheck:
     """``kept``: the statements that stand, with their marks, and their ``citations``; ``unsupported`` statements;
     ``dropped``: in words, what was refused and why."""
 
-    kept: tuple[str, ...]
+    supported: tuple[str, ...]
     citations: tuple[Citation, ...]
     unsupported: tuple[str, ...]
-    dropped: tuple[str, ...]
+    refusals: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Sentence:
-    shown: Shown
+class _SourceSentence:
+    selected: SelectedPassage
     start: int
     end: int
     words: frozenset[str]
-    names: str
+    normalized_text: str
 
 
-def check(question: str, answer: str, shown: Sequence[Shown], floor: float = 0.0) -> Checked:
+def verify_citations(
+    question: str, answer: str, selected: Sequence[SelectedPassage], min_score: float = 0.0
+) -> CitationCheck:
     """Hold every statement of ``answer`` against the passages that were shown, those that scored ``floor`` or more."""
-    pool = [s for passage in shown if passage.hit.score >= floor for s in _sentences(passage)]
-    numbers = {passage.number for passage in shown}
+    pool = [s for passage in selected if passage.hit.score >= min_score for s in _source_sentences(passage)]
+    numbers = {passage.number for passage in selected}
     citations: list[Citation] = []
-    kept: list[str] = []
+    supported: list[str] = []
     unsupported: list[str] = []
-    dropped: list[str] = []
-    for statement in statements(answer):
-        marked = marks(statement)
-        text = re.sub(r"\s+(?=[.!?。！？]*$)", "", unmarked(statement)).strip()
-        dropped += [f"[{n}] refused: no such passage was shown" for n in marked if n not in numbers]
+    refusals: list[str] = []
+    for statement in split_statements(answer):
+        cited_numbers = citation_numbers(statement)
+        text = re.sub(r"\s+(?=[.!?。！？]*$)", "", strip_citation_marks(statement)).strip()
+        refusals += [f"[{n}] refused: no such passage was shown" for n in cited_numbers if n not in numbers]
         claim = _Claim(question, text)
-        own = [s for s in pool if s.shown.number in marked]
-        support = claim.support(own)
-        standing = {s.shown.number for s in support}
+        cited_sentences = [s for s in pool if s.selected.number in cited_numbers]
+        support = claim.support(cited_sentences)
+        supporting_numbers = {s.selected.number for s in support}
         if not support:
             support = claim.support(pool)
-        dropped += [
-            f"[{n}] refused: no sentence of {_title(shown, n)!r} says {text!r}"
-            for n in dict.fromkeys(marked)
-            if n in numbers and n not in standing
+        refusals += [
+            f"[{n}] refused: no sentence of {_title_of(selected, n)!r} says {text!r}"
+            for n in dict.fromkeys(cited_numbers)
+            if n in numbers and n not in supporting_numbers
         ]
         if support:
-            kept.append(statement)
+            supported.append(statement)
         else:
             unsupported.append(text)
         for sentence in support:
-            citation = cited(sentence.shown.hit.passage, sentence.start, sentence.end)
+            citation = make_citation(sentence.selected.hit.passage, sentence.start, sentence.end)
             if citation not in citations:
                 citations.append(citation)
-    return Checked(tuple(kept), tuple(citations), tuple(unsupported), tuple(dict.fromkeys(dropped)))
+    return CitationCheck(tuple(supported), tuple(citations), tuple(unsupported), tuple(dict.fromkeys(refusals)))
 
 
-def cited(passage: Passage, start: int, end: int) -> Citation:
+def make_citation(passage: Passage, start: int, end: int) -> Citation:
     """A citation of a span (offsets into the document) of a passage, with its text."""
     return Citation(passage.id, start, end, passage.text[start - passage.start : end - passage.start])
 
 
-def marks(text: str) -> list[int]:
+def citation_numbers(text: str) -> list[int]:
     """The numbers of the passages that a text cites, in its order."""
-    return [int(n) for mark in MARK.findall(text) for n in re.findall(r"\d+", mark)]
+    return [int(n) for mark in CITATION_MARK.findall(text) for n in re.findall(r"\d+", mark)]
 
 
-def unmarked(text: str) -> str:
+def strip_citation_marks(text: str) -> str:
     """A text without its marks of citation."""
-    return MARK.sub("", text)
+    return CITATION_MARK.sub("", text)
 
 
-def statements(answer: str) -> list[str]:
+def split_statements(answer: str) -> list[str]:
     """The sentences of an answer, each with the citation marks that follow it."""
     # marks before the full stop, where a sentence cannot be taken to begin with them
-    text = _AFTER_STOP.sub(lambda m: f" {m['marks'].strip()}{m['stop']}", answer.strip())
+    text = _MARKS_AFTER_STOP.sub(lambda m: f" {m['marks'].strip()}{m['stop']}", answer.strip())
     # the splitter does not see marks as the end of a sentence, so it is shown words instead
-    masked = MARK.sub(lambda m: "x" * len(m.group()), text)
-    return [text[start:end] for start, end in sentences(masked) if _LETTER.search(unmarked(text[start:end]))]
+    masked = CITATION_MARK.sub(lambda m: "x" * len(m.group()), text)
+    return [
+        text[start:end]
+        for start, end in sentence_spans(masked)
+        if _LETTER.search(strip_citation_marks(text[start:end]))
+    ]
 
 
 class _Claim:
     """What a statement adds to the question."""
 
     def __init__(self, question: str, text: str) -> None:
-        asked = set(search_tokens(question))
-        said = set(search_tokens(text))
-        if key(text) in YES_NO:
+        question_words = set(index_tokens(question))
+        claim_words = set(index_tokens(text))
+        if normalize_name(text) in YES_NO_ANSWERS:
             # "yes" claims what was asked: the passages must speak of it
-            said, asked = asked, set()
-        self.new = frozenset(w for w in said - asked if w not in YES_NO)
-        self.said = frozenset(said)
-        asked_words = {t.text for t in tokens(question)}
+            claim_words, question_words = question_words, set()
+        self.new_words = frozenset(w for w in claim_words - question_words if w not in YES_NO_ANSWERS)
+        self.all_words = frozenset(claim_words)
+        question_tokens = {t.text for t in tokenize(question)}
         # names and numbers may not be paraphrased: each must stand in the source as it is
-        self.exact = frozenset(
+        self.exact_words = frozenset(
             t.text
-            for t in tokens(text)
-            if t.text not in asked_words
-            and not is_cjk(t.text)
+            for t in tokenize(text)
+            if t.text not in question_tokens
+            and not has_cjk(t.text)
             and (any(c.isdigit() for c in t.text) or text[t.start].isupper())
-            and t.text not in YES_NO
-            and not _begins(text, t.start)
-        ) | frozenset(t.text for t in tokens(text) if t.text.isdigit() and t.text not in asked_words)
+            and t.text not in YES_NO_ANSWERS
+            and not _is_sentence_initial(text, t.start)
+        ) | frozenset(t.text for t in tokenize(text) if t.text.isdigit() and t.text not in question_tokens)
 
-    def support(self, pool: Sequence[_Sentence]) -> list[_Sentence]:
+    def support(self, pool: Sequence[_SourceSentence]) -> list[_SourceSentence]:
         """The fewest sentences that together have what is claimed, best first; none if they do not have it."""
-        chosen: list[_Sentence] = []
-        new, exact = set(self.new), set(self.exact)
-        goal = (1 - ENOUGH) * len(self.new)
-        if not self.new:
+        chosen: list[_SourceSentence] = []
+        missing_words, missing_exact = set(self.new_words), set(self.exact_words)
+        max_missing = (1 - MIN_TOKEN_OVERLAP) * len(self.new_words)
+        if not self.new_words:
             # it only repeats the question: what it repeats must be in one sentence
-            best = max(pool, key=lambda s: len(s.words & self.said), default=None)
-            enough = best is not None and len(best.words & self.said) >= ENOUGH * len(self.said)
-            return [best] if best is not None and enough and self.said else []
-        while exact or len(new) > goal:
+            best = max(pool, key=lambda s: len(s.words & self.all_words), default=None)
+            covers_claim = best is not None and len(best.words & self.all_words) >= MIN_TOKEN_OVERLAP * len(
+                self.all_words
+            )
+            return [best] if best is not None and covers_claim and self.all_words else []
+        while missing_exact or len(missing_words) > max_missing:
             best = max(
                 pool,
                 key=lambda s: (
-                    sum(f" {word} " in s.names for word in exact),
-                    len(s.words & new),
-                    len(s.words & self.said),
-                    -s.shown.number,
+                    sum(f" {word} " in s.normalized_text for word in missing_exact),
+                    len(s.words & missing_words),
+                    len(s.words & self.all_words),
+                    -s.selected.number,
                 ),
                 default=None,
             )
             if best is None:
                 return []
-            gained = {word for word in exact if f" {word} " in best.names}, new & best.words
-            if not any(gained) or len(chosen) == 3:
+            found_words = (
+                {word for word in missing_exact if f" {word} " in best.normalized_text},
+                missing_words & best.words,
+            )
+            if not any(found_words) or len(chosen) == 3:
                 return []
-            exact -= gained[0]
-            new -= gained[1]
+            missing_exact -= found_words[0]
+            missing_words -= found_words[1]
             chosen.append(best)
         return chosen
 
 
-def _begins(text: str, place: int) -> bool:
+def _is_sentence_initial(text: str, offset: int) -> bool:
     """Whether a capital at ``place`` may be there only because a sentence begins."""
-    word = re.match(r"\w+", text[place:])
+    word = re.match(r"\w+", text[offset:])
     return (
-        place == 0
+        offset == 0
         and word is not None
         and word.group().lower() in {"the", "it", "he", "she", "they", "in", "both", "neither", "according"}
     )
 
 
-def _sentences(passage: Shown) -> list[_Sentence]:
+def _source_sentences(passage: SelectedPassage) -> list[_SourceSentence]:
     title = passage.hit.title
-    found = []
-    for start, end in sentences(passage.hit.passage.text):
+    source_sentences = []
+    for start, end in sentence_spans(passage.hit.passage.text):
         text = passage.hit.passage.text[start:end]
-        words = frozenset(search_tokens(f"{title}. {text}"))
+        words = frozenset(index_tokens(f"{title}. {text}"))
         # a character that stands alone in the answer (年 of 1981年) is half of a pair where the sentence goes on
-        alone = frozenset(t.text for t in tokens(f"{title}. {text}") if is_cjk(t.text))
+        single_characters = frozenset(t.text for t in tokenize(f"{title}. {text}") if has_cjk(t.text))
         offset = passage.hit.passage.start
-        found.append(_Sentence(passage, start + offset, end + offset, words | alone, f" {key(title)} {key(text)} "))
-    return found
+        source_sentences.append(
+            _SourceSentence(
+                passage,
+                start + offset,
+                end + offset,
+                words | single_characters,
+                f" {normalize_name(title)} {normalize_name(text)} ",
+            )
+        )
+    return source_sentences
 
 
-def _title(shown: Sequence[Shown], number: int) -> str:
-    return next(s.hit.title for s in shown if s.number == number)
+def _title_of(selected: Sequence[SelectedPassage], number: int) -> str:
+    return next(s.hit.title for s in selected if s.number == number)

@@ -22,35 +22,35 @@ from kgrag.commands.bench import bench
 from kgrag.commands.copy import copy
 from kgrag.commands.evaluation import evaluation
 from kgrag.commands.merge import graph
-from kgrag.commands.models import model_status, models, plan, status_lines
+from kgrag.commands.models import model_status, model_status_rows, models, plan
 from kgrag.commands.options import (
-    STORE,
-    Adapter,
-    Attention,
-    Extract,
-    Json,
-    Model,
-    Precision,
-    ReaderName,
-    Store,
-    Walk,
+    DEFAULT_STORE,
+    AdapterOption,
+    AttentionOption,
+    ExtractorChoice,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    ReaderChoice,
+    StoreOption,
+    WalkOption,
     ingest_into,
-    open_app,
+    open_store,
     print_json,
-    something,
-    whole,
+    replace_surrogates,
+    require_ingested,
 )
 from kgrag.commands.tune import tune
 from kgrag.errors import KgragError
 
 
-class Stopped(KgragError):
+class CommandInterruptedError(KgragError):
     """Ctrl-C; the message says what it left behind."""
 
     exit_code = 130
 
 
-class Commands(TyperGroup):
+class InterruptibleGroup(TyperGroup):
     """Commands that Ctrl-C ends with a sentence; left to itself, typer exits without a word."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -58,13 +58,13 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            raise Stopped(f"Stopped. {interrupt}".strip()) from interrupt
+            raise CommandInterruptedError(f"Stopped. {interrupt}".strip()) from interrupt
 
 
 app = typer.Typer(
     suggest_commands=False,  # click does
     name="kgrag",
-    cls=Commands,
+    cls=InterruptibleGroup,
     help="Ask your own documents. Every answer points at its sentence and at the path that led there.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -83,158 +83,160 @@ app.add_typer(tune, name="tune")
 @app.command()
 def ingest(
     paths: Annotated[list[str], typer.Argument(help="Files, folders or globs; - reads standard input.")],
-    store: Store = STORE,
+    store: StoreOption = DEFAULT_STORE,
     extract: Annotated[
-        Extract | None,
+        ExtractorChoice | None,
         typer.Option(
             help="Who looks for facts; rules unless kgrag.toml says. The language model takes seconds a sentence."
         ),
     ] = None,
-    model: Model = None,
-    json_: Json = False,
+    model: ModelOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Read files into a store: txt, md, html, pdf, docx, csv, json, jsonl. Run it again to take in changes."""
-    opened = open_app(store, create=True, model=model)
-    report = ingest_into(opened, paths, extract.value if extract else None)
-    counts = opened.graph.counts()
+    opened_store = open_store(store, create=True, model=model)
+    report = ingest_into(opened_store, paths, extract.value if extract else None)
+    counts = opened_store.graph.counts()
     if json_:
         problems = [{"source": p.source_id, "line": p.line, "message": p.message} for p in report.problems]
         keys = ("added", "replaced", "unchanged", "removed", "passages", "notes", "vanished", "skipped")
         value = {**{k: getattr(report, k) for k in keys}, "problems": problems, "store": counts}
-        print_json(value | ({"llm": asdict(report.tally)} if report.tally else {}))
+        print_json(value | ({"llm": asdict(report.llm_stats)} if report.llm_stats else {}))
     else:
-        console.ingest_report(report, counts, store)
-    something(report)
+        console.print_ingest_report(report, counts, store)
+    require_ingested(report)
 
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="What you want to know, in English or Chinese.", callback=whole)],
-    store: Store = STORE,
+    question: Annotated[
+        str, typer.Argument(help="What you want to know, in English or Chinese.", callback=replace_surrogates)
+    ],
+    store: StoreOption = DEFAULT_STORE,
     k: Annotated[
         int | None, typer.Option("-k", help="Passages to retrieve; 8 unless the store's kgrag.toml says.")
     ] = None,
     closed_book: Annotated[bool, typer.Option("--closed-book", help="From the model's memory, no documents.")] = False,
     reader: Annotated[
-        ReaderName, typer.Option(help="Who answers: typed facts, the model, or what suits.")
-    ] = ReaderName.auto,
-    model: Model = None,
-    walk: Walk = None,
-    precision: Precision = None,
-    attention: Attention = None,
-    adapter: Adapter = None,
-    json_: Json = False,
+        ReaderChoice, typer.Option(help="Who answers: typed facts, the model, or what suits.")
+    ] = ReaderChoice.auto,
+    model: ModelOption = None,
+    walk: WalkOption = None,
+    precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    adapter: AdapterOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Answer a question from the store, with the sentences and the path it rests on."""
     from kgrag.render import answer_json, answer_lines
-    from kgrag.retrieve.hybrid import check
+    from kgrag.retrieve.hybrid import validate_question
 
-    check(question, 1 if k is None else k)
-    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
-    stream = None if json_ or not console.interactive() else console.stream
+    validate_question(question, 1 if k is None else k)
+    opened_store = open_store(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
+    stream = None if json_ or not console.is_interactive() else console.stream_draft
     if not json_:
-        console.thinking()
+        console.show_spinner()
     try:
         if closed_book:
-            answer = opened.answerer.from_memory(question, stream)
+            answer = opened_store.answer_pipeline.answer_closed_book(question, stream)
         else:
-            answer = opened.answerer.ask(
-                question, k or opened.config.k, reader=reader.value, on_text=stream, on_step=stream
+            answer = opened_store.answer_pipeline.answer(
+                question, k or opened_store.config.k, reader=reader.value, on_text=stream, on_progress=stream
             )
     finally:
         console.end_progress()
-        console.end_stream()
+        console.clear_draft()
     if json_:
         print_json(answer_json(answer))
         return
-    console.lines(answer_lines(answer))
+    console.print_lines(answer_lines(answer))
 
 
 @app.command()
 def retrieve(
-    question: Annotated[str, typer.Argument(help="What to look for.", callback=whole)],
-    store: Store = STORE,
+    question: Annotated[str, typer.Argument(help="What to look for.", callback=replace_surrogates)],
+    store: StoreOption = DEFAULT_STORE,
     k: Annotated[int, typer.Option("-k", help="Passages to show.")] = 5,
-    walk: Walk = None,
-    json_: Json = False,
+    walk: WalkOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Show the passages that a question finds, and what brought each of them."""
     from kgrag.render import hit_json, hit_lines
-    from kgrag.retrieve.hybrid import check
+    from kgrag.retrieve.hybrid import validate_question
 
-    check(question, k)
-    hits = open_app(store, walk=walk).retriever.retrieve(question, k)
+    validate_question(question, k)
+    hits = open_store(store, walk=walk).retriever.retrieve(question, k)
     if json_:
         print_json([hit_json(hit) for hit in hits])
         return
     for hit in hits:
-        console.lines(hit_lines(hit))
+        console.print_lines(hit_lines(hit))
     if not hits:
-        console.notice("Nothing in the store shares a word or a name with that.")
+        console.print_notice("Nothing in the store shares a word or a name with that.")
 
 
 @app.command()
 def chat(
-    store: Store = STORE,
-    model: Model = None,
-    precision: Precision = None,
-    attention: Attention = None,
-    adapter: Adapter = None,
-    walk: Walk = None,
+    store: StoreOption = DEFAULT_STORE,
+    model: ModelOption = None,
+    precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    adapter: AdapterOption = None,
+    walk: WalkOption = None,
     resume: Annotated[str, typer.Option(help="Go on with a conversation that was kept: its name, or last.")] = "",
 ) -> None:
     """Ask in a conversation. /help lists what else it understands."""
     from kgrag.chat import Chat
-    from kgrag.sessions import resume as resumed
+    from kgrag.sessions import load_session as resumed
 
-    opened = open_app(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
-    Chat(opened, resumed(opened.store, resume) if resume else None).run()
+    opened_store = open_store(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
+    Chat(opened_store, resumed(opened_store.folder, resume) if resume else None).run()
 
 
 @app.command()
 def forget(
     document: Annotated[str, typer.Argument(help="A document's id, or a file: then all its documents.")],
-    store: Store = STORE,
-    json_: Json = False,
+    store: StoreOption = DEFAULT_STORE,
+    json_: JsonOption = False,
 ) -> None:
     """Forget a document everywhere: its passages, vectors, names and facts."""
-    gone = open_app(store).forget(document)
+    forgotten_ids = open_store(store).forget(document)
     if json_:
-        print_json({"forgotten": gone})
+        print_json({"forgotten": forgotten_ids})
     else:
-        console.say(
-            f"Forgot {len(gone)} document{'s' * (len(gone) > 1)}: {escape(', '.join(gone[:5]))}{' …' * (len(gone) > 5)}"
+        console.print_result(
+            f"Forgot {len(forgotten_ids)} document{'s' * (len(forgotten_ids) > 1)}: {escape(', '.join(forgotten_ids[:5]))}{' …' * (len(forgotten_ids) > 5)}"
         )
 
 
 @app.command()
 def status(
-    store: Store = STORE,
+    store: StoreOption = DEFAULT_STORE,
     documents: Annotated[bool, typer.Option("--documents", help="List every document.")] = False,
     models: Annotated[
         bool, typer.Option("--models", help="Which language model would answer, how it would run, and why.")
     ] = False,
-    model: Model = None,
-    precision: Precision = None,
-    attention: Attention = None,
-    adapter: Adapter = None,
-    json_: Json = False,
+    model: ModelOption = None,
+    precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    adapter: AdapterOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """What the store holds, what could not be read, and how large it is; or what would answer, and why."""
-    opened = open_app(store, model=model, precision=precision, attention=attention, adapter=adapter)
+    opened_store = open_store(store, model=model, precision=precision, attention=attention, adapter=adapter)
     if models:
-        chosen = model_status(opened.model, opened.config)
-        print_json(chosen) if json_ else console.table(status_lines(chosen))
+        model_info = model_status(opened_store.model, opened_store.config)
+        print_json(model_info) if json_ else console.print_table(model_status_rows(model_info))
         return
-    graph = opened.graph
+    graph = opened_store.graph
     problems = [{"source": s, "line": n, "message": m} for s, n, m in graph.problems()]
     value = {
         "store": store,
         "generation": graph.generation,
         "embedder": graph.meta("embedder"),
-        "bytes": _size(opened.store),
+        "bytes": _folder_bytes(opened_store.folder),
         **graph.counts(),
-        "read_by": dict(Counter(graph.read_by().values())),
+        "read_by": dict(Counter(graph.extractors().values())),
         "dropped": json.loads(graph.meta("dropped") or "{}"),
         "problems": problems,
     }
@@ -243,19 +245,19 @@ def status(
     if json_:
         print_json(value)
     else:
-        console.status_table(value)
+        console.print_status(value)
 
 
-def _size(folder: Path) -> int:
-    size = 0
+def _folder_bytes(folder: Path) -> int:
+    total_bytes = 0
     for file in folder.rglob("*"):
         with suppress(OSError):  # another process may be writing, and files come and go
-            size += file.stat().st_size if file.is_file() else 0
-    return size
+            total_bytes += file.stat().st_size if file.is_file() else 0
+    return total_bytes
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         from kgrag import __version__
 
         typer.echo(f"kgrag {__version__}")
@@ -263,7 +265,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def root_options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -276,7 +278,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # a file's name, or a narrow terminal, must not stop a result
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    code = run(app)
+    code = run_command(app)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -286,7 +288,7 @@ def main() -> None:
     os._exit(code) if "openvino_genai" in sys.modules else sys.exit(code)
 
 
-def run(command: Callable[[], Any]) -> int:
+def run_command(command: Callable[[], Any]) -> int:
     """The exit code of a command: 0 done, 1 failed, 2 misused, 130 stopped."""
     try:
         command()
@@ -294,30 +296,32 @@ def run(command: Callable[[], Any]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KgragError as error:
-        return _failed(str(error), error.exit_code)
+        return _report_failure(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _failed("Stopped.", Stopped.exit_code)
+        return _report_failure("Stopped.", CommandInterruptedError.exit_code)
     except BrokenPipeError:
         return 1
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]
         if library in ("", "kgrag", "ingest", "graphs", "indices"):
             raise
-        return _failed(f"The library {library} is not installed: install kgrag again with all that it needs.", 1)
+        return _report_failure(
+            f"The library {library} is not installed: install kgrag again with all that it needs.", 1
+        )
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-        return _failed(
-            f"The system refused{place}: {reason}. Free what is short, or mend the path, and run it again.", 1
+        location = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        return _report_failure(
+            f"The system refused{location}: {reason}. Free what is short, or mend the path, and run it again.", 1
         )
     return 0
 
 
-def _failed(message: str, code: int) -> int:
+def _report_failure(message: str, code: int) -> int:
     console.end_progress()
-    console.end_stream()
-    console.error(message)
+    console.clear_draft()
+    console.print_error(message)
     return code
 
 
-__all__ = ["app", "main", "run"]
+__all__ = ["app", "main", "run_command"]

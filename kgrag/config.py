@@ -54,7 +54,7 @@ class Config(BaseModel):
     workers: int = Field(0, ge=0, le=64, description="processes that find names while ingesting; 0: by the machine")
 
 
-def load_config(store: Path, given: Mapping[str, str | None] | None = None) -> Config:
+def load_config(store: Path, overrides: Mapping[str, str | None] | None = None) -> Config:
     """The configuration of a store folder; what is ``given`` and not None comes before it.
 
     Raises:
@@ -69,15 +69,15 @@ def load_config(store: Path, given: Mapping[str, str | None] | None = None) -> C
             raise UsageError(f"{path} is not valid TOML ({error}): mend that line, or remove the file.") from error
     if os.environ.get("KGRAG_MODEL"):
         values["model"] = os.environ["KGRAG_MODEL"]
-    values |= {name: value for name, value in (given or {}).items() if value is not None}
+    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = ServerConfig.model_fields if first["loc"][0] == "server" else Config.model_fields
-            problem = f"has the unknown key {name!r}; known keys: {', '.join(sorted(known))}"
+            known_keys = ServerConfig.model_fields if first["loc"][0] == "server" else Config.model_fields
+            problem = f"has the unknown key {name!r}; known keys: {', '.join(sorted(known_keys))}"
         else:
             problem = f"has {name} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         raise UsageError(f"{path} {problem}. Mend or remove that line.") from error
@@ -88,6 +88,6 @@ def api_key() -> str:
     return os.environ.get("KGRAG_API_KEY", "").strip()
 
 
-def home() -> Path:
+def model_home() -> Path:
     """Where models are kept: ``$KGRAG_HOME``, else the user's cache folder."""
     return Path(os.environ.get("KGRAG_HOME") or user_cache_path("kgrag"))

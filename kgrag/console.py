@@ -23,40 +23,40 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from kgrag.render import figure
+from kgrag.render import format_interval
 
 if TYPE_CHECKING:
-    from ingest.llm_reader import Tally
-    from ingest.pipeline import Report
-    from kgrag.models.registry import Model
+    from ingest.llm_reader import LLMExtractionStats
+    from ingest.pipeline import IngestReport
+    from kgrag.models.registry import ModelEntry
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-SHOWN = 20
+MAX_LISTED_PROBLEMS = 20
 """Problems of one kind that are listed before the rest is only counted."""
 _bar: Progress | None = None
 _draft: tuple[Live, Text] | None = None
-_said = ""
+_last_message = ""
 
 
-def interactive() -> bool:
+def is_interactive() -> bool:
     """Whether a person is looking at standard output."""
     return sys.stdout.isatty()
 
 
-def say(line: str) -> None:
+def print_result(line: str) -> None:
     """A result, with rich markup."""
-    _put(out, line)
+    _print_markup(out, line)
 
 
-def lines(all_lines: Sequence[str]) -> None:
+def print_lines(all_lines: Sequence[str]) -> None:
     """Results, one a line, and an empty line after them."""
     for line in all_lines:
-        _put(out, line)
+        _print_markup(out, line)
     out.print()
 
 
-def _put(console: Console, line: str) -> None:
+def _print_markup(console: Console, line: str) -> None:
     """Print a line of markup; a terminal gets it wrapped between words, indented below its bullet."""
     text = Text.from_markup(line)
     bullet = re.match(r"\s*(?:[•↳!] )?", text.plain)
@@ -69,7 +69,7 @@ def _put(console: Console, line: str) -> None:
         console.print((text[:indent] if number == 0 else Text(" " * indent)) + wrapped)
 
 
-def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: bool = False) -> None:
+def print_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: bool = False) -> None:
     """Rows of markup in columns as wide as they must be, so that no name is cut; those of ``right`` flush right."""
     cells = [[Text.from_markup(cell) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
@@ -85,17 +85,17 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: boo
         out.print(line)
 
 
-def notice(message: str) -> None:
+def print_notice(message: str) -> None:
     """Something worth knowing while it works."""
-    _put(err, f"[dim]{escape(message)}[/dim]")
+    _print_markup(err, f"[dim]{escape(message)}[/dim]")
 
 
-def error(message: str) -> None:
+def print_error(message: str) -> None:
     """What went wrong, in a sentence."""
-    _put(err, f"[bold red]error:[/bold red] {escape(message)}")
+    _print_markup(err, f"[bold red]error:[/bold red] {escape(message)}")
 
 
-def stream(piece: str) -> None:
+def stream_draft(piece: str) -> None:
     """A piece of an answer, as it comes: a draft, which is taken away when the checked answer is printed."""
     global _draft
     end_progress()
@@ -106,7 +106,7 @@ def stream(piece: str) -> None:
     _draft[1].append(piece)
 
 
-def end_stream() -> None:
+def clear_draft() -> None:
     """Take the draft away: what is printed next stands in its place."""
     global _draft
     if _draft is not None:
@@ -114,23 +114,23 @@ def end_stream() -> None:
         _draft = None
 
 
-def thinking() -> None:
+def show_spinner() -> None:
     """A spinner until the first word of an answer, where somebody looks."""
-    if err.is_terminal and interactive():
-        model_progress("thinking", 0.0)
+    if err.is_terminal and is_interactive():
+        show_model_progress("thinking", 0.0)
 
 
-def model_progress(message: str, fraction: float) -> None:
+def show_model_progress(message: str, fraction: float) -> None:
     """How far the fetching and loading of a model is; one line a step where nobody is looking."""
-    global _bar, _said
-    chosen = re.match(r"chose ([^\s:]+): ", message)
+    global _bar, _last_message
+    chosen_model = re.match(r"chose ([^\s:]+): ", message)
     if not err.is_terminal:
         # what takes no time (choosing a model) is not worth a line there
-        if message != _said and not chosen:
-            notice(message)
-            _said = message
+        if message != _last_message and not chosen_model:
+            print_notice(message)
+            _last_message = message
         return
-    shown = f"[dim]{escape(f'loading {chosen.group(1)}' if chosen else message)}[/dim]"
+    description = f"[dim]{escape(f'loading {chosen_model.group(1)}' if chosen_model else message)}[/dim]"
     share = f"{fraction:.0%}" if fraction else ""
     if _bar is None:
         columns = (
@@ -140,9 +140,9 @@ def model_progress(message: str, fraction: float) -> None:
             TimeElapsedColumn(),
         )
         _bar = Progress(*columns, console=err, transient=True)
-        _bar.add_task(shown, share=share)
+        _bar.add_task(description, share=share)
         _bar.start()
-    _bar.update(_bar.task_ids[0], description=shown, share=share)
+    _bar.update(_bar.task_ids[0], description=description, share=share)
     if fraction >= 1:
         end_progress()
 
@@ -156,7 +156,7 @@ def end_progress() -> None:
 
 
 @contextmanager
-def ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
+def show_ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
     """A bar with the rate in passages a second and the time left; a line every ten seconds where nobody looks."""
     start = time.monotonic()
     bar = Progress(
@@ -172,7 +172,7 @@ def ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
     task = bar.add_task("", total=None, rate="…", start=True)
     last = start
 
-    def progress(done: int, total: int, passages: int) -> None:
+    def update(done: int, total: int, passages: int) -> None:
         nonlocal last
         end_progress()
         if err.is_terminal and not bar.live.is_started:
@@ -183,17 +183,17 @@ def ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
         if not err.is_terminal and passages and now - last > 10:
             last = now
             left = (total - done) * (now - start) / max(done, 1)
-            notice(f"{done:,} of {total:,} documents, {rate:.0f} passages/s, {left:.0f} s left")
+            print_notice(f"{done:,} of {total:,} documents, {rate:.0f} passages/s, {left:.0f} s left")
 
     try:
-        yield progress
+        yield update
     finally:
         if bar.live.is_started:
             bar.stop()
 
 
 @contextmanager
-def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
+def show_counter(what: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar that counts, where somebody looks."""
     if not err.is_terminal:
         yield lambda: None
@@ -205,17 +205,21 @@ def counter(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def ingest_report(report: Report, counts: dict[str, int], store: str) -> None:
+def print_ingest_report(report: IngestReport, counts: dict[str, int], store: str) -> None:
     """What an ingest did, what it could not read, and what is gone."""
-    done = [f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)]
-    if done:
-        say(f"Documents: {', '.join(done)}. [bold]{escape(str(store))}[/bold] now holds {counted(counts)}.")
-    if report.tally is not None and report.tally.passages:
-        say(model_line(report.tally))
-    read_report(report)
+    change_counts = [
+        f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)
+    ]
+    if change_counts:
+        print_result(
+            f"Documents: {', '.join(change_counts)}. [bold]{escape(str(store))}[/bold] now holds {format_counts(counts)}."
+        )
+    if report.llm_stats is not None and report.llm_stats.passages:
+        print_result(format_model_tally(report.llm_stats))
+    print_unread(report)
 
 
-def model_line(tally: Tally) -> str:
+def format_model_tally(tally: LLMExtractionStats) -> str:
     """What a language model did, what it cost, and what was not believed."""
     dropped = ", ".join(f"{number:,} {reason}" for reason, number in tally.dropped.most_common() if number)
     return (
@@ -224,38 +228,47 @@ def model_line(tally: Tally) -> str:
     )
 
 
-def read_report(report: Report) -> None:
+def print_unread(report: IngestReport) -> None:
     """What an ingest could not read, what it left out, and what is gone; on standard error."""
-    for problem in report.problems[:SHOWN]:
-        _put(err, f"[yellow]not read:[/yellow] {escape(str(problem))}")
-    _rest(len(report.problems), "`kgrag status` lists them all")
-    for note in report.notes[:SHOWN]:
-        notice(note)
-    _rest(len(report.notes), "of the same kind")
+    for problem in report.problems[:MAX_LISTED_PROBLEMS]:
+        _print_markup(err, f"[yellow]not read:[/yellow] {escape(str(problem))}")
+    _print_remainder(len(report.problems), "`kgrag status` lists them all")
+    for note in report.notes[:MAX_LISTED_PROBLEMS]:
+        print_notice(note)
+    _print_remainder(len(report.notes), "of the same kind")
     for reason, number in sorted((+report.skipped).items()):
-        notice(f"skipped {number:,}: {reason}")
-    for source in report.vanished[:SHOWN]:
-        _put(err, f"[yellow]gone from disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)")
-    _rest(len(report.vanished), "`kgrag status --documents` lists what the store holds")
+        print_notice(f"skipped {number:,}: {reason}")
+    for source in report.vanished[:MAX_LISTED_PROBLEMS]:
+        _print_markup(
+            err, f"[yellow]gone from disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)"
+        )
+    _print_remainder(len(report.vanished), "`kgrag status --documents` lists what the store holds")
 
 
-def _rest(number: int, where: str) -> None:
-    if number > SHOWN:
-        notice(f"… and {number - SHOWN:,} more; {where}.")
+def _print_remainder(number: int, where: str) -> None:
+    if number > MAX_LISTED_PROBLEMS:
+        print_notice(f"… and {number - MAX_LISTED_PROBLEMS:,} more; {where}.")
 
 
-def counted(counts: dict[str, int]) -> str:
+def format_counts(counts: dict[str, int]) -> str:
     """``62 documents, 1 passage, …``."""
-    single = {"documents": "document", "passages": "passage", "entities": "entity", "typed triples": "typed triple"}
-    return ", ".join(f"{counts[k]:,} {single[k] if counts[k] == 1 else k}" for k in single)
+    singular = {"documents": "document", "passages": "passage", "entities": "entity", "typed triples": "typed triple"}
+    return ", ".join(f"{counts[k]:,} {singular[k] if counts[k] == 1 else k}" for k in singular)
 
 
-def status_table(value: dict[str, Any]) -> None:
+def print_status(value: dict[str, Any]) -> None:
     """A store at a glance."""
     rows = []
     for name in ("store", "documents", "passages", "entities", "mentions", "typed triples", "embedder", "generation"):
-        shown = value[name]
-        rows.append((name, f"[bold]{shown:,}[/bold]" if isinstance(shown, int) else escape(str(shown or "none yet"))))
+        field_value = value[name]
+        rows.append(
+            (
+                name,
+                f"[bold]{field_value:,}[/bold]"
+                if isinstance(field_value, int)
+                else escape(str(field_value or "none yet")),
+            )
+        )
     rows.append(("size", f"{value['bytes'] / 1e6:,.1f} MB"))
     if set(value["read_by"]) - {"rules"}:
         rows.append(("facts looked for by", ", ".join(f"{how} {n:,}" for how, n in sorted(value["read_by"].items()))))
@@ -264,38 +277,42 @@ def status_table(value: dict[str, Any]) -> None:
         rows.append(("dropped of the model's facts", escape(dropped)))
     if value["problems"]:
         rows.append(("not read", f"[yellow]{len(value['problems']):,}[/yellow]"))
-    table(rows)
+    print_table(rows)
     for problem in value["problems"]:
         line = f":{problem['line']}" if problem["line"] else ""
-        say(f"  [yellow]![/yellow] {escape(problem['source'])}{line}: {escape(problem['message'])}")
+        print_result(f"  [yellow]![/yellow] {escape(problem['source'])}{line}: {escape(problem['message'])}")
     if value.get("ids"):
         out.print()
-        table([(escape(d["id"]), f"[dim]{d['lang']}[/dim]", f"[dim]{escape(d['title'])}[/dim]") for d in value["ids"]])
+        print_table(
+            [(escape(d["id"]), f"[dim]{d['lang']}[/dim]", f"[dim]{escape(d['title'])}[/dim]") for d in value["ids"]]
+        )
 
 
-def models_table(known: Sequence[tuple[Model, bool]]) -> None:
+def print_models(models: Sequence[tuple[ModelEntry, bool]]) -> None:
     """The models of the registry."""
     rows = [("name", "for", "languages", "size", "licence", "")]
-    for model, here in known:
+    for model, is_installed in models:
         size = f"{model.size_bytes / 1e6:,.0f} MB"
-        state = "[green]ready[/green]" if here else "[dim]–[/dim]"
+        state = "[green]ready[/green]" if is_installed else "[dim]–[/dim]"
         use = "answers" if model.kind == "llm" else "vectors"
         rows.append((f"[bold]{model.name}[/bold]", use, ", ".join(sorted(model.languages)), size, model.licence, state))
-    table(rows, right=(3,), heading=True)
-    if not all(here for _, here in known):
-        notice("`kgrag models pull NAME` fetches one.")
+    print_table(rows, right=(3,), heading=True)
+    if not all(here for _, here in models):
+        print_notice("`kgrag models pull NAME` fetches one.")
 
 
-def bench_table(report: dict[str, Any]) -> None:
+def print_benchmark(report: dict[str, Any]) -> None:
     """A benchmark's figures with their intervals."""
     rows = [("measure", "value", "95 % interval")]
     for name, measure in report.items():
         if isinstance(measure, dict) and "value" in measure:
-            whole, low_high = figure(measure, percent=not ("ms" in name or name == "seconds")).split(" ", 1)
-            rows.append((name, f"[bold]{whole}[/bold]", low_high))
+            value_text, interval_text = format_interval(measure, percent=not ("ms" in name or name == "seconds")).split(
+                " ", 1
+            )
+            rows.append((name, f"[bold]{value_text}[/bold]", interval_text))
         elif not isinstance(measure, dict):
             rows.append((name, escape(str(measure)), ""))
     for kind, figures in report.get("by type", {}).items():
-        whole, low_high = figure(figures["recall@5"]).split(" ", 1)
-        rows.append((f"recall@5, {escape(kind)} ({figures['questions']})", f"[bold]{whole}[/bold]", low_high))
-    table(rows, right=(1, 2), heading=True)
+        value_text, interval_text = format_interval(figures["recall@5"]).split(" ", 1)
+        rows.append((f"recall@5, {escape(kind)} ({figures['questions']})", f"[bold]{value_text}[/bold]", interval_text))
+    print_table(rows, right=(1, 2), heading=True)

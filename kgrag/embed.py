@@ -13,25 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.errors import ModelError
-from kgrag.models.convert import openvino_folder, pull, ready, transformers_folder
+from kgrag.models.convert import local_folder, openvino_folder, pull_model, transformers_folder
 from kgrag.models.device import has_cuda
-from kgrag.models.fetch import Progress, silent
-from kgrag.models.registry import Model, find
+from kgrag.models.fetch import ProgressCallback, no_progress
+from kgrag.models.registry import ModelEntry, find_model
 from kgrag.protocols import Embedder, Matrix
 
-BUCKET = 16
+BUCKET_TOKENS = 16
 """Lengths are padded up to a multiple of this many tokens."""
-BATCH_TOKENS = 2048
+MAX_BATCH_TOKENS = 2048
 """A batch is at most this many tokens, padding included: more is no faster and takes memory."""
-TOKENS = 256
+MAX_TEXT_TOKENS = 256
 """Texts are cut after this many tokens, unless the model was made for fewer."""
-READER = "all-MiniLM-L6-v2"
+TOKEN_ENCODER = "all-MiniLM-L6-v2"
 """The embedder whose inner states `ingest.relate` was trained on."""
-_STATES = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
+_STATES_LAYER = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
 """The output of the fourth of its six layers: of those tried, what names and relations are read from best."""
 
 
-class Tokens(NamedTuple):
+class TokenStates(NamedTuple):
     """What an embedder read of a text: its vector (dimensions,), the spans of its tokens (tokens, 2), characters, end
     exclusive, and their states (tokens, width). What stands beyond the last span was not read."""
 
@@ -40,35 +40,35 @@ class Tokens(NamedTuple):
     states: Matrix
 
 
-def load_embedder(name: str = "all-MiniLM-L6-v2", progress: Progress = silent) -> Embedder:
+def load_embedder(name: str = "all-MiniLM-L6-v2", progress: ProgressCallback = no_progress) -> Embedder:
     """An embedder of the registry, or one in a folder; it is pulled first if it is not here yet.
 
     Raises:
         ModelError: there is none of that name, it is no embedder, or it cannot be had.
     """
-    model = find(name)
+    model = find_model(name)
     if model.kind != "embedder":
         raise ModelError(f"{model.name} is a language model, expected an embedder: name one such as all-MiniLM-L6-v2.")
-    folder = ready(model) or pull(name, progress)
+    folder = local_folder(model) or pull_model(name, progress)
     if has_cuda():
         return SentenceTransformersEmbedder(model, transformers_folder(model, folder))
     return OpenVINOEmbedder(model, openvino_folder(model, folder))
 
 
 @lru_cache(maxsize=1)
-def load_reader() -> OpenVINOEmbedder:
+def load_token_encoder() -> OpenVINOEmbedder:
     """The embedder `READER` on a processor, once a process; it is pulled first if it is not here yet.
 
     Raises:
         ModelError: it cannot be had.
     """
-    model = find(READER)
-    return OpenVINOEmbedder(model, openvino_folder(model, ready(model) or pull(READER)))
+    model = find_model(TOKEN_ENCODER)
+    return OpenVINOEmbedder(model, openvino_folder(model, local_folder(model) or pull_model(TOKEN_ENCODER)))
 
 
-def reads(embedder: Embedder) -> bool:
+def provides_token_states(embedder: Embedder) -> bool:
     """Whether an embedder's vectors are those that `load_reader` gives along with the states."""
-    return isinstance(embedder, OpenVINOEmbedder) and embedder.model == find(READER)
+    return isinstance(embedder, OpenVINOEmbedder) and embedder.model == find_model(TOKEN_ENCODER)
 
 
 class OpenVINOEmbedder:
@@ -79,7 +79,7 @@ class OpenVINOEmbedder:
     as ``OMP_NUM_THREADS`` says, if it does.
     """
 
-    def __init__(self, model: Model, folder: Path) -> None:
+    def __init__(self, model: ModelEntry, folder: Path) -> None:
         """Load the IR and the tokenizer in ``folder``.
 
         Raises:
@@ -91,7 +91,7 @@ class OpenVINOEmbedder:
         self.model = model
         self.name = Path(model.name).name
         self.languages = model.languages
-        self._limit = min(model.context or TOKENS, TOKENS)
+        self._max_tokens = min(model.context or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
         core = openvino.Core()
         # Half the time, and a cosine of .9999 to single precision; emulated, and slow, where the processor lacks it.
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
@@ -101,7 +101,7 @@ class OpenVINOEmbedder:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             graph = core.read_model(folder / "openvino_model.xml")
-            inner = [op.output(0) for op in graph.get_ops() if op.get_friendly_name() == _STATES]
+            inner = [op.output(0) for op in graph.get_ops() if op.get_friendly_name() == _STATES_LAYER]
             graph.add_outputs(inner)  # the first output stays the last layer
             self._compiled = core.compile_model(graph, "CPU", settings)
         except Exception as error:  # both libraries raise plain Exception and RuntimeError
@@ -110,7 +110,7 @@ class OpenVINOEmbedder:
                 f"The embedder in {folder} cannot be loaded ({reason}): remove the folder and pull {model.name} again."
             ) from error
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self._limit)
+        self._tokenizer.enable_truncation(self._max_tokens)
         self._inputs = {port.get_any_name() for port in self._compiled.inputs}
         self._queue = openvino.AsyncInferQueue(self._compiled)
         self._request = self._compiled.create_infer_request()
@@ -122,45 +122,45 @@ class OpenVINOEmbedder:
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
 
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
-            vectors[rows] = _pooled(request.get_output_tensor(0).data, mask)
+            vectors[rows] = _mean_pool(request.get_output_tensor(0).data, mask)
 
-        self._run([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))], collect)
+        self._run_batches([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))], collect)
         return vectors
 
-    def _run(self, token_ids: Sequence[list[int]], collect: Callable[[Any, list[int], Matrix], None]) -> None:
+    def _run_batches(self, token_ids: Sequence[list[int]], collect: Callable[[Any, list[int], Matrix], None]) -> None:
         """Have ``collect`` told of every batch: its outputs, which texts it is of, and their mask (texts, width)."""
         with self._lock:
             self._queue.set_callback(lambda request, data: collect(request, *data))
-            for rows, width in _batches([len(ids) for ids in token_ids]):
-                feed, mask = self._feed([token_ids[row] for row in rows], width)
+            for rows, width in _bucket_batches([len(ids) for ids in token_ids]):
+                feed, mask = self._model_inputs([token_ids[row] for row in rows], width)
                 self._queue.start_async(feed, (rows, mask))
             self._queue.wait_all()
 
-    def read(self, texts: Sequence[str]) -> list[Tokens]:
+    def compute_token_states(self, texts: Sequence[str]) -> list[TokenStates]:
         """The vector of each text, as `embed` gives it, and the states of its tokens in the fourth layer."""
-        found: list[Tokens | None] = [None] * len(texts)
+        token_states: list[TokenStates | None] = [None] * len(texts)
         encoded = self._tokenizer.encode_batch(list(texts))
 
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
-            vectors = _pooled(request.get_output_tensor(0).data, mask)
+            vectors = _mean_pool(request.get_output_tensor(0).data, mask)
             states = request.get_output_tensor(1).data
-            for place, row in enumerate(rows):
+            for batch_row, row in enumerate(rows):
                 spans = np.array(encoded[row].offsets, np.int32).reshape(-1, 2)
-                found[row] = Tokens(vectors[place], spans, states[place, : len(spans)].copy())
+                token_states[row] = TokenStates(vectors[batch_row], spans, states[batch_row, : len(spans)].copy())
 
-        self._run([encoding.ids for encoding in encoded], collect)
-        return [one for one in found if one is not None]
+        self._run_batches([encoding.ids for encoding in encoded], collect)
+        return [one for one in token_states if one is not None]
 
     def embed_query(self, text: str) -> Matrix:
         """(dimensions,), float32, of length 1."""
         ids = self._tokenizer.encode(text).ids
-        feed, mask = self._feed([ids], _padded(len(ids)))
+        feed, mask = self._model_inputs([ids], _padded_length(len(ids)))
         with self._lock:
             self._request.infer(feed)
-            vector: Matrix = _pooled(self._request.get_output_tensor(0).data, mask)[0]
+            vector: Matrix = _mean_pool(self._request.get_output_tensor(0).data, mask)[0]
         return vector
 
-    def _feed(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, Any], Matrix]:
+    def _model_inputs(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, Any], Matrix]:
         """The model's inputs for texts of one bucket, and their mask (texts, width)."""
         padded = np.zeros((len(token_ids), width), np.int64)
         mask = np.zeros((len(token_ids), width), np.int64)
@@ -174,14 +174,14 @@ class OpenVINOEmbedder:
 class SentenceTransformersEmbedder:
     """Sentence vectors by sentence-transformers on a CUDA device."""
 
-    def __init__(self, model: Model, folder: Path, device: str = "cuda") -> None:
+    def __init__(self, model: ModelEntry, folder: Path, device: str = "cuda") -> None:
         """Load the transformers folder ``folder`` on ``device``."""
         from sentence_transformers import SentenceTransformer
 
         self.name = Path(model.name).name
         self.languages = model.languages
         self._model = SentenceTransformer(str(folder), device=device)
-        self._model.max_seq_length = min(self._model.max_seq_length or TOKENS, TOKENS)
+        self._model.max_seq_length = min(self._model.max_seq_length or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
         self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
@@ -199,23 +199,23 @@ class SentenceTransformersEmbedder:
         return vector
 
 
-def _padded(length: int) -> int:
-    return max(1, -(-length // BUCKET)) * BUCKET
+def _padded_length(length: int) -> int:
+    return max(1, -(-length // BUCKET_TOKENS)) * BUCKET_TOKENS
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
+def _bucket_batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
     """(rows, padded length) of batches, shortest first; the rows of a batch are all of one bucket."""
     buckets: dict[int, list[int]] = {}
     for row, length in enumerate(lengths):
-        buckets.setdefault(_padded(length), []).append(row)
+        buckets.setdefault(_padded_length(length), []).append(row)
     for width in sorted(buckets):
-        size = max(1, BATCH_TOKENS // width)
+        size = max(1, MAX_BATCH_TOKENS // width)
         rows = buckets[width]
         for start in range(0, len(rows), size):
             yield rows[start : start + size], width
 
 
-def _pooled(hidden: Matrix, mask: Matrix) -> Matrix:
+def _mean_pool(hidden: Matrix, mask: Matrix) -> Matrix:
     """Mean over the tokens of ``hidden`` (texts, tokens, dimensions) that ``mask`` keeps, scaled to length 1."""
     weights = mask[..., None]
     mean = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)

@@ -30,7 +30,7 @@ class StoreError(KgragError):
     """The store cannot be used as it is."""
 
 
-class Busy(StoreError):
+class StoreBusyError(StoreError):
     """Another process holds the store."""
 
 

@@ -12,29 +12,29 @@ from pathlib import Path
 from typing import Any
 
 from kgrag import cite
-from kgrag.answer import LIKELY, RELEVANT, SURE, Answerer
-from kgrag.app import App
+from kgrag.answer import GRAPH_ANSWER_MIN_CONFIDENCE, MIN_CITATION_PROBABILITY, MIN_PASSAGE_PROBABILITY, AnswerPipeline
+from kgrag.app import Store
 from kgrag.errors import KgragError
 from kgrag.factuality import abstention, grounding, outcomes, people, summary, support, uncertainty
-from kgrag.factuality.arms import ADAPTED
-from kgrag.factuality.asking import Plan
-from kgrag.factuality.conditions import Case
+from kgrag.factuality.arms import ADAPTER_SUFFIX
+from kgrag.factuality.asking import ExperimentPlan
+from kgrag.factuality.conditions import EvalCase
 from kgrag.factuality.differences import BASELINE, GROUNDED
-from kgrag.factuality.kept import Kept, KeptJudge, KeptLLM
-from kgrag.factuality.records import Record, digest
+from kgrag.factuality.kept import CachedJudge, CachedLLM, ResponseCache
+from kgrag.factuality.records import RunRecord, records_digest
 from kgrag.factuality.run import Experiment
 from kgrag.factuality.statistics import ALPHA, POWER
-from kgrag.factuality.view import View
-from kgrag.factuality.write import write
+from kgrag.factuality.view import FilteredStore
+from kgrag.factuality.write import write_run
 from kgrag.protocols import LLM, SupportJudge
 from kgrag.types import Question
 
-SHEET = 30
+BLIND_SHEET_QUESTIONS = 30
 """Questions of the blind sheet."""
-Models = Mapping[str, tuple[Callable[[], LLM], dict[str, Any]]]
+ArmModels = Mapping[str, tuple[Callable[[], LLM], dict[str, Any]]]
 
 
-def support_judge(name: str, llm: Callable[[], LLM], model: str) -> tuple[Callable[[], SupportJudge], str]:
+def resolve_judge(name: str, llm: Callable[[], LLM], model: str) -> tuple[Callable[[], SupportJudge], str]:
     """How a judge is loaded, and what tells it from every other.
 
     Raises:
@@ -48,50 +48,50 @@ def support_judge(name: str, llm: Callable[[], LLM], model: str) -> tuple[Callab
 
     judge = load_judge(name)  # a name that is none is said before anything is answered
     parts = [*files("kgrag").joinpath("judge").iterdir(), *files("kgrag").joinpath("data").iterdir()]
-    own = [part for part in parts if "judge" in str(part) and part.is_file()]
-    digest = hashlib.sha256(b"".join(part.read_bytes() for part in sorted(own, key=str))).hexdigest()
+    judge_files = [part for part in parts if "judge" in str(part) and part.is_file()]
+    digest = hashlib.sha256(b"".join(part.read_bytes() for part in sorted(judge_files, key=str))).hexdigest()
     return lambda: judge, f"{name} {digest} {_weights_sha256(Path(name).expanduser()) or ''}"
 
 
-def models_of(opened: App, adapter: str = "") -> Models:
+def arm_models(store: Store, adapter: str = "") -> ArmModels:
     """What arms' names end in -> how the model is loaded, and the facts that tell it from others.
 
     Raises:
         ModelError: there is no such model or adapter.
     """
 
-    own = opened.config.adapter
+    configured_adapter = store.config.adapter
 
     def with_adapter(name: str) -> LLM:
-        if opened.config.adapter != name:  # whoever asks for the one may have asked for the other before
-            opened.use(adapter=name)
-        return opened.llm
+        if store.config.adapter != name:  # whoever asks for the one may have asked for the other before
+            store.set_model(adapter=name)
+        return store.llm
 
-    found: dict[str, tuple[Callable[[], LLM], dict[str, Any]]] = {
-        "": (lambda: with_adapter(own), model_facts(opened, own))
+    models: dict[str, tuple[Callable[[], LLM], dict[str, Any]]] = {
+        "": (lambda: with_adapter(configured_adapter), model_metadata(store, configured_adapter))
     }
     if adapter:
-        found[ADAPTED] = lambda: with_adapter(adapter), model_facts(opened, adapter)
-    return found
+        models[ADAPTER_SUFFIX] = lambda: with_adapter(adapter), model_metadata(store, adapter)
+    return models
 
 
-def model_facts(opened: App, adapter: str = "") -> dict[str, Any]:
+def model_metadata(store: Store, adapter: str = "") -> dict[str, Any]:
     """A language model's ``name``, ``sha256`` of its weights (None behind a server), ``home``, ``precision``, ``adapter`` and
     ``adapter_sha256``."""
     from kgrag.llm.adapter import load_adapter
-    from kgrag.llm.choose import adapter_folder, chosen
+    from kgrag.llm.choose import named_adapter_folder, resolve_model
     from kgrag.models.address import is_address
 
-    config = opened.config
-    facts: dict[str, Any] = {"name": opened.model, "sha256": None, "home": "server", "precision": None}
-    if not is_address(opened.model):
-        model, choice, _ = chosen(opened.model, config)
-        weights = model.sha256 or _weights_sha256(model.local or Path(model.name))
-        facts = {"name": model.name, "sha256": weights, "home": choice.home, "precision": choice.precision}
+    config = store.config
+    facts: dict[str, Any] = {"name": store.model, "sha256": None, "home": "server", "precision": None}
+    if not is_address(store.model):
+        model, choice, _ = resolve_model(store.model, config)
+        weights = model.sha256 or _weights_sha256(model.local_path or Path(model.name))
+        facts = {"name": model.name, "sha256": weights, "home": choice.backend, "precision": choice.precision}
     facts |= {"adapter": "", "adapter_sha256": None}
     if adapter:
-        found = load_adapter(adapter_folder(adapter, opened.store))
-        facts |= {"adapter": found.name, "adapter_sha256": file_sha256(found.weights)}
+        lora_adapter = load_adapter(named_adapter_folder(adapter, store.folder))
+        facts |= {"adapter": lora_adapter.name, "adapter_sha256": file_sha256(lora_adapter.weights_file)}
     return facts
 
 
@@ -114,18 +114,18 @@ def prompts_sha256() -> str:
     return hashlib.sha256(files("kgrag").joinpath("prompts.py").read_bytes()).hexdigest()
 
 
-def run(
-    opened: App,
+def run_experiment(
+    store: Store,
     questions: Sequence[Question],
-    plan: Plan,
+    plan: ExperimentPlan,
     out: Path,
     *,
     judge: str,
-    models: Models,
-    about: dict[str, Any],
+    models: ArmModels,
+    question_metadata: dict[str, Any],
     tick: Callable[[], None],
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[dict[str, Any], list[Record]]:
+) -> tuple[dict[str, Any], list[RunRecord]]:
     """Run a plan and write its files into ``out``; gives the report and the records.
 
     Args:
@@ -135,97 +135,101 @@ def run(
         ModelError: the model failed; what was answered is kept in ``out``.
         KgragError: the store changed while it ran.
     """
-    generation = opened.graph.generation
-    stamps = {suffix: json.dumps(facts, sort_keys=True) for suffix, (_, facts) in models.items()}
-    load_judge, judge_stamp = support_judge(judge, models[""][0], stamps[""])
-    with Kept(out / "kept.jsonl") as kept:
-        experiment = made(opened, plan, {s: (load, stamps[s]) for s, (load, _) in models.items()}, KeptJudge(load_judge, judge_stamp, kept), kept, clock)  # fmt: skip
+    generation = store.graph.generation
+    model_stamps = {suffix: json.dumps(facts, sort_keys=True) for suffix, (_, facts) in models.items()}
+    load_judge, judge_stamp = resolve_judge(judge, models[""][0], model_stamps[""])
+    with ResponseCache(out / "kept.jsonl") as answer_cache:
+        experiment = build_experiment(store, plan, {s: (load, model_stamps[s]) for s, (load, _) in models.items()}, CachedJudge(load_judge, judge_stamp, answer_cache), answer_cache, clock)  # fmt: skip
         records = experiment.run(questions, tick)
-    if opened.graph.generation != generation:
+    if store.graph.generation != generation:
         raise KgragError(
             "The store was written to during the run, so its first answers had other evidence: run it again."
         )
-    report = figures(records, out, plan.seed)
+    report = build_report(records, out, plan.seed)
     report["unasked"] = [
         {"arm": arm, "condition": condition, "why": why, "questions": number}
-        for (arm, condition, why), number in sorted(experiment.unasked.items())
+        for (arm, condition, why), number in sorted(experiment.skipped.items())
     ]
-    manifest = about | {
+    manifest = question_metadata | {
         "schema": 1,
         "model": models[""][1],
         "models": {suffix: facts for suffix, (_, facts) in models.items()},
         "judge": {"name": judge, "sha256": hashlib.sha256(judge_stamp.encode()).hexdigest()},
         "prompts_sha256": prompts_sha256(),
-        "store": {"made": opened.graph.meta("made"), "generation": generation, **opened.graph.counts()},
+        "store": {"made": store.graph.meta("made"), "generation": generation, **store.graph.counts()},
         "arms": list(plan.arms),
         "conditions": [c.value for c in plan.conditions],
         **{name: getattr(plan, name) for name in ("k", "samples", "seed", "evidence_tokens", "answer_tokens")},
-        "lookups": opened.config.lookups,
+        "lookups": store.config.lookups,
         "thresholds": THRESHOLDS,
-        "digest": digest(records),
+        "digest": records_digest(records),
     }
     report["manifest"] = manifest
-    write(out, records, report, manifest)
+    write_run(out, records, report, manifest)
     arms = report["arms"]
-    one = BASELINE if BASELINE in arms else arms[0]
-    two = next((arm for arm in (GROUNDED, *arms) if arm in arms and arm != one), one)
-    if one != two:
-        people.write_sheet(out, records, one, two, SHEET, plan.seed)
+    first_arm = BASELINE if BASELINE in arms else arms[0]
+    second_arm = next((arm for arm in (GROUNDED, *arms) if arm in arms and arm != first_arm), first_arm)
+    if first_arm != second_arm:
+        people.write_preference_sheet(out, records, first_arm, second_arm, BLIND_SHEET_QUESTIONS, plan.seed)
     return report, records
 
 
-def made(
-    opened: App,
-    plan: Plan,
+def build_experiment(
+    store: Store,
+    plan: ExperimentPlan,
     models: Mapping[str, tuple[Callable[[], LLM], str]],
-    judge: KeptJudge,
-    kept: Kept,
+    judge: CachedJudge,
+    answer_cache: ResponseCache,
     clock: Callable[[], float],
 ) -> Experiment:
     """The experiment over an opened store."""
-    from kgrag.explore.conflicts import agree
+    from kgrag.explore.conflicts import are_compatible
 
-    sources, facts, vocabulary = opened.sources, opened.facts, opened.vocabulary
+    sources, facts, vocabulary = store.evidence_sources, store.facts, store.vocabulary
 
-    def system(llm: KeptLLM, case: Case) -> Answerer:
-        view = View(sources, case)
-        return replace(opened.answerer, retriever=lambda: view, graph=lambda: view, llm=lambda: llm)
+    def build_system(llm: CachedLLM, case: EvalCase) -> AnswerPipeline:
+        view = FilteredStore(sources, case)
+        return replace(store.answer_pipeline, retriever=lambda: view, graph_qa=lambda: view, llm=lambda: llm)
 
-    def graph(question: str, answer: str) -> grounding.Said | None:
-        return grounding.said_by_graph(
+    def graph_verdict(question: str, answer: str) -> grounding.GraphVerdict | None:
+        return grounding.verify_with_graph(
             question,
             answer,
-            sources.reader.read,
+            sources.reader.answer,
             vocabulary,
-            lambda a, b: agree(facts, vocabulary, a, b),
+            lambda a, b: are_compatible(facts, vocabulary, a, b),
         )
 
-    return Experiment(plan, sources, models, judge, graph, system, kept, clock)
+    return Experiment(plan, sources, models, judge, graph_verdict, build_system, answer_cache, clock)
 
 
-def figures(records: Sequence[Record], out: Path, seed: int) -> dict[str, Any]:
+def build_report(records: Sequence[RunRecord], out: Path, seed: int) -> dict[str, Any]:
     """The report of records, with what people have said of them in ``out``."""
-    from kgrag.factuality.told import sentences
+    from kgrag.factuality.told import summary_sentences
 
-    report = summary.report(records, seed=seed)
-    report["abstention_detector"] = abstention.measured()
+    report = summary.build_report(records, seed=seed)
+    report["abstention_detector"] = abstention.measure_detector()
     report["people"] = {
-        "claims": people.agreement(records, people.load_labels(out)),
-        "preferences": people.preferences(out),
+        "claims": people.judge_agreement(records, people.load_labels(out)),
+        "preferences": people.count_preferences(out),
     }
-    report["sentences"] = sentences(report)
+    report["sentences"] = summary_sentences(report)
     return report
 
 
 THRESHOLDS = {
-    "near_f1": outcomes.NEAR,
-    "tokens_beside_an_answer": outcomes.ASIDE,
-    "words_of_a_citation": cite.ENOUGH,
-    "graph_contradicts": grounding.SURE,
-    "passages_for_a_claim": support.FOUND,
-    "temperature": uncertainty.TEMPERATURE,
+    "near_f1": outcomes.FUZZY_MATCH_F1,
+    "tokens_beside_an_answer": outcomes.MAX_EXTRA_TOKENS,
+    "words_of_a_citation": cite.MIN_TOKEN_OVERLAP,
+    "graph_contradicts": grounding.MIN_REFUTING_CONFIDENCE,
+    "passages_for_a_claim": support.CLAIM_PASSAGES,
+    "temperature": uncertainty.SAMPLE_TEMPERATURE,
     "level": ALPHA,
     "power": POWER,
-    "system": {"facts_sure": SURE, "passages_likely": LIKELY, "citations_relevant": RELEVANT},
+    "system": {
+        "facts_sure": GRAPH_ANSWER_MIN_CONFIDENCE,
+        "passages_likely": MIN_PASSAGE_PROBABILITY,
+        "citations_relevant": MIN_CITATION_PROBABILITY,
+    },
 }
 """What decides, for the manifest."""

@@ -11,26 +11,26 @@ from pathlib import Path
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``; on leaving without an error it is synced and takes ``path``'s name.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; ``path`` is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
-    beside.touch(exist_ok=False)  # with the permissions that the user's other files have
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
+    temporary.touch(exist_ok=False)  # with the permissions that the user's other files have
     try:
-        yield beside
-        _sync(beside)
-        beside.replace(path)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
         _sync_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def replaced_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside the folder ``path``; on leaving without an error it takes ``path``'s name.
 
     Between the going of the old folder and the coming of the new one there is a moment without either.
@@ -38,19 +38,19 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full or the folder cannot be written; ``path`` is then as it was, or gone.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    beside.mkdir(parents=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
     try:
-        yield beside
-        for file in beside.rglob("*"):
+        yield temporary
+        for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
         if path.exists():
             shutil.rmtree(path)
-        beside.rename(path)
+        temporary.rename(path)
         _sync_folder(path.parent)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

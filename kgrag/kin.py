@@ -9,24 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from graphs.vocabulary import Vocabulary
-from indices.bm25 import search_tokens
-from kgrag.cite import ENOUGH, unmarked
-from kgrag.reader.reads import Asked
-from kgrag.reader.wording import filled, wording
-from kgrag.retrieve.sentences import tells
-from kgrag.text import key, language, sentences, unbracketed
+from graphs.vocabulary import PredicateSchema
+from indices.bm25 import index_tokens
+from kgrag.cite import MIN_TOKEN_OVERLAP, strip_citation_marks
+from kgrag.reader.reads import RelationPath
+from kgrag.reader.wording import fill_template, load_templates
+from kgrag.retrieve.sentences import has_answer_cue
+from kgrag.text import detect_language, normalize_name, sentence_spans, strip_disambiguation
 from kgrag.types import Hit
 
 
-class _Sentence(NamedTuple):
+class _TitledSentence(NamedTuple):
     """A sentence, with the words of it and of its document's title."""
 
     text: str
     words: frozenset[str]
 
 
-def untold(question: str, asked: Sequence[Asked], answer: str, hits: Sequence[Hit], vocabulary: Vocabulary) -> str:
+def unsupported_relation(
+    question: str, relation_paths: Sequence[RelationPath], answer: str, hits: Sequence[Hit], vocabulary: PredicateSchema
+) -> str:
     """The relation, as a question, that no sentence tells though an answer rests on it; "" where all are told.
 
     A relation is told by a sentence that has a word for it and, of the first step, is about what the question names, of the
@@ -40,36 +42,47 @@ def untold(question: str, asked: Sequence[Asked], answer: str, hits: Sequence[Hi
         hits: what was found for the question.
         vocabulary: the predicates.
     """
-    asking, lang, said = wording(vocabulary).asking, language(question), [*_sentences(hits)]
-    new = {*search_tokens(unmarked(answer))} - {*search_tokens(question)}
-    missing = ""
-    for name, steps in asked:
-        subject = {*search_tokens(unbracketed(name))}
-        whole = _words_for(question, steps, vocabulary)
-        for place, step in enumerate(steps):
-            forms = asking[step].whole[lang] if step in asking and asking[step].kin else ()
-            last = place == len(steps) - 1
+    templates, lang, titled_sentences = (
+        load_templates(vocabulary).by_predicate,
+        detect_language(question),
+        [*_titled_sentences(hits)],
+    )
+    answer_words = {*index_tokens(strip_citation_marks(answer))} - {*index_tokens(question)}
+    unsupported = ""
+    for name, steps in relation_paths:
+        subject = {*index_tokens(strip_disambiguation(name))}
+        compound_words = _compound_relation_words(question, steps, vocabulary)
+        for step_index, step in enumerate(steps):
+            forms = templates[step].questions[lang] if step in templates and templates[step].is_kinship else ()
+            is_last = step_index == len(steps) - 1
             if forms and not any(
-                (tells(filled(forms[0], X=""), one.text) or any(f" {word} " in f" {key(one.text)} " for word in whole))
-                and (place > 0 or subject <= one.words)
-                and (not last or len(new & one.words) >= ENOUGH * len(new))
-                for one in said
+                (
+                    has_answer_cue(fill_template(forms[0], X=""), titled_sentence.text)
+                    or any(f" {word} " in f" {normalize_name(titled_sentence.text)} " for word in compound_words)
+                )
+                and (step_index > 0 or subject <= titled_sentence.words)
+                and (not is_last or len(answer_words & titled_sentence.words) >= MIN_TOKEN_OVERLAP * len(answer_words))
+                for titled_sentence in titled_sentences
             ):
-                missing = missing or filled(forms[0], X=name if place == 0 else "…")
+                unsupported = unsupported or fill_template(forms[0], X=name if step_index == 0 else "…")
                 break
         else:
             return ""
-    return missing
+    return unsupported
 
 
-def _words_for(question: str, steps: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+def _compound_relation_words(question: str, steps: Sequence[str], vocabulary: PredicateSchema) -> list[str]:
     """The words of a question that stand for several steps at once, as `key` has them."""
-    way, text = " ".join(steps), f" {key(question)} "
-    return [key(word) for word, kin in vocabulary.kin.items() if f" {key(word)} " in text and " ".join(kin) in way]
+    chain, text = " ".join(steps), f" {normalize_name(question)} "
+    return [
+        normalize_name(word)
+        for word, kin in vocabulary.compound_relations.items()
+        if f" {normalize_name(word)} " in text and " ".join(kin) in chain
+    ]
 
 
-def _sentences(hits: Sequence[Hit]) -> Iterator[_Sentence]:
+def _titled_sentences(hits: Sequence[Hit]) -> Iterator[_TitledSentence]:
     for hit in hits:
-        for start, end in sentences(hit.passage.text):
+        for start, end in sentence_spans(hit.passage.text):
             text = hit.passage.text[start:end]
-            yield _Sentence(text, frozenset(search_tokens(f"{hit.title}. {text}")))
+            yield _TitledSentence(text, frozenset(index_tokens(f"{hit.title}. {text}")))

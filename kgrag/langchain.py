@@ -30,22 +30,26 @@ except ImportError as error:
 
 from pydantic import ConfigDict
 
-from kgrag.app import App
+from kgrag.app import Store
 from kgrag.errors import ModelError
 from kgrag.llm import constrain
-from kgrag.llm.server import guessed_tokens
+from kgrag.llm.server import estimate_tokens
 from kgrag.protocols import Messages, Retriever
 from kgrag.types import Answer, Hit
 
-_ROLES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
-_TYPES = {"system": "system", "human": "user", "ai": "assistant"}
+_MESSAGE_CLASS_BY_ROLE: dict[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
+_ROLE_BY_TYPE = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 def as_document(hit: Hit) -> Document:
     """A hit as LangChain's document: its passage, with where it stands and what brought it."""
     passage = hit.passage
     metadata = {"title": hit.title, "source": hit.source, "document_id": passage.document_id, "rank": hit.rank}
-    metadata |= {"start": passage.start, "end": passage.end, "score": hit.score, "parts": dict(hit.parts)}
+    metadata |= {"start": passage.start, "end": passage.end, "score": hit.score, "parts": dict(hit.component_scores)}
     metadata["paths"] = [list(path.names) for path in hit.paths]
     return Document(id=passage.id, page_content=passage.text, metadata=metadata)
 
@@ -58,13 +62,13 @@ class KgragRetriever(BaseRetriever):
     k: int = 8
 
     @classmethod
-    def of(cls, app: App, k: int | None = None) -> KgragRetriever:
+    def from_store(cls, app: Store, k: int | None = None) -> KgragRetriever:
         """The retriever of an opened store; ``k`` is what its configuration says unless it is given."""
         return cls(retriever=app.retriever, k=k or app.config.k)
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        found: Retriever = self.retriever
-        return [as_document(hit) for hit in found.retrieve(query, self.k)]
+        retriever: Retriever = self.retriever
+        return [as_document(hit) for hit in retriever.retrieve(query, self.k)]
 
 
 class KgragChat(BaseChatModel):
@@ -89,7 +93,7 @@ class KgragChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **options: Any,
     ) -> ChatResult:
-        text = self._answer(messages, stop, options, None)
+        text = self._generate_text(messages, stop, options, None)
         return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
 
     def _stream(
@@ -100,20 +104,20 @@ class KgragChat(BaseChatModel):
         **options: Any,
     ) -> Iterator[ChatGenerationChunk]:
         pieces: SimpleQueue[str | BaseException | None] = SimpleQueue()
-        left = False
+        is_abandoned = False
 
-        def hear(piece: str) -> bool:
+        def put_piece(piece: str) -> bool:
             pieces.put(piece)
-            return left
+            return is_abandoned
 
-        def work() -> None:
+        def run_generation() -> None:
             try:
-                self._answer(messages, stop, options, hear)
+                self._generate_text(messages, stop, options, put_piece)
                 pieces.put(None)
             except BaseException as error:  # raised again where it is read
                 pieces.put(error)
 
-        Thread(target=work, name="kgrag-langchain", daemon=True).start()
+        Thread(target=run_generation, name="kgrag-langchain", daemon=True).start()
         try:
             while (piece := pieces.get()) is not None:
                 if isinstance(piece, BaseException):
@@ -122,9 +126,9 @@ class KgragChat(BaseChatModel):
                     run_manager.on_llm_new_token(piece)
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
         finally:
-            left = True  # whoever reads no further stops the decoding
+            is_abandoned = True  # whoever reads no further stops the decoding
 
-    def _answer(
+    def _generate_text(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
@@ -132,54 +136,56 @@ class KgragChat(BaseChatModel):
         on_text: Callable[[str], bool | None] | None,
     ) -> str:
         """Generate, and end before the first of ``stop``: pieces that may begin one are held back until that is known."""
-        said, shown = "", 0
-        longest = max(map(len, stop or []), default=0)
+        generated, sent_chars = "", 0
+        max_stop_chars = max(map(len, stop or []), default=0)
 
-        def hear(piece: str) -> bool:
-            nonlocal said, shown
-            said += piece
-            whole, ends = _before(said, stop)
-            safe = len(whole) if ends else max(len(whole) - max(longest - 1, 0), shown)
-            over = bool(on_text is not None and safe > shown and on_text(whole[shown:safe]))
-            shown = max(shown, safe)
+        def on_piece(piece: str) -> bool:
+            nonlocal generated, sent_chars
+            generated += piece
+            whole, ends = _cut_at_stop(generated, stop)
+            safe = len(whole) if ends else max(len(whole) - max(max_stop_chars - 1, 0), sent_chars)
+            over = bool(on_text is not None and safe > sent_chars and on_text(whole[sent_chars:safe]))
+            sent_chars = max(sent_chars, safe)
             return ends or over
 
         limit = int(options.get("max_tokens") or self.max_tokens)
-        listens = on_text is not None or stop
-        text = self.llm.generate(_ours(messages), max_tokens=limit, on_text=hear if listens else None)
-        whole, _ = _before(text, stop)
-        if on_text is not None and len(whole) > shown:
-            on_text(whole[shown:])
-        return whole
+        needs_listener = on_text is not None or stop
+        text = self.llm.generate(
+            _to_kgrag_messages(messages), max_tokens=limit, on_text=on_piece if needs_listener else None
+        )
+        text_before_stop, _ = _cut_at_stop(text, stop)
+        if on_text is not None and len(text_before_stop) > sent_chars:
+            on_text(text_before_stop[sent_chars:])
+        return text_before_stop
 
 
-def _before(text: str, stop: Sequence[str] | None) -> tuple[str, bool]:
-    places = [place for mark in stop or () if (place := text.find(mark)) >= 0]
-    return (text[: min(places)], True) if places else (text, False)
+def _cut_at_stop(text: str, stop: Sequence[str] | None) -> tuple[str, bool]:
+    offsets = [place for mark in stop or () if (place := text.find(mark)) >= 0]
+    return (text[: min(offsets)], True) if offsets else (text, False)
 
 
-def _ours(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
-    unknown = sorted({m.type for m in messages} - set(_TYPES))
+def _to_kgrag_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
+    unknown = sorted({m.type for m in messages} - set(_ROLE_BY_TYPE))
     if unknown:
         raise ModelError(
             f"Expected messages of system, human and ai, found {', '.join(unknown)}: tools are not called."
         )
-    return [{"role": _TYPES[m.type], "content": str(m.text)} for m in messages]
+    return [{"role": _ROLE_BY_TYPE[m.type], "content": str(m.text)} for m in messages]
 
 
-def cited_chain(app: App, k: int | None = None) -> Runnable[str, Answer]:
+def cited_chain(app: Store, k: int | None = None) -> Runnable[str, Answer]:
     """A question in, an `Answer` out: retrieved, read, every citation checked, silent where nothing holds."""
-    return RunnableLambda(lambda question: app.answerer.ask(question, k or app.config.k), name="kgrag")
+    return RunnableLambda(lambda question: app.answer_pipeline.answer(question, k or app.config.k), name="kgrag")
 
 
-class FromLangChain:
+class LangChainLLM:
     """A chat model of LangChain as an `LLM` of ours: ``app.llm = FromLangChain(model)``."""
 
     def __init__(self, model: BaseChatModel, name: str = "", context: int = 0) -> None:
         """``name`` is what answers say they are from; ``context`` is in tokens, 0: not known."""
         self._model = model
-        said = getattr(model, "model_name", None) or getattr(model, "model", None)
-        self.name = name or str(said or model._llm_type)
+        model_name = getattr(model, "model_name", None) or getattr(model, "model", None)
+        self.name = name or str(model_name or model._llm_type)
         self.context = context
 
     def generate(
@@ -196,24 +202,26 @@ class FromLangChain:
         Raises:
             ModelError: the model fails, or cannot be held to a schema.
         """
-        constrain.checked(schema, choices)
-        asked = [_ROLES[message["role"]](message["content"]) for message in messages]
-        wanted = constrain.as_schema(choices) if choices else schema
-        with _said(self.name):
-            if wanted is not None:
-                form = {"title": "answer", "description": "the answer", **json.loads(wanted)}
-                found: Any = self._model.with_structured_output(form).invoke(asked)
-                text = str(found["answer"]) if choices else json.dumps(found, ensure_ascii=False)
+        constrain.validate_constraints(schema, choices)
+        langchain_messages = [_MESSAGE_CLASS_BY_ROLE[message["role"]](message["content"]) for message in messages]
+        answer_schema = constrain.choices_schema(choices) if choices else schema
+        with _as_model_error(self.name):
+            if answer_schema is not None:
+                titled_schema = {"title": "answer", "description": "the answer", **json.loads(answer_schema)}
+                structured_output: Any = self._model.with_structured_output(titled_schema).invoke(langchain_messages)
+                text = (
+                    str(structured_output["answer"]) if choices else json.dumps(structured_output, ensure_ascii=False)
+                )
                 if on_text is not None:
                     on_text(text)
                 return text
-            said = ""
-            for chunk in self._model.stream(asked, max_tokens=max_tokens):
+            generated = ""
+            for chunk in self._model.stream(langchain_messages, max_tokens=max_tokens):
                 piece = str(chunk.text)
-                said += piece
+                generated += piece
                 if piece and on_text is not None and on_text(piece):
                     break
-            return said
+            return generated
 
     def batch(
         self,
@@ -235,11 +243,11 @@ class FromLangChain:
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, by a guess from its characters: to ask many models takes the network."""
-        return guessed_tokens(text)
+        return estimate_tokens(text)
 
 
 @contextmanager
-def _said(name: str) -> Iterator[None]:
+def _as_model_error(name: str) -> Iterator[None]:
     """What a model of LangChain raises, as a sentence."""
     try:
         yield

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from kgrag.config import Config, load_config
-from kgrag.errors import Busy, StoreError, UsageError
-from kgrag.place import Place, Server
-from kgrag.protocols import LLM, Embedder, Graph, Reranker
+from kgrag.errors import StoreBusyError, StoreError, UsageError
+from kgrag.place import Neo4jLocation, StoreLocation
+from kgrag.protocols import LLM, Embedder, GraphStore, Reranker
 
 if TYPE_CHECKING:
-    from graphs.merges import Said
-    from graphs.vocabulary import Vocabulary
-    from ingest.rules import Rules
+    from graphs.merges import AliasOverride
+    from graphs.vocabulary import PredicateSchema
+    from ingest.rules import ExtractionConfig
 
 
-class Opened:
+class StoreResources:
     """One store and the models that serve it.
 
     Args:
@@ -39,93 +39,93 @@ class Opened:
 
     def __init__(
         self,
-        store: Place,
+        location: StoreLocation,
         notice: Callable[[str], None] = lambda _: None,
         progress: Callable[[str, float], None] = lambda _, __: None,
         *,
         create: bool = False,
         model: str | None = None,
-        given: Mapping[str, str | None] | None = None,
+        overrides: Mapping[str, str | None] | None = None,
     ) -> None:
-        self.place, self.notice, self.progress, self._create = store, notice, progress, create
-        self.store = store.folder if isinstance(store, Server) else store
-        if isinstance(store, Path):
-            self._expect(store)
-        self.config: Config = load_config(self.store, {**(given or {}), "model": model})
+        self.location, self.notice, self.progress, self._create = location, notice, progress, create
+        self.folder = location.folder if isinstance(location, Neo4jLocation) else location
+        if isinstance(location, Path):
+            self._require_store_folder(location)
+        self.config: Config = load_config(self.folder, {**(overrides or {}), "model": model})
         self.model = self.config.model
-        if self.config.walk == "server" and not isinstance(store, Server):
+        if self.config.walk == "server" and not isinstance(location, Neo4jLocation):
             raise UsageError(
-                f"Expected a server's store to walk on the server, found the folder {store}: leave --walk out."
+                f"Expected a server's store to walk on the server, found the folder {location}: leave --walk out."
             )
 
-    def _expect(self, store: Path) -> None:
-        if store.exists() and not store.is_dir():
-            raise UsageError(f"Expected a folder for the store at {store}, found a file: name another with --store.")
-        if not self._create and not (store / "graph.db").is_file():
+    def _require_store_folder(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"Expected a folder for the store at {folder}, found a file: name another with --store.")
+        if not self._create and not (folder / "graph.db").is_file():
             raise UsageError(
-                f"Expected a store in {store} and found none: make one with `kgrag ingest PATH --store {store}`, "
+                f"Expected a store in {folder} and found none: make one with `kgrag ingest PATH --store {folder}`, "
                 "or name the right folder with --store."
             )
 
     @cached_property
-    def graph(self) -> Graph:
+    def graph(self) -> GraphStore:
         """The store itself.
 
         Raises:
             StoreError: it cannot be opened.
             UsageError: it is a server's, and there is no password.
         """
-        if isinstance(self.place, Server):
+        if isinstance(self.location, Neo4jLocation):
             from graphs.neo4j_graph import Neo4jGraph
 
-            return Neo4jGraph(self.place, self.place.password(), create=self._create)
+            return Neo4jGraph(self.location, self.location.password(), create=self._create)
         from graphs.sqlite import SQLiteGraph
 
-        return SQLiteGraph(self.store / "graph.db")
+        return SQLiteGraph(self.folder / "graph.db")
 
     @cached_property
     def embedder(self) -> Embedder:
         """The sentence embedder of this store."""
         from kgrag.embed import load_embedder
 
-        made_with, named = self.graph.meta("embedder"), self.config.embedder
-        if made_with and made_with != named and "embedder" in self.config.model_fields_set:
+        stored_name, configured_name = self.graph.meta("embedder"), self.config.embedder
+        if stored_name and stored_name != configured_name and "embedder" in self.config.model_fields_set:
             raise StoreError(
-                f"{self.place} was made with the embedder {made_with}, and kgrag.toml names {named}: "
+                f"{self.location} was made with the embedder {stored_name}, and kgrag.toml names {configured_name}: "
                 "set it back, or ingest into a new folder."
             )
-        return load_embedder(self.embedder_folder(made_with or named), self.progress)
+        return load_embedder(self.embedder_folder(stored_name or configured_name), self.progress)
 
     def embedder_folder(self, name: str) -> str:
         """An embedder's name, as a path where it is a folder beside the store."""
-        return str(self.store / name) if (self.store / name).is_dir() else name
+        return str(self.folder / name) if (self.folder / name).is_dir() else name
 
     @cached_property
     def llm(self) -> LLM:
         """The language model."""
-        from kgrag.llm.choose import adapter_folder, load_llm
+        from kgrag.llm.choose import load_llm, named_adapter_folder
 
         config = self.config
         if config.adapter:  # a folder may be named beside the configuration that names it
-            config = config.model_copy(update={"adapter": str(adapter_folder(config.adapter, self.store))})
+            config = config.model_copy(update={"adapter": str(named_adapter_folder(config.adapter, self.folder))})
         return load_llm(self.model, self.progress, config)
 
-    def use(self, *, model: str | None = None, adapter: str | None = None) -> None:
+    def set_model(self, *, model: str | None = None, adapter: str | None = None) -> None:
         """Change the language model, or the adapter that is added to it, and load it; a failure changes nothing.
 
         Raises:
             ModelError: there is no such model or adapter, or it cannot be loaded, or does not fit the other.
         """
-        before = self.model, self.config, self.__dict__.pop("llm", None)
-        changed = {"model": model, "adapter": adapter if model is None or adapter is not None else ""}
+        previous = self.model, self.config, self.__dict__.pop("llm", None)
+        updates = {"model": model, "adapter": adapter if model is None or adapter is not None else ""}
         try:
-            self.config = self.config.model_copy(update={k: v for k, v in changed.items() if v is not None})
+            self.config = self.config.model_copy(update={k: v for k, v in updates.items() if v is not None})
             self.model = self.config.model
             _ = self.llm
         except BaseException:
-            self.model, self.config = before[:2]
-            if before[2] is not None:
-                self.llm = before[2]
+            self.model, self.config = previous[:2]
+            if previous[2] is not None:
+                self.llm = previous[2]
             raise
 
     @cached_property
@@ -139,71 +139,74 @@ class Opened:
 
         name = self.config.reranker
         # a folder is named beside the configuration that names it, wherever the command is run
-        return load_reranker(str(self.store / name) if (self.store / name).is_dir() else name)
+        return load_reranker(str(self.folder / name) if (self.folder / name).is_dir() else name)
 
-    def writing(self) -> AbstractContextManager[None]:
+    def write_lock(self) -> AbstractContextManager[None]:
         """Hold a store's folder for writing; a server lets many write.
 
         Raises:
             StoreError: another process holds it.
         """
-        return nullcontext() if isinstance(self.place, Server) else self._folder_held()
+        return nullcontext() if isinstance(self.location, Neo4jLocation) else self._folder_lock()
 
     @contextmanager
-    def _folder_held(self) -> Iterator[None]:
+    def _folder_lock(self) -> Iterator[None]:
         """Hold the folder for writing: a store's own, or the one that keeps what is derived from a server's."""
-        lock = FileLock(self.store / "lock")
+        lock = FileLock(self.folder / "lock")
         try:
-            self.store.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"The store {self.store} cannot be made ({error.strerror}): name another folder."
+                f"The store {self.folder} cannot be made ({error.strerror}): name another folder."
             ) from error
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise Busy(
-                f"{self.store} is being written by another process: wait for it to end, then run this again."
+            raise StoreBusyError(
+                f"{self.folder} is being written by another process: wait for it to end, then run this again."
             ) from error
         except OSError as error:
-            raise StoreError(f"{self.store} cannot be written ({error.strerror}): check its permissions.") from error
+            raise StoreError(f"{self.folder} cannot be written ({error.strerror}): check its permissions.") from error
         try:
             yield
         finally:
             lock.release()
 
     @property
-    def base(self) -> Path:
+    def source_root(self) -> Path:
         """What the names of files are relative to: the folder that holds the store; of a server's, the one we are in."""
-        return Path.cwd() if isinstance(self.place, Server) else self.store.resolve().parent
+        return Path.cwd() if isinstance(self.location, Neo4jLocation) else self.folder.resolve().parent
 
     @property
-    def said(self) -> list[Said]:
+    def alias_overrides(self) -> list[AliasOverride]:
         """What the store's ``aliases.toml`` says is one thing, or is not.
 
         Raises:
             UsageError: the file is wrong.
         """
-        from kgrag.same import NAME, read_said
+        from kgrag.same import ALIASES_FILE, load_alias_overrides
 
-        return read_said(self.store / NAME)
+        return load_alias_overrides(self.folder / ALIASES_FILE)
 
     @property
-    def rules(self) -> Rules:
+    def extraction_config(self) -> ExtractionConfig:
         """How this store's documents are read.
 
         Raises:
             UsageError: its ``aliases.toml`` or ``predicates.toml`` is wrong.
         """
-        from ingest.own import NAME, read_own
-        from ingest.rules import Rules
+        from ingest.own import USER_PREDICATES_FILENAME, load_user_predicates
+        from ingest.rules import ExtractionConfig
 
-        same = {one.pair: one.same for one in self.said}
-        return Rules(frozenset(pair for pair, one in same.items() if not one), read_own(self.store / NAME))
+        is_same_by_pair = {one.pair: one.same for one in self.alias_overrides}
+        return ExtractionConfig(
+            frozenset(pair for pair, one in is_same_by_pair.items() if not one),
+            load_user_predicates(self.folder / USER_PREDICATES_FILENAME),
+        )
 
     @property
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> PredicateSchema:
         """What facts can say here: the predicates of the program and of the store's ``predicates.toml``."""
-        from ingest.patterns import vocabulary
+        from ingest.patterns import load_predicate_schema
 
-        return vocabulary(self.rules.predicates)
+        return load_predicate_schema(self.extraction_config.predicates_toml)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from kgrag.config import home
+from kgrag.config import model_home
 from kgrag.errors import UsageError
 
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
-PORT = 7687
-PASSWORD = "KGRAG_NEO4J_PASSWORD"
-EXAMPLE = "neo4j://user@host:7687/database"
+DEFAULT_PORT = 7687
+PASSWORD_VARIABLE = "KGRAG_NEO4J_PASSWORD"
+EXAMPLE_ADDRESS = "neo4j://user@host:7687/database"
 
 
 @dataclass(frozen=True)
-class Server:
+class Neo4jLocation:
     """A database of a Neo4j server, and as whom it is used. No password: that comes from elsewhere, and is never shown."""
 
     scheme: str
@@ -38,7 +38,7 @@ class Server:
     @property
     def folder(self) -> Path:
         """Where this machine keeps what is derived from the database, and its ``kgrag.toml``."""
-        return home() / "servers" / re.sub(r"[^\w.-]", "_", f"{self.host}-{self.port}-{self.database}")
+        return model_home() / "servers" / re.sub(r"[^\w.-]", "_", f"{self.host}-{self.port}-{self.database}")
 
     def password(self) -> str:
         """From ``KGRAG_NEO4J_PASSWORD``, or asked for where somebody can answer; it is never shown.
@@ -46,20 +46,20 @@ class Server:
         Raises:
             UsageError: there is neither.
         """
-        if PASSWORD in os.environ:
-            return os.environ[PASSWORD]
+        if PASSWORD_VARIABLE in os.environ:
+            return os.environ[PASSWORD_VARIABLE]
         if not sys.stdin.isatty():
-            raise UsageError(f"Expected the password of {self} in {PASSWORD}, found none: set it.")
+            raise UsageError(f"Expected the password of {self} in {PASSWORD_VARIABLE}, found none: set it.")
         return getpass.getpass(f"Password of {self}: ")
 
     def __str__(self) -> str:
         return self.uri.replace("://", f"://{self.user}@") + f"/{self.database}"
 
 
-Place = Path | Server
+StoreLocation = Path | Neo4jLocation
 
 
-def place(text: str) -> Place:
+def parse_location(text: str) -> StoreLocation:
     """What ``--store`` names.
 
     Raises:
@@ -69,9 +69,11 @@ def place(text: str) -> Place:
         return Path(text)
     try:
         parts = urlsplit(text)
-        port = parts.port or PORT
+        port = parts.port or DEFAULT_PORT
     except ValueError as error:
-        raise UsageError(f"Expected a server's address such as {EXAMPLE}; this one is wrong ({error}).") from error
+        raise UsageError(
+            f"Expected a server's address such as {EXAMPLE_ADDRESS}; this one is wrong ({error})."
+        ) from error
     if parts.password is not None:
         raise UsageError(
             "A password does not belong in an address, where the shell's history and others on this machine see it: "
@@ -79,5 +81,7 @@ def place(text: str) -> Place:
         )
     database = parts.path.strip("/")
     if parts.scheme not in SCHEMES or not parts.hostname or "/" in database or parts.query or parts.fragment:
-        raise UsageError(f"Expected a folder, or a server's address such as {EXAMPLE} ({', '.join(SCHEMES)}): {text}")
-    return Server(parts.scheme, unquote(parts.username or "neo4j"), parts.hostname, port, database or "neo4j")
+        raise UsageError(
+            f"Expected a folder, or a server's address such as {EXAMPLE_ADDRESS} ({', '.join(SCHEMES)}): {text}"
+        )
+    return Neo4jLocation(parts.scheme, unquote(parts.username or "neo4j"), parts.hostname, port, database or "neo4j")

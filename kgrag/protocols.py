@@ -9,40 +9,40 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.types import Document, Entity, Extraction, Heading, Hit, Judgement, Mention, Passage, Triple
+from kgrag.types import ClaimVerdict, Document, DocumentHeader, Entity, Extraction, Hit, Mention, Passage, Triple
 
 Matrix = NDArray[np.float32]
 Messages = Sequence[Mapping[str, str]]
 """A conversation: each message a mapping with ``role`` (system, user or assistant) and ``content``."""
-Ending = tuple[str, str, Sequence[tuple[int | None, str]]]
+SourceRecord = tuple[str, str, Sequence[tuple[int | None, str]]]
 """A file that was read to its end: its id, its sha256, and what could not be read in it as (line or None, why)."""
 
 
-class Graph(Protocol):
+class GraphStore(Protocol):
     """A store of documents and what was read in them. Adding or forgetting a document is one transaction."""
 
-    group: int
+    passages_per_transaction: int
     """Passages of documents that are best put together: what a transaction costs, against what is lost when one is stopped."""
 
     def put(self, extraction: Extraction, embeddings: Matrix) -> None:
         """Add a document, or replace the one of the same id. ``embeddings``: (passages, dimensions)."""
 
-    def put_all(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
+    def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
         """`put` several, all in one transaction: all of them, or none."""
 
     def forget(self, document_id: str) -> bool:
         """Remove a document and all that only it supports; False if there is none of that id."""
 
-    def settle(self) -> None:
+    def refresh_display_names(self) -> None:
         """After many changes: bring in step what the store keeps for others to look at. May be stopped, or left out."""
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a fact about the store itself (such as its embedder)."""
 
-    def finish_sources(self, endings: Iterable[Ending]) -> None:
+    def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
         """Note that files were read to their ends, with what could not be read in them."""
 
-    def drop_source(self, source: str) -> None:
+    def forget_source(self, source: str) -> None:
         """Unlearn that a file was read, and what could not be read in it."""
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -61,7 +61,7 @@ class Graph(Protocol):
     def sources(self) -> Mapping[str, str]:
         """Files that were read to their end: id -> sha256 of the bytes."""
 
-    def documents_of(self, sources: Iterable[str]) -> dict[str, list[str]]:
+    def document_ids_by_source(self, sources: Iterable[str]) -> dict[str, list[str]]:
         """file -> ids of the documents that came from it, ordered; of every file that is named."""
 
     def problems(self) -> list[tuple[str, int | None, str]]:
@@ -76,13 +76,13 @@ class Graph(Protocol):
     def document(self, document_id: str) -> Document | None:
         """One document, or None."""
 
-    def headings(self, document_ids: Iterable[str]) -> dict[str, Heading]:
+    def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
         """document id -> what stands above its text; of those that are not there, nothing."""
 
-    def fingerprints(self) -> Mapping[str, str]:
+    def document_hashes(self) -> Mapping[str, str]:
         """document id -> sha256, for telling what is unchanged."""
 
-    def read_by(self) -> Mapping[str, str]:
+    def extractors(self) -> Mapping[str, str]:
         """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
@@ -94,7 +94,7 @@ class Graph(Protocol):
     def document_names(self) -> dict[str, list[str]]:
         """document id -> the names it goes by, its title first."""
 
-    def rows(self) -> list[tuple[str, str]]:
+    def passage_keys(self) -> list[tuple[str, str]]:
         """(passage id, document id) of every passage, in the order of ``passages``."""
 
     def passages(self) -> Iterator[Passage]:
@@ -106,13 +106,13 @@ class Graph(Protocol):
     def embeddings(self) -> Matrix:
         """(passages, dimensions), in the order of ``passages``."""
 
-    def passages_among(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+    def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """passage id -> passage; of those that are not there, nothing."""
 
-    def passages_of(self, document_id: str) -> list[Passage]:
+    def passages_of_document(self, document_id: str) -> list[Passage]:
         """The passages of one document, in order."""
 
-    def entities(self, among: Container[str] | None = None) -> Iterator[Entity]:
+    def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
         """All entities, ordered by id; only those whose id is ``among`` some, if given."""
 
     def mentions(self) -> Iterator[Mention]:
@@ -127,13 +127,13 @@ class Graph(Protocol):
     def names(self) -> Iterator[tuple[str, str, str, str]]:
         """All declared names, as (document id, entity id, name, type), ordered."""
 
-    def named_in(self, *entities: str) -> tuple[int, int]:
+    def mention_counts(self, *entities: str) -> tuple[int, int]:
         """How often entities are named, and in how many documents."""
 
-    def kinds(self) -> Iterator[tuple[str, str, int]]:
+    def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
         """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
 
-    def spelt(self, name: str) -> list[str]:
+    def entities_by_surface_form(self, name: str) -> list[str]:
         """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
 
         Reads all mentions: for where other ways find nothing.
@@ -253,5 +253,5 @@ class Reranker(Protocol):
 class SupportJudge(Protocol):
     """Says whether a text bears out a claim."""
 
-    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
+    def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
         """What is to be said of ``claim`` given all of ``evidence``."""

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from kgrag.text import key
+from kgrag.text import normalize_name
 
 _UNITS: dict[tuple[str, float], str] = {
     ("m", 1): "m metre metres meter meters 米 公尺",
@@ -47,7 +47,7 @@ _UNITS: dict[tuple[str, float], str] = {
     ("JPY", 1): "yen 日元",
     ("INR", 1): "rupees crore 卢比",
 }
-_SQUARE = {
+_SQUARE_UNITS = {
     "m": "m2",
     "metre": "m2",
     "km": "km2",
@@ -57,7 +57,7 @@ _SQUARE = {
     "ft": "sqft",
     "feet": "sqft",
 }
-_MONEY = {
+_CURRENCY_CODES = {
     "us$": "USD",
     "$": "USD",
     "£": "GBP",
@@ -69,35 +69,37 @@ _MONEY = {
     "eur": "EUR",
     "gbp": "GBP",
 }
-_SCALES = {
+_SCALE_FACTORS = {
     "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "m": 1e6, "bn": 1e9,
     "千": 1e3, "万": 1e4, "萬": 1e4, "百万": 1e6, "千万": 1e7, "亿": 1e8, "億": 1e8, "万亿": 1e12,
 }  # fmt: skip
-_KNOWN = {word: unit for unit, words in _UNITS.items() for word in words.split()} | {"sqft": ("m2", 0.09290304)}
-_ENGLISH = "|".join(sorted((re.escape(w) for w in _KNOWN if w.isascii() or "²" in w), key=len, reverse=True))
-_CHINESE = "|".join(sorted((w for w in _KNOWN if w > "\u2fff"), key=len, reverse=True))
-UNIT_ZH = f"(?:{_CHINESE})"
+_UNIT_BY_WORD = {word: unit for unit, words in _UNITS.items() for word in words.split()} | {"sqft": ("m2", 0.09290304)}
+_ENGLISH_UNITS = "|".join(
+    sorted((re.escape(w) for w in _UNIT_BY_WORD if w.isascii() or "²" in w), key=len, reverse=True)
+)
+_CHINESE_UNITS = "|".join(sorted((w for w in _UNIT_BY_WORD if w > "\u2fff"), key=len, reverse=True))
+UNIT_ZH_PATTERN = f"(?:{_CHINESE_UNITS})"
 """A unit in Chinese, as part of a regular expression."""
-NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_SCALE = r"thousand|million|billion|trillion|bn"
-_SCALE_ZH = "万亿|百万|千万|千|万|萬|亿|億"
-SCALE_ZH = f"(?:{_SCALE_ZH})"
+NUMBER_PATTERN = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_SCALE_WORDS = r"thousand|million|billion|trillion|bn"
+_SCALE_WORDS_ZH = "万亿|百万|千万|千|万|萬|亿|億"
+SCALE_ZH_PATTERN = f"(?:{_SCALE_WORDS_ZH})"
 """万 and its kind, as part of a regular expression."""
-_SQUARE_EN = r"(?P<square>(?:square|sq\.?) )?"
-_CURRENCY = r"(?P<money>US\$|\$|£|€|¥|₹|(?:USD|EUR|GBP|RMB) ?)"
-UNIT = rf"(?:(?:square|sq\.?) )?(?:{_ENGLISH})(?![\w/²])"
+_SQUARE_PREFIX = r"(?P<square>(?:square|sq\.?) )?"
+_CURRENCY_PREFIX = r"(?P<money>US\$|\$|£|€|¥|₹|(?:USD|EUR|GBP|RMB) ?)"
+UNIT_PATTERN = rf"(?:(?:square|sq\.?) )?(?:{_ENGLISH_UNITS})(?![\w/²])"
 """A unit in English, as part of a regular expression."""
-AMOUNT = (
-    rf"(?:(?:US\$|[$£€¥₹]|(?:USD|EUR|GBP|RMB) ?)(?:{NUMBER})(?:[ -]?(?:{_SCALE}))?"
-    rf"|(?:{NUMBER})(?: (?:{_SCALE}))?[ -]?{UNIT}"
-    rf"|(?:{NUMBER})(?:多|余)?{SCALE_ZH}?(?:多|余)?{UNIT_ZH})"
+AMOUNT_PATTERN = (
+    rf"(?:(?:US\$|[$£€¥₹]|(?:USD|EUR|GBP|RMB) ?)(?:{NUMBER_PATTERN})(?:[ -]?(?:{_SCALE_WORDS}))?"
+    rf"|(?:{NUMBER_PATTERN})(?: (?:{_SCALE_WORDS}))?[ -]?{UNIT_PATTERN}"
+    rf"|(?:{NUMBER_PATTERN})(?:多|余)?{SCALE_ZH_PATTERN}?(?:多|余)?{UNIT_ZH_PATTERN})"
 )
 """A quantity in either language, as part of a regular expression."""
-COUNT = rf"(?:{NUMBER})(?: (?:{_SCALE}))?"
+COUNT_PATTERN = rf"(?:{NUMBER_PATTERN})(?: (?:{_SCALE_WORDS}))?"
 """A number without a unit, where the words around it say what is counted, as part of a regular expression."""
-_WHOLE = re.compile(
-    rf"{_CURRENCY}?(?P<number>{NUMBER})(?:多|余)?[ -]?(?P<scale>{_SCALE}|{_SCALE_ZH})?(?:多|余)?[ -]?"
-    rf"{_SQUARE_EN}(?P<unit>{_ENGLISH}|{_CHINESE})?",
+_QUANTITY_PATTERN = re.compile(
+    rf"{_CURRENCY_PREFIX}?(?P<number>{NUMBER_PATTERN})(?:多|余)?[ -]?(?P<scale>{_SCALE_WORDS}|{_SCALE_WORDS_ZH})?(?:多|余)?[ -]?"
+    rf"{_SQUARE_PREFIX}(?P<unit>{_ENGLISH_UNITS}|{_CHINESE_UNITS})?",
     re.IGNORECASE,
 )
 
@@ -114,31 +116,33 @@ class Quantity(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 14)
-def quantity(text: str) -> Quantity | None:
+def parse_quantity(text: str) -> Quantity | None:
     """The quantity that a text is; None if it is none.
 
     What is given in another unit is converted and rounded to four digits: "1,063 ft" is 324 m.
     """
-    match = _WHOLE.fullmatch(" ".join(text.split()))
+    match = _QUANTITY_PATTERN.fullmatch(" ".join(text.split()))
     if not match:
         return None
     value = float(match["number"].replace(",", ""))
     if match["scale"]:
-        value *= _SCALES[match["scale"].lower()]
+        value *= _SCALE_FACTORS[match["scale"].lower()]
     if match["money"]:
-        return Quantity(value, _MONEY[match["money"].strip().lower()]) if not match["unit"] else None
+        return Quantity(value, _CURRENCY_CODES[match["money"].strip().lower()]) if not match["unit"] else None
     if not match["unit"]:
         return Quantity(value, "")
-    named = match["unit"].lower()
+    unit_word = match["unit"].lower()
     if match["square"]:
-        named = next((square for word, square in sorted(_SQUARE.items(), reverse=True) if named.startswith(word)), "")
-    unit, factor = _KNOWN.get(named, ("", 0.0))
+        unit_word = next(
+            (square for word, square in sorted(_SQUARE_UNITS.items(), reverse=True) if unit_word.startswith(word)), ""
+        )
+    unit, factor = _UNIT_BY_WORD.get(unit_word, ("", 0.0))
     if not factor:
         return None
     return Quantity(value if factor == 1 else float(f"{value * factor:.4g}"), unit)
 
 
-def quantity_id(text: str) -> str:
+def quantity_entity_id(text: str) -> str:
     """The entity id of a quantity, the same in whatever unit it is written; else `key`."""
-    found = quantity(text)
-    return key(str(found)) if found else key(text)
+    parsed = parse_quantity(text)
+    return normalize_name(str(parsed)) if parsed else normalize_name(text)

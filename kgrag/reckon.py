@@ -6,67 +6,75 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest.patterns import vocabulary
+from ingest.patterns import load_predicate_schema
 from kgrag import prompts
-from kgrag.cite import marks, unmarked
-from kgrag.reader.compare import alike, earlier, of_death, when
-from kgrag.reader.wording import wording
-from kgrag.silence import abstains
-from kgrag.steps import Step, concluded, step_of
-from kgrag.text import is_cjk, key, language, unbracketed
+from kgrag.cite import citation_numbers, strip_citation_marks
+from kgrag.reader.compare import asks_for_earlier, is_about_death, parse_date_tuple, shared_attribute
+from kgrag.reader.wording import load_templates
+from kgrag.silence import is_abstention
+from kgrag.steps import ReasoningStep, parse_step, parse_steps
+from kgrag.text import detect_language, has_cjk, normalize_name, strip_disambiguation
 
-LONGEST = 3
+MAX_CHAIN_LENGTH = 3
 """Steps from a thing that is compared to its date, or to what both may have."""
 
 
-class Read(NamedTuple):
+class ParsedAnswer(NamedTuple):
     """An answer, the steps before it, and what the model answered instead, where its steps say otherwise; ``because``: why
     nothing follows from them, where nothing does."""
 
     answer: str
     steps: tuple[str, ...] = ()
-    overruled: str = ""
-    because: str = ""
+    overruled_answer: str = ""
+    withdrawn_because: str = ""
 
     @property
-    def why(self) -> list[str]:
+    def diagnostics(self) -> list[str]:
         """That it was overruled, in words."""
-        if self.because:
-            return [f"{self.overruled!r} is withdrawn: {self.because}"]
-        return [f"by its steps it is not {self.overruled!r}"] if self.overruled else []
+        if self.withdrawn_because:
+            return [f"{self.overruled_answer!r} is withdrawn: {self.withdrawn_because}"]
+        return [f"by its steps it is not {self.overruled_answer!r}"] if self.overruled_answer else []
 
 
-def read(question: str, text: str) -> Read:
+def parse_and_verify(question: str, text: str) -> ParsedAnswer:
     """What a model's text says to a question (`kgrag.steps.concluded`, `reckoned`): silence where its steps are `untenable`."""
-    said, steps = concluded(text)
-    if not abstains(said) and (because := untenable(question, steps)):
-        return Read(prompts.ABSTAIN[language(question)], steps, said, because)
-    found = reckoned(question, steps)
-    if not found or key(unmarked(found)) == key(unmarked(said)):
-        return Read(said, steps)
-    return Read(found, steps, said)
+    stated_answer, steps = parse_steps(text)
+    if not is_abstention(stated_answer) and (contradiction_reason := contradiction(question, steps)):
+        return ParsedAnswer(
+            prompts.ABSTENTION_TEXT[detect_language(question)], steps, stated_answer, contradiction_reason
+        )
+    resolved_answer = resolve_comparison(question, steps)
+    if not resolved_answer or normalize_name(strip_citation_marks(resolved_answer)) == normalize_name(
+        strip_citation_marks(stated_answer)
+    ):
+        return ParsedAnswer(stated_answer, steps)
+    return ParsedAnswer(resolved_answer, steps, stated_answer)
 
 
-def untenable(question: str, steps: Sequence[str]) -> str:
+def contradiction(question: str, steps: Sequence[str]) -> str:
     """Why nothing can follow from steps, in words; "" where something may.
 
     Nobody is a relative of himself. And of two things that are named, one that has a date is not known to be earlier or
     later than one that has none: to name either is a guess, right half the time.
     """
-    facts = [fact for fact in map(step_of, steps) if fact is not None]
-    asking = wording(vocabulary()).asking
+    facts = [fact for fact in map(parse_step, steps) if fact is not None]
+    templates = load_templates(load_predicate_schema()).by_predicate
     for fact in facts:
-        asked = asking.get(fact.predicate.replace(" ", "_"))
-        if asked is not None and asked.kin and key(fact.subject) == key(fact.object):
+        predicate_templates = templates.get(fact.predicate.replace(" ", "_"))
+        if (
+            predicate_templates is not None
+            and predicate_templates.is_kinship
+            and normalize_name(fact.subject) == normalize_name(fact.object)
+        ):
             return f"nobody is his own {fact.predicate} ({fact.subject})"
-    compared = _compared(question, facts)
-    if compared is None or earlier(compared.rest) is None:
+    comparison = _match_comparison(question, facts)
+    if comparison is None or asks_for_earlier(comparison.rest) is None:
         return ""
-    undated = [end for _, end in compared.ends if not when(end.object)]
+    undated = [end for _, end in comparison.operands if not parse_date_tuple(end.object)]
     return f"no date is told of {undated[0].object}" if len(undated) == 1 else ""
 
 
-def reckoned(question: str, steps: Sequence[str]) -> str:
+def resolve_comparison(question: str, steps: Sequence[str]) -> str:
     """What a comparison comes to, by the steps, with their marks; "" where they do not decide.
 
     They decide where the question names two things and steps lead from each to an end. Asked which was earlier or later, it is
@@ -74,65 +82,79 @@ def reckoned(question: str, steps: Sequence[str]) -> str:
     whether both have the same, and the ends are of what is asked for, "yes" (是) of equal ones and of a country and its people, and
     "no" (否) of two countries.
     """
-    compared = _compared(question, [fact for fact in map(step_of, steps) if fact is not None])
-    if compared is None:
+    comparison = _match_comparison(question, [fact for fact in map(parse_step, steps) if fact is not None])
+    if comparison is None:
         return ""
-    rest, ((one, first), (other, second)) = compared
-    if asked := alike(rest):
-        reached = all(end.predicate.replace(" ", "_") in asked for end in (first, second))
-        return _same(first, second, zh=is_cjk(question)) if reached else ""
-    early, dates = earlier(rest), (when(first.object), when(second.object))
+    rest, ((first_fact, first_end), (second_fact, second_end)) = comparison
+    if attributes := shared_attribute(rest):
+        reaches_attribute = all(end.predicate.replace(" ", "_") in attributes for end in (first_end, second_end))
+        return _same_answer(first_end, second_end, zh=has_cjk(question)) if reaches_attribute else ""
+    wants_earlier, dates = (
+        asks_for_earlier(rest),
+        (parse_date_tuple(first_end.object), parse_date_tuple(second_end.object)),
+    )
     size = min(map(len, dates))
-    fit = key(first.predicate) == key(second.predicate) and of_death(rest) == of_death(first.predicate)
-    if early is None or not fit or not size or dates[0][:size] == dates[1][:size]:
+    is_comparable = normalize_name(first_end.predicate) == normalize_name(second_end.predicate) and is_about_death(
+        rest
+    ) == is_about_death(first_end.predicate)
+    if wants_earlier is None or not is_comparable or not size or dates[0][:size] == dates[1][:size]:
         return ""
-    winner = one if (dates[0] < dates[1]) == early else other
+    winner = first_fact if (dates[0] < dates[1]) == wants_earlier else second_fact
     return f"{winner.subject} {winner.marks}".strip()
 
 
-class _Compared(NamedTuple):
+class _ComparisonMatch(NamedTuple):
     """A question's words without the names of two things, and of each the fact that begins with it and the end of its steps."""
 
     rest: str
-    ends: tuple[tuple[Step, Step], tuple[Step, Step]]
+    operands: tuple[tuple[ReasoningStep, ReasoningStep], tuple[ReasoningStep, ReasoningStep]]
 
 
-def _compared(question: str, facts: Sequence[Step]) -> _Compared | None:
+def _match_comparison(question: str, facts: Sequence[ReasoningStep]) -> _ComparisonMatch | None:
     """None where a question does not name just two things that steps begin with."""
-    said = f" {key(question)} "
-    found = [
-        (fact, end) for fact in facts if f" {key(unbracketed(fact.subject))} " in said if (end := _end(fact, facts))
+    question_key = f" {normalize_name(question)} "
+    fact_ends = [
+        (fact, end)
+        for fact in facts
+        if f" {normalize_name(strip_disambiguation(fact.subject))} " in question_key
+        if (end := _final_step(fact, facts))
     ]
-    ends = list({key(fact.subject): (fact, end) for fact, end in found}.values())
+    ends = list({normalize_name(fact.subject): (fact, end) for fact, end in fact_ends}.values())
     if len(ends) != 2:
         return None
-    rest = said
+    rest = question_key
     for fact in sorted((ends[0][0], ends[1][0]), key=lambda f: -len(f.subject)):
-        rest = rest.replace(f" {key(fact.subject)} ", " X ").replace(f" {key(unbracketed(fact.subject))} ", " X ")
+        rest = rest.replace(f" {normalize_name(fact.subject)} ", " X ").replace(
+            f" {normalize_name(strip_disambiguation(fact.subject))} ", " X "
+        )
     # a key has Chinese characters apart
-    return _Compared(rest.replace(" ", "") if is_cjk(question) else rest, (ends[0], ends[1]))
+    return _ComparisonMatch(rest.replace(" ", "") if has_cjk(question) else rest, (ends[0], ends[1]))
 
 
-def _same(one: Step, other: Step, *, zh: bool) -> str:
+def _same_answer(first_end: ReasoningStep, second_end: ReasoningStep, *, zh: bool) -> str:
     """Whether two ends are the same, with the marks of both."""
-    lands = vocabulary().countries
-    ends = [lands.get(end.object.lower(), key(end.object)) for end in (one, other)]
-    if ends[0] == ends[1]:
-        said = "是" if zh else "yes"
-    elif all(end in lands.values() for end in ends):
-        said = "否" if zh else "no"
+    countries = load_predicate_schema().countries
+    values = [countries.get(end.object.lower(), normalize_name(end.object)) for end in (first_end, second_end)]
+    if values[0] == values[1]:
+        verdict = "是" if zh else "yes"
+    elif all(end in countries.values() for end in values):
+        verdict = "否" if zh else "no"
     else:
         return ""
-    return f"{said} {''.join(f'[{n}]' for n in sorted({*marks(one.marks + other.marks)}))}".strip()
+    return f"{verdict} {''.join(f'[{n}]' for n in sorted({*citation_numbers(first_end.marks + second_end.marks)}))}".strip()
 
 
-def _end(fact: Step, facts: Sequence[Step]) -> Step | None:
+def _final_step(fact: ReasoningStep, facts: Sequence[ReasoningStep]) -> ReasoningStep | None:
     """The last of the steps that lead on from a fact; None where they go in a circle, or two lead on."""
-    for _ in range(LONGEST):
-        after = [f for f in facts if key(unbracketed(f.subject)) == key(unbracketed(fact.object))]
-        if not after:
+    for _ in range(MAX_CHAIN_LENGTH):
+        next_steps = [
+            f
+            for f in facts
+            if normalize_name(strip_disambiguation(f.subject)) == normalize_name(strip_disambiguation(fact.object))
+        ]
+        if not next_steps:
             return fact
-        if len(after) > 1:
+        if len(next_steps) > 1:
             return None
-        fact = after[0]
+        fact = next_steps[0]
     return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from kgrag.answer import shown_paths
+from kgrag.answer import non_empty_paths
 from kgrag.text import shorten
 from kgrag.types import Answer, Hit, Path
 
@@ -28,7 +28,7 @@ def hit_json(hit: Hit) -> dict[str, Any]:
         "start": hit.passage.start,
         "end": hit.passage.end,
         "paths": [path_json(path) for path in hit.paths],
-        "parts": dict(hit.parts),
+        "parts": dict(hit.component_scores),
     }
 
 
@@ -46,8 +46,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "abstained": answer.abstained,
         "evidence": [hit_json(hit) for hit in answer.evidence],
         "citations": [asdict(citation) for citation in answer.citations],
-        "paths": [path_json(path) for path in shown_paths(answer)],
-        "dropped": list(answer.dropped),
+        "paths": [path_json(path) for path in non_empty_paths(answer)],
+        "dropped": list(answer.diagnostics),
         "model": answer.model,
         "reader": answer.reader,
         "steps": list(answer.steps),
@@ -55,7 +55,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def path_line(path: Path) -> str:
+def format_path(path: Path) -> str:
     """``Ada Lovelace —father→ Lord Byron —place of death→ Missolonghi``, arrows as the triples point."""
     line = escape(path.names[0])
     for number, triple in enumerate(path.triples):
@@ -66,10 +66,10 @@ def path_line(path: Path) -> str:
     return line
 
 
-def place(source: str) -> str:
+def display_path(source: str) -> str:
     """A source as people see it: relative to where they are, if it is below."""
-    here = os.getcwd() + os.sep
-    return source[len(here) :] if source.startswith(here) else source
+    working_folder = os.getcwd() + os.sep
+    return source[len(working_folder) :] if source.startswith(working_folder) else source
 
 
 def citation_lines(answer: Answer) -> list[str]:
@@ -78,8 +78,10 @@ def citation_lines(answer: Answer) -> list[str]:
     lines = []
     for citation in answer.citations:
         title, source = titles.get(citation.passage_id, (citation.passage_id, ""))
-        where = f" [dim]({escape(place(source))})[/dim]" if source and source != title else ""
-        lines.append(f"  [cyan]•[/cyan] [bold]{escape(title)}[/bold]{where}: “{escape(shorten(citation.quote, 240))}”")
+        location = f" [dim]({escape(display_path(source))})[/dim]" if source and source != title else ""
+        lines.append(
+            f"  [cyan]•[/cyan] [bold]{escape(title)}[/bold]{location}: “{escape(shorten(citation.quote, 240))}”"
+        )
     return lines
 
 
@@ -88,35 +90,37 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
     lines = [f"[dim]{escape(step)}[/dim]" for step in answer.steps] if with_text else []
     lines += [f"[bold]{escape(answer.text)}[/bold]"] if with_text else []
     lines += citation_lines(answer)
-    lines += [f"  [green]↳[/green] {path_line(path)}" for path in shown_paths(answer)[:4]]
-    refused = [d for d in answer.dropped if "left out of the prompt" not in d]
+    lines += [f"  [green]↳[/green] {format_path(path)}" for path in non_empty_paths(answer)[:4]]
+    refused = [d for d in answer.diagnostics if "left out of the prompt" not in d]
     lines += [f"  [yellow]![/yellow] [dim]{escape(shorten(d, 200))}[/dim]" for d in refused]
-    looked_up = f"typed facts, and what they lack looked up by {answer.model}" if answer.model else "typed facts alone"
-    how = looked_up if answer.reader == "graph" else answer.model
-    if how and not (answer.abstained and not answer.model):
-        lines.append(f"  [dim]{escape(how)}, {answer.seconds:.1f} s[/dim]")
+    graph_provenance = (
+        f"typed facts, and what they lack looked up by {answer.model}" if answer.model else "typed facts alone"
+    )
+    provenance = graph_provenance if answer.reader == "graph" else answer.model
+    if provenance and not (answer.abstained and not answer.model):
+        lines.append(f"  [dim]{escape(provenance)}, {answer.seconds:.1f} s[/dim]")
     return lines
 
 
 def hit_lines(hit: Hit) -> list[str]:
     """A hit on two or three lines: rank, title, the beginning of its text, and its path."""
-    brought = [n for n in ("bm25", "vector", "graph:names+3", "cross") if n in hit.parts]
-    ranks = ", ".join(f"{n.split(':')[0]} #{hit.parts[f'{n} rank']:.0f}" for n in brought) or "typed fact"
+    retrievers = [n for n in ("bm25", "vector", "graph:names+3", "cross") if n in hit.component_scores]
+    ranks = ", ".join(f"{n.split(':')[0]} #{hit.component_scores[f'{n} rank']:.0f}" for n in retrievers) or "typed fact"
     lines = [
-        f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(place(hit.source))}[/dim]"
+        f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(display_path(hit.source))}[/dim]"
     ]
-    lines.append(f"   {escape(shorten(_without_title(hit), 160))}")
-    lines += [f"   [green]↳[/green] {path_line(path)}" for path in hit.paths if path.triples]
+    lines.append(f"   {escape(shorten(_text_without_title(hit), 160))}")
+    lines += [f"   [green]↳[/green] {format_path(path)}" for path in hit.paths if path.triples]
     return lines
 
 
-def _without_title(hit: Hit) -> str:
+def _text_without_title(hit: Hit) -> str:
     """A passage's text without the heading that only repeats its document's title."""
     heading = re.match(r"\s*#*\s*" + re.escape(hit.title) + r"\s*\n", hit.passage.text)
     return hit.passage.text[heading.end() :] if heading else hit.passage.text
 
 
-def figure(measure: dict[str, float], *, percent: bool = True) -> str:
+def format_interval(measure: dict[str, float], *, percent: bool = True) -> str:
     """``93.5 [91.2, 95.6]``, or a dash where nothing could be measured."""
     if math.isnan(measure["value"]):
         return "– –"

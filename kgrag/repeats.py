@@ -5,28 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from indices.bm25 import search_tokens
+from indices.bm25 import index_tokens
 from kgrag import prompts
-from kgrag.cite import YES_NO, unmarked
-from kgrag.evidence import Shown, scored
-from kgrag.retrieve.sentences import Sentence, read_sentences
-from kgrag.text import key, language
+from kgrag.cite import YES_NO_ANSWERS, strip_citation_marks
+from kgrag.evidence import SelectedPassage, score_sentences
+from kgrag.retrieve.sentences import HitSentence, sentence_features
+from kgrag.text import detect_language, normalize_name
 
-_OPEN = {
+_OPEN_QUESTION = {
     "en": re.compile(r"\b(?:what|which|who|whose|whom|where|when|how|why)\b", re.IGNORECASE),
     "zh": re.compile(r"什么|甚么|啥|谁|哪|何|几|多少|怎|为什么|如何"),
 }
-_CHOICE = {
+_CHOICE_QUESTION = {
     "en": re.compile(r"\b(?:or|and|both|between|than|of (?:the|these|those))\b", re.IGNORECASE),
     "zh": re.compile(r"还是|或|和|与|跟|及|比|、|之间|两者|当中|其中"),
 }
 """What a question has that gives its own answers to choose from."""
-QUOTED = frozenset(["zh"])
+FALLBACK_LANGUAGES = frozenset(["zh"])
 """Languages in which a sentence is quoted instead. Chinese questions mostly ask for what one sentence says; of the English ones of
 several steps the likeliest sentence tells the first."""
 
 
-def repeats(question: str, answer: str) -> bool:
+def is_echo(question: str, answer: str) -> bool:
     """Whether an answer to an open question has no word that the question lacks: asked where Haining West is, "Haining West".
 
     What was asked with answers to choose from (A or B, which of these), and yes or no, is never taken for a repetition.
@@ -35,14 +35,18 @@ def repeats(question: str, answer: str) -> bool:
         question: in English or Chinese.
         answer: with its marks of citation, or without.
     """
-    plain, lang = unmarked(answer), language(question)
-    if key(plain) in YES_NO or not _OPEN[lang].search(question) or _CHOICE[lang].search(question):
+    unmarked_answer, lang = strip_citation_marks(answer), detect_language(question)
+    if (
+        normalize_name(unmarked_answer) in YES_NO_ANSWERS
+        or not _OPEN_QUESTION[lang].search(question)
+        or _CHOICE_QUESTION[lang].search(question)
+    ):
         return False
-    said = set(search_tokens(plain))
-    return bool(said) and said <= set(search_tokens(question))
+    answer_words = set(index_tokens(unmarked_answer))
+    return bool(answer_words) and answer_words <= set(index_tokens(question))
 
 
-def mended(question: str, said: str, shown: Sequence[Shown]) -> tuple[str, list[str]]:
+def replace_echo(question: str, answer: str, selected: Sequence[SelectedPassage]) -> tuple[str, list[str]]:
     """What is answered, and, in words, what was refused of it.
 
     In the place of what only repeats the question stands, of the sentences about that, the one that is likeliest to tell what is asked
@@ -53,25 +57,25 @@ def mended(question: str, said: str, shown: Sequence[Shown]) -> tuple[str, list[
         said: what a model answered.
         shown: the passages that it was shown.
     """
-    if not repeats(question, said):
-        return said, []
-    why, lang = f"{said!r} only repeats the question", language(question)
-    best = _telling(question, said, shown) if lang in QUOTED else None
+    if not is_echo(question, answer):
+        return answer, []
+    reason, lang = f"{answer!r} only repeats the question", detect_language(question)
+    best = _best_supporting_sentence(question, answer, selected) if lang in FALLBACK_LANGUAGES else None
     if best is None:
-        return prompts.ABSTAIN[lang], [f"{why}, and no sentence is known to say more"]
-    number = shown[best.place].number
-    return f"{best.text.strip()} [{number}]", [f"{why}: a sentence that says more stands in its place"]
+        return prompts.ABSTENTION_TEXT[lang], [f"{reason}, and no sentence is known to say more"]
+    number = selected[best.hit_index].number
+    return f"{best.text.strip()} [{number}]", [f"{reason}: a sentence that says more stands in its place"]
 
 
-def _telling(question: str, said: str, shown: Sequence[Shown]) -> Sentence | None:
+def _best_supporting_sentence(question: str, answer: str, selected: Sequence[SelectedPassage]) -> HitSentence | None:
     """The likeliest to tell what is asked of the sentences shown that are about what was said, and say more."""
-    words = {*search_tokens(unmarked(said))}
-    found, rows = read_sentences(question, [passage.hit for passage in shown])
-    likely = [
+    words = {*index_tokens(strip_citation_marks(answer))}
+    hit_sentences, rows = sentence_features(question, [passage.hit for passage in selected])
+    scored_sentences = [
         (odds, sentence)
-        for odds, sentence in zip(scored(rows), found, strict=True)
-        if words <= {*search_tokens(f"{shown[sentence.place].hit.title}. {sentence.text}")}
-        and (sentence.start, sentence.end) in shown[sentence.place].spans
-        and not repeats(question, sentence.text)
+        for odds, sentence in zip(score_sentences(rows), hit_sentences, strict=True)
+        if words <= {*index_tokens(f"{selected[sentence.hit_index].hit.title}. {sentence.text}")}
+        and (sentence.start, sentence.end) in selected[sentence.hit_index].spans
+        and not is_echo(question, sentence.text)
     ]
-    return max(likely, key=lambda one: one[0])[1] if likely else None
+    return max(scored_sentences, key=lambda one: one[0])[1] if scored_sentences else None

@@ -15,9 +15,9 @@ from kgrag.models.device import has_cuda
 if TYPE_CHECKING:
     from kgrag.protocols import Reranker
 
-READ = 20
+RERANK_DEPTH = 20
 """Passages that are read with the question: the best of the order before."""
-FLAT = 5
+FUSION_CONSTANT = 5
 """The constant of the fusion of the two orders. Among 20 passages the usual 60 would make all ranks nearly equal."""
 
 
@@ -75,7 +75,7 @@ class CrossEncoderReranker:
         return scores
 
 
-def fused(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+def fuse_with_ranker(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """The places of passages, best first, by reciprocal rank fusion (Cormack et al. 2009) of two orders.
 
     A cross-encoder knows the question alone: the second passage of two steps, which the order before found by way of
@@ -84,9 +84,9 @@ def fused(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     Args:
         scores: (passages,), of a cross-encoder, for passages that stand in the order before. Equal ones share that order.
     """
-    before = np.arange(len(scores))
+    prior_rank = np.arange(len(scores))
     rank = np.empty(len(scores), np.int64)
-    rank[np.lexsort((before, -scores))] = before
-    votes = 1.0 / (FLAT + 1 + before) + 1.0 / (FLAT + 1 + rank)
-    order: NDArray[np.int64] = np.lexsort((before, -votes.round(12)))
+    rank[np.lexsort((prior_rank, -scores))] = prior_rank
+    votes = 1.0 / (FUSION_CONSTANT + 1 + prior_rank) + 1.0 / (FUSION_CONSTANT + 1 + rank)
+    order: NDArray[np.int64] = np.lexsort((prior_rank, -votes.round(12)))
     return order

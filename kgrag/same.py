@@ -16,16 +16,16 @@ import tomllib
 from itertools import combinations
 from pathlib import Path
 
-from graphs.merges import Said
+from graphs.merges import AliasOverride
 from kgrag.errors import StoreError, UsageError
-from kgrag.files import replaced
-from kgrag.text import key
+from kgrag.files import atomic_write
+from kgrag.text import normalize_name
 
-NAME = "aliases.toml"
-KINDS = ("same", "apart")
+ALIASES_FILE = "aliases.toml"
+ALIAS_TABLES = ("same", "apart")
 
 
-def read_said(path: Path) -> list[Said]:
+def load_alias_overrides(path: Path) -> list[AliasOverride]:
     """The pairs of a file, in its order; none if there is no file.
 
     Raises:
@@ -41,39 +41,47 @@ def read_said(path: Path) -> list[Said]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML ({error}): mend that line, or remove the file.") from error
-    if unknown := sorted(set(data) - set(KINDS)):
+    if unknown := sorted(set(data) - set(ALIAS_TABLES)):
         raise UsageError(f"{path} has the unknown table {unknown[0]!r}: write [[same]] or [[apart]].")
-    found = []
+    overrides = []
     # TOML forgets in which order tables of different names stand: the text has it
-    left = {kind: list(data.get(kind, [])) if isinstance(data.get(kind, []), list) else [None] for kind in KINDS}
+    entries_by_table = {
+        kind: list(data.get(kind, [])) if isinstance(data.get(kind, []), list) else [None] for kind in ALIAS_TABLES
+    }
     for line in text.splitlines():
         kind = line.strip().replace(" ", "").partition("#")[0].strip("[]")
-        if line.strip().startswith("[[") and kind in KINDS and left[kind]:
-            found += _pairs(path, kind, left[kind].pop(0))
-    for kind in KINDS:  # as inline arrays of tables, which nobody writes and TOML allows
-        for entry in left[kind]:
-            found += _pairs(path, kind, entry)
-    return found
+        if line.strip().startswith("[[") and kind in ALIAS_TABLES and entries_by_table[kind]:
+            overrides += _parse_entry(path, kind, entries_by_table[kind].pop(0))
+    for kind in ALIAS_TABLES:  # as inline arrays of tables, which nobody writes and TOML allows
+        for entry in entries_by_table[kind]:
+            overrides += _parse_entry(path, kind, entry)
+    return overrides
 
 
-def _pairs(path: Path, kind: str, entry: object) -> list[Said]:
+def _parse_entry(path: Path, table: str, entry: object) -> list[AliasOverride]:
     names = entry.get("names") if isinstance(entry, dict) and set(entry) == {"names"} else None
-    keys = [key(name) for name in names] if isinstance(names, list) and all(isinstance(n, str) for n in names) else []
-    if len(keys) < 2 or not all(keys):
-        raise UsageError(f'{path}: expected [[{kind}]] with names = ["one", "another"], found {entry!r}: mend it.')
-    return [Said(kind == "same", frozenset(pair)) for pair in combinations(dict.fromkeys(keys), 2)]
+    normalized_names = (
+        [normalize_name(name) for name in names]
+        if isinstance(names, list) and all(isinstance(n, str) for n in names)
+        else []
+    )
+    if len(normalized_names) < 2 or not all(normalized_names):
+        raise UsageError(f'{path}: expected [[{table}]] with names = ["one", "another"], found {entry!r}: mend it.')
+    return [
+        AliasOverride(table == "same", frozenset(pair)) for pair in combinations(dict.fromkeys(normalized_names), 2)
+    ]
 
 
-def say(path: Path, kind: str, one: str, other: str) -> None:
+def append_alias_override(path: Path, table: str, first_name: str, second_name: str) -> None:
     """Add an entry at the end of a file, which is made if there is none.
 
     Raises:
         StoreError: the file cannot be written.
     """
-    entry = f"[[{kind}]]\nnames = [{json.dumps(one, ensure_ascii=False)}, {json.dumps(other, ensure_ascii=False)}]\n"
+    entry = f"[[{table}]]\nnames = [{json.dumps(first_name, ensure_ascii=False)}, {json.dumps(second_name, ensure_ascii=False)}]\n"
     try:
-        before = path.read_text("utf-8") if path.exists() else ""
-        with replaced(path) as beside:
-            beside.write_text(f"{before.rstrip()}\n\n{entry}".lstrip(), "utf-8")
+        previous_text = path.read_text("utf-8") if path.exists() else ""
+        with atomic_write(path) as temporary:
+            temporary.write_text(f"{previous_text.rstrip()}\n\n{entry}".lstrip(), "utf-8")
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror}): check its permissions.") from error

@@ -12,45 +12,47 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from indices.bm25 import search_tokens
-from kgrag.cite import Checked, check, marks
-from kgrag.evidence import Shown
+from indices.bm25 import index_tokens
+from kgrag.cite import CitationCheck, citation_numbers, verify_citations
+from kgrag.evidence import SelectedPassage
 
-SO = {"en": "Answer: ", "zh": "答案："}
+ANSWER_PREFIX = {"en": "Answer: ", "zh": "答案："}
 """What begins the last line."""
-ROOM = 128
+MAX_STEP_TOKENS = 128
 """Tokens that steps may take beside the answer's own, of a model that has learned something of its own."""
-_SO = re.compile(r"^[ \t]*(?:answer|答案)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
-_FACT = re.compile(r"(?P<subject>.+) – (?P<predicate>[^:：]+)[:：]\s*(?P<object>[^\[\s].*?)\s*(?P<marks>(?:\[\d+\])*)")
+_ANSWER_LINE = re.compile(r"^[ \t]*(?:answer|答案)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
+_STEP_LINE = re.compile(
+    r"(?P<subject>.+) – (?P<predicate>[^:：]+)[:：]\s*(?P<object>[^\[\s].*?)\s*(?P<marks>(?:\[\d+\])*)"
+)
 
 
-class Concluded(NamedTuple):
+class SteppedAnswer(NamedTuple):
     """What a text says in the end, and the lines that lead there."""
 
     answer: str
     steps: tuple[str, ...] = ()
 
 
-def stepped(steps: Sequence[str], answer: str, lang: str) -> str:
+def format_steps(steps: Sequence[str], answer: str, lang: str) -> str:
     """An answer (in ``lang``, ``"en"`` or ``"zh"``) after its steps; without any, the answer alone."""
-    return "\n".join([*steps, SO[lang] + answer]) if steps else answer
+    return "\n".join([*steps, ANSWER_PREFIX[lang] + answer]) if steps else answer
 
 
-def concluded(text: str) -> Concluded:
+def parse_steps(text: str) -> SteppedAnswer:
     """The inverse of `stepped`: what stands after the first line that begins as the last one does, and the lines before.
 
     A text without such a line is an answer as a whole, and so is one that has nothing after it.
     """
     text = text.strip()
-    mark = _SO.search(text)
+    mark = _ANSWER_LINE.search(text)
     answer = text[mark.end() :].strip() if mark else ""
     if mark is None or not answer:
-        return Concluded(text)
+        return SteppedAnswer(text)
     lines = (line.strip() for line in text[: mark.start()].splitlines())
-    return Concluded(answer, tuple(line for line in lines if line))
+    return SteppedAnswer(answer, tuple(line for line in lines if line))
 
 
-class Step(NamedTuple):
+class ReasoningStep(NamedTuple):
     """``subject – predicate: object [n]``; ``marks`` with their brackets."""
 
     subject: str
@@ -59,30 +61,34 @@ class Step(NamedTuple):
     marks: str
 
 
-def step_of(line: str) -> Step | None:
+def parse_step(line: str) -> ReasoningStep | None:
     """A line as a fact; None of any other line."""
-    fact = _FACT.fullmatch(line)
-    return Step(*(part.strip() for part in fact.groups())) if fact else None
+    fact = _STEP_LINE.fullmatch(line)
+    return ReasoningStep(*(part.strip() for part in fact.groups())) if fact else None
 
 
-def check_steps(question: str, steps: Sequence[str], shown: Sequence[Shown], floor: float = 0.0) -> Checked:
+def verify_steps(
+    question: str, steps: Sequence[str], selected: Sequence[SelectedPassage], min_score: float = 0.0
+) -> CitationCheck:
     """`kgrag.cite.check` for the lines before an answer, more strictly for those that are a `Step`: the passages that it
     cites must speak of its subject, and have its object in a sentence. Any other line is a statement like others.
     """
-    found = []
+    checks = []
     for line in steps:
-        step = step_of(line)
+        step = parse_step(line)
         if step is None:
-            found.append((line, check(question, line, shown, floor)))
+            checks.append((line, verify_citations(question, line, selected, min_score)))
             continue
-        of, numbers = {*search_tokens(step.subject)}, marks(step.marks)
-        cited = [s for s in shown if s.number in numbers]
-        cited = [s for s in cited if of & {*search_tokens(f"{s.hit.title}. {s.hit.passage.text}")}]
-        asked = f"{question} {step.subject} {step.predicate}"
-        found.append((line, check(asked, f"{step.object} {step.marks}", cited, floor)))
-    return Checked(
-        tuple(step for step, one in found if not one.unsupported),
-        tuple(dict.fromkeys(citation for _, one in found for citation in one.citations)),
-        tuple(step for step, one in found if one.unsupported),
-        tuple(dict.fromkeys(why for _, one in found for why in one.dropped)),
+        subject_words, numbers = {*index_tokens(step.subject)}, citation_numbers(step.marks)
+        cited_passages = [s for s in selected if s.number in numbers]
+        cited_passages = [
+            s for s in cited_passages if subject_words & {*index_tokens(f"{s.hit.title}. {s.hit.passage.text}")}
+        ]
+        step_question = f"{question} {step.subject} {step.predicate}"
+        checks.append((line, verify_citations(step_question, f"{step.object} {step.marks}", cited_passages, min_score)))
+    return CitationCheck(
+        tuple(step for step, line_check in checks if not line_check.unsupported),
+        tuple(dict.fromkeys(citation for _, one in checks for citation in one.citations)),
+        tuple(step for step, one in checks if one.unsupported),
+        tuple(dict.fromkeys(why for _, one in checks for why in one.refusals)),
     )

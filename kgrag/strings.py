@@ -9,10 +9,10 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 65536
+STRINGS_PER_CHUNK = 65536
 
 
-class Strings(Sequence[str]):
+class StringTable(Sequence[str]):
     """A sequence of strings over two arrays, which may be memory-mapped; equal to any sequence of the same strings.
 
     Args:
@@ -24,38 +24,38 @@ class Strings(Sequence[str]):
         self.blob, self.offsets = blob, offsets
 
     @staticmethod
-    def of(strings: Iterable[str]) -> Strings:
+    def from_strings(strings: Iterable[str]) -> StringTable:
         """Pack ``strings``."""
         pieces: list[NDArray[np.uint8]] = [np.zeros(0, np.uint8)]
         lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
-        rest = iter(strings)
-        while chunk := [text.encode() for text in islice(rest, CHUNK)]:
+        remaining = iter(strings)
+        while chunk := [text.encode() for text in islice(remaining, STRINGS_PER_CHUNK)]:
             pieces.append(np.frombuffer(b"".join(chunk), np.uint8))
             lengths.append(np.fromiter(map(len, chunk), np.int64, len(chunk)))
-        return Strings(np.concatenate(pieces), np.cumsum(np.concatenate(lengths)))
+        return StringTable(np.concatenate(pieces), np.cumsum(np.concatenate(lengths)))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
-    def __getitem__(self, place: int | slice) -> str | list[str]:
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
         """One string, or the list of a slice's.
 
         Raises:
-            IndexError: there is none at ``place``.
+            IndexError: there is none at ``index``.
         """
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        number = place + len(self) if place < 0 else place
-        if not 0 <= number < len(self):
-            raise IndexError(f"Expected a place among {len(self)} strings, found {place}.")
-        return self.blob[self.offsets[number] : self.offsets[number + 1]].tobytes().decode()
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"Expected a place among {len(self)} strings, found {index}.")
+        return self.blob[self.offsets[position] : self.offsets[position + 1]].tobytes().decode()
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Strings):
+        if isinstance(other, StringTable):
             return np.array_equal(self.offsets, other.offsets) and np.array_equal(self.blob, other.blob)
         return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
 

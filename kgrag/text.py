@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ebef"
 _CJK = re.compile(f"[{CJK}]")
-_HIDDEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-_JOINED = f"{_HIDDEN}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u20d0-\u20dc"  # part of the word around them
-_TOKEN = re.compile(f"[{CJK}]|[^\\W_{CJK}]+(?:['\u2019{_JOINED}]+[^\\W_{CJK}]+)*", re.UNICODE)
+_INVISIBLE_CHARS = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+_WORD_JOINERS = f"{_INVISIBLE_CHARS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u20d0-\u20dc"  # part of the word around them
+_TOKEN = re.compile(f"[{CJK}]|[^\\W_{CJK}]+(?:['\u2019{_WORD_JOINERS}]+[^\\W_{CJK}]+)*", re.UNICODE)
 _LETTER = re.compile(r"[^\W\d_]", re.UNICODE)
-_INVISIBLE = re.compile(f"[{_HIDDEN}]")
+_INVISIBLE_PATTERN = re.compile(f"[{_INVISIBLE_CHARS}]")
 _POSSESSIVE = re.compile(r"'s?$")
 
 STOPWORDS = frozenset(
@@ -104,7 +104,7 @@ STOPCHARS = frozenset("的了是在和与及或有被把之其吗呢吧啊这那
 """Chinese characters that carry little content of their own."""
 
 
-LONG = 64
+MAX_WORD_CHARS = 64
 """Characters; longer runs are data, not words."""
 
 
@@ -117,69 +117,71 @@ class Token(NamedTuple):
 
 
 @lru_cache(maxsize=65536)
-def fold(word: str) -> str:
+def casefold_text(word: str) -> str:
     """Casefold, compatibility forms to plain ones, traditional characters to simplified ones, no diacritics, straight
     apostrophes, no invisible characters."""
-    decomposed = unicodedata.normalize("NFKD", _INVISIBLE.sub("", word).casefold().replace("\u2019", "'"))
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return simplified(plain) if is_cjk(plain) else plain
+    decomposed = unicodedata.normalize("NFKD", _INVISIBLE_PATTERN.sub("", word).casefold().replace("\u2019", "'"))
+    stripped = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return to_simplified(stripped) if has_cjk(stripped) else stripped
 
 
-def simplified(text: str) -> str:
+def to_simplified(text: str) -> str:
     """Traditional Chinese characters as simplified ones, each by itself: the text is as long as before."""
-    return text.translate(_simple()) if is_cjk(text) else text
+    return text.translate(_simplified_table()) if has_cjk(text) else text
 
 
 @lru_cache(maxsize=1)
-def _simple() -> dict[int, str]:
+def _simplified_table() -> dict[int, str]:
     import opencc  # type: ignore[import-untyped, unused-ignore]
 
-    every = [
+    characters = [
         chr(c) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00)) for c in range(first, last)
     ]
     # one character a line, so that none is read as part of a word
-    found = opencc.OpenCC("t2s").convert("\n".join(every)).split("\n")
-    return {ord(one): other for one, other in zip(every, found, strict=True) if one != other and len(other) == 1}
+    converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    return {
+        ord(one): other for one, other in zip(characters, converted, strict=True) if one != other and len(other) == 1
+    }
 
 
-def tokens(text: str) -> list[Token]:
+def tokenize(text: str) -> list[Token]:
     """Words (folded, without a possessive ending) and single Chinese characters, with their spans in ``text``."""
-    found = []
+    result = []
     for match in _TOKEN.finditer(text):
         word = match.group()
         if "'" in word:
             word = _POSSESSIVE.sub("", word)
         if word.isascii() and "'" not in word:
-            folded = word.lower()
+            normalized = word.lower()
         else:  # the cache is for words; what is longer is no word, and would stay in memory
-            folded = _bare(word) if len(word) <= LONG else _bare.__wrapped__(word)
-        if folded:
+            normalized = _normalize_word(word) if len(word) <= MAX_WORD_CHARS else _normalize_word.__wrapped__(word)
+        if normalized:
             start = match.start()
-            found.append(Token(folded, start, start + len(word)))
-    return found
+            result.append(Token(normalized, start, start + len(word)))
+    return result
 
 
 @lru_cache(maxsize=1 << 17)
-def _bare(word: str) -> str:
-    return _POSSESSIVE.sub("", fold.__wrapped__(word))
+def _normalize_word(word: str) -> str:
+    return _POSSESSIVE.sub("", casefold_text.__wrapped__(word))
 
 
-def key(name: str) -> str:
+def normalize_name(name: str) -> str:
     """The normalised form under which a name is one entity: ``key("Gödel's") == "godel"``."""
-    return " ".join(token.text for token in tokens(name))
+    return " ".join(token.text for token in tokenize(name))
 
 
-def unbracketed(name: str) -> str:
+def strip_disambiguation(name: str) -> str:
     """A title without the bracket at its end that tells it from others."""
     return re.sub(r"\s*[(（][^()（）]*[)）]$", "", name)
 
 
-def is_cjk(text: str) -> bool:
+def has_cjk(text: str) -> bool:
     """Whether ``text`` has any Chinese character."""
     return _CJK.search(text) is not None
 
 
-def language(text: str) -> str:
+def detect_language(text: str) -> str:
     """``"zh"`` if a fifth or more of the letters are Chinese characters (each says more than one), else ``"en"``."""
     sample = text[:4000]
     chinese = len(_CJK.findall(sample))
@@ -190,38 +192,48 @@ def language(text: str) -> str:
 
 def content_words(text: str) -> list[str]:
     """Folded words that carry content, and Chinese characters that do, in order, repeated as they occur."""
-    return [t.text for t in tokens(text) if t.text not in STOPWORDS and t.text not in STOPCHARS]
+    return [t.text for t in tokenize(text) if t.text not in STOPWORDS and t.text not in STOPCHARS]
 
 
-_CLOSERS = "\"'”’」』）)\\]*"
+_CLOSING_MARKS = "\"'”’」』）)\\]*"
 _BOUNDARY = re.compile(  # possessive and anchored, so that a run of a million dots takes no longer than it must
-    f"[。！？；]++[.…]*+[{_CLOSERS}]*+"
-    f"|(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?:\\[\\d{{1,3}}\\])*+(?=\\s++[\"'“‘(\\[*]*+[^\\Wa-z]|\\s*+[{CJK}])"
+    f"[。！？；]++[.…]*+[{_CLOSING_MARKS}]*+"
+    f"|(?<![.!?…])[.!?…]++[{_CLOSING_MARKS}]*+(?:\\[\\d{{1,3}}\\])*+(?=\\s++[\"'“‘(\\[*]*+[^\\Wa-z]|\\s*+[{CJK}])"
     "|(?<=[a-z]{3})[.!?](?=[A-Z][a-z]+ )"
-    f"|(?<=[{CJK}])[.!?]++[{_CLOSERS}]*+(?=\\s|[A-Z])"
+    f"|(?<=[{CJK}])[.!?]++[{_CLOSING_MARKS}]*+(?=\\s|[A-Z])"
     "|\\n\\s*+"
 )
 # Before a name, and so never the end of a sentence.
-_TITLE = re.compile(
+_TITLE_ABBREVIATION = re.compile(
     r"\b(?:Mr|Mrs|Ms|Messrs|Mme|Mlle|Dr|Drs|Prof|vs?|cf|ca|Gen|Maj|Col|Lt|Sgt|Cpl|Capt|Cmdr|Adm|Brig|Pvt|Rev|Hon|Fr|Gov"
     r"|Pres|Sen|Rep|Supt|e\.g|i\.e|viz|approx|pp?|b|c|d|r|fl)$"
 )
 # The end of a sentence only if the next word is one that often begins a sentence.
-_SHORTENED = re.compile(
+_ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Sr|Jr|al|etc|Inc|Ltd|Co|Corp|Bros|Assn|Dept|Univ|St|Ste|Mt|Ft|Ave|Blvd|Rd|[Ee]ds?|Nos?|Vols?|Figs?"
     r"|Eqs?|Op|Ch|Sec|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[ap]\.m|Ph\.D)|\.[A-Z])$"
 )
-_STARTERS = STOPWORDS | {"according", "after", "although", "before", "both", "despite", "during", "however", "since"}
+_SENTENCE_STARTERS = STOPWORDS | {
+    "according",
+    "after",
+    "although",
+    "before",
+    "both",
+    "despite",
+    "during",
+    "however",
+    "since",
+}
 _NEXT_WORD = re.compile(r"[\s\"'“‘(\[*]*([A-Z][^\W\d_]*)(?![.\w])")
-_NUMBERED = re.compile(r"[\s:：;；,，(（]\d{1,2}$")
-_MARKER = re.compile(
+_ENDS_IN_NUMBER = re.compile(r"[\s:：;；,，(（]\d{1,2}$")
+_LIST_MARKER = re.compile(
     r"[#>|•·▪◦]|[-*+–]\s|```|~~~|[(（]?\d{1,3}(?:[)、．）]|\.\s)|[(（]?[A-Ha-h][)、．）]|[一二三四五六七八九十]{1,3}、"
 )
-_FIELD = re.compile(r"[^\s:：。.,，][^:：。.,，\n]{0,39}[:：](?:\s|$)")
+_FIELD_LINE = re.compile(r"[^\s:：。.,，][^:：。.,，\n]{0,39}[:：](?:\s|$)")
 _UNDERLINE = re.compile(r"[=\-^]{3,}\s*$")
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
+def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Spans of sentences, without the white space around them; in order, not overlapping, covering all other text.
 
     A line of its own (heading, list item, table row, ``field: value``, short line) is a sentence; a paragraph that
@@ -230,7 +242,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
     spans = []
     begin = 0
     for match in _BOUNDARY.finditer(text):
-        end = _line_end(text, match) if "\n" in match.group() else _stop(text, begin, match)
+        end = _line_end(text, match) if "\n" in match.group() else _sentence_end(text, begin, match)
         if end is not None:
             spans.append((begin, end))
             begin = end
@@ -245,7 +257,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
     return trimmed
 
 
-def _stop(text: str, begin: int, match: re.Match[str]) -> int | None:
+def _sentence_end(text: str, begin: int, match: re.Match[str]) -> int | None:
     """Where the sentence from ``begin`` ends, if the marks matched end it. Looks back 200 characters at most."""
     start, end = match.span()
     before = text[max(begin, start - 200) : start]
@@ -253,27 +265,27 @@ def _stop(text: str, begin: int, match: re.Match[str]) -> int | None:
     for quote in ('"', "**"):  # these look the same at both ends: an even number before means that this one opens
         if quote in marks and before.count(quote) % 2 == 0:
             end = min(end, start + marks.index(quote))
-    titled = before.rfind("《") > before.rfind("》") and "》" in text[end : end + 40]
-    if titled or text[begin : begin + 80].lstrip()[:1] == "|":
+    is_in_title = before.rfind("《") > before.rfind("》") and "》" in text[end : end + 40]
+    if is_in_title or text[begin : begin + 80].lstrip()[:1] == "|":
         return None  # in a title, or in a row of a table
     following = text[end : end + 1]
     if marks[0] in "。！？；":
         return None if following in tuple("，、；：,）)》〉】") else end
     if marks[0] == "…" and not following.isspace():
         return None
-    if is_cjk(before[-1:]):
+    if has_cjk(before[-1:]):
         return end
     next_word = _NEXT_WORD.match(text, end)
-    starter = next_word is not None and next_word.group(1).lower() in _STARTERS
+    is_starter = next_word is not None and next_word.group(1).lower() in _SENTENCE_STARTERS
     if following.isascii() and not following.isspace():
-        return end if starter else None
+        return end if is_starter else None
     if not _LETTER.search(before) or (start - begin < 4 and len(before.strip("(（ \t\n")) < 2):
         return None  # the number or letter of a list item
     if marks == ".":
         tail = before[-12:]
-        if _TITLE.search(tail) or (_SHORTENED.search(tail) and not starter):
+        if _TITLE_ABBREVIATION.search(tail) or (_ABBREVIATION.search(tail) and not is_starter):
             return None
-        if is_cjk(text[end : end + 3]) and _NUMBERED.search(before[-4:]):
+        if has_cjk(text[end : end + 3]) and _ENDS_IN_NUMBER.search(before[-4:]):
             return None
     return end
 
@@ -289,17 +301,17 @@ def _line_end(text: str, match: re.Match[str]) -> int | None:
         return None
     if line[0] == following[0] == ">":
         following = following.lstrip("> ") or ">"
-    elif _MARKER.match(following) or line[0] in "#|" or line.startswith(("```", "~~~")) or _UNDERLINE.match(line):
+    elif _LIST_MARKER.match(following) or line[0] in "#|" or line.startswith(("```", "~~~")) or _UNDERLINE.match(line):
         return start
-    width = _width(line)
-    if width > 120 or (_FIELD.match(line) and _FIELD.match(following)):
+    width = _display_width(line)
+    if width > 120 or (_FIELD_LINE.match(line) and _FIELD_LINE.match(following)):
         return start
     if following[0].islower() or line[-1] in ",，、-(（":
         return None
-    return start if width < 40 or width * 10 < _width(following) * 6 else None
+    return start if width < 40 or width * 10 < _display_width(following) * 6 else None
 
 
-def _width(line: str) -> int:
+def _display_width(line: str) -> int:
     """Columns that ``line`` takes: two for a Chinese or other wide character."""
     return sum(2 if ord(c) > 0x2E7F else 1 for c in line)
 

@@ -13,45 +13,56 @@ from typing import Any
 
 from kgrag.config import Config
 from kgrag.errors import KgragError, ModelError, UsageError
-from kgrag.files import replaced_folder
-from kgrag.llm.choose import chosen, weights_of
+from kgrag.files import atomic_folder
+from kgrag.llm.choose import resolve_model, weights_folder
 from kgrag.models.device import this_device
 from kgrag.models.fingerprint import weights_sha256
-from kgrag.models.registry import Model
-from kgrag.tune.adapters.card import Card, Data, save_card
+from kgrag.models.registry import ModelEntry
+from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
 from kgrag.tune.example import Example, Preference
 from kgrag.tune.training import curves
-from kgrag.tune.training.encoding import Encoder, turn_ends
-from kgrag.tune.training.loop import NotANumber, NoTime, Now, Outcome, train
-from kgrag.tune.training.memory import fitted
-from kgrag.tune.training.methods import continued, load_base, save, trained, with_adapter
-from kgrag.tune.training.network import Network
-from kgrag.tune.training.schedule import schedule
-from kgrag.tune.training.settings import VIRTUAL, Settings, decide
-from kgrag.tune.training.state import Keeper
-from kgrag.tune.training.work import Work
+from kgrag.tune.training.encoding import ChatEncoder, find_turn_ends
+from kgrag.tune.training.loop import (
+    DivergedError,
+    TimeBudgetExceeded,
+    TrainingProgress,
+    TrainingResult,
+    run_training_loop,
+)
+from kgrag.tune.training.memory import fit_settings_to_memory
+from kgrag.tune.training.methods import add_adapter, load_adapter_weights, load_base, save_trained, trainable_parameters
+from kgrag.tune.training.network import PackedModel
+from kgrag.tune.training.schedule import build_schedule
+from kgrag.tune.training.settings import VIRTUAL_TOKENS, TrainingConfig, plan_for_device
+from kgrag.tune.training.state import CheckpointFile
+from kgrag.tune.training.work import TrainingPhases
 
-Say = Callable[[str], None]
-Tick = Callable[[str, Now], None]
+MessageCallback = Callable[[str], None]
+StepCallback = Callable[[str, TrainingProgress], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What is to be trained on what; ``what`` and ``licence`` are of the data, in words; ``start``: an adapter to go on from."""
 
     model: str
     out: Path
-    settings: Settings
+    settings: TrainingConfig
     examples: Sequence[Example] = ()
     preferences: Sequence[Preference] = ()
-    what: str = ""
+    data_description: str = ""
     licence: str = ""
-    start: Path | None = None
+    initial_adapter: Path | None = None
     config: Config = field(default_factory=lambda: Config.model_validate({}))
 
 
-def run(
-    job: Job, say: Say, progress: Callable[[str, float], None], tick: Tick, *, fresh: bool = False
+def train_adapter(
+    job: TrainingJob,
+    notify: MessageCallback,
+    progress: Callable[[str, float], None],
+    tick: StepCallback,
+    *,
+    fresh: bool = False,
 ) -> dict[str, Any]:
     """Train, write the adapter into ``job.out``, and give figures of it.
 
@@ -63,115 +74,137 @@ def run(
         KgragError: nothing is left to learn from, or the disk is full.
         KeyboardInterrupt: it was stopped; its state is kept.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     if job.out.exists():
         raise UsageError(f"There is something in {job.out} already: name another folder with --out, or take it away.")
     device = this_device()
-    way = decide(job.settings.method, device)
-    model, _, why = chosen(job.model, job.config)
-    say(
-        f"training {label(model)}{f' ({why})' if why else ''} by {job.settings.method} in {way.half or way.weights}: {way.why}"
+    precision_choice = plan_for_device(job.settings.method, device)
+    model, _, why = resolve_model(job.model, job.config)
+    notify(
+        f"training {model_short_name(model)}{f' ({why})' if why else ''} by {job.settings.method} in {precision_choice.compute_dtype or precision_choice.weights}: {precision_choice.reason}"
     )
-    settings, keep, changed = fitted(model.shape, job.settings, way, device, label(model))
-    if changed:
-        say(changed)
-    source = weights_of(model, progress)
-    progress(f"loading {label(model)}", 0.0)
-    tokenizer, base = load_base(source, label(model), way)
-    network_model = with_adapter(base, settings)
-    if job.start is not None:
-        continued(network_model, job.start)
-    progress(f"loading {label(model)}", 1.0)
-    first = settings.first(int(base.config.num_hidden_layers)) if settings.method in ("lora", "qlora") else 0
-    network = Network(network_model, frozen=first, half=way.half, keep=keep)
-    encoder = Encoder(tokenizer, turn_ends(source, tokenizer), label(model))
+    settings, keeps_activations, memory_notice = fit_settings_to_memory(
+        model.shape, job.settings, precision_choice, device, model_short_name(model)
+    )
+    if memory_notice:
+        notify(memory_notice)
+    source = weights_folder(model, progress)
+    progress(f"loading {model_short_name(model)}", 0.0)
+    tokenizer, base = load_base(source, model_short_name(model), precision_choice)
+    network_model = add_adapter(base, settings)
+    if job.initial_adapter is not None:
+        load_adapter_weights(network_model, job.initial_adapter)
+    progress(f"loading {model_short_name(model)}", 1.0)
+    first_trained_layer = (
+        settings.first_trained_layer(int(base.config.num_hidden_layers)) if settings.method in ("lora", "qlora") else 0
+    )
+    network = PackedModel(
+        network_model,
+        frozen_layers=first_trained_layer,
+        half_dtype=precision_choice.compute_dtype,
+        cache_bytes=keeps_activations,
+    )
+    encoder = ChatEncoder(tokenizer, find_turn_ends(source, tokenizer), model_short_name(model))
     # beside a question its own virtual tokens must fit the context, too
-    longest = min(settings.tokens, (model.context or settings.tokens) - VIRTUAL * (settings.method == "p-tuning"))
-    work = Work(settings, network.logprobs, encoder, longest, say)
-    phases = work.phases(job.examples, job.preferences)
-    if not network.check(next(iter(phases.values())).packs[0]):
-        say("this model cannot be begun in its middle: every layer is computed in every step")
-    parameters = trained(network_model)
+    max_example_tokens = min(
+        settings.tokens, (model.context or settings.tokens) - VIRTUAL_TOKENS * (settings.method == "p-tuning")
+    )
+    work = TrainingPhases(settings, network.logprobs, encoder, max_example_tokens, notify)
+    phases = work.build_phases(job.examples, job.preferences)
+    if not network.verify_split(next(iter(phases.values())).packs[0]):
+        notify("this model cannot be begun in its middle: every layer is computed in every step")
+    parameters = trainable_parameters(network_model)
     keepers = {
-        name: Keeper(job.out.parent / f".{job.out.name}.{name}.pt", _manifest(job, settings, model, name))
+        name: CheckpointFile(
+            job.out.parent / f".{job.out.name}.{name}.pt", _training_manifest(job, settings, model, name)
+        )
         for name in phases
     }
     if fresh:
         for keeper in keepers.values():
-            keeper.forget()
-    found: dict[str, Outcome] = {}
+            keeper.delete()
+    phase_outcomes: dict[str, TrainingResult] = {}
     network_model.train()
     for name, objective in phases.items():
-        plan = schedule(objective.packs, settings, objective.number, objective.held_tokens)
+        plan = build_schedule(objective.packs, settings, objective.count_examples, objective.heldout_tokens)
         if settings.minutes:
             share = settings.minutes / len(phases)  # examples, then pairs: half of the time each
             plan = replace(plan, minutes=share)
-        spent = time.monotonic() - began if not found else 0.0
+        spent = time.monotonic() - started if not phase_outcomes else 0.0
         try:
-            found[name] = train(
+            phase_outcomes[name] = run_training_loop(
                 objective,
                 parameters,
                 plan,
                 settings,
-                way,
+                precision_choice,
                 keepers[name],
                 lambda now, name=name: tick(name, now),  # type: ignore[misc]
                 spent,
                 progress,
             )
-        except NoTime as error:
-            if not found:
+        except TimeBudgetExceeded as error:
+            if not phase_outcomes:
                 raise
-            say(f"{name}: {error} What was learned before is written.")
+            notify(f"{name}: {error} What was learned before is written.")
             break
         except KeyboardInterrupt:
-            kept = keepers[name].path
-            why = f"What was learned is kept in {kept}: run the same command again to go on."
-            raise KeyboardInterrupt(why if kept.exists() else "Nothing had been learned yet.") from None
-        except NotANumber as error:
-            if not error.outcome.best and len(found) == 0:
+            state_path = keepers[name].path
+            why = f"What was learned is kept in {state_path}: run the same command again to go on."
+            raise KeyboardInterrupt(why if state_path.exists() else "Nothing had been learned yet.") from None
+        except DivergedError as error:
+            if not error.result.best_step and len(phase_outcomes) == 0:
                 raise ModelError(
                     f"{error} Nothing that is better than the model as it was had been learned."
                 ) from error
-            found[name] = error.outcome
-            _write(job, network_model, source, model, settings, found)
-            raise ModelError(f"{error} What was best, step {error.outcome.best} of {name}, is in {job.out}.") from error
-        network.forget()
-    card = _write(job, network_model, source, model, settings, found)
+            phase_outcomes[name] = error.result
+            _write_adapter(job, network_model, source, model, settings, phase_outcomes)
+            raise ModelError(
+                f"{error} What was best, step {error.result.best_step} of {name}, is in {job.out}."
+            ) from error
+        network.clear_cache()
+    card = _write_adapter(job, network_model, source, model, settings, phase_outcomes)
     for keeper in keepers.values():
-        keeper.forget()
+        keeper.delete()
     return {
         "adapter": str(job.out),
-        "model": label(model),
+        "model": model_short_name(model),
         "method": card.method,
-        "left out": work.left,
+        "left out": work.num_skipped,
         "tokens": {name: sum(map(len, one.packs)) for name, one in phases.items()},
-        "tokens of separate examples": {name: sum(pack.plain for pack in one.packs) for name, one in phases.items()},
+        "tokens of separate examples": {
+            name: sum(pack.unpacked_tokens for pack in one.packs) for name, one in phases.items()
+        },
         "phases": {
             name: {
                 "steps": one.steps,
-                "best step": one.best,
+                "best step": one.best_step,
                 "seconds": one.seconds,
-                "why it ended": one.why,
-                "before": figures(one.rows[0]),
-                "after": figures(_best(one)),
-                "warning": curves.warning(one.rows),
+                "why it ended": one.stop_reason,
+                "before": held_out_metrics(one.rows[0]),
+                "after": held_out_metrics(_best_row(one)),
+                "warning": curves.overfitting_warning(one.rows),
             }
-            for name, one in found.items()
+            for name, one in phase_outcomes.items()
         },
     }
 
 
-def _write(
-    job: Job, network: Any, source: Path, model: Model, settings: Settings, found: Mapping[str, Outcome]
-) -> Card:
+def _write_adapter(
+    job: TrainingJob,
+    network: Any,
+    source: Path,
+    model: ModelEntry,
+    settings: TrainingConfig,
+    phase_outcomes: Mapping[str, TrainingResult],
+) -> AdapterCard:
     """What was trained, with its curves and its card, whole or not at all."""
-    card = _card(job, settings, model, found)
+    card = _build_card(job, settings, model, phase_outcomes)
     try:
-        with replaced_folder(job.out) as beside:
-            save(network, label(model), source, beside)
-            curves.write(beside, {name: outcome.rows for name, outcome in found.items()})
-            save_card(card, beside)
+        with atomic_folder(job.out) as temporary:
+            save_trained(network, model_short_name(model), source, temporary)
+            curves.write_curves(temporary, {name: outcome.rows for name, outcome in phase_outcomes.items()})
+            save_card(card, temporary)
     except OSError as error:
         raise KgragError(
             f"The adapter cannot be written to {job.out} ({error.strerror or error}): what was learned is kept beside it; "
@@ -180,56 +213,58 @@ def _write(
     return card
 
 
-def _manifest(job: Job, settings: Settings, model: Model, phase: str) -> dict[str, Any]:
+def _training_manifest(job: TrainingJob, settings: TrainingConfig, model: ModelEntry, phase: str) -> dict[str, Any]:
     """Whose training it is: of another, nothing is gone on with."""
     return {
         "phase": phase,
-        "model": label(model),
-        "examples": digest(job.examples),
-        "preferences": digest(job.preferences) if phase == "preferences" else "",
-        "start": str(job.start or ""),
+        "model": model_short_name(model),
+        "examples": examples_sha256(job.examples),
+        "preferences": examples_sha256(job.preferences) if phase == "preferences" else "",
+        "start": str(job.initial_adapter or ""),
         **asdict(settings),
     }
 
 
-def _card(job: Job, settings: Settings, model: Model, found: Mapping[str, Outcome]) -> Card:
+def _build_card(
+    job: TrainingJob, settings: TrainingConfig, model: ModelEntry, phase_outcomes: Mapping[str, TrainingResult]
+) -> AdapterCard:
     """Of the adapter, with the figures before its first phase and after its last."""
-    outcomes = list(found.values())
-    before, after = figures(outcomes[0].rows[0]), figures(_best(outcomes[-1]))
-    names = [name for name in ("factuality", "ahead") if name in before and name in after]
-    asked = {"n": float(after.get("questions", after.get("pairs", 0.0)))} if names else {}
+    outcomes = list(phase_outcomes.values())
+    before, after = held_out_metrics(outcomes[0].rows[0]), held_out_metrics(_best_row(outcomes[-1]))
+    metric_names = [name for name in ("factuality", "ahead") if name in before and name in after]
+    question_count = {"n": float(after.get("questions", after.get("pairs", 0.0)))} if metric_names else {}
     rows: list[Example | Preference] = [*job.examples, *job.preferences]
-    return Card(
+    return AdapterCard(
         name=job.out.name,
-        base=label(model),
+        base=model_short_name(model),
         base_sha256=weights_sha256(model),
-        method="dpo" if "preferences" in found else settings.method,
+        method="dpo" if "preferences" in phase_outcomes else settings.method,
         rank=settings.rank if settings.method in ("lora", "qlora") else 0,
-        data=Data(job.what, len(rows), digest(rows), job.licence),
+        data=TrainingDataInfo(job.data_description, len(rows), examples_sha256(rows), job.licence),
         steps=sum(one.steps for one in outcomes),
         seconds=round(sum(one.seconds for one in outcomes), 1),
         seed=settings.seed,
         made=date.today().isoformat(),
-        before={name: before[name] for name in names} | asked,
-        after={name: after[name] for name in names} | asked,
+        before={name: before[name] for name in metric_names} | question_count,
+        after={name: after[name] for name in metric_names} | question_count,
     )
 
 
-def figures(row: Mapping[str, float]) -> dict[str, float]:
+def held_out_metrics(row: Mapping[str, float]) -> dict[str, float]:
     """Of a look at what was held out."""
     return {name: value for name, value in row.items() if name not in ("step", "loss", "lr", "seconds")}
 
 
-def _best(outcome: Outcome) -> Mapping[str, float]:
-    return next(row for row in outcome.rows if row["step"] == outcome.best)
+def _best_row(outcome: TrainingResult) -> Mapping[str, float]:
+    return next(row for row in outcome.rows if row["step"] == outcome.best_step)
 
 
-def label(model: Model) -> str:
+def model_short_name(model: ModelEntry) -> str:
     """A model's name, without the folders of this machine."""
-    return model.local.name if model.local is not None else Path(model.name).name
+    return model.local_path.name if model.local_path is not None else Path(model.name).name
 
 
-def digest(rows: Sequence[Example | Preference]) -> str:
+def examples_sha256(rows: Sequence[Example | Preference]) -> str:
     """The sha256 of what is learned from, as its file has it."""
     text = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -7,48 +7,48 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ingest.patterns import vocabulary
-from kgrag.app import App
+from ingest.patterns import load_predicate_schema
+from kgrag.app import Store
 from kgrag.errors import UsageError
-from kgrag.factuality.records import load
+from kgrag.factuality.records import load_records
 from kgrag.protocols import SupportJudge
-from kgrag.reader.walk import Candidate
-from kgrag.reader.wording import wording
+from kgrag.reader.walk import GraphAnswer
+from kgrag.reader.wording import load_templates
 from kgrag.tune.example import Example, Preference
 from kgrag.tune.questions import given
-from kgrag.tune.questions.agreed import agreed
-from kgrag.tune.questions.asked import Count
-from kgrag.tune.questions.bridged import Bridges
-from kgrag.tune.questions.given_packs import GivenPacker
-from kgrag.tune.questions.held import held_out
-from kgrag.tune.questions.made import Made, digest
-from kgrag.tune.questions.own import own_questions
-from kgrag.tune.questions.packs import Evidence, Packer
-from kgrag.tune.questions.preferences import balanced, preferences
-from kgrag.tune.questions.sample import sample
+from kgrag.tune.questions.agreed import filter_by_judge
+from kgrag.tune.questions.asked import CountTokens
+from kgrag.tune.questions.bridged import BridgeFinder
+from kgrag.tune.questions.given_packs import UserExampleBuilder
+from kgrag.tune.questions.held import assign_holdout
+from kgrag.tune.questions.made import SyntheticQuestion, seeded_digest
+from kgrag.tune.questions.own import generate_from_store
+from kgrag.tune.questions.packs import EvidenceProvider, SyntheticExampleBuilder
+from kgrag.tune.questions.preferences import balance_pairs, build_preferences
+from kgrag.tune.questions.sample import sample_questions
 
-LEAST = 20
+MIN_EXAMPLES = 20
 """Fewer examples than this are refused: a tenth of them would be no measure."""
-Tick = Callable[[int, int], None]
+ExampleProgress = Callable[[int, int], None]
 
 
 @dataclass
-class Written:
+class ExampleSet:
     """``examples``, packs one after another; ``possible`` is how many questions could have been made, ``left`` counts in
     words what was left out and why."""
 
     examples: list[Example] = field(default_factory=list)
-    possible: int = 0
-    left: Counter[str] = field(default_factory=Counter)
+    possible_questions: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
-def examples_of(
-    opened: App | None,
+def load_or_build_examples(
+    store: Store | None,
     questions: Path | None,
     *,
     number: int,
     seed: int,
-    tick: Tick = lambda _, __: None,
+    tick: ExampleProgress = lambda _, __: None,
     stepwise: bool = False,
 ) -> list[Example]:
     """At most ``number`` examples to learn from; what was left out is told to the store's notice.
@@ -65,169 +65,190 @@ def examples_of(
         UsageError: the store is empty, has no typed facts, or gives fewer than `LEAST` examples; the file has no answers.
         ReadError: the file cannot be read.
     """
-    written = write(opened, questions, number=number, seed=seed, tick=tick, stepwise=stepwise)
-    if opened is not None:
-        opened.notice(summary(written))
-    return written.examples
+    example_set = build_examples(store, questions, number=number, seed=seed, tick=tick, stepwise=stepwise)
+    if store is not None:
+        store.notice(summarize_examples(example_set))
+    return example_set.examples
 
 
-def summary(written: Written) -> str:
+def summarize_examples(example_set: ExampleSet) -> str:
     """What was written, in a sentence or two."""
-    kinds = Counter(e.kind for e in written.examples)
-    told = (
-        f"{len(written.examples)} examples ({', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}; "
-        f"{sum(e.held for e in written.examples)} held out), of {written.possible} questions that there could have been."
+    kinds = Counter(e.kind for e in example_set.examples)
+    text = (
+        f"{len(example_set.examples)} examples ({', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}; "
+        f"{sum(e.held for e in example_set.examples)} held out), of {example_set.possible_questions} questions that there could have been."
     )
     for missing in ("a question without an answer", "an answer without a question"):
-        if number := written.left[missing]:
-            told += f" {number} left out: {missing}."
-    return told
+        if number := example_set.skipped[missing]:
+            text += f" {number} left out: {missing}."
+    return text
 
 
-def write(
-    opened: App | None,
+def build_examples(
+    store: Store | None,
     questions: Path | None,
     *,
     number: int,
     seed: int,
-    tick: Tick = lambda _, __: None,
-    count: Count | None = None,
+    tick: ExampleProgress = lambda _, __: None,
+    count: CountTokens | None = None,
     judge: SupportJudge | None = None,
     stepwise: bool = False,
-) -> Written:
+) -> ExampleSet:
     """`examples_of`, with what was left out; ``count`` (by default the model's tokenizer) and ``judge`` may be given."""
-    if opened is not None and not opened.graph.counts()["documents"]:
-        raise UsageError(f"Expected documents in {opened.place}, found none: add some with `kgrag ingest PATH`.")
+    if store is not None and not store.graph.counts()["documents"]:
+        raise UsageError(f"Expected documents in {store.location}, found none: add some with `kgrag ingest PATH`.")
     if questions is not None:
-        return _given(opened, questions, number, seed, tick, count, stepwise)
-    if opened is None:
+        return _examples_from_file(store, questions, number, seed, tick, count, stepwise)
+    if store is None:
         raise UsageError("Expected a store to write questions of, or a file of questions, found neither: name one.")
     if judge is None:
         from kgrag.judge import load_judge
 
         judge = load_judge()
-    return _own(opened, number, seed, tick, count, judge)
+    return _examples_from_facts(store, number, seed, tick, count, judge)
 
 
-def _given(
-    opened: App | None, path: Path, number: int, seed: int, tick: Tick, count: Count | None, stepwise: bool
-) -> Written:
+def _examples_from_file(
+    store: Store | None,
+    path: Path,
+    number: int,
+    seed: int,
+    tick: ExampleProgress,
+    count: CountTokens | None,
+    stepwise: bool,
+) -> ExampleSet:
     """Examples of a file of questions."""
-    done = Written()
-    search = opened.retriever.retrieve if opened is not None else None
-    found = given.read(path, search, opened.gold if opened is not None else None, done.left)
-    done.possible = len(found)
-    chosen = given.settled(sorted(found, key=lambda q: digest(seed, q.id, q.text))[:number])
-    sides = held_out([q.documents for q in chosen], seed)
-    done.left["rests on documents of both sides"] += sum(side is None for side in sides)
-    told = 0
+    example_set = ExampleSet()
+    search = store.retriever.retrieve if store is not None else None
+    questions = given.load_user_questions(
+        path, search, store.gold_passages if store is not None else None, example_set.skipped
+    )
+    example_set.possible_questions = len(questions)
+    chosen = given.infer_gold_passages(sorted(questions, key=lambda q: seeded_digest(seed, q.id, q.text))[:number])
+    sides = assign_holdout([q.documents for q in chosen], seed)
+    example_set.skipped["rests on documents of both sides"] += sum(side is None for side in sides)
+    ticked_count = 0
 
-    def ticked(more: int) -> None:
-        nonlocal told
-        told += more
-        tick(told, len(chosen))
+    def advance(more: int) -> None:
+        nonlocal ticked_count
+        ticked_count += more
+        tick(ticked_count, len(chosen))
 
-    count = count or counter(opened)
-    read: Callable[[str], list[Candidate]] = opened.graph_reader.read if opened is not None else lambda _: []
-    bridges = Bridges(opened.vocabulary if opened is not None else vocabulary())
-    packer = GivenPacker(count, seed, done.left, ticked, read, bridges.find, stepwise)
+    count = count or token_counter(store)
+    read_graph: Callable[[str], list[GraphAnswer]] = store.graph_reader.answer if store is not None else lambda _: []
+    bridges = BridgeFinder(store.vocabulary if store is not None else load_predicate_schema())
+    packer = UserExampleBuilder(count, seed, example_set.skipped, advance, read_graph, bridges.find, stepwise)
     for held in (False, True):
-        mine = [q for q, side in zip(chosen, sides, strict=True) if side is held]
-        done.examples += [replace(example, held=held) for example in packer.examples(mine)]
-    _enough(done, f"{path}", f"has {len(found)} questions with answers", "add questions")
-    return done
+        split_questions = [q for q, side in zip(chosen, sides, strict=True) if side is held]
+        example_set.examples += [replace(example, held=held) for example in packer.build_examples(split_questions)]
+    _require_enough(example_set, f"{path}", f"has {len(questions)} questions with answers", "add questions")
+    return example_set
 
 
-def _own(opened: App, number: int, seed: int, tick: Tick, count: Count | None, judge: SupportJudge) -> Written:
+def _examples_from_facts(
+    store: Store, number: int, seed: int, tick: ExampleProgress, count: CountTokens | None, judge: SupportJudge
+) -> ExampleSet:
     """Examples of the store's own facts."""
-    counts = opened.graph.counts()
+    counts = store.graph.counts()
     if not counts["typed triples"]:
         raise UsageError(
-            f"Expected typed facts in {opened.place} to make questions of, found none in {counts['documents']} documents: "
+            f"Expected typed facts in {store.location} to make questions of, found none in {counts['documents']} documents: "
             "ingest with --extract both, or give your own with --questions FILE."
         )
-    done = Written()
-    known, store = opened.vocabulary, opened.facts
-    words = wording(known)
-    made = own_questions(opened.merged, store, known, words, seed, done.left)
-    done.possible = len({q.text for q in made})
-    pages = f"{counts['documents']} document{'s' * (counts['documents'] != 1)}"
-    found = f"has {pages} of which {done.possible} questions could be made"
-    todo = "ingest more documents, or give your own questions with --questions FILE"
-    if done.possible < LEAST:
-        _enough(done, str(opened.place), found, todo)
-    chosen: list[Made] = []
+    example_set = ExampleSet()
+    store_vocabulary, facts = store.vocabulary, store.facts
+    question_templates = load_templates(store_vocabulary)
+    generated_questions = generate_from_store(
+        store.merged_graph, facts, store_vocabulary, question_templates, seed, example_set.skipped
+    )
+    example_set.possible_questions = len({q.text for q in generated_questions})
+    document_count = f"{counts['documents']} document{'s' * (counts['documents'] != 1)}"
+    finding = f"has {document_count} of which {example_set.possible_questions} questions could be made"
+    advice = "ingest more documents, or give your own questions with --questions FILE"
+    if example_set.possible_questions < MIN_EXAMPLES:
+        _require_enough(example_set, str(store.location), finding, advice)
+    chosen: list[SyntheticQuestion] = []
     # some more than wanted, since the judge takes some away
-    for question in agreed(sample(made, number + number // 4 + 8, seed), judge, words, done.left):
+    for question in filter_by_judge(
+        sample_questions(generated_questions, number + number // 4 + 8, seed),
+        judge,
+        question_templates,
+        example_set.skipped,
+    ):
         if len(chosen) == number:
             break
         chosen.append(question)
-    sides = held_out([q.documents for q in chosen], seed)
-    done.left["rests on documents of both sides"] += sum(side is None for side in sides)
-    evidence = Evidence(opened.retriever.retrieve, lambda q: opened.stating([f.triple for f in q.facts]), opened.graph_reader.read, count or counter(opened))  # fmt: skip
+    sides = assign_holdout([q.documents for q in chosen], seed)
+    example_set.skipped["rests on documents of both sides"] += sum(side is None for side in sides)
+    evidence = EvidenceProvider(store.retriever.retrieve, lambda q: store.passages_stating([f.triple for f in q.facts]), store.graph_reader.answer, count or token_counter(store))  # fmt: skip
     total = sum(side is not None for side in sides)
-    told = 0
+    ticked_count = 0
 
-    def ticked(more: int) -> None:
-        nonlocal told
-        told += more
-        tick(min(told, total), total)
+    def advance(more: int) -> None:
+        nonlocal ticked_count
+        ticked_count += more
+        tick(min(ticked_count, total), total)
 
-    packer = Packer(evidence, seed, done.left, ticked)
+    packer = SyntheticExampleBuilder(evidence, seed, example_set.skipped, advance)
     for held in (False, True):
-        mine = [q for q, side in zip(chosen, sides, strict=True) if side is held]
-        done.examples += packer.examples(mine, held=held)
-    _enough(done, str(opened.place), found, todo)
-    return done
+        split_questions = [q for q, side in zip(chosen, sides, strict=True) if side is held]
+        example_set.examples += packer.build_examples(split_questions, held=held)
+    _require_enough(example_set, str(store.location), finding, advice)
+    return example_set
 
 
-def _enough(done: Written, what: str, found: str, todo: str) -> None:
-    done.left = +done.left
-    if len(done.examples) < LEAST:
+def _require_enough(example_set: ExampleSet, source: str, finding: str, advice: str) -> None:
+    example_set.skipped = +example_set.skipped
+    if len(example_set.examples) < MIN_EXAMPLES:
         raise UsageError(
-            f"Expected {LEAST} examples or more to learn from, a tenth of them to measure on; {what} {found}, which gave "
-            f"{len(done.examples)}: {todo}."
+            f"Expected {MIN_EXAMPLES} examples or more to learn from, a tenth of them to measure on; {source} {finding}, which gave "
+            f"{len(example_set.examples)}: {advice}."
         )
 
 
-def preferences_of(report: Path, say: Callable[[str], object]) -> list[Preference]:
+def preferences_from_report(report: Path, notify: Callable[[str], object]) -> list[Preference]:
     """The preferences that follow from the records of a `kgrag eval` report, the folder ``report``; ``say`` hears how many.
 
     Raises:
         UsageError: there is no finished run, or nothing in it is to be preferred to anything.
         ReadError: its records are damaged.
     """
-    records = load(report)
-    found = preferences(records)
-    if not found:
+    records = load_records(report)
+    all_pairs = build_preferences(records)
+    if not all_pairs:
         raise UsageError(
             f"Expected answers in {report} that are better or worse than others, found none in {len(records)} records: run "
             "`kgrag eval` on more questions, with --conditions answerable,unanswerable."
         )
-    kept = balanced(found)
-    left = len(found) - len(kept)
-    most = f"; {left} more that prefer silence are left out, so that it is not all that is learned" if left else ""
-    say(f"{len(kept)} pairs from {report}{most}")
-    return kept
+    balanced_pairs = balance_pairs(all_pairs)
+    dropped_count = len(all_pairs) - len(balanced_pairs)
+    dropped_note = (
+        f"; {dropped_count} more that prefer silence are left out, so that it is not all that is learned"
+        if dropped_count
+        else ""
+    )
+    notify(f"{len(balanced_pairs)} pairs from {report}{dropped_note}")
+    return balanced_pairs
 
 
-def counter(opened: App | None) -> Count:
+def token_counter(store: Store | None) -> CountTokens:
     """Counts tokens as the store's model does, or without a store the one that fits this machine; no weights are loaded.
 
     Raises:
         ModelError: the model cannot be had.
     """
     from kgrag.config import Config
-    from kgrag.llm.choose import chosen, weights_of
+    from kgrag.llm.choose import resolve_model, weights_folder
     from kgrag.models.address import is_address
-    from kgrag.models.fetch import silent
+    from kgrag.models.fetch import no_progress
 
-    if opened is not None and is_address(opened.model):
-        return opened.llm.count
+    if store is not None and is_address(store.model):
+        return store.llm.count
     from transformers import AutoTokenizer
 
-    name, config = (opened.model, opened.config) if opened is not None else ("auto", Config.model_validate({}))
-    model, _, _ = chosen(name, config)
-    folder = weights_of(model, opened.progress if opened is not None else silent)
+    name, config = (store.model, store.config) if store is not None else ("auto", Config.model_validate({}))
+    model, _, _ = resolve_model(name, config)
+    folder = weights_folder(model, store.progress if store is not None else no_progress)
     tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-VALUES = frozenset(["DATE", "QUANTITY"])
+VALUE_TYPES = frozenset(["DATE", "QUANTITY"])
 """Types of mentions that are values: kept for facts, never walked through (a year would join half of all documents)."""
 PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
 RULES, BOTH = "rules", "both"
@@ -33,7 +33,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class DocumentHeader:
     """What is said of a document above its text: the entity that its title names, the title, the file it came from."""
 
     entity_id: str
@@ -113,7 +113,7 @@ class Hit:
     score: float
     rank: int
     paths: tuple[Path, ...] = ()
-    parts: Mapping[str, float] = field(default_factory=dict)
+    component_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Answer:
     paths: tuple[Path, ...] = ()
     grounded: bool = True
     abstained: bool = False
-    dropped: tuple[str, ...] = ()
+    diagnostics: tuple[str, ...] = ()
     model: str = ""
     reader: str = "llm"
     seconds: float = 0.0
@@ -177,7 +177,7 @@ class Extraction:
     names: tuple[tuple[str, str, str], ...]
     mentions: tuple[Mention, ...]
     triples: tuple[Triple, ...]
-    read_by: str = RULES
+    extractor: str = RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +198,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ClaimVerdict:
     """What a judge says of a claim: its ``verdict``, and ``support``, the probability in [0, 1] that the evidence bears
     the claim out (NaN: the judge gives none); ``parts`` has what its tiers gave, by name."""
 
     verdict: Verdict
     support: float
-    parts: Mapping[str, float] = field(default_factory=dict)
+    component_scores: Mapping[str, float] = field(default_factory=dict)

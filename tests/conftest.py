@@ -14,31 +14,37 @@ from typing import Any
 
 import pytest
 from shell import Shell
-from stores import EACH, URI, OpenStore, connect, empty, opener
-from tiny import build
+from stores import NEO4J_URI_VARIABLE, STORE_KINDS, StoreFactory, clear_neo4j, connect_neo4j, store_factory
+from tiny import build_tiny_model
 
 from kgrag.errors import StoreError
-from kgrag.models.convert import openvino_folder, pull, ready
-from kgrag.models.registry import find
-from kgrag.protocols import Graph
+from kgrag.models.convert import local_folder, openvino_folder, pull_model
+from kgrag.models.registry import find_model
+from kgrag.protocols import GraphStore
 
 ROOT = Path(__file__).parent.parent
-_OURS = pytest.StashKey[bool]()
+OWNS_DATABASE_KEY = pytest.StashKey[bool]()
 """Whether the server's database was empty before the tests."""
-FILES = ("en/ada-lovelace.md", "en/lord-byron.md", "en/harvard-mark-i.md", "en/howard-aiken.md", "zh/hua-luogeng.md")
+EXAMPLE_FILES = (
+    "en/ada-lovelace.md",
+    "en/lord-byron.md",
+    "en/harvard-mark-i.md",
+    "en/howard-aiken.md",
+    "zh/hua-luogeng.md",
+)
 
 
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of five of the example documents. It is not to be written to: copy it with `store`."""
     folder = tmp_path_factory.mktemp("small")
-    for name in FILES:
+    for name in EXAMPLE_FILES:
         target = folder / "examples" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "examples" / name, target)
     command = [sys.executable, "-m", "kgrag", "ingest", str(folder / "examples"), "--store", str(folder / "store")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert result.returncode == 0, result.stderr
     return folder / "store"
 
 
@@ -53,7 +59,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a language model of random weights."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
-    build(folder)
+    build_tiny_model(folder)
     return folder
 
 
@@ -63,7 +69,7 @@ def tiny_home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KGRAG_HOME", str(home))
-        pull(str(tiny))
+        pull_model(str(tiny))
     return home
 
 
@@ -72,8 +78,8 @@ def tiny_openvino(tiny: Path, tiny_home: Path) -> Path:
     """The same model as OpenVINO reads it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KGRAG_HOME", str(tiny_home))
-        model = find(str(tiny))
-        folder = ready(model)
+        model = find_model(str(tiny))
+        folder = local_folder(model)
         assert folder is not None
         return openvino_folder(model, folder)
 
@@ -103,40 +109,42 @@ def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(capsys)
 
 
-@pytest.fixture(params=EACH)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+@pytest.fixture(params=STORE_KINDS)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFactory]:
     """Opens one store, as often as it is called; each implementation gets a fresh one."""
-    opened: list[Graph] = []
-    connect = opener(request.param, tmp_path)
+    graphs: list[GraphStore] = []
+    open_graph = store_factory(request.param, tmp_path)
 
-    def again() -> Graph:
-        opened.append(connect())
-        return opened[-1]
+    def open_again() -> GraphStore:
+        graphs.append(open_graph())
+        return graphs[-1]
 
-    yield again
-    for graph in opened:
+    yield open_again
+    for graph in graphs:
         graph.close()
 
 
-@pytest.fixture(params=EACH)
-def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Graph]]:
+@pytest.fixture(params=STORE_KINDS)
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], GraphStore]]:
     """Opens another, empty store each time; of a server's there is only one at a time."""
-    opened: list[Graph] = []
+    graphs: list[GraphStore] = []
 
-    def another() -> Graph:
-        opened.append(opener(request.param, tmp_path / str(len(opened)))())
-        return opened[-1]
+    def open_new() -> GraphStore:
+        graphs.append(store_factory(request.param, tmp_path / str(len(graphs)))())
+        return graphs[-1]
 
-    yield another
-    for graph in opened:
+    yield open_new
+    for graph in graphs:
         graph.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a process of its own where others are in it, and say so."""
-    alone = [item for item in items if item.get_closest_marker("alone") and not item.get_closest_marker("slow")]
-    if "alone" not in config.option.markexpr and len(alone) < len(items):
-        for item in alone:
+    isolated_items = [
+        item for item in items if item.get_closest_marker("alone") and not item.get_closest_marker("slow")
+    ]
+    if "alone" not in config.option.markexpr and len(isolated_items) < len(items):
+        for item in isolated_items:
             item.add_marker(pytest.mark.skip(reason="needs a process of its own: pytest -m alone"))
 
 
@@ -144,29 +152,32 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Ctrl-C works in what the tests start, and tests empty the server's database: one that holds anything is not for them."""
     # a shell starts what runs in the background deaf to it, and every program would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if os.environ.get(URI):
+    if os.environ.get(NEO4J_URI_VARIABLE):
         try:
-            connect(create=False).close()
+            connect_neo4j(create=False).close()
         except StoreError as error:
             if "an empty database" in str(error):
-                session.config.stash[_OURS] = True
+                session.config.stash[OWNS_DATABASE_KEY] = True
                 return
-            pytest.exit(f"The server in {URI} cannot be used for tests: {error}", returncode=4)
-        pytest.exit(f"The server in {URI} holds a store, and tests would empty it: name one without.", returncode=4)
+            pytest.exit(f"The server in {NEO4J_URI_VARIABLE} cannot be used for tests: {error}", returncode=4)
+        pytest.exit(
+            f"The server in {NEO4J_URI_VARIABLE} holds a store, and tests would empty it: name one without.",
+            returncode=4,
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """What they left there goes."""
-    if session.config.stash.get(_OURS, False):
-        empty()
+    if session.config.stash.get(OWNS_DATABASE_KEY, False):
+        clear_neo4j()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was left out is said where it is seen."""
-    skipped = [
+    skipped_neo4j = [
         report for report in terminalreporter.stats.get("skipped", []) if "make test-neo4j" in str(report.longrepr)
     ]
-    if skipped:
+    if skipped_neo4j:
         terminalreporter.write_sep(
-            "!", f"{len(skipped)} tests of Neo4j were NOT run: make test-neo4j runs them", red=True
+            "!", f"{len(skipped_neo4j)} tests of Neo4j were NOT run: make test-neo4j runs them", red=True
         )

@@ -9,10 +9,10 @@ from typing import Any
 
 from kgrag.errors import ModelError
 from kgrag.llm import constrain
-from kgrag.llm.openvino import fits
+from kgrag.llm.openvino import check_context
 from kgrag.protocols import Messages
 
-SURE, OTHERS = 0.9, 1000
+EXPECTED_CHARACTER_PROBABILITY, OTHER_CHARACTER_COUNT = 0.9, 1000
 """The probability of the character that it would say next; how many others share the rest."""
 
 
@@ -22,9 +22,11 @@ class FakeLLM:
     name: str = "fake"
     context: int = 4096
 
-    def __init__(self, answers: dict[str, str] | None = None, canned: str = "Paris is the capital of France.") -> None:
-        self.answers, self.canned = answers or {}, canned
-        self.asked: list[Messages] = []
+    def __init__(
+        self, answers: dict[str, str] | None = None, default_answer: str = "Paris is the capital of France."
+    ) -> None:
+        self.answers, self.default_answer = answers or {}, default_answer
+        self.calls: list[Messages] = []
 
     def generate(
         self,
@@ -35,21 +37,25 @@ class FakeLLM:
         schema: str | None = None,
         choices: Sequence[str] = (),
     ) -> str:
-        constrain.checked(schema, choices)
-        self.asked.append(messages)
-        fits(sum(len(m["content"]) for m in messages), max_tokens, self.context, self.name)
-        said = ""
-        for character in self._would_say(messages, schema, choices)[:max_tokens]:
-            said += character
+        constrain.validate_constraints(schema, choices)
+        self.calls.append(messages)
+        check_context(sum(len(m["content"]) for m in messages), max_tokens, self.context, self.name)
+        text = ""
+        for character in self._choose_answer(messages, schema, choices)[:max_tokens]:
+            text += character
             if on_text is not None and on_text(character):
                 break
-        return said
+        return text
 
-    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
-        answer = self.answers.get(messages[-1]["content"], self.canned)
+    def _choose_answer(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
+        answer = self.answers.get(messages[-1]["content"], self.default_answer)
         if choices:
             return next((choice for choice in choices if choice in answer), choices[0])
-        return answer if schema is None or _is(answer, json.loads(schema)) else json.dumps(_least(json.loads(schema)))
+        return (
+            answer
+            if schema is None or _matches_schema(answer, json.loads(schema))
+            else json.dumps(_minimal_instance(json.loads(schema)))
+        )
 
     def batch(
         self,
@@ -69,18 +75,25 @@ class FakeLLM:
     def score(self, messages: Messages, continuation: str) -> float:
         if sum(len(m["content"]) for m in messages) + len(continuation) > self.context:
             raise ModelError("too long in all")
-        would = self._would_say(messages, None, ())
+        expected_answer = self._choose_answer(messages, None, ())
         total = 0.0
-        for place, character in enumerate(continuation):
-            expected = would[place : place + 1] == character and would[:place] == continuation[:place]
-            total += math.log(SURE if expected else (1 - SURE) / OTHERS)
+        for position, character in enumerate(continuation):
+            is_expected = (
+                expected_answer[position : position + 1] == character
+                and expected_answer[:position] == continuation[:position]
+            )
+            total += math.log(
+                EXPECTED_CHARACTER_PROBABILITY
+                if is_expected
+                else (1 - EXPECTED_CHARACTER_PROBABILITY) / OTHER_CHARACTER_COUNT
+            )
         return total
 
     def count(self, text: str) -> int:
         return len(text)
 
 
-class ByQuestion(FakeLLM):
+class QuestionTableLLM(FakeLLM):
     """Answers by words of the question at the end of its prompt (``_`` for a space); else it does not know."""
 
     name = "small"
@@ -88,20 +101,22 @@ class ByQuestion(FakeLLM):
     def __init__(self, **answers: str) -> None:
         super().__init__({words.replace("_", " "): said for words, said in answers.items()}, "I do not know.")
 
-    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
-        return next((said for words, said in self.answers.items() if words in _question(messages)), self.canned)
+    def _choose_answer(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
+        return next(
+            (said for words, said in self.answers.items() if words in _last_line(messages)), self.default_answer
+        )
 
     @property
     def questions(self) -> list[str]:
         """What it was asked, each time."""
-        return [_question(messages) for messages in self.asked]
+        return [_last_line(messages) for messages in self.calls]
 
 
-def _question(messages: Messages) -> str:
+def _last_line(messages: Messages) -> str:
     return str(messages[-1]["content"]).splitlines()[-1]
 
 
-def _is(answer: str, schema: dict[str, Any]) -> bool:
+def _matches_schema(answer: str, schema: dict[str, Any]) -> bool:
     """Whether an answer is an object with what the schema wants."""
     try:
         return set(schema.get("required", [])) <= set(json.loads(answer))
@@ -109,10 +124,10 @@ def _is(answer: str, schema: dict[str, Any]) -> bool:
         return False
 
 
-def _least(schema: dict[str, Any]) -> Any:
+def _minimal_instance(schema: dict[str, Any]) -> Any:
     """The smallest value that a schema of plain types allows."""
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "object":
-        return {name: _least(schema["properties"][name]) for name in schema.get("required", [])}
+        return {name: _minimal_instance(schema["properties"][name]) for name in schema.get("required", [])}
     return {"array": [], "string": "", "integer": 0, "number": 0, "boolean": True}.get(schema.get("type", ""))

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgrag.reader.reads import NOTHING, Asked, Reduced
-from kgrag.reader.walk import Candidate, LooksUp
+from kgrag.reader.reads import NO_DOCUMENTS, DecomposedQuestion, RelationPath
+from kgrag.reader.walk import FactLookupFn, GraphAnswer
 
 
-class FakeReader:
+class FakeGraphQA:
     """Reads the same answers off every question."""
 
-    def __init__(self, *candidates: Candidate) -> None:
-        self.candidates = list(candidates)
+    def __init__(self, *graph_answers: GraphAnswer) -> None:
+        self.graph_answers = list(graph_answers)
 
-    def read(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING
-    ) -> Sequence[Candidate]:
-        return self.candidates
+    def answer(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> Sequence[GraphAnswer]:
+        return self.graph_answers
 
-    def reduced(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING
-    ) -> Sequence[Reduced]:
+    def decompose(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> Sequence[DecomposedQuestion]:
         return []
 
-    def compares(self, question: str) -> bool:
+    def is_comparison(self, question: str) -> bool:
         return False
 
-    def asks(self, question: str) -> Sequence[Asked]:
+    def parse(self, question: str) -> Sequence[RelationPath]:
         return []

@@ -12,64 +12,70 @@ from threading import Event, Thread
 from typing import Any
 
 
-def resident(field: str = "VmRSS") -> int:
+def resident_bytes(field: str = "VmRSS") -> int:
     """Bytes that this process holds now (``VmRSS``), or held at most (``VmHWM``)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
 
 
-def answer(name: str, context: int) -> dict[str, int]:
+def measure_answering(name: str, context: int) -> dict[str, int]:
     """A prompt that fills the context, answered where this machine runs the model."""
     from kgrag.llm.choose import load_llm
 
-    before = resident()
+    before = resident_bytes()
     llm = load_llm(name)
     prompt = "word " * (context - 60)
     while llm.count(prompt) > context - 60:
         prompt = prompt[: int(len(prompt) * 0.95)]
     llm.generate([{"role": "user", "content": prompt}], max_tokens=16)
-    return {"before": before, "peak": resident("VmHWM")}
+    return {"before": before, "peak": resident_bytes("VmHWM")}
 
 
-def lora(name: str, context: int, batch: int) -> dict[str, int]:
+def measure_lora_training(name: str, context: int, batch: int) -> dict[str, int]:
     """Three steps of LoRA training in fp32 with AdamW on rank 16, every matrix of the layers."""
     import peft
     import torch
     from transformers import AutoModelForCausalLM
 
-    from kgrag.models.convert import ready, transformers_folder
-    from kgrag.models.registry import find
+    from kgrag.models.convert import local_folder, transformers_folder
+    from kgrag.models.registry import find_model
 
     torch.set_num_threads(1)
-    model_ = find(name)
-    folder = ready(model_, any_precision=True)
+    registry_entry = find_model(name)
+    folder = local_folder(registry_entry, any_precision=True)
     assert folder is not None
-    before = resident()
+    before = resident_bytes()
     config: Any = peft.LoraConfig(r=16, target_modules="all-linear", task_type="CAUSAL_LM")
-    model: Any = AutoModelForCausalLM.from_pretrained(str(transformers_folder(model_, folder)), dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        str(transformers_folder(registry_entry, folder)), dtype=torch.float32
+    )
     model = peft.get_peft_model(model, config)
     model.train()
-    loaded = resident("VmHWM")
+    peak_after_load = resident_bytes("VmHWM")
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
     ids = torch.randint(0, 1000, (batch, context))
-    highest, done = 0, Event()
+    peak_anonymous, finished = 0, Event()
 
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.005):
-            highest = max(highest, resident("RssAnon"))
+    def sample_memory() -> None:
+        nonlocal peak_anonymous
+        while not finished.wait(0.005):
+            peak_anonymous = max(peak_anonymous, resident_bytes("RssAnon"))
 
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
+    sampler = Thread(target=sample_memory, daemon=True)
+    sampler.start()
     for _ in range(3):
         model(input_ids=ids, labels=ids).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    done.set()
-    watcher.join()
-    return {"before": before, "loaded": loaded, "anon": highest, "peak": resident("VmHWM")}
+    finished.set()
+    sampler.join()
+    return {"before": before, "loaded": peak_after_load, "anon": peak_anonymous, "peak": resident_bytes("VmHWM")}
 
 
 if __name__ == "__main__":
     kind, name, context, batch = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    print(json.dumps(answer(name, context) if kind == "answer" else lora(name, context, batch)))
+    print(
+        json.dumps(
+            measure_answering(name, context) if kind == "answer" else measure_lora_training(name, context, batch)
+        )
+    )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kgrag.factuality.records import KEYS
-from kgrag.factuality.support import MEASURES
+from kgrag.factuality.records import RECORD_KEYS
+from kgrag.factuality.support import CLAIM_METRICS
 
 Record = dict[str, Any]
-LETTERS = {"c": "correct", "w": "wrong", "a": "abstained", "e": "empty"}
-EVIL = """<script>alert("x")</script> & 'quotes' <img src=x onerror=alert(1)>"""
+OUTCOME_BY_LETTER = {"c": "correct", "w": "wrong", "a": "abstained", "e": "empty"}
+HTML_PAYLOAD = """<script>alert("x")</script> & 'quotes' <img src=x onerror=alert(1)>"""
 
 
-def record(number: int, arm: str, outcome: str, condition: str = "answerable", **more: Any) -> Record:
+def make_record(number: int, arm: str, outcome: str, condition: str = "answerable", **more: Any) -> Record:
     """A record without claims or evidence; ``more`` replaces keys."""
-    made: Record = {
+    defaults: Record = {
         "id": f"id{number}",
         "condition": condition,
         "made": condition != "answerable",
@@ -47,7 +47,7 @@ def record(number: int, arm: str, outcome: str, condition: str = "answerable", *
         "graph": None,
         "standing": None,
         "retrieval": None,
-        "measures": dict.fromkeys(MEASURES),
+        "measures": dict.fromkeys(CLAIM_METRICS),
         "uncertainty": None,
         "blame": "",
         "dropped": [],
@@ -55,35 +55,35 @@ def record(number: int, arm: str, outcome: str, condition: str = "answerable", *
         "reader": "llm",
         "seconds": 1.0,
     }
-    assert made.keys() == KEYS.keys(), "a record of the run has other keys now"
-    return made | more
+    assert defaults.keys() == RECORD_KEYS.keys(), "a record of the run has other keys now"
+    return defaults | more
 
 
-def run(says: dict[str, str], condition: str = "answerable", **more: Any) -> list[Record]:
+def make_run_records(outcomes_by_arm: dict[str, str], condition: str = "answerable", **more: Any) -> list[Record]:
     """Records of arms that were asked the same: ``{"closed-book": "wwc", "grounded": "cca"}``, by `LETTERS`."""
-    length = max(map(len, says.values()))
+    length = max(map(len, outcomes_by_arm.values()))
     return [
-        record(n, arm, LETTERS[text[n]], condition, **more)
+        make_record(n, arm, OUTCOME_BY_LETTER[letters[n]], condition, **more)
         for n in range(length)
-        for arm, text in says.items()
-        if n < len(text)
+        for arm, letters in outcomes_by_arm.items()
+        if n < len(letters)
     ]
 
 
-TEXT = "Ada Bell was born in Paris. She grew up in Rome. Rome is old."
+PASSAGE_TEXT = "Ada Bell was born in Paris. She grew up in Rome. Rome is old."
 
 
-def evidence(**more: Any) -> Record:
+def make_evidence(**more: Any) -> Record:
     """A passage whose first two sentences were shown, and begins at 100 in its document."""
-    made = {
+    defaults = {
         "rank": 1,
         "passage_id": "doc#0001",
         "document": "doc",
         "title": "Ada Bell",
         "source": "ada.md",
-        "text": TEXT,
+        "text": PASSAGE_TEXT,
         "start": 100,
-        "end": 100 + len(TEXT),
+        "end": 100 + len(PASSAGE_TEXT),
         "score": 1.0,
         "gold": True,
         "number": 1,
@@ -91,12 +91,12 @@ def evidence(**more: Any) -> Record:
         "cited": True,
         "paths": [],
     }
-    return made | more
+    return defaults | more
 
 
-def claim(verdict: str = "supported", text: str = "Ada Bell was born in Paris.", **more: Any) -> Record:
+def make_claim(verdict: str = "supported", text: str = "Ada Bell was born in Paris.", **more: Any) -> Record:
     """A claim with what the gold passages and the shown ones say of it."""
-    made = {
+    defaults = {
         "statement": "Paris",
         "text": text,
         "verdict": verdict,
@@ -109,13 +109,20 @@ def claim(verdict: str = "supported", text: str = "Ada Bell was born in Paris.",
         "cited": [0],
         "cited_together": True,
         "found": [
-            {"passage_id": "doc#0001", "document": "doc", "title": "Ada Bell", "text": TEXT, "start": 100, "end": 161}
+            {
+                "passage_id": "doc#0001",
+                "document": "doc",
+                "title": "Ada Bell",
+                "text": PASSAGE_TEXT,
+                "start": 100,
+                "end": 161,
+            }
         ],
     }
-    return made | more
+    return defaults | more
 
 
-PATH = {
+SAMPLE_PATH = {
     "names": ["Ada Bell", "Paris", "France"],
     "nodes": ["ada bell", "paris", "france"],
     "triples": [
@@ -125,31 +132,31 @@ PATH = {
 }  # fmt: skip
 
 
-def full(number: int, arm: str = "grounded", **more: Any) -> Record:
+def make_full_record(number: int, arm: str = "grounded", **more: Any) -> Record:
     """A record with claims, evidence, citations, paths, the graph's word, doubt and blame."""
     parts: Record = {
-        "claims": [claim(), claim("contradicted", "She grew up in Oslo."), claim("unverifiable", "She was tall.")],
-        "evidence": [evidence(), evidence(passage_id="far#0001", title="Far away", gold=False, number=None, spans=[], cited=False, text="Nobody saw this.", rank=2)],
+        "claims": [make_claim(), make_claim("contradicted", "She grew up in Oslo."), make_claim("unverifiable", "She was tall.")],
+        "evidence": [make_evidence(), make_evidence(passage_id="far#0001", title="Far away", gold=False, number=None, spans=[], cited=False, text="Nobody saw this.", rank=2)],
         "citations": [{"passage_id": "doc#0001", "document": "doc", "title": "Ada Bell", "start": 100, "end": 127, "quote": "Ada Bell was born in Paris."}],
         "facts": ["Ada Bell —place of birth→ Paris"],
-        "paths": [PATH],
-        "graph": {"verdict": "supported", "support": 0.9, "parts": {}, "expected": "Paris", "paths": [PATH]},
+        "paths": [SAMPLE_PATH],
+        "graph": {"verdict": "supported", "support": 0.9, "parts": {}, "expected": "Paris", "paths": [SAMPLE_PATH]},
         "standing": {"names": ["Paris", "Oslo"], "names_missing": ["Oslo"], "numbers": [], "numbers_missing": []},
         "retrieval": {"gold_retrieved": 1.0, "gold_shown": 1.0, "answer_shown": True, "passages": 2, "shown": 1, "sufficient": True},
-        "measures": dict.fromkeys(MEASURES, 0.5),
+        "measures": dict.fromkeys(CLAIM_METRICS, 0.5),
         "dropped": ["a citation was refused"],
     }  # fmt: skip
     outcome = more.pop("outcome", "correct")
-    return record(number, arm, outcome, **(parts | more))
+    return make_record(number, arm, outcome, **(parts | more))
 
 
-def doubt(chance: float, samples: Sequence[str] = ("Paris", "Paris", "Rome")) -> Record:
+def make_uncertainty(chance: float, samples: Sequence[str] = ("Paris", "Paris", "Rome")) -> Record:
     """What a model says when it is asked again; the first two mean the same."""
-    said = {
+    measures = {
         "logprob": -0.5,
         "chance": chance,
         "surprise": 1 - chance,
         "samples": list(samples),
         "cluster_of": [0, 0, 1],
     }
-    return said | {"clusters": 2, "entropy": 0.6365, "weighted_entropy": 1 - chance, "disagreement": 1 / 3}
+    return measures | {"clusters": 2, "entropy": 0.6365, "weighted_entropy": 1 - chance, "disagreement": 1 / 3}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kgrag.cli import app, run
+from kgrag.cli import app, run_command
 
-NO_TRACE = ("Traceback", "Warning", "site-packages")
+FORBIDDEN_IN_ERRORS = ("Traceback", "Warning", "site-packages")
 
 
 class Shell:
@@ -18,14 +18,14 @@ class Shell:
         self._capture = capture
 
     def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
-        code = run(lambda: app([str(a) for a in arguments], prog_name="kgrag"))
+        code = run_command(lambda: app([str(a) for a in arguments], prog_name="kgrag"))
         out, err = self._capture.readouterr()
         return code, out, err
 
-    def fails(self, code: int, *arguments: str | Path) -> str:
+    def expect_error(self, code: int, *arguments: str | Path) -> str:
         """The one sentence that a command ends with."""
-        found, out, err = self(*arguments)
-        assert found == code, (out, err)
-        assert not any(mark in err for mark in NO_TRACE)
+        exit_code, out, err = self(*arguments)
+        assert exit_code == code, (out, err)
+        assert not any(mark in err for mark in FORBIDDEN_IN_ERRORS)
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
         return line

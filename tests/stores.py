@@ -10,37 +10,37 @@ import pytest
 
 from graphs.neo4j_graph import Neo4jGraph
 from graphs.sqlite import SQLiteGraph
-from kgrag.place import PASSWORD, Server, place
-from kgrag.protocols import Graph
+from kgrag.place import PASSWORD_VARIABLE, Neo4jLocation, parse_location
+from kgrag.protocols import GraphStore
 
-OpenStore = Callable[[], Graph]
-URI = "KGRAG_NEO4J_URI"
-EACH = ["sqlite", pytest.param("neo4j", marks=pytest.mark.neo4j)]
+StoreFactory = Callable[[], GraphStore]
+NEO4J_URI_VARIABLE = "KGRAG_NEO4J_URI"
+STORE_KINDS = ["sqlite", pytest.param("neo4j", marks=pytest.mark.neo4j)]
 
 
-def server() -> Server:
+def neo4j_location() -> Neo4jLocation:
     """The server that the tests were given, or the test is left out."""
-    if not os.environ.get(URI):
-        pytest.skip(f"no server in {URI}: make test-neo4j")
-    named = place(os.environ[URI])
-    assert isinstance(named, Server)
-    return named
+    if not os.environ.get(NEO4J_URI_VARIABLE):
+        pytest.skip(f"no server in {NEO4J_URI_VARIABLE}: make test-neo4j")
+    location = parse_location(os.environ[NEO4J_URI_VARIABLE])
+    assert isinstance(location, Neo4jLocation)
+    return location
 
 
-def connect(create: bool = True) -> Neo4jGraph:
+def connect_neo4j(create: bool = True) -> Neo4jGraph:
     """The store on that server."""
-    return Neo4jGraph(server(), os.environ[PASSWORD], create=create)
+    return Neo4jGraph(neo4j_location(), os.environ[PASSWORD_VARIABLE], create=create)
 
 
-def wipe() -> None:
+def reset_neo4j() -> None:
     """An empty store in that server's database, which holds what tests left and nothing else: `conftest` saw to that."""
-    empty()
-    connect().close()
+    clear_neo4j()
+    connect_neo4j().close()
 
 
-def empty() -> None:
+def clear_neo4j() -> None:
     """Empty that database altogether, so that the next tests find it as these did."""
-    graph = connect()
+    graph = connect_neo4j()
     try:
         with graph._session() as session:
             session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
@@ -50,12 +50,21 @@ def empty() -> None:
         graph.close()
 
 
-def opener(kind: str, folder: Path) -> OpenStore:
+def store_factory(kind: str, folder: Path) -> StoreFactory:
     """What opens one and the same store of a kind; empty at first."""
     if kind == "sqlite":
         return lambda: SQLiteGraph(folder / "graph.db")
-    wipe()
-    return connect
+    reset_neo4j()
+    return connect_neo4j
 
 
-__all__ = ["EACH", "URI", "OpenStore", "connect", "empty", "opener", "server", "wipe"]
+__all__ = [
+    "NEO4J_URI_VARIABLE",
+    "STORE_KINDS",
+    "StoreFactory",
+    "clear_neo4j",
+    "connect_neo4j",
+    "neo4j_location",
+    "reset_neo4j",
+    "store_factory",
+]

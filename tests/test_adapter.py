@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_llm import ask
+from test_llm import chat_messages
 
 from kgrag.config import Config
 from kgrag.errors import ModelError
@@ -16,23 +16,26 @@ from kgrag.llm.adapter import check_base, load_adapter
 from kgrag.llm.choose import load_llm
 from kgrag.llm.openvino import OpenVINOLLM
 from kgrag.llm.transformers import TransformersLLM
-from kgrag.models.device import cpu
-from kgrag.models.precision import decide
-from kgrag.models.registry import find
+from kgrag.models.device import cpu_device
+from kgrag.models.precision import choose_runtime
+from kgrag.models.registry import find_model
 
 
-def torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
-    choice = decide(find(str(tiny)), cpu(), home="transformers")
+def load_torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
+    choice = choose_runtime(find_model(str(tiny)), cpu_device(), backend="transformers")
     return TransformersLLM(tiny, "tiny", choice=choice, adapter=load_adapter(adapter) if adapter else None)
 
 
 def test_both_homes_add_it_alike(tiny: Path, tiny_openvino: Path, adapter: Path, tmp_path: Path) -> None:
     text = "The capital of France"
-    plain, added = torch_llm(tiny).score(ask("what?"), text), torch_llm(tiny, adapter).score(ask("what?"), text)
+    plain, added = (
+        load_torch_llm(tiny).score(chat_messages("what?"), text),
+        load_torch_llm(tiny, adapter).score(chat_messages("what?"), text),
+    )
     other = OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path, adapter=load_adapter(adapter))
     assert abs(added - plain) > 1, "it changes something"
-    assert other.score(ask("what?"), text) == pytest.approx(added, abs=0.05) and other.adapter == "mine"
-    assert OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path).score(ask("what?"), text) == pytest.approx(
+    assert other.score(chat_messages("what?"), text) == pytest.approx(added, abs=0.05) and other.adapter == "mine"
+    assert OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path).score(chat_messages("what?"), text) == pytest.approx(
         plain, rel=0.03
     )
 
@@ -49,7 +52,7 @@ def test_by_the_configuration(tiny: Path, adapter: Path, monkeypatch: pytest.Mon
 
 def test_how_strong_it_is(adapter: Path, tmp_path: Path) -> None:
     """What peft multiplies the matrices by stands beside them, not in them."""
-    assert load_adapter(adapter).scale == 2.0 and load_adapter(adapter).plain
+    assert load_adapter(adapter).scale == 2.0 and load_adapter(adapter).is_plain_lora
     config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
     for changed, scale, plain in (
         ({"lora_alpha": 4}, 1.0, True),
@@ -60,7 +63,7 @@ def test_how_strong_it_is(adapter: Path, tmp_path: Path) -> None:
     ):
         folder = shutil.copytree(adapter, tmp_path / str(len(list(tmp_path.iterdir()))))
         (folder / "adapter_config.json").write_text(json.dumps(config | changed), "utf-8")
-        assert (load_adapter(folder).scale, load_adapter(folder).plain) == (scale, plain), changed
+        assert (load_adapter(folder).scale, load_adapter(folder).is_plain_lora) == (scale, plain), changed
 
 
 def test_what_openvino_cannot_add_is_run_by_transformers(
@@ -75,8 +78,8 @@ def test_what_openvino_cannot_add_is_run_by_transformers(
     said: list[str] = []
     llm = load_llm(str(tiny), lambda text, _: said.append(text), Config.model_validate({"adapter": str(folder)}))
     assert isinstance(llm, TransformersLLM) and any("mine is no plain LoRA" in text for text in said)
-    score = llm.score(ask("what?"), "The capital of France")
-    assert abs(score - torch_llm(tiny, adapter).score(ask("what?"), "The capital of France")) > 0.1, (
+    score = llm.score(chat_messages("what?"), "The capital of France")
+    assert abs(score - load_torch_llm(tiny, adapter).score(chat_messages("what?"), "The capital of France")) > 0.1, (
         "it is weaker there"
     )
 
@@ -124,7 +127,7 @@ def test_what_is_no_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
 
 def test_a_model_without_a_chat_template_is_said(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
     for folder, load in (
-        (tiny, torch_llm),
+        (tiny, load_torch_llm),
         (tiny_openvino, lambda f: OpenVINOLLM(f, "bare", cache=tmp_path / "cache")),
     ):
         bare = tmp_path / folder.name

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from fakes import FakeEmbedder, document, rows
+from fakes import FakeEmbedder, build_document, read_all_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphs.adjacency import Adjacency
 from graphs.sqlite import SQLiteGraph
-from ingest.extract import extract
-from kgrag.retrieve.derived import open_indices
+from ingest.extract import extract_documents
+from kgrag.retrieve.derived import open_index_set
 from kgrag.types import Document, Extraction
 
 SIZE = 120
@@ -46,13 +46,13 @@ CHOICES = [(id, version) for id, versions in VERSIONS.items() for version in ran
 
 def of(id: str, version: int) -> Document:
     title, text = VERSIONS[id][version]
-    return document(id, text, title, f"{id}.txt")
+    return build_document(id, text, title, f"{id}.txt")
 
 
 @cache
 def alone(id: str, version: int) -> Extraction:
     """Read by itself, as when a single file is added to a store."""
-    return extract([of(id, version)], SIZE)[0]
+    return extract_documents([of(id, version)], SIZE)[0]
 
 
 def put(graph: SQLiteGraph, extraction: Extraction) -> None:
@@ -61,13 +61,13 @@ def put(graph: SQLiteGraph, extraction: Extraction) -> None:
 
 
 def derived(graph: SQLiteGraph) -> Adjacency:
-    return open_indices(graph, graph.path.parent / "indices", lambda _: None, keep=False).graph
+    return open_index_set(graph, graph.path.parent / "indices", lambda _: None, persist=False).graph
 
 
 def assert_equal(one: Adjacency, other: Adjacency) -> None:
     assert one.names == other.names
     np.testing.assert_array_equal(one.idf, other.idf)
-    for left, right in ((one.ties, other.ties), (one.titles, other.titles)):
+    for left, right in ((one.edges, other.edges), (one.titles, other.titles)):
         assert left.shape == right.shape
         np.testing.assert_array_equal(left.indptr, right.indptr)
         np.testing.assert_array_equal(left.indices, right.indices)
@@ -95,9 +95,9 @@ def test_the_last_state_alone_decides(steps: list[tuple[str, int | None]]) -> No
                 put(walked, alone(id, version))
                 state[id] = version
         built = SQLiteGraph(Path(folder) / "built" / "graph.db")
-        for extraction in extract([of(id, version) for id, version in sorted(state.items())], SIZE):
+        for extraction in extract_documents([of(id, version) for id, version in sorted(state.items())], SIZE):
             put(built, extraction)
-        assert rows(walked.path) == rows(built.path)
+        assert read_all_rows(walked.path) == read_all_rows(built.path)
         assert list(walked.entities()) == list(built.entities())
         assert_equal(derived(walked), derived(built))
         walked.close()
@@ -110,7 +110,7 @@ def test_the_documents_here_are_worth_the_trouble(tmp_path: Path) -> None:
     for id in VERSIONS:
         put(graph, alone(id, len(VERSIONS[id]) - 1))
     shared = derived(graph)
-    frequency = dict(zip(shared.names, np.diff(shared.ties.tocsc().indptr), strict=True))
+    frequency = dict(zip(shared.names, np.diff(shared.edges.tocsc().indptr), strict=True))
     assert frequency["lord byron"] > 1
     assert frequency["陈 省 身"] > 1
     assert len(list(graph.passages())) > len(VERSIONS)

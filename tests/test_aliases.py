@@ -2,14 +2,14 @@
 
 import pytest
 
-from ingest.extract import _read, _Seen, extract
-from ingest.names import Name
-from ingest.rules import PLAIN
+from ingest.extract import _extract_document, _TokenStateStream, extract_documents
+from ingest.names import RecognizedEntity
+from ingest.rules import DEFAULT
 from kgrag.types import Document, Passage
 
 
 def others(title: str, text: str, lang: str = "en") -> set[str]:
-    read = extract([Document("d", title, text, "d", lang, "")], 1200)[0]
+    read = extract_documents([Document("d", title, text, "d", lang, "")], 1200)[0]
     return {name for _, name, _ in read.names} - {title}
 
 
@@ -59,21 +59,23 @@ def test_chinese_names_of_one_thing() -> None:
 def test_a_person_called_by_the_end_of_the_title_is_the_documents_own() -> None:
     text = "Ross Alger was a mayor. Alger was followed by Ralph Klein. His rival Ann Alger and John Bishop lost."
     names = [
-        Name(n, text.rindex(n) if n == "Alger" else text.index(n), 0, "PERSON")
+        RecognizedEntity(n, text.rindex(n) if n == "Alger" else text.index(n), 0, "PERSON")
         for n in ("Ross Alger", "Ralph Klein", "Ann Alger", "John Bishop")
     ]
     alone = text.index("Alger was followed")
-    found = [n._replace(end=n.start + len(n.text)) for n in names] + [Name("Alger", alone, alone + 5, "PERSON")]
+    found = [n._replace(end=n.start + len(n.text)) for n in names] + [
+        RecognizedEntity("Alger", alone, alone + 5, "PERSON")
+    ]
     passage = Passage("d#0001", "d", text, 0, len(text))
     document = Document("d", "Ross Alger", text, "d.txt", "en", "0")
 
-    def seen() -> _Seen:
-        return _Seen([document], [[passage]], all_=False)
+    def seen() -> _TokenStateStream:
+        return _TokenStateStream([document], [[passage]], all_languages=False)
 
-    read = _read(document, [passage], {passage.id: found}, seen(), PLAIN)
+    read = _extract_document(document, [passage], {passage.id: found}, seen(), DEFAULT)
     entities = {m.surface: m.entity_id for m in read.mentions}
     assert entities["Alger"] == "ross alger"
     assert entities["Ann Alger"] == "ann alger" and entities["John Bishop"] == "john bishop"
     place = found[-1]._replace(type="PLACE")
-    read = _read(document, [passage], {passage.id: [place]}, seen(), PLAIN)
+    read = _extract_document(document, [passage], {passage.id: [place]}, seen(), DEFAULT)
     assert [m.entity_id for m in read.mentions if m.start == alone] == ["alger"]

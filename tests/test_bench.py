@@ -9,15 +9,15 @@ import pytest
 
 from kgrag.errors import ModelError, ReadError, UsageError
 from kgrag.evaluate import bench
-from kgrag.evaluate.examples import Example
+from kgrag.evaluate.examples import RankingExample
 from kgrag.evaluate.questions import fingerprint, load_questions
-from kgrag.evaluate.ranking import write
-from kgrag.evaluate.training import train
-from kgrag.retrieve.ranker import Ranker
+from kgrag.evaluate.ranking import write_ranker
+from kgrag.evaluate.training import train_boosted_trees
+from kgrag.retrieve.ranker import TreeEnsemble
 from kgrag.types import Answer, Hit, Passage, Question
 
 
-class Known:
+class FixedRetriever:
     """A retriever that returns the documents it is told, for any question."""
 
     def __init__(self, *documents: str) -> None:
@@ -33,7 +33,7 @@ def test_retrieval_bench_on_a_worked_example() -> None:
         Question("2", "q", gold=("c",)),
         Question("3", "q"),
     ]
-    report = bench.retrieval(Known("a", "x", "b"), questions)
+    report = bench.measure_retrieval(FixedRetriever("a", "x", "b"), questions)
     assert report["recall@1"]["value"] == pytest.approx(0.25)
     assert report["recall@5"]["value"] == pytest.approx(0.5)
     assert report["mrr"]["value"] == pytest.approx(0.5)
@@ -45,7 +45,7 @@ def test_retrieval_bench_on_a_worked_example() -> None:
 
 
 def test_two_passages_of_one_document_count_once() -> None:
-    report = bench.retrieval(Known("x", "x", "x", "x", "x", "a"), [Question("1", "q", gold=("a",))])
+    report = bench.measure_retrieval(FixedRetriever("x", "x", "x", "x", "x", "a"), [Question("1", "q", gold=("a",))])
     assert report["recall@2"]["value"] == 1
 
 
@@ -62,7 +62,7 @@ def test_answers_are_scored_and_silence_is_not_a_lie() -> None:
         Answer("q", "The documents do not say.", abstained=True, seconds=1),
         Answer("q", "The documents do not say.", abstained=True, seconds=1),
     ]
-    report = bench.score(questions, given)
+    report = bench.score_answers(questions, given)
     assert report["f1"]["value"] == pytest.approx(1 / 3)
     assert report["em"]["value"] == pytest.approx(1 / 3)
     assert report["abstained"]["value"] == pytest.approx(1 / 3)
@@ -71,7 +71,7 @@ def test_answers_are_scored_and_silence_is_not_a_lie() -> None:
 
 
 def test_nothing_answerable_is_nan_not_zero() -> None:
-    report = bench.score([Question("1", "q")], [Answer("q", "x")])
+    report = bench.score_answers([Question("1", "q")], [Answer("q", "x")])
     assert math.isnan(report["f1"]["value"])
 
 
@@ -104,9 +104,9 @@ TREES = {
 def test_a_ranker_says_what_it_was_trained_on(tmp_path: Path) -> None:
     path = tmp_path / "ranker.json"
     path.write_text(json.dumps(TREES))
-    assert Ranker.load(path).trained_on == ()  # a file may not say
+    assert TreeEnsemble.load(path).trained_on == ()  # a file may not say
     path.write_text(json.dumps(TREES | {"trained_on": ["0123456789ab"]}))
-    assert Ranker.load(path).trained_on == ("0123456789ab",)
+    assert TreeEnsemble.load(path).trained_on == ("0123456789ab",)
     file = tmp_path / "questions.jsonl"
     file.write_bytes(b"abc")
     assert fingerprint(file) == "ba7816bf8f01"  # the first digits of sha256("abc"), FIPS 180-2
@@ -115,7 +115,7 @@ def test_a_ranker_says_what_it_was_trained_on(tmp_path: Path) -> None:
 def test_trees_are_walked_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "ranker.json"
     path.write_text(json.dumps(TREES))
-    ranker = Ranker.load(path)
+    ranker = TreeEnsemble.load(path)
     rows = np.array([[0.5, 9], [0.6, 2], [0.6, 2.1]], np.float32)
     assert ranker.score(["a", "b"], rows).tolist() == [11.0, 12.0, 13.0]
     assert ranker.score(["a", "b"], rows[:0]).tolist() == []
@@ -131,13 +131,13 @@ def test_a_trained_ranker_scores_as_its_trainer_does(tmp_path: Path) -> None:
         for _ in range(40):
             rows = random.random((20, 3)).astype(np.float32)
             gold = int(rows[:, 1].argmax())
-            group.append(Example(rows, tuple(map(str, range(20))), (str(gold),), {}))
+            group.append(RankingExample(rows, tuple(map(str, range(20))), (str(gold),), {}))
         sets[name] = group
-    write(tmp_path / "r.json", ["a", "b", "c"], sets, ["0123456789ab"])
-    assert Ranker.load(tmp_path / "r.json").trained_on == ("0123456789ab",)
-    booster = train(list(sets.values()))
+    write_ranker(tmp_path / "r.json", ["a", "b", "c"], sets, ["0123456789ab"])
+    assert TreeEnsemble.load(tmp_path / "r.json").trained_on == ("0123456789ab",)
+    booster = train_boosted_trees(list(sets.values()))
     rows = random.random((50, 3)).astype(np.float32)
-    ours = Ranker.load(tmp_path / "r.json").score(["a", "b", "c"], rows)
+    ours = TreeEnsemble.load(tmp_path / "r.json").score(["a", "b", "c"], rows)
     assert np.allclose(ours, booster.predict(rows, raw_score=True), atol=1e-3)
     best = [ours[i] for i in np.argsort(rows[:, 1])]
     assert np.mean(best[-5:]) > np.mean(best[:5])

@@ -11,65 +11,78 @@ import numpy as np
 import pytest
 from shell import Shell
 
-from kgrag.cli import app, run
+from kgrag.cli import app, run_command
 from kgrag.errors import ReadError, UsageError
-from kgrag.evaluate.cache import BLOCK, Cache, read, write
-from kgrag.evaluate.compare import measured
-from kgrag.evaluate.examples import Example
+from kgrag.evaluate.cache import BLOCK_SIZE, ExampleCache, read_examples, write_examples
+from kgrag.evaluate.compare import score_rankings
+from kgrag.evaluate.examples import RankingExample
 from kgrag.evaluate.questions import fingerprint, load_questions
-from kgrag.evaluate.ranking import cross_validated, left_out, ranked
-from kgrag.evaluate.rows import ALL, Gathered, ablations, reference, row_names, rows, trainings, untrained
-from kgrag.evaluate.trec import documents, read_run, slug
-from kgrag.evaluate.whole import fused
-from kgrag.retrieve.ranker import Ranker
+from kgrag.evaluate.ranking import cross_validate, leave_one_set_out, rank_documents
+from kgrag.evaluate.rows import (
+    ALL_PARTS,
+    SetCandidates,
+    ablations,
+    build_rows,
+    count_trainings,
+    rank_without_training,
+    reference_row,
+    row_names,
+)
+from kgrag.evaluate.trec import ranked_documents, read_run, slug
+from kgrag.evaluate.whole import reciprocal_rank_fusion
+from kgrag.retrieve.ranker import TreeEnsemble
 from kgrag.types import Question
 
 
-def example(gold: int, sign: float = 1.0, size: int = 12) -> Example:
+def example(gold: int, sign: float = 1.0, size: int = 12) -> RankingExample:
     """Documents 0 to ``size``; the first feature is highest (or lowest, by ``sign``) for the gold one, the second noise."""
     random = np.random.default_rng(gold)
     features = random.random((size, 2)).astype(np.float32)
     features[:, 0] = np.where(np.arange(size) == gold, sign, -sign)
-    return Example(features, tuple(map(str, range(size))), (str(gold),), {})
+    return RankingExample(features, tuple(map(str, range(size))), (str(gold),), {})
 
 
 def test_cross_validation_keeps_the_order_of_the_questions_and_left_out_never_looks() -> None:
     sets = {"up": [example(n % 12) for n in range(60)], "down": [example(n % 12, -1) for n in range(60)]}
-    (alone,) = cross_validated({"up": sets["up"]}).values()
-    assert [documents(r)[0] for r in alone] == [str(n % 12) for n in range(60)]
-    assert [documents(r)[-1] for r in left_out(sets)["up"]] == [str(n % 12) for n in range(60)]
+    (alone,) = cross_validate({"up": sets["up"]}).values()
+    assert [ranked_documents(r)[0] for r in alone] == [str(n % 12) for n in range(60)]
+    assert [ranked_documents(r)[-1] for r in leave_one_set_out(sets)["up"]] == [str(n % 12) for n in range(60)]
 
 
 def test_what_a_retriever_did_not_find_is_not_ranked() -> None:
     scores = np.array([np.nan, 1, 3, 2], np.float32)
-    found = Example(np.zeros((4, 0), np.float32), ("a", "b", "c", "b"), ("a",), {})
-    assert ranked(found, scores) == [("c", 3.0), ("b", 2.0)]
+    found = RankingExample(np.zeros((4, 0), np.float32), ("a", "b", "c", "b"), ("a",), {})
+    assert rank_documents(found, scores) == [("c", 3.0), ("b", 2.0)]
     equal = np.array([1, 1, 1, 0], np.float32)
-    assert documents(ranked(found, equal, np.array([0, 1, 1, 9]), np.array([0, 1, 2, 9]))) == ["c", "b", "a"]
-    assert documents(ranked(found, equal)) == ["a", "b", "c"]
+    assert ranked_documents(rank_documents(found, equal, np.array([0, 1, 1, 9]), np.array([0, 1, 2, 9]))) == [
+        "c",
+        "b",
+        "a",
+    ]
+    assert ranked_documents(rank_documents(found, equal)) == ["a", "b", "c"]
 
 
 def test_reciprocal_rank_fusion_on_a_worked_example() -> None:
-    total = fused([np.array([3.0, 2.0, -np.inf, np.nan]), np.array([-np.inf, 5.0, 1.0, -np.inf])])
+    total = reciprocal_rank_fusion([np.array([3.0, 2.0, -np.inf, np.nan]), np.array([-np.inf, 5.0, 1.0, -np.inf])])
     assert total.tolist() == pytest.approx([1 / 61, 1 / 62 + 1 / 61, 1 / 62, -np.inf])
     alone = {"BM25": [1.0, 2.0], "dense": [np.nan, np.nan], "RRF": [9.0, 1.0], "walk names": [0.5, 0.7]}
     given = {name: np.array(values, np.float32) for name, values in alone.items()}
-    one = Example(np.zeros((2, 0), np.float32), ("a", "b"), ("a",), given)
-    assert untrained(one) == [("b", pytest.approx(2 / 61)), ("a", pytest.approx(2 / 62))]
-    nothing = Example(np.zeros((0, 0), np.float32), (), ("a",), {n: v[:0] for n, v in given.items()})
-    assert untrained(nothing) == []
+    one = RankingExample(np.zeros((2, 0), np.float32), ("a", "b"), ("a",), given)
+    assert rank_without_training(one) == [("b", pytest.approx(2 / 61)), ("a", pytest.approx(2 / 62))]
+    nothing = RankingExample(np.zeros((0, 0), np.float32), (), ("a",), {n: v[:0] for n, v in given.items()})
+    assert rank_without_training(nothing) == []
 
 
 def test_every_row_has_its_reference() -> None:
-    assert reference("all") is None and reference("all, left out") == "all"
-    assert reference("without graph") == "all" and reference("without graph, left out") == "all, left out"
-    assert reference("BM25") == "all"
+    assert reference_row("all") is None and reference_row("all, left out") == "all"
+    assert reference_row("without graph") == "all" and reference_row("without graph, left out") == "all, left out"
+    assert reference_row("BM25") == "all"
 
 
 def test_a_set_that_is_too_small_is_refused() -> None:
-    few = Gathered([Question("1", "q", gold=("1",))], [], {})
+    few = SetCandidates([Question("1", "q", gold=("1",))], [], {})
     with pytest.raises(UsageError, match="found 1"):
-        rows({"tiny": few})
+        build_rows({"tiny": few})
 
 
 # --- the cache -----------------------------------------------------------------------------------------------------
@@ -79,64 +92,66 @@ def questions(number: int) -> list[Question]:
     return [Question(str(n), f"question {n}", gold=(str(n % 12),)) for n in range(number)]
 
 
-def make(some: list[Question]) -> list[Example]:
+def make(some: list[Question]) -> list[RankingExample]:
     found = [example(int(q.gold[0]), size=1 + len(q.text)) for q in some]
     return [replace(e, alone={"BM25": np.arange(len(e.rows), dtype=np.float32) * np.nan}) for e in found]
 
 
-def same(a: list[Example], b: list[Example]) -> bool:
+def same(a: list[RankingExample], b: list[RankingExample]) -> bool:
     return len(a) == len(b) and all(
         np.array_equal(x.rows, y.rows)
-        and (x.documents, x.gold, list(x.alone)) == (y.documents, y.gold, list(y.alone))
-        and all(np.array_equal(x.alone[n], y.alone[n], equal_nan=True) for n in x.alone)
+        and (x.documents, x.gold, list(x.retriever_scores)) == (y.documents, y.gold, list(y.retriever_scores))
+        and all(
+            np.array_equal(x.retriever_scores[n], y.retriever_scores[n], equal_nan=True) for n in x.retriever_scores
+        )
         for x, y in zip(a, b, strict=True)
     )
 
 
 def test_an_interrupted_bench_goes_on_where_it_was(tmp_path: Path) -> None:
-    asked = questions(2 * BLOCK + 3)
+    asked = questions(2 * BLOCK_SIZE + 3)
     made: list[str] = []
 
-    def stops(some: list[Question]) -> list[Example]:
-        if len(made) > BLOCK + 7:
+    def stops(some: list[Question]) -> list[RankingExample]:
+        if len(made) > BLOCK_SIZE + 7:
             raise KeyboardInterrupt
         made.extend(q.id for q in some)
         return make(some)
 
     with pytest.raises(KeyboardInterrupt):
-        Cache(tmp_path, "a.set", "state").examples("all", asked, stops)
-    again = Cache(tmp_path, "a.set", "state")
+        ExampleCache(tmp_path, "a.set", "state").load_or_build("all", asked, stops)
+    again = ExampleCache(tmp_path, "a.set", "state")
     made.clear()
     ticks: list[None] = []
-    found = again.examples("all", asked, lambda some: make(some), lambda: ticks.append(None))
-    assert again.reused == BLOCK and len(ticks) == len(asked)
+    found = again.load_or_build("all", asked, lambda some: make(some), lambda: ticks.append(None))
+    assert again.reused_count == BLOCK_SIZE and len(ticks) == len(asked)
     assert same(found, make(asked))
-    third = Cache(tmp_path, "a.set", "state")
-    assert same(third.examples("all", asked, lambda _: pytest.fail("made again")), found)
-    assert third.reused == len(asked)
+    third = ExampleCache(tmp_path, "a.set", "state")
+    assert same(third.load_or_build("all", asked, lambda _: pytest.fail("made again")), found)
+    assert third.reused_count == len(asked)
 
 
 def test_a_cache_of_another_state_or_of_other_parts_is_not_read(tmp_path: Path) -> None:
     asked = questions(3)
-    Cache(tmp_path, "set", "one").examples("all", asked, make)
-    other = Cache(tmp_path, "other set", "two")
-    other.examples("all", asked, make)
-    parts = Cache(tmp_path, "set", "one")
-    parts.examples("without graph", asked, make)
-    parts.examples("all", [replace(q, gold=("7",)) for q in asked], make)
-    assert parts.reused == 0 and len(list(tmp_path.iterdir())) == 4
-    later = Cache(tmp_path, "set", "two")
-    later.examples("all", asked, make)
-    assert later.reused == 0 and len(list(tmp_path.iterdir())) == 2, "what is out of date goes, other sets' stay"
+    ExampleCache(tmp_path, "set", "one").load_or_build("all", asked, make)
+    other = ExampleCache(tmp_path, "other set", "two")
+    other.load_or_build("all", asked, make)
+    parts = ExampleCache(tmp_path, "set", "one")
+    parts.load_or_build("without graph", asked, make)
+    parts.load_or_build("all", [replace(q, gold=("7",)) for q in asked], make)
+    assert parts.reused_count == 0 and len(list(tmp_path.iterdir())) == 4
+    later = ExampleCache(tmp_path, "set", "two")
+    later.load_or_build("all", asked, make)
+    assert later.reused_count == 0 and len(list(tmp_path.iterdir())) == 2, "what is out of date goes, other sets' stay"
 
 
 def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
-    nothing = Example(np.zeros((0, 2), np.float32), (), ("史",), {"BM25": np.zeros(0, np.float32)})
-    write(tmp_path / "x.npz", [nothing, *make(questions(2))])
-    assert same(read(tmp_path / "x.npz"), [nothing, *make(questions(2))])
+    nothing = RankingExample(np.zeros((0, 2), np.float32), (), ("史",), {"BM25": np.zeros(0, np.float32)})
+    write_examples(tmp_path / "x.npz", [nothing, *make(questions(2))])
+    assert same(read_examples(tmp_path / "x.npz"), [nothing, *make(questions(2))])
     (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:-40])
     with pytest.raises(ReadError, match=r"x\.npz.*remove it"):
-        read(tmp_path / "x.npz")
+        read_examples(tmp_path / "x.npz")
 
 
 # --- the commands --------------------------------------------------------------------------------------------------
@@ -185,7 +200,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(house: Path) -> dict[str, Any]:
     """What the command writes into ``out``; asked twice, the second time from the cache."""
     command = ["bench", "table", "--data", house / "data", "--stores", house / "stores", "--out", house / "out"]
-    code = run(
+    code = run_command(
         lambda: app([str(a) for a in [*command, "--run", f"one/other={house / 'other.run'}"]], prog_name="kgrag")
     )
     assert code == 0
@@ -202,17 +217,17 @@ def test_the_table_has_every_row_of_every_set(table: dict[str, Any], house: Path
         assert part["candidates hold"]["value"] == 1 and part["rows"]["without the ranker"]["recall@5"]["value"] == 1
         assert part["latency"]["questions"] == 6 and part["latency"]["p50 ms"]["value"] > 0
         assert part["by type"]["two"]["questions"] == 1 and part["by type"]["one"]["questions"] == 4
-        assert "difference" not in part["rows"][ALL]
+        assert "difference" not in part["rows"][ALL_PARTS]
         for how, end in (("cross-validated", ""), ("left out", ", left out")):
-            values = [part["rows"][row + end]["recall@2"]["value"] for row in (ALL, "without graph")]
+            values = [part["rows"][row + end]["recall@2"]["value"] for row in (ALL_PARTS, "without graph")]
             assert part["gain of the graph"][how]["recall@2"]["value"] == pytest.approx(values[0] - values[1])
 
 
 def test_another_systems_run_stands_beside_ours(table: dict[str, Any]) -> None:
     other = table["sets"]["one"]["rows"]["other"]
     assert other["recall@2"]["value"] == pytest.approx(0.2) and other["gave nothing"] == 4
-    ours = table["sets"]["one"]["rows"][ALL]["recall@2"]["value"]
-    assert other["difference"]["recall@2"]["value"] == pytest.approx(0.2 - ours) and other["against"] == ALL
+    ours = table["sets"]["one"]["rows"][ALL_PARTS]["recall@2"]["value"]
+    assert other["difference"]["recall@2"]["value"] == pytest.approx(0.2 - ours) and other["against"] == ALL_PARTS
 
 
 def test_runs_that_were_written_measure_as_the_table_says(table: dict[str, Any], house: Path) -> None:
@@ -221,7 +236,7 @@ def test_runs_that_were_written_measure_as_the_table_says(table: dict[str, Any],
         assert {f"{slug(row)}.run" for row in part["rows"]} == {f.name for f in (house / "out/runs" / name).iterdir()}
         for row, figures in part["rows"].items():
             run_of = read_run(house / "out/runs" / name / f"{slug(row)}.run")
-            for measure, values in measured(asked, [run_of.get(q.id, []) for q in asked]).items():
+            for measure, values in score_rankings(asked, [run_of.get(q.id, []) for q in asked]).items():
                 assert np.mean(values) == pytest.approx(figures[measure]["value"]), (row, measure)
 
 
@@ -244,7 +259,7 @@ def test_what_is_written_beside_the_figures(table: dict[str, Any], house: Path) 
 def test_a_second_time_nothing_is_gathered_again(
     table: dict[str, Any], house: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kgrag.evaluate.examples.gather", lambda *_: pytest.fail("gathered again"))
+    monkeypatch.setattr("kgrag.evaluate.examples.gather_candidates", lambda *_: pytest.fail("gathered again"))
     arguments = ("--data", house / "data", "--stores", house / "stores", "--out", house / "out", "--sets", "two")
     code, out, err = shell("bench", "table", *arguments)
     total = 5 * (1 + len(ablations()))
@@ -255,7 +270,7 @@ def test_a_second_time_nothing_is_gathered_again(
 
 
 def test_how_often_rankers_are_trained() -> None:
-    assert trainings(1) == 5 * len(ablations()) and trainings(4) == 9 * len(ablations())
+    assert count_trainings(1) == 5 * len(ablations()) and count_trainings(4) == 9 * len(ablations())
 
 
 def test_two_runs_are_compared(table: dict[str, Any], house: Path, shell: Shell) -> None:
@@ -284,11 +299,11 @@ def test_retrieval_beside_a_run_and_as_a_run(
     assert report["runs"]["other"]["difference"]["recall@5"]["value"] == pytest.approx(gap)
     asked = load_questions(file)
     kept = read_run(tmp_path / "r")
-    again = measured(asked, [kept[q.id] for q in asked])["mrr"]
+    again = score_rankings(asked, [kept[q.id] for q in asked])["mrr"]
     assert np.nanmean(again) == pytest.approx(report["mrr"]["value"])
 
-    seen = replace(Ranker.load(), trained_on=(fingerprint(file),))
-    monkeypatch.setattr(Ranker, "load", staticmethod(lambda path=None: seen))
+    seen = replace(TreeEnsemble.load(), trained_on=(fingerprint(file),))
+    monkeypatch.setattr(TreeEnsemble, "load", staticmethod(lambda path=None: seen))
     code, out, err = shell(*arguments, "--run", f"other={house / 'other.run'}")
     assert code == 0 and "flatter" in err and "kgrag less this" in out
 
@@ -330,10 +345,10 @@ def test_a_new_ranker_says_which_questions_it_saw(
     report = json.loads(out, parse_constant=pytest.fail)
     assert code == 0 and report["one"]["candidates hold"]["value"] == 1
     for measure in ("recall@2", "recall@5"):
-        same = table["sets"]["one"]["rows"][ALL][measure]
+        same = table["sets"]["one"]["rows"][ALL_PARTS][measure]
         assert report["one"][f"cross-validated {measure}"] == same, "the table and the trainer tell one story"
     prints = tuple(fingerprint(house / "data" / name / "questions.dev.jsonl") for name in ("one", "two"))
-    assert Ranker.load(tmp_path / "ranker.json").trained_on == prints
+    assert TreeEnsemble.load(tmp_path / "ranker.json").trained_on == prints
 
 
 def test_linking_by_the_command(table: dict[str, Any], house: Path, shell: Shell) -> None:

@@ -7,15 +7,15 @@ import pytest
 
 from kgrag import files
 from kgrag.errors import ReadError
-from kgrag.tune.adapters.card import NAME, Card, Data, load_card, save_card
+from kgrag.tune.adapters.card import CARD_FILENAME, AdapterCard, TrainingDataInfo, load_card, save_card
 
-CARD = Card(
+CARD = AdapterCard(
     "reader",
     "qwen2.5-coder-0.5b-instruct",
     "ab" * 32,
     "lora",
     16,
-    Data("questions of 语料", 700, "cd" * 32, "Apache-2.0"),
+    TrainingDataInfo("questions of 语料", 700, "cd" * 32, "Apache-2.0"),
     90,
     12.5,
     7,
@@ -28,9 +28,9 @@ CARD = Card(
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     save_card(CARD, tmp_path)
     assert load_card(tmp_path) == CARD
-    assert "语料" in (tmp_path / NAME).read_text("utf-8"), "a person can read it"
-    save_card(Card("a", "b"), tmp_path)
-    assert load_card(tmp_path) == Card("a", "b"), "and it is replaced"
+    assert "语料" in (tmp_path / CARD_FILENAME).read_text("utf-8"), "a person can read it"
+    save_card(AdapterCard("a", "b"), tmp_path)
+    assert load_card(tmp_path) == AdapterCard("a", "b"), "and it is replaced"
 
 
 def test_no_card_is_none(tmp_path: Path) -> None:
@@ -52,13 +52,13 @@ def test_no_card_is_none(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_told(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / NAME).write_text(text)
+    (tmp_path / CARD_FILENAME).write_text(text)
     with pytest.raises(ReadError, match=said):
         load_card(tmp_path)
 
 
 def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text(json.dumps({"name": "a", "base": "b", "seconds": 3}))
+    (tmp_path / CARD_FILENAME).write_text(json.dumps({"name": "a", "base": "b", "seconds": 3}))
     card = load_card(tmp_path)
     assert card is not None and card.seconds == 3
 
@@ -71,8 +71,8 @@ def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(files, "_sync", full)
     with pytest.raises(OSError, match="No space"):
-        save_card(Card("other", "b"), tmp_path)
-    assert load_card(tmp_path) == CARD and [p.name for p in tmp_path.iterdir()] == [NAME]
+        save_card(AdapterCard("other", "b"), tmp_path)
+    assert load_card(tmp_path) == CARD and [p.name for p in tmp_path.iterdir()] == [CARD_FILENAME]
     with pytest.raises(ValueError, match="JSON"):
-        save_card(Card("other", "b", after={"F1": float("nan")}), tmp_path)
+        save_card(AdapterCard("other", "b", after={"F1": float("nan")}), tmp_path)
     assert load_card(tmp_path) == CARD

@@ -19,20 +19,20 @@ from typing import Any
 
 import pytest
 from fake_llm import FakeLLM as CountingLLM
-from fake_server import serving
+from fake_server import serve_fake_openai
 
 from graphs.gazetteer import Gazetteer
-from kgrag.app import App
+from kgrag.app import Store
 from kgrag.chat import Chat
 from kgrag.errors import ModelError, UsageError
 from kgrag.followups import Turn
-from kgrag.sessions import LAST, resume
-from kgrag.text import key
+from kgrag.sessions import LAST_SESSION, load_session
+from kgrag.text import normalize_name
 from kgrag.types import Answer, Citation, Entity, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath
 
 ROOT = Path(__file__).parent.parent
-KINDS = {
+NAMES_BY_TYPE = {
     "PERSON": (
         "Ada Lovelace",
         "Alan Turing",
@@ -50,57 +50,57 @@ KINDS = {
 }
 
 
-class FakeLLM:
+class FixedReplyLLM:
     """Says one thing, and counts how often it was asked."""
 
     name, context = "fake", 4096
 
-    def __init__(self, says: str = "") -> None:
-        self.says, self.asked = says, 0
+    def __init__(self, answer_text: str = "") -> None:
+        self.answer_text, self.call_count = answer_text, 0
 
     def generate(self, messages: Sequence[Mapping[str, str]], **_: Any) -> str:
-        self.asked += 1
-        return self.says
+        self.call_count += 1
+        return self.answer_text
 
     def count(self, text: str) -> int:
         return len(text.split())
 
 
-class FakeAnswerer:
+class FakePipeline:
     """Answers from a table, else that it heard the question; from memory, with "memory"."""
 
-    def __init__(self, table: Mapping[str, Answer]) -> None:
-        self.table = table
+    def __init__(self, answers_by_question: Mapping[str, Answer]) -> None:
+        self.answers_by_question = answers_by_question
 
-    def ask(self, question: str, k: int, *, on_text: Any = None, on_step: Any = None) -> Answer:
-        return self.table.get(question) or Answer(question, f"heard: {question}", model="fake")
+    def answer(self, question: str, k: int, *, on_text: Any = None, on_step: Any = None) -> Answer:
+        return self.answers_by_question.get(question) or Answer(question, f"heard: {question}", model="fake")
 
-    def from_memory(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
+    def answer_closed_book(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
         return Answer(question, "memory", grounded=False, model="fake")
 
 
-class FakeApp:
+class FakeStore:
     """A store of names without documents."""
 
-    def __init__(self, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> None:
-        names = [key(name) for group in KINDS.values() for name in group]
+    def __init__(self, llm: FixedReplyLLM | None = None, answers: Sequence[Answer] = ()) -> None:
+        names = [normalize_name(name) for group in NAMES_BY_TYPE.values() for name in group]
         counts = {"documents": 2, "passages": 3, "entities": 1, "typed triples": 0}
-        entities = [Entity(key(name), name, kind) for kind, group in KINDS.items() for name in group]
+        entities = [Entity(normalize_name(name), name, kind) for kind, group in NAMES_BY_TYPE.items() for name in group]
         self.place = self.store = Path(tempfile.mkdtemp()) / "somewhere"
         self.model = "auto"
         self.notice = self.progress = lambda *_: None
         self.config = SimpleNamespace(k=8, adapter="")
-        self.llm = llm or FakeLLM()
+        self.llm = llm or FixedReplyLLM()
         self.graph = SimpleNamespace(counts=lambda: counts, entities=lambda: entities)
         adjacency = SimpleNamespace(gazetteer=Gazetteer(names), idf=[1.0] * len(names))
         self.retriever = SimpleNamespace(indices=SimpleNamespace(graph=adjacency))
-        self.answerer = FakeAnswerer({answer.question: answer for answer in answers})
+        self.answerer = FakePipeline({answer.question: answer for answer in answers})
 
 
-def chat(*history: Turn, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> Chat:
-    made = Chat(FakeApp(llm, answers))  # type: ignore[arg-type]
-    made.history = list(history)
-    return made
+def make_chat(*history: Turn, llm: FixedReplyLLM | None = None, answers: Sequence[Answer] = ()) -> Chat:
+    session = Chat(FakeStore(llm, answers))  # type: ignore[arg-type]
+    session.history = list(history)
+    return session
 
 
 BORN = Turn("Where was Ada Lovelace born?", "London")
@@ -180,23 +180,26 @@ CHEN = Turn("陈景润毕业于哪所大学？", "厦门大学")
     ],
 )  # fmt: skip
 def test_a_follow_up_stands_alone(before: Turn, line: str, full: str) -> None:
-    llm = FakeLLM("nonsense")
-    assert chat(before, llm=llm).full_question(line) == full
-    assert not llm.asked, "no rule needs the language model"
+    llm = FixedReplyLLM("nonsense")
+    assert make_chat(before, llm=llm).standalone_question(line) == full
+    assert not llm.call_count, "no rule needs the language model"
 
 
 def test_the_nearest_turn_that_has_such_a_thing() -> None:
-    assert chat(DESIGNED, BORN).full_question("Who was her father?") == "Who was Ada Lovelace's father?"
-    assert chat(TEACHER, SILENT).full_question("Where was he born?") == "Where was 熊庆来 born?"
+    assert make_chat(DESIGNED, BORN).standalone_question("Who was her father?") == "Who was Ada Lovelace's father?"
+    assert make_chat(TEACHER, SILENT).standalone_question("Where was he born?") == "Where was 熊庆来 born?"
     assert (
-        chat(DESIGNED, Turn("When was that?", "")).full_question("Where was it built?")
+        make_chat(DESIGNED, Turn("When was that?", "")).standalone_question("Where was it built?")
         == "Where was the Harvard Mark I built?"
     )
 
 
 def test_the_first_question_is_never_rewritten() -> None:
-    llm = FakeLLM("nonsense")
-    assert chat(llm=llm).full_question("And where did he die?") == "And where did he die?" and not llm.asked
+    llm = FixedReplyLLM("nonsense")
+    assert (
+        make_chat(llm=llm).standalone_question("And where did he die?") == "And where did he die?"
+        and not llm.call_count
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,8 +216,8 @@ def test_the_first_question_is_never_rewritten() -> None:
     ],
 )
 def test_the_model_is_asked_where_no_rule_holds_and_is_not_believed_blindly(says: str, line: str, full: str) -> None:
-    llm = FakeLLM(says)
-    assert chat(BORN, llm=llm).full_question(line) == full and llm.asked == 1
+    llm = FixedReplyLLM(says)
+    assert make_chat(BORN, llm=llm).standalone_question(line) == full and llm.call_count == 1
 
 
 def piped(monkeypatch: pytest.MonkeyPatch, *said: str) -> None:
@@ -227,12 +230,12 @@ def answered() -> Answer:
     step = Triple("lord byron", "place_of_death", "missolonghi", passage.id, 0, 31, 0.9)
     path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (step,))
     hit = Hit(passage, "Lord Byron", "byron.md", 0.9, 1)
-    return Answer("Where did Lord Byron die?", "Missolonghi", (hit,), (), (path,), model="fake", dropped=("cut",))
+    return Answer("Where did Lord Byron die?", "Missolonghi", (hit,), (), (path,), model="fake", diagnostics=("cut",))
 
 
 def test_a_conversation_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     piped(monkeypatch, "/sources", "Where did Lord Byron die?", "", "and Alan Turing?", "/quit", "never asked")
-    made = chat(answers=[answered()])
+    made = make_chat(answers=[answered()])
     made.run()
     out, err = capsys.readouterr()
     assert "2 documents, 3 passages, 1 entity, 0 typed triples" in out
@@ -243,30 +246,30 @@ def test_a_conversation_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 def test_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    made = chat(answers=[answered()])
-    made.turn("Where did Lord Byron die?")
+    made = make_chat(answers=[answered()])
+    made.handle_line("Where did Lord Byron die?")
     capsys.readouterr()
-    made.turn("/sources")
+    made.handle_line("/sources")
     out, err = capsys.readouterr()
     assert "1. Lord Byron" in out and "byron.md" in out and "cut" in err
-    made.turn("/path")
+    made.handle_line("/path")
     assert capsys.readouterr().out == "↳ Lord Byron —place of death→ Missolonghi\n\n"
-    made.turn("/closed-book")
-    made.turn("Where did he die?")
-    assert "memory" in capsys.readouterr().out and made.last is not None and not made.last.grounded
-    made.turn("/sources")
+    made.handle_line("/closed-book")
+    made.handle_line("Where did he die?")
+    assert "memory" in capsys.readouterr().out and made.last_answer is not None and not made.last_answer.grounded
+    made.handle_line("/sources")
     assert "no sources" in capsys.readouterr().out
-    made.turn("/closed-book")
-    made.turn("/store")
+    made.handle_line("/closed-book")
+    made.handle_line("/store")
     assert "somewhere" in capsys.readouterr().out
-    made.turn("/help")
+    made.handle_line("/help")
     out = capsys.readouterr().out
     assert all(name in out for name in [*made._commands, "/quit"])
     with pytest.raises(UsageError, match="found /nosuch"):
-        made.turn("/nosuch")
+        made.handle_line("/nosuch")
     before = made.app
     with pytest.raises(UsageError, match="Expected a store"):
-        made.turn(f"/store {tmp_path / 'none'}")
+        made.handle_line(f"/store {tmp_path / 'none'}")
     assert made.app is before and made.history, "a store that cannot be opened changes nothing"
 
 
@@ -274,15 +277,15 @@ def test_an_error_does_not_end_the_conversation(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     piped(monkeypatch, "fail", "go on")
-    made = chat()
-    ask = made.app.answerer.ask
+    made = make_chat()
+    ask = made.app.answer_pipeline.answer
 
     def failing(question: str, k: int, **options: Any) -> Answer:
         if question == "fail":
             raise UsageError("Expected something else.")
         return ask(question, k, **options)
 
-    monkeypatch.setattr(made.app.answerer, "ask", failing)
+    monkeypatch.setattr(made.app.answer_pipeline, "answer", failing)
     made.run()
     out, err = capsys.readouterr()
     assert "error: Expected something else." in err and "heard: go on" in out
@@ -291,37 +294,37 @@ def test_an_error_does_not_end_the_conversation(
 def test_a_conversation_is_kept_and_resumed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = chat(answers=[answered()])
+    made = make_chat(answers=[answered()])
     with pytest.raises(UsageError, match="nothing has been asked yet"):
-        made.turn("/rewrite")
-    made.turn("Where did Lord Byron die?")
-    made.turn("and Alan Turing?")
-    store = made.app.store
-    again = resume(store, LAST)
-    assert again.turns == made.session.turns == resume(store, made.session.name).turns
+        made.handle_line("/rewrite")
+    made.handle_line("Where did Lord Byron die?")
+    made.handle_line("and Alan Turing?")
+    store = made.app.folder
+    again = load_session(store, LAST_SESSION)
+    assert again.turns == made.session.turns == load_session(store, made.session.name).turns
     piped(monkeypatch, "/rewrite", "/rewrite Where was he born?", "When did he die?", "/quit")
-    other = Chat(FakeApp(), again)  # type: ignore[arg-type]
+    other = Chat(FakeStore(), again)  # type: ignore[arg-type]
     capsys.readouterr()
     other.run()
     out, err = capsys.readouterr()
     assert f"{made.session.name}: 2 questions, the last: Where did Alan Turing die?" in out
     assert "Where did Alan Turing die?\n" in out and "Where was Alan Turing born?\n" in out
     assert "→ When did Alan Turing die?" in err, "a follow-up refers back to what was said before"
-    assert [turn.asked for turn in resume(store, LAST).turns][-1] == "When did he die?"
+    assert [turn.asked for turn in load_session(store, LAST_SESSION).turns][-1] == "When did he die?"
     with pytest.raises(UsageError, match=f"no 'nonesuch'; there are {made.session.name}"):
-        resume(store, "nonesuch")
+        load_session(store, "nonesuch")
     made.session.file.write_text('{"turns": [{"x": 1}]}')
     with pytest.raises(UsageError, match="is no conversation"):
-        resume(store, LAST)
+        load_session(store, LAST_SESSION)
     with pytest.raises(UsageError, match="none was kept yet"):
-        resume(store.parent, LAST)
+        load_session(store.parent, LAST_SESSION)
 
 
 def test_a_conversation_that_cannot_be_kept_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    made = chat()
-    made.app.store.parent.joinpath("somewhere").write_text("a file, no folder")
-    made.turn("first question")
-    made.turn("second question")
+    made = make_chat()
+    made.app.folder.parent.joinpath("somewhere").write_text("a file, no folder")
+    made.handle_line("first question")
+    made.handle_line("second question")
     out, err = capsys.readouterr()
     assert "heard: second question" in out and err.count("is not saved") == 1
 
@@ -329,20 +332,20 @@ def test_a_conversation_that_cannot_be_kept_goes_on(capsys: pytest.CaptureFixtur
 def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cited = replace(answered(), citations=(Citation("Lord Byron#0001", 0, 31, "Lord Byron died in *Missolonghi*."),))
-    made = chat(answers=[cited])
+    made = make_chat(answers=[cited])
     with pytest.raises(UsageError, match="Expected a conversation to export"):
-        made.turn("/export")
-    made.turn("Where did Lord Byron die?")
-    made.turn("and Alan Turing?")
-    made.turn("/export talk.md")
+        made.handle_line("/export")
+    made.handle_line("Where did Lord Byron die?")
+    made.handle_line("and Alan Turing?")
+    made.handle_line("/export talk.md")
     text = (tmp_path / "talk.md").read_text()
     assert "**Where did Lord Byron die?**\n\nMissolonghi[^1] — *fake, 0.0 s*" in text
     assert "(asked as: and Alan Turing?)" in text
     assert "[^1]: Lord Byron (byron.md): “Lord Byron died in \\*Missolonghi\\*.”" in text
-    made.turn("/export")
+    made.handle_line("/export")
     assert (tmp_path / f"{made.session.name}.md").read_text() == text
     with pytest.raises(UsageError, match="cannot be written"):
-        made.turn("/export /proc/none/talk.md")
+        made.handle_line("/export /proc/none/talk.md")
     assert "Wrote 2 questions" in capsys.readouterr().out
 
 
@@ -355,41 +358,41 @@ def test_model_and_adapter(
         if name == "broken":
             raise ModelError("There is no model or folder named 'broken'.")
         loaded.append((name, Path(config.adapter).name))
-        llm = CountingLLM(canned="London")
+        llm = CountingLLM(default_answer="London")
         llm.name = name  # type: ignore[misc]
         return llm
 
     monkeypatch.setattr("kgrag.llm.choose.load_llm", load)
     (store / "mine").mkdir()
     (store / "mine" / "adapter_config.json").write_text("{}")
-    made = Chat(App(store))
-    made.turn("/model one")
-    made.turn("/adapter")
+    made = Chat(Store(store))
+    made.handle_line("/model one")
+    made.handle_line("/adapter")
     assert "on" not in re.findall(r"(?m)^on ", capsys.readouterr().out)
-    made.turn("/adapter mine")
+    made.handle_line("/adapter mine")
     assert loaded == [("one", ""), ("one", "mine")]
-    made.turn("/adapter")
+    made.handle_line("/adapter")
     out = capsys.readouterr().out
     assert f"one + mine · {store}" in out and re.search(r"(?m)^on\s+mine", out), "which there are, and which is on"
     assert {"/adapter mine", "/adapter none", "/quit"} <= set(made.completions())
     with pytest.raises(
         ModelError, match=r"no adapter or folder named 'mien'; known adapters: mine.*; did you mean mine"
     ):
-        made.turn("/adapter mien")
+        made.handle_line("/adapter mien")
     with pytest.raises(ModelError, match="'broken'"):
-        made.turn("/model broken")
+        made.handle_line("/model broken")
     assert made.app.model == made.app.llm.name == "one" and made.app.config.adapter == "mine", (
         "a failure changes nothing"
     )
     shutil.copytree(store, tmp_path / "other")
-    made.turn(f"/store {tmp_path / 'other'}")
+    made.handle_line(f"/store {tmp_path / 'other'}")
     assert Path(made.app.config.adapter) == store / "mine" and len(loaded) == 2, "the model is the same, as it is"
-    made.turn("/adapter none")
-    made.turn("/model two")
+    made.handle_line("/adapter none")
+    made.handle_line("/model two")
     assert loaded[2:] == [("one", ""), ("two", "")]
-    made.turn("/closed-book")
-    made.turn("Where was Ada Lovelace born?")
-    made.turn("/status")
+    made.handle_line("/closed-book")
+    made.handle_line("Where was Ada Lovelace born?")
+    made.handle_line("/status")
     out = capsys.readouterr().out
     assert re.search(r"two · .* · first word \d+\.\d s · [\d,]+ tokens/s", out)
 
@@ -397,10 +400,10 @@ def test_model_and_adapter(
 def test_a_server_that_fails_leaves_the_conversation_as_it_is(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(CountingLLM(canned="London")) as server:
+    with serve_fake_openai(CountingLLM(default_answer="London")) as server:
         (store / "kgrag.toml").write_text(f'model = "{server.url}#fake"\n[server]\ntimeout = 0.4\ntries = 2\n')
-        server.slow = 1.0
-        made = Chat(App(store))
+        server.response_delay = 1.0
+        made = Chat(Store(store))
         piped(monkeypatch, "/closed-book", "one?", "two?", "three?", "four?", "five?", "six?")
         server.faults.extend(["", "429", "429", "500", "500", "nonsense", "slow", "slow"])
         made.run()
@@ -409,12 +412,12 @@ def test_a_server_that_fails_leaves_the_conversation_as_it_is(
     assert [turn.question for turn in made.history] == ["one?", "six?"]
     for said in ("429", "500", "no JSON object", "did not answer within 0.4 s"):
         assert said in err
-    assert len(resume(store, LAST).turns) == 2
+    assert len(load_session(store, LAST_SESSION).turns) == 2
 
 
 # --- a real terminal -----------------------------------------------------------------------------------------------
 
-SLOW = """
+SLOW_CHAT_SCRIPT = """
 import sys, time
 sys.path[:0] = [{root!r}, {tests!r}]
 from kgrag.types import Answer
@@ -439,17 +442,17 @@ class Terminal:
     """A program on a terminal of its own."""
 
     def __init__(self, script: str) -> None:
-        self.seen, self._read = "", 0
+        self.output, self._read = "", 0
         self.pid, self._file = pty.fork()
         if not self.pid:
             os.environ.update(TERM="xterm", COLUMNS="80", LINES="24", PROMPT_TOOLKIT_NO_CPR="1")
             os.execv(sys.executable, [sys.executable, "-c", script])
 
-    def until(self, text: str, seconds: float = 60) -> str:
+    def read_until(self, text: str, seconds: float = 60) -> str:
         """What was shown from the end of the last call to the next ``text``, without the marks of a terminal."""
         end = time.monotonic() + seconds
         while True:
-            shown = re.sub(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>])", "", self.seen)[self._read :]
+            shown = re.sub(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>])", "", self.output)[self._read :]
             if text in shown:
                 length = shown.index(text) + len(text)
                 self._read += length
@@ -457,14 +460,14 @@ class Terminal:
             assert time.monotonic() < end, f"waited for {text!r}, saw {shown[-2000:]!r}"
             if select.select([self._file], [], [], 0.1)[0]:
                 try:
-                    self.seen += os.read(self._file, 65536).decode("utf-8", "replace")
+                    self.output += os.read(self._file, 65536).decode("utf-8", "replace")
                 except OSError as error:
                     raise AssertionError(f"the program ended before {text!r}: {shown[-2000:]!r}") from error
 
-    def type(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         os.write(self._file, text.encode())
 
-    def end(self) -> int:
+    def wait_for_exit(self) -> int:
         _, status = os.waitpid(self.pid, 0)
         os.close(self._file)
         return os.waitstatus_to_exitcode(status)
@@ -472,27 +475,29 @@ class Terminal:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminals to make")
 def test_a_conversation_on_a_terminal(tmp_path: Path) -> None:
-    terminal = Terminal(SLOW.format(root=str(ROOT), tests=str(ROOT / "tests"), store=str(tmp_path)))
-    assert "2 documents" in terminal.until("?")
-    terminal.type("quick question\r")
-    assert "word0" in terminal.until("checked: quick question"), "the draft streams, and the checked answer replaces it"
-    terminal.until("?")
-    terminal.type("slow question\r")
-    terminal.until("word3")
-    terminal.type("\x03")
-    assert "checked" not in terminal.until("(stopped)")
-    terminal.until("?")
-    terminal.type("quick again\r")
-    terminal.until("checked: quick again")
-    terminal.until("?")
-    terminal.type("half a line\x03")  # Ctrl-C while typing drops the line
-    terminal.until("?")
-    terminal.type("\x1b[A\r")  # the last question, from the history
-    terminal.until("checked: quick again")
-    terminal.until("?")
-    terminal.type("\x04")
-    terminal.until("left")
-    assert terminal.end() == 0
+    terminal = Terminal(SLOW_CHAT_SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), store=str(tmp_path)))
+    assert "2 documents" in terminal.read_until("?")
+    terminal.send_text("quick question\r")
+    assert "word0" in terminal.read_until("checked: quick question"), (
+        "the draft streams, and the checked answer replaces it"
+    )
+    terminal.read_until("?")
+    terminal.send_text("slow question\r")
+    terminal.read_until("word3")
+    terminal.send_text("\x03")
+    assert "checked" not in terminal.read_until("(stopped)")
+    terminal.read_until("?")
+    terminal.send_text("quick again\r")
+    terminal.read_until("checked: quick again")
+    terminal.read_until("?")
+    terminal.send_text("half a line\x03")  # Ctrl-C while typing drops the line
+    terminal.read_until("?")
+    terminal.send_text("\x1b[A\r")  # the last question, from the history
+    terminal.read_until("checked: quick again")
+    terminal.read_until("?")
+    terminal.send_text("\x04")
+    terminal.read_until("left")
+    assert terminal.wait_for_exit() == 0
     assert "+slow question" in (tmp_path / "chat_history").read_text()
 
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from shell import NO_TRACE, Shell
+from shell import FORBIDDEN_IN_ERRORS, Shell
 
 from kgrag import console
-from kgrag.app import App
-from kgrag.cli import run
+from kgrag.app import Store
+from kgrag.cli import run_command
 from kgrag.types import Answer, Citation, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath
 
@@ -28,35 +28,37 @@ ROOT = Path(__file__).parent.parent
 QUESTIONS = ROOT / "tests" / "data" / "examples.questions.jsonl"
 
 
-def kgrag(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_kgrag(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own, as a shell runs it."""
     command = [sys.executable, "-m", "kgrag", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, **options)
 
 
-def triple() -> Triple:
+def make_triple() -> Triple:
     return Triple("lord byron", "place_of_death", "missolonghi", "Lord Byron#0001", 0, 36, 0.9)
 
 
-class FakeAnswerer:
+class CannedPipeline:
     """Answers everything with one cited sentence; from memory, with Greece."""
 
-    def ask(self, question: str, k: int, *, reader: str = "auto", on_text: Any = None, on_step: Any = None) -> Answer:
+    def answer(
+        self, question: str, k: int, *, reader: str = "auto", on_text: Any = None, on_step: Any = None
+    ) -> Answer:
         passage = Passage("Lord Byron#0001", "Lord Byron", "Lord Byron died of a fever in Missolonghi.", 0, 42)
         hit = Hit(passage, "Lord Byron", "byron.md", float("nan"), 1)
-        path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (triple(),))
+        path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (make_triple(),))
         citation = Citation(passage.id, 0, 42, passage.text)
         return Answer(
-            question, f"Missolonghi, k={k}", (hit,), (citation,), (path,), dropped=("[2] refused",), model="fake"
+            question, f"Missolonghi, k={k}", (hit,), (citation,), (path,), diagnostics=("[2] refused",), model="fake"
         )
 
-    def from_memory(self, question: str, on_text: Any = None) -> Answer:
+    def answer_closed_book(self, question: str, on_text: Any = None) -> Answer:
         return Answer(question, "Greece", grounded=False, model="fake")
 
 
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(App, "answerer", property(lambda self: FakeAnswerer()))
+    monkeypatch.setattr(Store, "answer_pipeline", property(lambda self: CannedPipeline()))
 
 
 # --- in processes of their own -------------------------------------------------------------------------------------
@@ -72,20 +74,20 @@ def test_results_go_to_the_output_and_everything_else_to_the_errors(tmp_path: Pa
     (folder / "nulls.md").write_bytes(b"Some text\0 with a null byte in it.")
     rows = ['{"_id": "a", "title": "A", "text": "Alpha is a letter."}', "not json", '{"_id": "b", "text": "Beta."}']
     (folder / "rows.jsonl").write_text("\n".join(rows))
-    done = kgrag("ingest", folder, "--store", tmp_path / "store", "--json")
+    done = run_kgrag("ingest", folder, "--store", tmp_path / "store", "--json")
     assert done.returncode == 0, done.stderr
-    assert not any(mark in done.stderr for mark in NO_TRACE)
+    assert not any(mark in done.stderr for mark in FORBIDDEN_IN_ERRORS)
     report = json.loads(done.stdout)
     assert report["added"] == 4 and report["store"]["documents"] == 4
     problems = {Path(p["source"]).name: p for p in report["problems"]}
     assert set(problems) == {"empty.txt", "binary.txt", "broken.pdf", "rows.jsonl"}
     assert problems["rows.jsonl"]["line"] == 2
 
-    again = kgrag("ingest", folder, "--store", tmp_path / "store")
+    again = run_kgrag("ingest", folder, "--store", tmp_path / "store")
     assert again.returncode == 0 and "4 unchanged" in again.stdout
     assert "not read" not in again.stdout and again.stderr.count("not read:") == 4
 
-    found = kgrag(
+    found = run_kgrag(
         "retrieve", "Where did Ada Lovelace meet Babbage?", "--store", tmp_path / "store", "-k", "2", "--json"
     )
     assert found.returncode == 0 and found.stderr == ""
@@ -100,7 +102,7 @@ def test_where_nothing_could_be_read_the_reasons_are_given_every_time(store: Pat
     for name, content in contents.items():
         (store.parent / name).write_bytes(content)
     for _ in range(2):
-        done = kgrag("ingest", *(store.parent / name for name in contents), "--store", store)
+        done = run_kgrag("ingest", *(store.parent / name for name in contents), "--store", store)
         assert done.returncode == 1 and done.stdout == ""
         for name in contents:
             assert re.search(rf"not read: \S*{name}: expected .*, found", done.stderr)
@@ -119,22 +121,22 @@ def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(tmp_path: Path) -> 
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
     )
     for _ in range(2400):
-        if running.poll() is not None or documents(store):
+        if running.poll() is not None or count_documents(store):
             break
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the workers too
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, (out, err)
-    assert not any(mark in err for mark in NO_TRACE)
+    assert not any(mark in err for mark in FORBIDDEN_IN_ERRORS)
     assert "error: Stopped. What was read is kept" in err
-    before = documents(store)
+    before = count_documents(store)
     assert 0 < before < 130
-    again = kgrag("ingest", file, "--store", store, "--json")
+    again = run_kgrag("ingest", file, "--store", store, "--json")
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["unchanged"] == before and documents(store) == 130
+    assert json.loads(again.stdout)["unchanged"] == before and count_documents(store) == 130
 
 
-def documents(store: Path) -> int:
+def count_documents(store: Path) -> int:
     try:
         return int(sqlite3.connect(store / "graph.db").execute("SELECT count(*) FROM documents").fetchone()[0])
     except sqlite3.Error:
@@ -145,7 +147,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(json.dumps({"_id": str(n), "text": "word " * 4000}) for n in range(3)))
     limit = (30_000, 30_000)  # bytes a file may have: what a full disk looks like from inside
-    done = kgrag(
+    done = run_kgrag(
         "ingest",
         file,
         "--store",
@@ -250,7 +252,7 @@ def test_misuse_is_one_sentence_that_says_what_to_do(shell: Shell, store: Path, 
         (("bench", "ranker", "--data", nowhere), "two or more folders"),
     ]
     for arguments, part in cases:
-        assert part in shell.fails(2, *arguments), arguments
+        assert part in shell.expect_error(2, *arguments), arguments
     assert not nowhere.exists(), "a command that was misused leaves nothing behind"
 
 
@@ -277,7 +279,7 @@ def test_usage_errors_of_the_command_line_itself(shell: Shell) -> None:
 )
 def test_a_wrong_configuration_is_explained(shell: Shell, store: Path, text: str, parts: list[str]) -> None:
     (store / "kgrag.toml").write_text(text)
-    line = shell.fails(2, "retrieve", "Who?", "--store", store)
+    line = shell.expect_error(2, "retrieve", "Who?", "--store", store)
     assert all(part in line for part in ["kgrag.toml", *parts])
 
 
@@ -289,7 +291,7 @@ def test_questions_that_are_malformed_are_named_by_line(shell: Shell, store: Pat
         ("", "no questions"),
     ):
         file.write_text(content)
-        assert part in shell.fails(1, "bench", "retrieval", "--questions", file, "--store", store)
+        assert part in shell.expect_error(1, "bench", "retrieval", "--questions", file, "--store", store)
 
 
 # --- what fails ----------------------------------------------------------------------------------------------------
@@ -298,14 +300,14 @@ def test_questions_that_are_malformed_are_named_by_line(shell: Shell, store: Pat
 def test_a_store_of_another_version(shell: Shell, store: Path) -> None:
     with sqlite3.connect(store / "graph.db") as db:
         db.execute("PRAGMA user_version = 9")
-    assert "version 9" in shell.fails(1, "status", "--store", store)
+    assert "version 9" in shell.expect_error(1, "status", "--store", store)
 
 
 def test_a_store_in_use_can_be_read_and_not_written(shell: Shell, store: Path, small_store: Path) -> None:
     with FileLock(store / "lock"):
-        line = shell.fails(1, "ingest", small_store.parent / "examples", "--store", store)
+        line = shell.expect_error(1, "ingest", small_store.parent / "examples", "--store", store)
         assert "another process" in line
-        assert "another process" in shell.fails(1, "forget", "examples/en/lord-byron.md", "--store", store)
+        assert "another process" in shell.expect_error(1, "forget", "examples/en/lord-byron.md", "--store", store)
         assert shell("retrieve", "Where did Lord Byron die?", "--store", store)[0] == 0
 
 
@@ -316,7 +318,7 @@ def test_a_folder_that_cannot_be_written(shell: Shell, tmp_path: Path, monkeypat
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    assert "Permission denied" in shell.fails(1, "ingest", tmp_path / "file.txt", "--store", tmp_path / "store")
+    assert "Permission denied" in shell.expect_error(1, "ingest", tmp_path / "file.txt", "--store", tmp_path / "store")
 
 
 def test_a_library_that_is_missing_is_named_with_its_extra(
@@ -326,13 +328,13 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
         (tmp_path / name).mkdir()
         (tmp_path / name / "questions.dev.jsonl").write_text("{}")
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    line = shell.fails(1, "bench", "ranker", "--data", tmp_path)
+    line = shell.expect_error(1, "bench", "ranker", "--data", tmp_path)
     assert "lightgbm" in line and "kgrag[train]" in line
 
     def lacks(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError("No module named 'faiss'", name="faiss")
 
-    assert run(lacks) == 1
+    assert run_command(lacks) == 1
 
 
 def test_bugs_keep_their_traceback() -> None:
@@ -340,15 +342,15 @@ def test_bugs_keep_their_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(bug)
+        run_command(bug)
 
 
 def test_ctrl_c_in_a_question(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: App) -> None:
+    def interrupted(self: Store) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(App, "answerer", property(interrupted))
-    assert shell.fails(130, "ask", "Who?", "--store", store) == "error: Stopped."
+    monkeypatch.setattr(Store, "answer_pipeline", property(interrupted))
+    assert shell.expect_error(130, "ask", "Who?", "--store", store) == "error: Stopped."
 
 
 # --- what is printed -----------------------------------------------------------------------------------------------
@@ -421,7 +423,7 @@ def test_forgetting(shell: Shell, store: Path) -> None:
     code, out, _ = shell("forget", name, "--store", store, "--json")
     assert code == 0 and json.loads(out) == {"forgotten": [name]}
     assert json.loads(shell("status", "--json", "--store", store)[1])["documents"] == 4
-    shell.fails(2, "forget", name, "--store", store)
+    shell.expect_error(2, "forget", name, "--store", store)
 
 
 def test_benches(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,7 +446,7 @@ def test_benches(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.
     assert json.loads(out, parse_constant=pytest.fail)["mrr"]["value"] is None
     assert "nan" not in shell("bench", "retrieval", "--questions", file, "--store", store)[1]
 
-    monkeypatch.setattr(App, "answerer", property(lambda self: FakeAnswerer()))
+    monkeypatch.setattr(Store, "answer_pipeline", property(lambda self: CannedPipeline()))
     file.write_text("\n".join(map(json.dumps, rows)))
     kept = tmp_path / "answers.jsonl"
     code, out, _ = shell(
@@ -477,7 +479,7 @@ def test_a_corpus_is_read_before_a_bench(shell: Shell, store: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_the_language_model_answers_from_the_documents(small_store: Path) -> None:
-    done = kgrag("ask", "Who built the Harvard Mark I?", "--store", small_store, "--json", "--reader", "llm")
+    done = run_kgrag("ask", "Who built the Harvard Mark I?", "--store", small_store, "--json", "--reader", "llm")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout, parse_constant=pytest.fail)
     assert "IBM" in answer["text"] and answer["citations"]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrag.errors import UsageError
-from kgrag.evaluate.compare import beside, compare_runs, measured
+from kgrag.evaluate.compare import compare_runs, score_against_baseline, score_rankings
 from kgrag.evaluate.metrics import ranking_measures
-from kgrag.evaluate.statistics import PERMUTATIONS, paired
+from kgrag.evaluate.statistics import PERMUTATIONS, paired_permutation_test
 from kgrag.types import Question
 
 VALUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30)
@@ -19,40 +19,40 @@ VALUES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_s
 
 def test_a_paired_difference_on_worked_examples() -> None:
     # all four questions better: of the 16 ways to turn four signs, two are as far from nothing
-    better = paired([1, 1, 1, 1], [0, 0, 0, 0])
+    better = paired_permutation_test([1, 1, 1, 1], [0, 0, 0, 0])
     assert (better.value, better.low, better.high) == (1, 1, 1) and better.p == pytest.approx(2 / 16)
     # three better and one worse by as much: mean 1/2, and 2 * (1 + 4) of 16 are as far
-    mixed = paired([1, 1, 1, 0], [0, 0, 0, 1])
+    mixed = paired_permutation_test([1, 1, 1, 0], [0, 0, 0, 1])
     assert mixed.value == 0.5 and mixed.p == pytest.approx(10 / 16)
     assert mixed.low < 0.5 < mixed.high
     # questions on which both are equal dilute the difference and do not change p
-    diluted = paired([1, 1, 1, 1] + [0.5] * 4, [0, 0, 0, 0] + [0.5] * 4)
+    diluted = paired_permutation_test([1, 1, 1, 1] + [0.5] * 4, [0, 0, 0, 0] + [0.5] * 4)
     assert diluted.value == 0.5 and diluted.p == pytest.approx(2 / 16)
 
 
 def test_differences_that_are_none_or_cannot_be_told() -> None:
-    same = paired([0.5, 1], [0.5, 1])
+    same = paired_permutation_test([0.5, 1], [0.5, 1])
     assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
-    assert paired([1, 0], [0, 0]).p == 1  # one question alone shows nothing
-    assert paired([math.nan, 1], [0, 0]).value == 1
-    assert all(math.isnan(v) for v in vars(paired([math.nan], [1])).values())
+    assert paired_permutation_test([1, 0], [0, 0]).p == 1  # one question alone shows nothing
+    assert paired_permutation_test([math.nan, 1], [0, 0]).value == 1
+    assert all(math.isnan(v) for v in vars(paired_permutation_test([math.nan], [1])).values())
     with pytest.raises(ValueError, match="found 1 and 2"):
-        paired([1], [1, 2])
+        paired_permutation_test([1], [1, 2])
 
 
 def test_pairing_sees_what_two_intervals_hide() -> None:
     easy = [0.1, 0.9] * 100
     slightly = [v + 0.02 + 0.001 * (n % 3) for n, v in enumerate(easy)]
-    difference = paired(slightly, easy)
+    difference = paired_permutation_test(slightly, easy)
     assert difference.low > 0 and difference.p == pytest.approx(1 / (PERMUTATIONS + 1), rel=1.01)
-    assert difference == paired(slightly, easy)
+    assert difference == paired_permutation_test(slightly, easy)
 
 
 @settings(deadline=None, max_examples=20)
 @given(VALUES)
 def test_the_other_way_round_is_the_same_turned(values: list[tuple[float, float]]) -> None:
     a, b = (list(side) for side in zip(*values, strict=True))
-    there, back = paired(a, b), paired(b, a)
+    there, back = paired_permutation_test(a, b), paired_permutation_test(b, a)
     assert there.value == pytest.approx(-back.value)
     assert there.low - 1e-9 <= there.value <= there.high + 1e-9
     assert 0 < there.p <= 1 and there.p == pytest.approx(back.p, abs=0.03)
@@ -94,6 +94,6 @@ def test_two_runs_side_by_side() -> None:
 
 def test_another_system_beside_ours() -> None:
     ours, theirs = [[("a", 1.0)], [("x", 1.0)], []], [[("x", 1.0)], [], []]
-    report = beside(QUESTIONS, ours, theirs)
+    report = score_against_baseline(QUESTIONS, ours, theirs)
     assert report["recall@5"]["value"] == 0 and report["difference"]["recall@5"]["value"] == 0.5
-    assert [math.isnan(v) for v in measured(QUESTIONS, ours)["mrr"]] == [False, False, True]
+    assert [math.isnan(v) for v in score_rankings(QUESTIONS, ours)["mrr"]] == [False, False, True]

@@ -21,7 +21,7 @@ from kgrag.config import Config
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = ("kgrag", "ingest", "graphs", "indices")
-DOORS = (
+PUBLIC_MODULES = (
     "kgrag",
     "kgrag.types",
     "kgrag.protocols",
@@ -34,7 +34,7 @@ DOORS = (
 COMMAND: Any = get_command(app)
 
 
-def commands() -> dict[tuple[str, ...], Any]:
+def all_commands() -> dict[tuple[str, ...], Any]:
     """Every command by the words that call it, groups too."""
     found: dict[tuple[str, ...], Any] = {(): COMMAND}
     for name, command in COMMAND.commands.items():
@@ -44,12 +44,12 @@ def commands() -> dict[tuple[str, ...], Any]:
     return found
 
 
-def text_of(document: Path) -> str:
+def read_document(document: Path) -> str:
     assert document.is_file(), f"{document.name} is missing"
     return document.read_text("utf-8")
 
 
-def snippets(text: str) -> list[str]:
+def code_snippets(text: str) -> list[str]:
     """Lines of code blocks, and what stands in backticks; continued lines joined."""
     blocks = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
@@ -57,10 +57,10 @@ def snippets(text: str) -> list[str]:
     return lines + re.findall(r"`([^`\n]+)`", prose)
 
 
-def calls(text: str, program: str) -> list[list[str]]:
+def command_calls(text: str, program: str) -> list[list[str]]:
     """The words after each call of a program, up to a comment, a pipe or the next command."""
     found = []
-    for snippet in snippets(text):
+    for snippet in code_snippets(text):
         for match in re.finditer(rf"(?:^|[$|;&]\s*|python -m |/bin/){program}\b(?![-.\w/])([^|;&]*)", snippet.strip()):
             lexer = shlex.shlex(match.group(1), posix=True, punctuation_chars=False)
             lexer.whitespace_split, lexer.commenters = True, "#"
@@ -73,8 +73,8 @@ def calls(text: str, program: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_and_option_that_is_named_exists(document: Path) -> None:
-    known = commands()
-    named = calls(text_of(document), "kgrag")
+    known = all_commands()
+    named = command_calls(read_document(document), "kgrag")
     assert named or document.name != "README.md"
     for words in named:
         path: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ def test_every_command_and_option_that_is_named_exists(document: Path) -> None:
 def test_every_make_target_and_variable_that_is_named_exists(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
-    for words in calls(text_of(document), "make"):
+    for words in command_calls(read_document(document), "make"):
         for word in words:
             name, equals, _ = word.strip("[]").partition("=")
             if equals:
@@ -109,8 +109,8 @@ def test_every_make_target_and_variable_that_is_named_exists(document: Path) -> 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_that_is_named_exists(document: Path) -> None:
     folders = "|".join((*PACKAGES, "tests", "docs", "examples"))
-    text = text_of(document)
-    paths = [s for s in snippets(text) if re.fullmatch(rf"(?:{folders})/[\w./-]*", s)]
+    text = read_document(document)
+    paths = [s for s in code_snippets(text) if re.fullmatch(rf"(?:{folders})/[\w./-]*", s)]
     paths += re.findall(r"\]\(([\w./-]+)\)", text)
     for name in paths:
         places = [ROOT / name, document.parent / name]
@@ -118,15 +118,15 @@ def test_every_path_that_is_named_exists(document: Path) -> None:
 
 
 def test_the_readme_is_finished_and_names_every_setting() -> None:
-    text = text_of(ROOT / "README.md")
+    text = read_document(ROOT / "README.md")
     assert not re.search(r"^(?:SESSION|RESULTS|FIGURES|TODO|FIXME)$|\bTBD\b", text, re.MULTILINE)
     for setting in re.findall(r"settings \(([^)]*)\)", text):
         assert set(re.findall(r"`(\w+)`", setting)) <= set(Config.model_fields)
 
 
-@pytest.mark.parametrize("path", sorted(commands()), ids=lambda path: " ".join(path) or "kgrag")
+@pytest.mark.parametrize("path", sorted(all_commands()), ids=lambda path: " ".join(path) or "kgrag")
 def test_help_lists_every_option(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    command = commands()[path]
+    command = all_commands()[path]
     with pytest.raises(SystemExit) as stop:
         app([*path, "--help"], prog_name="kgrag")
     out, err = capsys.readouterr()
@@ -157,7 +157,7 @@ def test_make_help_names_every_target() -> None:
         assert re.search(rf"\b{target}\b", shown) or target == "install", f"make help says nothing about {target}"
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", PUBLIC_MODULES)
 def test_exported_names_have_docstrings(door: str) -> None:
     module = importlib.import_module(door)
     assert module.__doc__

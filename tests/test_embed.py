@@ -11,8 +11,8 @@ import pytest
 from kgrag import embed
 from kgrag.embed import OpenVINOEmbedder, SentenceTransformersEmbedder, load_embedder
 from kgrag.errors import ModelError
-from kgrag.models.convert import openvino_folder, ready, transformers_folder
-from kgrag.models.registry import find
+from kgrag.models.convert import local_folder, openvino_folder, transformers_folder
+from kgrag.models.registry import find_model
 from kgrag.protocols import Embedder
 
 NAME = "all-MiniLM-L6-v2"
@@ -29,8 +29,8 @@ TEXTS = [
 
 @pytest.fixture(scope="module", params=["openvino", "sentence-transformers"])
 def embedder(request: pytest.FixtureRequest) -> Iterator[Embedder]:
-    model = find(NAME)
-    folder = ready(model)
+    model = find_model(NAME)
+    folder = local_folder(model)
     if folder is None:
         pytest.skip(f"{NAME} is not here: pull it")
     if request.param == "openvino":
@@ -70,8 +70,8 @@ def test_what_is_beyond_the_limit_does_not_count(embedder: Embedder) -> None:
 
 
 def test_agrees_with_sentence_transformers() -> None:
-    model = find(NAME)
-    folder = ready(model)
+    model = find_model(NAME)
+    folder = local_folder(model)
     if folder is None:
         pytest.skip(f"{NAME} is not here: pull it")
     ours = OpenVINOEmbedder(model, openvino_folder(model, folder)).embed(TEXTS)
@@ -80,8 +80,8 @@ def test_agrees_with_sentence_transformers() -> None:
 
 
 def test_a_vector_depends_on_its_text_alone() -> None:
-    model = find(NAME)
-    folder = ready(model)
+    model = find_model(NAME)
+    folder = local_folder(model)
     if folder is None:
         pytest.skip(f"{NAME} is not here: pull it")
     embedder = OpenVINOEmbedder(model, openvino_folder(model, folder))
@@ -109,11 +109,11 @@ def test_a_vector_depends_on_its_text_alone() -> None:
 
 def test_batches_hold_every_row_once_within_its_bucket() -> None:
     lengths = [1, 300, 16, 17, 15, 256, 0] + [40] * 200
-    batches = list(embed._batches(lengths))
+    batches = list(embed._bucket_batches(lengths))
     assert sorted(row for rows, _ in batches for row in rows) == list(range(len(lengths)))
     for rows, width in batches:
-        assert len(rows) * width <= embed.BATCH_TOKENS
-        assert all(width - embed.BUCKET < max(lengths[row], 1) <= width for row in rows)
+        assert len(rows) * width <= embed.MAX_BATCH_TOKENS
+        assert all(width - embed.BUCKET_TOKENS < max(lengths[row], 1) <= width for row in rows)
 
 
 def test_a_language_model_is_no_embedder() -> None:
@@ -124,4 +124,4 @@ def test_a_language_model_is_no_embedder() -> None:
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match=r"cannot be loaded.*pull all-MiniLM-L6-v2 again"):
-        OpenVINOEmbedder(find(NAME), tmp_path)
+        OpenVINOEmbedder(find_model(NAME), tmp_path)

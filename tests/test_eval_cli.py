@@ -11,7 +11,7 @@ import pytest
 from fake_llm import FakeLLM
 from shell import Shell
 
-from kgrag.app import App
+from kgrag.app import Store
 from kgrag.errors import ModelError
 from kgrag.protocols import Messages
 
@@ -23,25 +23,27 @@ ROWS = [
 ]  # fmt: skip
 
 
-class Reader(FakeLLM):
+class EvidenceLLM(FakeLLM):
     """Says the first accepted answer that it is shown, else that it does not know; fails after some answers."""
 
     fails_after = 10**9
 
-    def _would_say(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
-        if len(self.asked) > self.fails_after:
+    def _choose_answer(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
+        if len(self.calls) > self.fails_after:
             raise ModelError("the device is gone.")
-        said = messages[-1]["content"]
-        answers = [answer for row in ROWS if str(row["text"]) in said for answer in row["answers"]]
-        shown = said.rsplit("Question", 1)[0]
-        return next((a for a in answers if a in shown), "I do not know.")
+        prompt = messages[-1]["content"]
+        answers = [answer for row in ROWS if str(row["text"]) in prompt for answer in row["answers"]]
+        evidence_text = prompt.rsplit("Question", 1)[0]
+        return next((a for a in answers if a in evidence_text), "I do not know.")
 
 
 @pytest.fixture
-def llm(monkeypatch: pytest.MonkeyPatch) -> Reader:
-    reader = Reader()
-    monkeypatch.setattr(App, "llm", property(lambda self: reader))
-    monkeypatch.setattr("kgrag.eval_run.model_facts", lambda opened, adapter="": {"name": "fake", "adapter": adapter})
+def llm(monkeypatch: pytest.MonkeyPatch) -> EvidenceLLM:
+    reader = EvidenceLLM()
+    monkeypatch.setattr(Store, "llm", property(lambda self: reader))
+    monkeypatch.setattr(
+        "kgrag.eval_run.model_metadata", lambda opened, adapter="": {"name": "fake", "adapter": adapter}
+    )
     return reader
 
 
@@ -52,11 +54,11 @@ def asked(tmp_path: Path) -> Path:
     return path
 
 
-Run = Callable[..., tuple[int, str, str]]
+EvalRunner = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(shell: Shell, small_store: Path, llm: Reader, asked: Path, tmp_path: Path) -> Run:
+def run(shell: Shell, small_store: Path, llm: EvidenceLLM, asked: Path, tmp_path: Path) -> EvalRunner:
     """`kgrag eval` over the small store, with further arguments."""
 
     def start(*more: object) -> tuple[int, str, str]:
@@ -65,7 +67,7 @@ def run(shell: Shell, small_store: Path, llm: Reader, asked: Path, tmp_path: Pat
     return start
 
 
-def test_an_experiment_from_one_command(run: Run, tmp_path: Path) -> None:
+def test_an_experiment_from_one_command(run: EvalRunner, tmp_path: Path) -> None:
     code, out, _ = run()
     assert code == 0, out
     assert (
@@ -97,17 +99,19 @@ def test_an_experiment_from_one_command(run: Run, tmp_path: Path) -> None:
     } <= files
 
 
-def test_the_same_command_again_asks_nothing_and_gives_the_same(run: Run, llm: Reader, tmp_path: Path) -> None:
+def test_the_same_command_again_asks_nothing_and_gives_the_same(
+    run: EvalRunner, llm: EvidenceLLM, tmp_path: Path
+) -> None:
     assert run()[0] == 0
     names = ("records.jsonl", "report.json", "manifest.json", "rates.csv", "preference.csv")
-    before, times = {n: (tmp_path / "report" / n).read_bytes() for n in names}, len(llm.asked)
+    before, times = {n: (tmp_path / "report" / n).read_bytes() for n in names}, len(llm.calls)
     code, out, _ = run("--json")
-    assert code == 0 and len(llm.asked) == times
+    assert code == 0 and len(llm.calls) == times
     assert {n: (tmp_path / "report" / n).read_bytes() for n in names} == before
     assert json.loads(out)["questions"] == 4
 
 
-def test_the_arm_system_is_what_ask_does(run: Run, tmp_path: Path) -> None:
+def test_the_arm_system_is_what_ask_does(run: EvalRunner, tmp_path: Path) -> None:
     code, out, _ = run("--arms", "system,grounded", "--conditions", "answerable,unanswerable", "--json")
     report = json.loads(out)
     assert code == 0 and report["rates"]["answerable"]["system"]["correct"]["value"] == 1
@@ -118,16 +122,16 @@ def test_the_arm_system_is_what_ask_does(run: Run, tmp_path: Path) -> None:
     assert hidden["outcome"] == "abstained" and not any(e["gold"] for e in hidden["evidence"])
 
 
-def test_a_model_that_fails_is_a_sentence_and_the_same_command_goes_on(run: Run, llm: Reader) -> None:
+def test_a_model_that_fails_is_a_sentence_and_the_same_command_goes_on(run: EvalRunner, llm: EvidenceLLM) -> None:
     llm.fails_after = 5
     code, _, err = run()
     assert code == 1 and "The model failed at question" in err and "run the same command again to go on" in err
-    llm.fails_after, before = 10**9, len(llm.asked)
+    llm.fails_after, before = 10**9, len(llm.calls)
     code, _, _ = run()
-    assert code == 0 and len(llm.asked) > before
+    assert code == 0 and len(llm.calls) > before
 
 
-def test_a_gate_decides_the_exit_code(run: Run) -> None:
+def test_a_gate_decides_the_exit_code(run: EvalRunner) -> None:
     assert run("--fail-if", "hallucination.grounded > 0.2")[0] == 0
     code, out, err = run("--fail-if", "correct.grounded > 0.2", "--fail-if", "hallucination.grounded > 0.2")
     assert code == 1 and "Questions that have an answer" in out, "the report is there all the same"
@@ -144,21 +148,21 @@ def test_a_gate_decides_the_exit_code(run: Run) -> None:
         (["--fail-if", "correct.system < 1"], "system is not run here"),
     ],
 )
-def test_what_cannot_be_run_is_a_sentence(run: Run, more: Sequence[str], message: str) -> None:
+def test_what_cannot_be_run_is_a_sentence(run: EvalRunner, more: Sequence[str], message: str) -> None:
     code, _, err = run(*more)
     assert code == 2 and message in err and "Traceback" not in err
 
 
-def test_a_judge_that_is_none_is_said_before_anything_is_asked(run: Run) -> None:
+def test_a_judge_that_is_none_is_said_before_anything_is_asked(run: EvalRunner) -> None:
     code, _, err = run("--judge", "me")
     assert code == 1 and "Expected a judge (auto, overlap" in err and "found 'me'" in err
 
 
-def test_questions_that_are_none(shell: Shell, small_store: Path, llm: Reader, tmp_path: Path) -> None:
+def test_questions_that_are_none(shell: Shell, small_store: Path, llm: EvidenceLLM, tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
 
     def fails(code: int, *more: str) -> str:
-        return shell.fails(code, "eval", path, "--store", small_store, "--out", tmp_path / "r", *more)
+        return shell.expect_error(code, "eval", path, "--store", small_store, "--out", tmp_path / "r", *more)
 
     assert "found none" in fails(2)
     path.write_text("")
@@ -172,7 +176,7 @@ def test_questions_that_are_none(shell: Shell, small_store: Path, llm: Reader, t
     assert not (tmp_path / "r").exists()
 
 
-def test_questions_without_answers_or_gold_are_asked_as_far_as_they_go(shell: Shell, small_store: Path, llm: Reader, tmp_path: Path) -> None:  # fmt: skip
+def test_questions_without_answers_or_gold_are_asked_as_far_as_they_go(shell: Shell, small_store: Path, llm: EvidenceLLM, tmp_path: Path) -> None:  # fmt: skip
     path = tmp_path / "q.jsonl"
     path.write_text(
         '{"_id": "1", "text": "Where did Lord Byron die?", "answers": ["Missolonghi"]}\n{"_id": "2", "text": "Who?"}\n'
@@ -184,11 +188,11 @@ def test_questions_without_answers_or_gold_are_asked_as_far_as_they_go(shell: Sh
     assert "counterfactual" not in report["rates"]
 
 
-def test_gold_that_the_store_lacks_is_said(shell: Shell, small_store: Path, llm: Reader, tmp_path: Path) -> None:
+def test_gold_that_the_store_lacks_is_said(shell: Shell, small_store: Path, llm: EvidenceLLM, tmp_path: Path) -> None:
     path, out = tmp_path / "q.jsonl", tmp_path / "r"
     rows = [{**row, "gold": [f"elsewhere/{name}" for name in row["gold"]]} for row in ROWS]  # type: ignore[attr-defined]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = shell.fails(2, "eval", path, "--store", small_store, "--out", out)
+    said = shell.expect_error(2, "eval", path, "--store", small_store, "--out", out)
     assert "has none of the gold documents" in said and "elsewhere/examples/en/ada-lovelace.md" in said
     assert "its own are called such as 'examples/en/ada-lovelace.md'" in said
     path.write_text("".join(json.dumps(row) + "\n" for row in [ROWS[0], rows[1]]))
@@ -197,7 +201,7 @@ def test_gold_that_the_store_lacks_is_said(shell: Shell, small_store: Path, llm:
     assert json.loads(json_)["rates"]["answerable"]["gold"]["questions"] == 1
 
 
-def test_a_folder_is_written_by_one_run_at_a_time(run: Run, tmp_path: Path) -> None:
+def test_a_folder_is_written_by_one_run_at_a_time(run: EvalRunner, tmp_path: Path) -> None:
     from filelock import FileLock
 
     (tmp_path / "report").mkdir()
@@ -210,12 +214,12 @@ def test_a_folder_is_written_by_one_run_at_a_time(run: Run, tmp_path: Path) -> N
 
 
 def test_two_runs_are_compared(
-    run: Run, shell: Shell, llm: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: EvalRunner, shell: Shell, llm: EvidenceLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     few = ("--arms", "closed-book,grounded", "--conditions", "answerable")
     assert run(*few, "--out", a)[0] == 0
-    monkeypatch.setattr(Reader, "_would_say", lambda *_: "Atlantis")
+    monkeypatch.setattr(EvidenceLLM, "_choose_answer", lambda *_: "Atlantis")
     assert run(*few, "--out", b)[0] == 0
     code, out, _ = shell("eval", "compare", a, b, "--json")
     found: dict[str, Any] = json.loads(out)
@@ -225,10 +229,10 @@ def test_two_runs_are_compared(
     )
     code, out, _ = shell("eval", "compare", a, b)
     assert code == 0 and "B less A" in out and "+100.0" in out
-    assert "found none" in shell.fails(2, "eval", "compare", a, tmp_path / "none")
+    assert "found none" in shell.expect_error(2, "eval", "compare", a, tmp_path / "none")
 
 
-def test_a_person_labels_claims_and_agreement_stands_in_the_report(run: Run, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_person_labels_claims_and_agreement_stands_in_the_report(run: EvalRunner, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     assert run("--arms", "grounded,gold", "--conditions", "answerable")[0] == 0
     said = iter(["what?", "s", "p", "q"])
     monkeypatch.setattr("builtins.input", lambda _: next(said))
@@ -244,8 +248,8 @@ def test_a_person_labels_claims_and_agreement_stands_in_the_report(run: Run, she
     before = page.read_bytes()
     page.unlink()
     assert shell("eval", "page", tmp_path / "report")[0] == 0 and page.read_bytes() == before
-    assert "found none" in shell.fails(2, "eval", "page", tmp_path / "none")
-    assert "found none" in shell.fails(2, "eval", "label", tmp_path / "none")
+    assert "found none" in shell.expect_error(2, "eval", "page", tmp_path / "none")
+    assert "found none" in shell.expect_error(2, "eval", "label", tmp_path / "none")
 
 
 def test_help_names_the_commands(shell: Shell) -> None:

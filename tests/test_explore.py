@@ -12,23 +12,23 @@ import networkx as nx
 import pytest
 
 from graphs import sqlite
-from graphs.facts import Facts
-from graphs.gather import make_facts
+from graphs.facts import FactIndex
+from graphs.gather import fact_index_from
 from graphs.sqlite import SQLiteGraph
 from kgrag.explore import paths as searching
-from kgrag.explore.export import for_xml
-from kgrag.explore.paths import STEP, paths
+from kgrag.explore.export import to_xml_graph
+from kgrag.explore.paths import STEP_COST, find_paths
 from kgrag.explore.picture import layout
 from kgrag.types import Triple
 
 
-def facts_of(*edges: tuple[str, str, float]) -> Facts:
+def facts_of(*edges: tuple[str, str, float]) -> FactIndex:
     triples = [Triple(a, "knows", b, "p", n, n + 1, sure) for n, (a, b, sure) in enumerate(edges)]
-    return make_facts(triples, {}, {})
+    return fact_index_from(triples, {}, {})
 
 
-def nodes(facts: Facts, start: str, goal: str, most: int = 3, longest: int = 4) -> list[str]:
-    return ["".join(path.nodes) for path in paths(facts, start, goal, most=most, longest=longest).paths]
+def nodes(facts: FactIndex, start: str, goal: str, most: int = 3, longest: int = 4) -> list[str]:
+    return ["".join(path.nodes) for path in find_paths(facts, start, goal, max_paths=most, max_steps=longest).paths]
 
 
 def test_the_best_path_is_sure_and_short() -> None:
@@ -61,7 +61,7 @@ def test_paths_are_those_that_trying_all_gives(seed: int) -> None:
     names = "abcdefg"
     pairs = chance.sample(list(itertools.combinations(names, 2)), chance.randrange(4, 16))
     edges = [(*chance.sample(pair, 2), chance.choice([0.5, 0.76, 0.9, 1.0])) for pair in pairs]
-    cost = {frozenset(edge[:2]): STEP - log(edge[2]) for edge in edges}
+    cost = {frozenset(edge[:2]): STEP_COST - log(edge[2]) for edge in edges}
     plain = nx.Graph([edge[:2] for edge in edges])
     plain.add_nodes_from(names)
     for longest in (1, 2, 3, 4, 5):
@@ -77,9 +77,9 @@ def test_paths_are_those_that_trying_all_gives(seed: int) -> None:
 
 def test_a_search_that_gives_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = facts_of(*[("hub", f"n{n}", 0.9) for n in range(50)], *[(f"n{n}", f"m{n}", 0.9) for n in range(50)])
-    assert paths(facts, "m0", "m49", most=1, longest=4).complete
-    monkeypatch.setattr(searching, "EXPANDED", 3)
-    assert not paths(facts, "m0", "m49", most=1, longest=4).complete
+    assert find_paths(facts, "m0", "m49", max_paths=1, max_steps=4).is_complete
+    monkeypatch.setattr(searching, "MAX_EXPANSIONS", 3)
+    assert not find_paths(facts, "m0", "m49", max_paths=1, max_steps=4).is_complete
 
 
 def test_parts_of_a_picture_do_not_lie_on_one_another() -> None:
@@ -99,7 +99,7 @@ def test_parts_of_a_picture_do_not_lie_on_one_another() -> None:
 def test_what_xml_cannot_have_is_a_blank(tmp_path: Path) -> None:
     nodes = [{"id": "a", "name": "A\x01\ufffe"}, {"id": "b", "name": "乙😀"}]
     edges = [{"source": "a", "target": "b", "predicate": "knows", "sentence": "a\x0bknows b"}]
-    nx.write_graphml(for_xml({"nodes": nodes, "edges": edges}), tmp_path / "g.graphml")
+    nx.write_graphml(to_xml_graph({"nodes": nodes, "edges": edges}), tmp_path / "g.graphml")
     read = nx.read_graphml(tmp_path / "g.graphml")
     assert dict(read.nodes(data="name")) == {"a": "A  ", "b": "乙😀"}
     assert [data["sentence"] for _, _, data in read.edges(data=True)] == ["a knows b"]
@@ -112,9 +112,9 @@ def test_a_few_entities_are_those_of_all_of_them(small_store: Path, monkeypatch:
     few = frozenset(entity.id for entity in every[::7])
     looked_up = list(graph.entities(few))
     assert looked_up == [entity for entity in every if entity.id in few]
-    monkeypatch.setattr(sqlite, "FEW", 0)
+    monkeypatch.setattr(sqlite, "MAX_SINGLE_LOOKUPS", 0)
     assert list(graph.entities(few)) == looked_up
     named = Counter(mention.entity_id for mention in graph.mentions())
     for entity in looked_up:
-        times, documents = graph.named_in(entity.id)
+        times, documents = graph.mention_counts(entity.id)
         assert times == named[entity.id] and (0 < documents <= times or times == documents == 0)

@@ -15,20 +15,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from graphs.vocabulary import Vocabulary
-from ingest.patterns import vocabulary
-from ingest.relate import model
+from graphs.vocabulary import PredicateSchema
+from ingest.patterns import load_predicate_schema
+from ingest.relate import load_classifier
 from kgrag.cli import app
-from kgrag.commands.bench_graph import Format
+from kgrag.commands.bench_graph import ExtractionSet
 from kgrag.errors import KgragError, ReadError, UsageError
 from kgrag.evaluate import extraction as measures
-from kgrag.evaluate.called import Stated, stated, value
-from kgrag.evaluate.counts import Count, count, scores, share
-from kgrag.evaluate.edges import edges, load_documents, load_evidence
-from kgrag.evaluate.extraction_sets import FORMATS, Marked, joined, load
-from kgrag.evaluate.paths import Asked, by_chance, judged, load_sets, paths
-from kgrag.evaluate.relation_names import agrees, kinds, predicates_of, types_of, words
-from kgrag.reader.relations import RelationReader, spoken
+from kgrag.evaluate.called import NormalizedTriple, comparison_form, normalize_triples
+from kgrag.evaluate.counts import MatchCounts, count_matches, micro_scores, micro_share
+from kgrag.evaluate.edges import edge_recall, load_documents, load_evidence
+from kgrag.evaluate.extraction_sets import FORMATS, LabelledSpan, detokenize, load_labelled_texts
+from kgrag.evaluate.paths import PathQuestion, chance_accuracy, load_path_sets, measure_path_answers, score_answer
+from kgrag.evaluate.relation_names import (
+    conll04_relations,
+    entity_types,
+    is_same_relation,
+    relation_name_words,
+    relation_predicates,
+)
+from kgrag.reader.relations import RelationPathReader, relation_words
 from kgrag.types import Mention, Triple
 
 SAMPLES: dict[str, str] = {
@@ -87,11 +93,11 @@ def triple(subject: str, predicate: str, object: str) -> Triple:
     return Triple(subject, predicate, object, "d#0001", 0, 10, 0.9)
 
 
-def one(subject: str, predicate: str, object: str) -> Stated:
-    return Stated(frozenset({subject}), predicate, frozenset({object}), triple(subject, predicate, object))
+def one(subject: str, predicate: str, object: str) -> NormalizedTriple:
+    return NormalizedTriple(frozenset({subject}), predicate, frozenset({object}), triple(subject, predicate, object))
 
 
-def fact(subject: str, relation: str, object: str) -> measures.Gold:
+def fact(subject: str, relation: str, object: str) -> measures.GoldTriple:
     return frozenset({subject}), relation, frozenset({object})
 
 
@@ -110,10 +116,10 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_each_format_is_read_with_spans_that_spell_its_names(name: str, written: Any) -> None:
-    items = load(name, written(SAMPLES[name]))
+    items = load_labelled_texts(name, written(SAMPLES[name]))
     assert items[0].document.lang == ("zh" if name in ("peoples-daily", "cluener") else "en")
     assert all(item.document.text[m.start : m.end] == m.text for item in items for m in item.names)
-    assert len(load(name, written(SAMPLES[name]), 1)) == 1
+    assert len(load_labelled_texts(name, written(SAMPLES[name]), 1)) == 1
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -121,44 +127,44 @@ def test_each_format_is_read_with_spans_that_spell_its_names(name: str, written:
 def test_a_file_of_another_format_says_what_was_expected_and_found(name: str, other: str, written: Any) -> None:
     if name != other:
         with pytest.raises(ReadError, match=r"expected .*found"):
-            load(name, written(SAMPLES[other]))
+            load_labelled_texts(name, written(SAMPLES[other]))
 
 
 def test_what_is_read_of_each_format(written: Any) -> None:
-    webnlg = load("webnlg", written(SAMPLES["webnlg"]))[0]
+    webnlg = load_labelled_texts("webnlg", written(SAMPLES["webnlg"]))[0]
     assert webnlg.document.text == "Runa Vell (born 4 May 1911) was born in Oslo."
     assert webnlg.document.title == "" and webnlg.facts[0].relation == "birthPlace"
-    conll04 = load("conll04", written(SAMPLES["conll04"]))[0]
+    conll04 = load_labelled_texts("conll04", written(SAMPLES["conll04"]))[0]
     assert conll04.document.text == "Runa Vell works in Oslo, Norway."
     assert [(f.subject, f.relation, f.object) for f in conll04.facts] == [(("Oslo",), "Located_In", ("Norway",))]
-    redocred = load("redocred", written(SAMPLES["redocred"]))[0]
+    redocred = load_labelled_texts("redocred", written(SAMPLES["redocred"]))[0]
     assert [m.text for m in redocred.names] == ["Runa Vell", "Vell", "Oslo", "Rome"], "a pronoun is no name"
-    assert [f.places for f in redocred.facts] == [(), ((57, 75),)], "only named mentions make a sentence count"
-    daily = load("peoples-daily", written(SAMPLES["peoples-daily"]))
+    assert [f.sentence_spans for f in redocred.facts] == [(), ((57, 75),)], "only named mentions make a sentence count"
+    daily = load_labelled_texts("peoples-daily", written(SAMPLES["peoples-daily"]))
     assert [[(m.text, m.type) for m in item.names] for item in daily] == [[("李明", "PER"), ("上海", "LOC")], []]
-    cluener = load("cluener", written(SAMPLES["cluener"]))[0]
+    cluener = load_labelled_texts("cluener", written(SAMPLES["cluener"]))[0]
     assert [(m.text, m.type) for m in cluener.names] == [("李明", "name"), ("《红楼梦》", "book")]
 
 
 def test_broken_and_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found none"):
-        load("webnlg", tmp_path / "none.json")
+        load_labelled_texts("webnlg", tmp_path / "none.json")
     broken = tmp_path / "broken.gz"
     broken.write_bytes(gzip.compress(b"[]" * 99)[:20])
     with pytest.raises(ReadError):
-        load("webnlg", broken)
+        load_labelled_texts("webnlg", broken)
     empty = tmp_path / "empty"
     empty.write_text("")
     for name in FORMATS:
         with pytest.raises(ReadError, match="expected"):
-            load(name, empty)
+            load_labelled_texts(name, empty)
 
 
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=5), max_size=12)
 )
 def test_words_put_together_keep_their_spelling_and_order(words: list[str]) -> None:
-    text, spans = joined(words)
+    text, spans = detokenize(words)
     assert [text[start:end] for start, end in spans] == words
     assert "".join(text.split()) == "".join("".join(words).split())
     assert all(a[1] <= b[0] <= a[1] + 1 for a, b in pairwise(spans))
@@ -166,31 +172,38 @@ def test_words_put_together_keep_their_spelling_and_order(words: list[str]) -> N
 
 def test_words_are_put_together_as_they_are_written() -> None:
     line = 'He said : " No ( so the well - known Ada Lovelace \'s son ) " , 1990 - 91 .'
-    assert joined(line.split())[0] == 'He said: "No (so the well-known Ada Lovelace\'s son)", 1990 - 91.'
+    assert detokenize(line.split())[0] == 'He said: "No (so the well-known Ada Lovelace\'s son)", 1990 - 91.'
 
 
 # Names and relations ------------------------------------------------------------------------------------------------
 
 
 def test_names_dates_and_numbers_by_value() -> None:
-    assert value("Runa_Vell") == value("runa vell")
-    assert value("13 March 1963") == value("March 13 , 1963") == value("1963-03-13") == value("13 march 1963")
-    assert value("May 2001") == "2001-05" and value("September 1901") == value("Sept 1901")
-    assert value("50,000") == value("50000") != value("5,000")
-    assert value("1963") != value("13 March 1963")
+    assert comparison_form("Runa_Vell") == comparison_form("runa vell")
+    assert (
+        comparison_form("13 March 1963")
+        == comparison_form("March 13 , 1963")
+        == comparison_form("1963-03-13")
+        == comparison_form("13 march 1963")
+    )
+    assert comparison_form("May 2001") == "2001-05" and comparison_form("September 1901") == comparison_form(
+        "Sept 1901"
+    )
+    assert comparison_form("50,000") == comparison_form("50000") != comparison_form("5,000")
+    assert comparison_form("1963") != comparison_form("13 March 1963")
 
 
 def test_the_tables_name_predicates_and_types_that_there_are() -> None:
-    known = set(vocabulary().predicates)
+    known = set(load_predicate_schema().predicates)
     for name in ("webnlg", "2wiki"):
-        assert {p.removeprefix("^") for ours in predicates_of(name).values() for p in ours} <= known
-    guessed = {name.removeprefix("^") for name in model().classes}
-    assert {p for kind in kinds().values() for p in kind.predicates} <= known | guessed
+        assert {p.removeprefix("^") for ours in relation_predicates(name).values() for p in ours} <= known
+    guessed = {name.removeprefix("^") for name in load_classifier().classes}
+    assert {p for kind in conll04_relations().values() for p in kind.predicates} <= known | guessed
     types = {"PERSON", "PLACE", "ORGANISATION", "WORK", "MISC", "DATE", ""}
     assert {
-        kind for name in ("conll04", "redocred", "peoples-daily", "cluener") for kind in types_of(name).values()
+        kind for name in ("conll04", "redocred", "peoples-daily", "cluener") for kind in entity_types(name).values()
     } <= types
-    assert len(types_of("cluener")) == 10 and set(kinds()) == {
+    assert len(entity_types("cluener")) == 10 and set(conll04_relations()) == {
         "Live_In",
         "OrgBased_In",
         "Located_In",
@@ -200,16 +213,16 @@ def test_the_tables_name_predicates_and_types_that_there_are() -> None:
 
 
 def test_relations_agree_by_table_by_inverse_and_by_words() -> None:
-    known, table = vocabulary(), {"parent": ("father",), "made": ("^author",), "wed": ("spouse",)}
+    known, table = load_predicate_schema(), {"parent": ("father",), "made": ("^author",), "wed": ("spouse",)}
 
     def right(relation: str, predicate: str, turned: bool = False) -> bool:
-        return agrees(relation, predicate, table, known, turned=turned)
+        return is_same_relation(relation, predicate, table, known, is_reversed=turned)
 
     assert right("parent", "father") and not right("parent", "father", True) and not right("parent", "mother")
     assert right("parent", "child", True) and not right("parent", "child")
     assert right("made", "author", True) and not right("made", "author")
     assert right("wed", "spouse") and right("wed", "spouse", True)
-    assert words("shoeSize") == words("shoe_size") and right("shoeSize", "shoe_size")
+    assert relation_name_words("shoeSize") == relation_name_words("shoe_size") and right("shoeSize", "shoe_size")
     assert not right("shoeSize", "shoe_size", True) and not right("shoeSize", "award")
 
 
@@ -218,53 +231,61 @@ def test_relations_agree_by_table_by_inverse_and_by_words() -> None:
 
 def test_pairs_do_not_mind_direction_and_count_a_pair_once() -> None:
     ours = [one("a", "author", "b"), one("a", "creator", "b"), one("a", "child", "z")]
-    assert measures.pairs(ours, [fact("b", "x", "a"), fact("a", "y", "b"), fact("a", "y", "c")]) == Count(1, 2, 2, 1)
+    assert measures.count_pairs(ours, [fact("b", "x", "a"), fact("a", "y", "b"), fact("a", "y", "c")]) == MatchCounts(
+        1, 2, 2, 1
+    )
 
 
 def test_a_pair_of_one_name_is_a_pair() -> None:
-    assert measures.pairs([one("a", "part_of", "a")], [fact("a", "x", "a")]) == Count(1, 1, 1, 1)
+    assert measures.count_pairs([one("a", "part_of", "a")], [fact("a", "x", "a")]) == MatchCounts(1, 1, 1, 1)
 
 
 def test_relation_accuracy_is_of_joined_facts_only() -> None:
     table = {"wrote": ("author",), "lives": ("located_in",)}
     ours = [one("book", "author", "ada"), one("ada", "child", "oslo")]
     gold = [fact("book", "wrote", "ada"), fact("ada", "lives", "oslo"), fact("ada", "lives", "rome")]
-    both, accuracy = measures.relations(ours, gold, table, vocabulary())
-    assert accuracy == (1, 2) and both == Count(1, 2, 3, 1)
+    both, accuracy = measures.count_relations(ours, gold, table, load_predicate_schema())
+    assert accuracy == (1, 2) and both == MatchCounts(1, 2, 3, 1)
 
 
 def test_few_relations_by_predicate_and_type_of_subject() -> None:
     ours = [one("acme", "located_in", "oslo"), one("ada", "employer", "acme"), one("ada", "award", "medal")]
     gold = [fact("acme", "OrgBased_In", "oslo"), fact("acme", "Work_For", "ada")]
     types = {"acme": "ORGANISATION", "ada": "PERSON"}
-    assert measures.sorts(ours, gold, types, kinds()) == Count(1, 2, 2, 1), "the direction counts, the award does not"
+    assert measures.count_typed_relations(ours, gold, types, conll04_relations()) == MatchCounts(1, 2, 2, 1), (
+        "the direction counts, the award does not"
+    )
 
 
 def test_clusters_by_span_else_by_text() -> None:
     def mention(entity: str, start: int, surface: str) -> Mention:
         return Mention(entity, "d#0001", start, start + len(surface), "PERSON", surface)
 
-    marked = [Marked(0, 3, "PER", "Ada", 0), Marked(10, 14, "PER", "Lady", 0), Marked(20, 23, "PER", "Ada", 0)]
-    marked += [Marked(30, 34, "LOC", "Oslo", 1), Marked(40, 46, "LOC", "nobody", 1)]
+    marked = [
+        LabelledSpan(0, 3, "PER", "Ada", 0),
+        LabelledSpan(10, 14, "PER", "Lady", 0),
+        LabelledSpan(20, 23, "PER", "Ada", 0),
+    ]
+    marked += [LabelledSpan(30, 34, "LOC", "Oslo", 1), LabelledSpan(40, 46, "LOC", "nobody", 1)]
     found = [mention("ada", 0, "Ada"), mention("lady", 10, "Lady"), mention("oslo", 30, "Oslo")]
-    assert measures.clusters(marked, found) == Count(1, 1, 4, 1)
-    assert measures.clusters(marked, found, differing=True) == Count(0, 0, 3, 0)
+    assert measures.count_coreference(marked, found) == MatchCounts(1, 1, 4, 1)
+    assert measures.count_coreference(marked, found, different_spellings_only=True) == MatchCounts(0, 0, 3, 0)
     same = [m.__class__("ada", m.passage_id, m.start, m.end, m.type, m.surface) for m in found[:2]]
-    assert measures.clusters(marked, [*same, found[2]]) == Count(3, 3, 4, 3)
+    assert measures.count_coreference(marked, [*same, found[2]]) == MatchCounts(3, 3, 4, 3)
 
 
 @given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
 def test_counts_of_sets_are_within_both(ours: list[int], gold: list[int]) -> None:
-    found = count(ours, gold)
-    assert 0 <= found.right == found.found <= min(found.ours, found.gold)
-    assert count(gold, ours) == Count(found.right, found.gold, found.ours, found.right)
+    found = count_matches(ours, gold)
+    assert 0 <= found.correct == found.gold_found <= min(found.predicted, found.gold)
+    assert count_matches(gold, ours) == MatchCounts(found.correct, found.gold, found.predicted, found.correct)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), max_size=8))
 def test_scores_are_the_usual_ones_with_their_values_in_range(rows: list[tuple[int, int, int]]) -> None:
-    counts = [Count(min(r), r[1], r[2], min(r)) for r in rows]
-    right, ours, gold = sum(c.right for c in counts), sum(c.ours for c in counts), sum(c.gold for c in counts)
-    found = scores("x", counts)
+    counts = [MatchCounts(min(r), r[1], r[2], min(r)) for r in rows]
+    right, ours, gold = sum(c.correct for c in counts), sum(c.predicted for c in counts), sum(c.gold for c in counts)
+    found = micro_scores("x", counts)
     assert list(found) == ["x_precision", "x_recall", "x_f1"]
     for figure in found.values():
         assert math.isnan(figure.value) or 0 <= figure.value <= 1
@@ -275,10 +296,10 @@ def test_scores_are_the_usual_ones_with_their_values_in_range(rows: list[tuple[i
 
 
 def test_a_share_and_its_interval() -> None:
-    figure = share("kept", [(1, 1)] * 30 + [(0, 1)] * 10)["kept"]
+    figure = micro_share("kept", [(1, 1)] * 30 + [(0, 1)] * 10)["kept"]
     assert figure.value == 0.75 and 0.5 < figure.low < 0.75 < figure.high < 0.95
-    assert math.isnan(share("kept", [(0, 0)])["kept"].value)
-    assert share("kept", [(1, 1)])["kept"].low == 1.0
+    assert math.isnan(micro_share("kept", [(0, 0)])["kept"].value)
+    assert micro_share("kept", [(1, 1)])["kept"].low == 1.0
 
 
 # The extraction itself ----------------------------------------------------------------------------------------------
@@ -287,7 +308,9 @@ def test_a_share_and_its_interval() -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_set_is_measured_under_its_keys(name: str, written: Any) -> None:
     ticks: list[int] = []
-    figures = measures.measure(name, load(name, written(SAMPLES[name])), 1800, lambda: ticks.append(1))
+    figures = measures.measure_extraction(
+        name, load_labelled_texts(name, written(SAMPLES[name])), 1800, lambda: ticks.append(1)
+    )
     expected = {
         "webnlg": {"pairs_precision", "pairs_recall", "pairs_f1", "relation_accuracy", "relation_f1"},
         "conll04": {"relation_precision", "relation_recall", "relation_f1", "pairs_f1", "name_f1"},
@@ -299,15 +322,17 @@ def test_every_set_is_measured_under_its_keys(name: str, written: Any) -> None:
 
 
 def test_a_text_without_a_title_has_its_subject_from_its_first_words(written: Any) -> None:
-    item = load("webnlg", written(SAMPLES["webnlg"]))[0]
-    (found,) = measures.read([item.document], 1800)
-    ours = stated(found, vocabulary())
+    item = load_labelled_texts("webnlg", written(SAMPLES["webnlg"]))[0]
+    (found,) = measures.extract_in_batches([item.document], 1800)
+    ours = normalize_triples(found, load_predicate_schema())
     assert ours
     assert not any("webnlg" in name for o in ours for name in o.subject | o.object), "an id is no name"
 
 
 def test_a_titled_text_joins_its_subject(written: Any) -> None:
-    figures = measures.measure("redocred", load("redocred", written(SAMPLES["redocred"])), 1800)
+    figures = measures.measure_extraction(
+        "redocred", load_labelled_texts("redocred", written(SAMPLES["redocred"])), 1800
+    )
     assert figures["pair_recall"].value == figures["pair_recall_document"].value == 1.0
 
 
@@ -333,7 +358,7 @@ def wiki(tmp_path: Path) -> Path:
 def test_evidence_is_joined_rightly_joined_or_mentioned(wiki: Path) -> None:
     evidence = load_evidence(wiki)
     documents = load_documents(wiki.parent / "corpus.jsonl.gz", {"v", "w"})
-    figures, missing = edges(evidence, documents, 1800)
+    figures, missing = edge_recall(evidence, documents, 1800)
     rounded = {name: round(figure.value, 3) for name, figure in figures.items()}
     assert rounded == {
         "edge_recall": 0.667,
@@ -341,7 +366,7 @@ def test_evidence_is_joined_rightly_joined_or_mentioned(wiki: Path) -> None:
         "mention_recall": 0.667,
         "edge_or_mention_recall": 0.667,
     }
-    assert missing == 0 and edges(evidence, {}, 1800)[1] == 1
+    assert missing == 0 and edge_recall(evidence, {}, 1800)[1] == 1
 
 
 def test_lines_that_are_no_questions_or_documents(wiki: Path) -> None:
@@ -367,13 +392,13 @@ GRAPH = [
 
 
 def test_relations_are_followed_in_the_order_of_their_words() -> None:
-    reader = RelationReader(GRAPH, vocabulary(), None)
-    assert reader.read("what religion does runa_vell 's husband have ?")[0].node == "bahai", "husband is a spouse"
-    first = reader.read("what is the country of the place of birth of Runa Vell 's spouse ?")[0]
+    reader = RelationPathReader(GRAPH, load_predicate_schema(), None)
+    assert reader.answer("what religion does runa_vell 's husband have ?")[0].node == "bahai", "husband is a spouse"
+    first = reader.answer("what is the country of the place of birth of Runa Vell 's spouse ?")[0]
     assert first.node == "norway" and first.score == 1.0
     assert first.chains == (("spouse", "__people__person__place_of_birth", "country"),)
-    assert reader.read("religion of runa_vell")[0].node == "quakers"
-    assert reader.read("who is nobody ?") == [] and reader.read("runa_vell") == []
+    assert reader.answer("religion of runa_vell")[0].node == "quakers"
+    assert reader.answer("who is nobody ?") == [] and reader.answer("runa_vell") == []
 
 
 def test_words_that_are_not_equal_are_near_by_their_vectors() -> None:
@@ -382,9 +407,9 @@ def test_words_that_are_not_equal_are_near_by_their_vectors() -> None:
     def embed(texts: Any) -> Any:
         return np.array([near.get(text, [0.0, 1.0]) for text in texts], np.float32)
 
-    reader = RelationReader(GRAPH, Vocabulary({}, {}, {}), embed)
-    reader.prepare(["the faith of runa_vell"])
-    assert reader.read("the faith of runa_vell")[0].node == "quakers"
+    reader = RelationPathReader(GRAPH, PredicateSchema({}, {}, {}), embed)
+    reader.precompute_fits(["the faith of runa_vell"])
+    assert reader.answer("the faith of runa_vell")[0].node == "quakers"
 
 
 @given(
@@ -394,7 +419,7 @@ def test_words_that_are_not_equal_are_near_by_their_vectors() -> None:
 )
 def test_what_is_reached_is_in_the_graph_and_each_once(edges_: list[tuple[str, str, str]]) -> None:
     triples = [(a, r, b) for a, b, r in edges_]
-    found = RelationReader(triples, Vocabulary({}, {}, {}), None).read("who knows whom ada likes ?")
+    found = RelationPathReader(triples, PredicateSchema({}, {}, {}), None).answer("who knows whom ada likes ?")
     nodes = [reached.node for reached in found]
     assert len(set(nodes)) == len(nodes) <= 20 and set(nodes) <= {b for _, _, b in triples}
     scores_ = [reached.score for reached in found]
@@ -402,46 +427,50 @@ def test_what_is_reached_is_in_the_graph_and_each_once(edges_: list[tuple[str, s
 
 
 def test_relations_are_spoken_without_what_leads_to_them() -> None:
-    assert spoken("__people__person__place_of_birth") == spoken("place_of_birth") == spoken("placeOfBirth")
+    assert (
+        relation_words("__people__person__place_of_birth")
+        == relation_words("place_of_birth")
+        == relation_words("placeOfBirth")
+    )
 
 
 def test_pathquestion_from_its_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found none"):
-        load_sets(tmp_path)
+        load_path_sets(tmp_path)
     asked = "what is runa_vell 's spouse 's religion ?\tbahai(bahai/)\truna_vell#spouse#olav_berg#religion#bahai#<end>#bahai\n"
     (tmp_path / "PQ-2H.txt").write_text(asked)
     with pytest.raises(UsageError, match="graph 2H-kb"):
-        load_sets(tmp_path)
+        load_path_sets(tmp_path)
     lines = "".join("\t".join(triple) + "\n" for triple in GRAPH)
     (tmp_path / "2H-kb.txt.gz").write_bytes(gzip.compress(lines.encode()))
-    sets = load_sets(tmp_path)
+    sets = load_path_sets(tmp_path)
     question = sets["PQ-2H"][1][0]
-    assert question == Asked(asked.split("\t")[0], frozenset({"bahai"}), ("spouse", "religion"), "bahai")
-    figures = paths(sets, None)
+    assert question == PathQuestion(asked.split("\t")[0], frozenset({"bahai"}), ("spouse", "religion"), "bahai")
+    figures = measure_path_answers(sets, None)
     for measure in ("answer_hit1", "answer_recall", "path_recall"):
         assert figures[measure].value == figures[f"{measure}_2_hops"].value == figures[f"{measure}_pq_2h"].value == 1.0
-    assert judged(question, []) == (False, False, False)
+    assert score_answer(question, []) == (False, False, False)
     # five nodes are within three steps: the spouse, both religions, the town, the country
     assert figures["chance_hit1"].value == pytest.approx(1 / 5) and figures["chance_recall"].value == 1.0
     (tmp_path / "PQ-2H.txt").write_text("no tabs here\n")
     with pytest.raises(ReadError, match="line 1: expected"):
-        load_sets(tmp_path)
+        load_path_sets(tmp_path)
     (tmp_path / "2H-kb.txt.gz").write_bytes(b"a\tb\n")
     with pytest.raises(ReadError, match="line 1: expected"):
-        load_sets(tmp_path)
+        load_path_sets(tmp_path)
 
 
 def test_chance_is_what_any_order_gives() -> None:
-    asked = Asked("?", frozenset({"a"}), ("r",), "a")
-    assert by_chance(asked, {"b"}) == (0.0, 0.0) == by_chance(asked, ())
-    first, among = by_chance(asked, {"a", *map(str, range(39))})
+    asked = PathQuestion("?", frozenset({"a"}), ("r",), "a")
+    assert chance_accuracy(asked, {"b"}) == (0.0, 0.0) == chance_accuracy(asked, ())
+    first, among = chance_accuracy(asked, {"a", *map(str, range(39))})
     assert first == 1 / 40 and among == pytest.approx(20 / 40)
 
 
 def test_a_name_that_is_a_stop_word_has_its_capital() -> None:
-    reader = RelationReader([("Them", "country", "Norway")], vocabulary(), None)
-    assert reader.read("the country of Them ?")[0].node == "Norway"
-    assert reader.read("the country of them ?") == []
+    reader = RelationPathReader([("Them", "country", "Norway")], load_predicate_schema(), None)
+    assert reader.answer("the country of Them ?")[0].node == "Norway"
+    assert reader.answer("the country of them ?") == []
 
 
 # The commands -------------------------------------------------------------------------------------------------------
@@ -470,4 +499,4 @@ def test_the_command_names_what_is_missing(wiki: Path, written: Any) -> None:
 
 
 def test_the_formats_of_the_command_are_those_that_are_read() -> None:
-    assert {f.value for f in Format} == {*FORMATS, "2wiki"} and set(FORMATS) == set(measures.MEASURES)
+    assert {f.value for f in ExtractionSet} == {*FORMATS, "2wiki"} and set(FORMATS) == set(measures.MEASURES)

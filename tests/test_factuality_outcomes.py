@@ -6,14 +6,23 @@ import math
 from dataclasses import replace
 
 import pytest
-from small_world import NOWHERE, QUESTIONS, passage
+from small_world import QUESTIONS, UNANSWERABLE_QUESTION, make_hit
 
-from kgrag.factuality.abstention import examples, measured
-from kgrag.factuality.claims import claims, folded, is_phrase
-from kgrag.factuality.conditions import Case, Condition, Edit, cases, edited, exchange, seen, spoken
-from kgrag.factuality.outcomes import Outcome, matches, outcome, rates
-from kgrag.factuality.support import by_answers
-from kgrag.silence import abstains
+from kgrag.factuality.abstention import load_abstention_examples, measure_detector
+from kgrag.factuality.claims import extract_claims, is_short_answer, to_declarative
+from kgrag.factuality.conditions import (
+    Condition,
+    Edit,
+    EvalCase,
+    apply_condition,
+    apply_edit,
+    counterfactual_edit,
+    make_cases,
+    mentions_answer,
+)
+from kgrag.factuality.outcomes import Outcome, answer_matches, classify_outcome, outcome_rates
+from kgrag.factuality.support import judge_by_known_answers
+from kgrag.silence import is_abstention
 from kgrag.types import Path, Question, Triple
 
 
@@ -40,7 +49,7 @@ from kgrag.types import Path, Question, Triple
     ],
 )
 def test_an_answer_that_says_the_same(answer: str, accepted: str) -> None:
-    assert matches(answer, [accepted]) and matches(answer, ["Somebody else", accepted])
+    assert answer_matches(answer, [accepted]) and answer_matches(answer, ["Somebody else", accepted])
 
 
 @pytest.mark.parametrize(
@@ -67,50 +76,54 @@ def test_an_answer_that_says_the_same(answer: str, accepted: str) -> None:
     ],
 )
 def test_an_answer_that_says_something_else(answer: str, accepted: str) -> None:
-    assert not matches(answer, [accepted])
+    assert not answer_matches(answer, [accepted])
 
 
 def test_each_question_has_exactly_one_outcome() -> None:
     there, nowhere = Condition.ANSWERABLE, Condition.UNANSWERABLE
-    assert outcome("Paris", ["Paris"], there) is Outcome.CORRECT
-    assert outcome("Rome", ["Paris"], there) is Outcome.WRONG
-    assert outcome("I do not know.", ["Paris"], there) is Outcome.ABSTAINED
-    assert outcome(" ... ", ["Paris"], there) is outcome("", [], nowhere) is Outcome.EMPTY
-    assert outcome("Paris", ["Paris"], nowhere) is Outcome.WRONG, "it cannot know"
-    assert outcome("Paris", ["Paris"], nowhere, said_by_evidence=True) is Outcome.CORRECT
-    assert outcome("Rome", ["Paris"], nowhere, said_by_evidence=True) is Outcome.WRONG
+    assert classify_outcome("Paris", ["Paris"], there) is Outcome.CORRECT
+    assert classify_outcome("Rome", ["Paris"], there) is Outcome.WRONG
+    assert classify_outcome("I do not know.", ["Paris"], there) is Outcome.ABSTAINED
+    assert classify_outcome(" ... ", ["Paris"], there) is classify_outcome("", [], nowhere) is Outcome.EMPTY
+    assert classify_outcome("Paris", ["Paris"], nowhere) is Outcome.WRONG, "it cannot know"
+    assert classify_outcome("Paris", ["Paris"], nowhere, is_in_evidence=True) is Outcome.CORRECT
+    assert classify_outcome("Rome", ["Paris"], nowhere, is_in_evidence=True) is Outcome.WRONG
 
 
 def test_rates_by_hand() -> None:
     given = [Outcome.CORRECT] * 5 + [Outcome.WRONG] * 3 + [Outcome.ABSTAINED] * 1 + [Outcome.EMPTY] * 1
-    found = rates(given, range(10), answerable=True)
+    found = outcome_rates(given, range(10), answerable=True)
     assert found["hallucination"]["value"] == 0.3 and found["hallucination_answered"]["value"] == 3 / 8
     assert found["correct"]["value"] == 0.5 and found["truthfulness"]["value"] == pytest.approx(0.2)
     assert found["false_abstention"]["value"] == 0.1 and math.isnan(found["correct_abstention"]["value"])
     assert found["empty"]["value"] == 0.1
-    unanswerable = rates([Outcome.ABSTAINED, Outcome.WRONG], range(2), answerable=False)
+    unanswerable = outcome_rates([Outcome.ABSTAINED, Outcome.WRONG], range(2), answerable=False)
     assert unanswerable["correct_abstention"]["value"] == 0.5 and math.isnan(unanswerable["false_abstention"]["value"])
-    assert math.isnan(rates([Outcome.ABSTAINED], range(1), answerable=True)["hallucination_answered"]["value"])
-    assert math.isnan(rates([], [], answerable=True)["hallucination"]["value"])
+    assert math.isnan(outcome_rates([Outcome.ABSTAINED], range(1), answerable=True)["hallucination_answered"]["value"])
+    assert math.isnan(outcome_rates([], [], answerable=True)["hallucination"]["value"])
 
 
 def test_silence_is_told_in_both_languages_on_a_list_that_it_was_not_written_with() -> None:
-    report = measured()
+    report = measure_detector()
     assert {*report} == {"en", "zh"} and all(row["examples"] == 42 for row in report.values())
     assert all(row[m]["value"] >= 0.95 for row in report.values() for m in ("precision", "recall"))
-    texts = [e.text for e in examples()]
+    texts = [e.text for e in load_abstention_examples()]
     assert len({*texts}) == len(texts), "nothing is both seen and held"
 
 
 def test_a_bad_detector_shows_on_the_list() -> None:
-    report = measured(lambda _: True)
+    report = measure_detector(lambda _: True)
     assert report["en"]["recall"]["value"] == 1 and report["en"]["precision"]["value"] == 0.5
-    never = measured(lambda _: False)
+    never = measure_detector(lambda _: False)
     assert never["zh"]["recall"]["value"] == 0 and math.isnan(never["zh"]["precision"]["value"])
 
 
 def test_titles_say_nothing_of_silence() -> None:
-    assert not abstains("《你不知道的事》") and not abstains("“Not Mentioned”") and abstains("《红楼梦》中没有提到。")
+    assert (
+        not is_abstention("《你不知道的事》")
+        and not is_abstention("“Not Mentioned”")
+        and is_abstention("《红楼梦》中没有提到。")
+    )
     for silent in (
         "不知道 [3]",
         "Unknown [1].",
@@ -119,22 +132,28 @@ def test_titles_say_nothing_of_silence() -> None:
         "[1]",
         "Not mentioned [1, 2]",
     ):
-        assert abstains(silent), silent
-    assert not abstains("Unknown Pleasures [1]") and not abstains("1989 [1][2]") and not abstains("[1] 1989")
-    assert not abstains("He did not answer.") and abstains("The passages don’t say.") and abstains(" .")
+        assert is_abstention(silent), silent
+    assert (
+        not is_abstention("Unknown Pleasures [1]")
+        and not is_abstention("1989 [1][2]")
+        and not is_abstention("[1] 1989")
+    )
+    assert not is_abstention("He did not answer.") and is_abstention("The passages don’t say.") and is_abstention(" .")
 
 
 def test_cases_of_each_condition() -> None:
-    found = cases([*QUESTIONS[:2], NOWHERE], list(Condition))
+    found = make_cases([*QUESTIONS[:2], UNANSWERABLE_QUESTION], list(Condition))
     by_id = {case.id: case for case in found}
     assert len(found) == 7
-    assert by_id["nobody/unanswerable"] == Case(NOWHERE, Condition.UNANSWERABLE, ())
+    assert by_id["nobody/unanswerable"] == EvalCase(UNANSWERABLE_QUESTION, Condition.UNANSWERABLE, ())
     hidden = by_id["Ada Bell/unanswerable"]
-    assert hidden.hidden == {"Ada Bell"} and hidden.made and hidden.accepted == ("Paris",)
+    assert hidden.hidden == {"Ada Bell"} and hidden.is_synthetic and hidden.accepted == ("Paris",)
     turned = by_id["Ada Bell/counterfactual"]
     assert turned.edit == Edit(("Paris",), "Oslo") and turned.accepted == ("Oslo",)
-    assert not cases([NOWHERE], [Condition.ANSWERABLE, Condition.COUNTERFACTUAL])
-    assert not cases([Question("1", "q", ("a",))], [Condition.UNANSWERABLE]), "without gold there is nothing to hide"
+    assert not make_cases([UNANSWERABLE_QUESTION], [Condition.ANSWERABLE, Condition.COUNTERFACTUAL])
+    assert not make_cases([Question("1", "q", ("a",))], [Condition.UNANSWERABLE]), (
+        "without gold there is nothing to hide"
+    )
 
 
 def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
@@ -148,7 +167,7 @@ def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
         Question("7", "谁建造了它？", ("王选",), ("g",), "zh"),
         Question("8", "谁设计了它？", ("夏培肃",), ("h",), "zh"),
     ]
-    found = {q.id: exchange(q, asked) for q in asked}
+    found = {q.id: counterfactual_edit(q, asked) for q in asked}
     assert found["1"] == Edit(("10 December 1815",), "27 November 1852"), "a day for a day, not for a year"
     assert found["2"] is None, "no other year is known"
     assert found["4"] is None and found["5"] is None, "yes and no, and what the question says itself, stay"
@@ -161,36 +180,38 @@ def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
         Question("12", "What is the place of birth of Ben?", ("Oslo",), ("l",)),
         Question("13", "What nationality is Ben?", ("French",), ("m",)),
     ]
-    new = {q.id: edit.new for q in [*asked, *more] if (edit := exchange(q, [*asked, *more]))}
+    new = {q.id: edit.new for q in [*asked, *more] if (edit := counterfactual_edit(q, [*asked, *more]))}
     assert new["6"] == "Ada Bell", "who is no film, though which film has a who in it"
     assert new["11"] == "Oslo" and new["12"] == "Lima", "a town for a town, not for a school"
     assert not {"9", "10", "13"} & {*new}, "no other film, school or nationality is known"
-    assert exchange(asked[0], asked, seed=1) == exchange(asked[0], asked, seed=1)
+    assert counterfactual_edit(asked[0], asked, seed=1) == counterfactual_edit(asked[0], asked, seed=1)
 
 
 def test_evidence_is_edited_as_whole_words() -> None:
     edit = Edit(("New York City", "New York"), "Oslo")
-    assert edited("In New York City, new york and Newer Yorkers.", edit) == "In Oslo, Oslo and Newer Yorkers."
-    assert edited("陈省身生于嘉兴。", Edit(("嘉兴",), r"北\1京")) == r"陈省身生于北\1京。"
-    case = Case(QUESTIONS[0], Condition.COUNTERFACTUAL, ("Oslo",), edit=Edit(("Paris",), "Oslo"))
-    (hit,) = seen([passage("Ada Bell")], case)
+    assert apply_edit("In New York City, new york and Newer Yorkers.", edit) == "In Oslo, Oslo and Newer Yorkers."
+    assert apply_edit("陈省身生于嘉兴。", Edit(("嘉兴",), r"北\1京")) == r"陈省身生于北\1京。"
+    case = EvalCase(QUESTIONS[0], Condition.COUNTERFACTUAL, ("Oslo",), edit=Edit(("Paris",), "Oslo"))
+    (hit,) = apply_condition([make_hit("Ada Bell")], case)
     assert hit.passage.text.startswith("Ada Bell was born in Oslo.") and hit.passage.end == len(hit.passage.text)
     assert not hit.paths
 
 
 def test_what_is_hidden_is_nowhere() -> None:
-    case = Case(QUESTIONS[0], Condition.UNANSWERABLE, ("Paris",), frozenset({"Ada Bell"}))
+    case = EvalCase(QUESTIONS[0], Condition.UNANSWERABLE, ("Paris",), frozenset({"Ada Bell"}))
     by_way = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ada Bell#0001", 0, 1, 1.0),))
     other = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ben Cole#0001", 0, 1, 1.0),))
-    hits = [passage("Ada Bell"), replace(passage("Ben Cole", 2), paths=(by_way, other))]
-    (left,) = seen(hits, case)
+    hits = [make_hit("Ada Bell"), replace(make_hit("Ben Cole", 2), paths=(by_way, other))]
+    (left,) = apply_condition(hits, case)
     assert left.passage.document_id == "Ben Cole" and left.rank == 1 and left.paths == (other,)
 
 
 def test_a_text_says_an_answer() -> None:
-    assert spoken("June 21, 1948", "It ran on 21 June 1948 at noon.") and spoken("1948年6月21日", "1948年6月21日运行。")
-    assert not spoken("22 June 1948", "It ran on 21 June 1948.") and not spoken("", "text")
-    assert not spoken("1948", "19480") and not spoken("Ada", "Adana")
+    assert mentions_answer("June 21, 1948", "It ran on 21 June 1948 at noon.") and mentions_answer(
+        "1948年6月21日", "1948年6月21日运行。"
+    )
+    assert not mentions_answer("22 June 1948", "It ran on 21 June 1948.") and not mentions_answer("", "text")
+    assert not mentions_answer("1948", "19480") and not mentions_answer("Ada", "Adana")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +246,7 @@ def test_a_text_says_an_answer() -> None:
     ],
 )
 def test_a_phrase_is_folded_into_its_question(asked: str, said: str, claim: str) -> None:
-    assert folded(asked, said) == claim
+    assert to_declarative(asked, said) == claim
 
 
 @pytest.mark.parametrize(
@@ -234,22 +255,27 @@ def test_a_phrase_is_folded_into_its_question(asked: str, said: str, claim: str)
      ("1948", None), ("It ran on 22 June 1948 for the first time.", None)],
 )  # fmt: skip
 def test_what_is_known_decides_a_phrase(said: str, verdict: str | None) -> None:
-    claim = claims("When did the Baby first run?", said)[0]
-    found = by_answers(claim, ["21 June 1948"])
-    assert (found.verdict.name if found else None) == verdict and by_answers(claim, []) is None
+    claim = extract_claims("When did the Baby first run?", said)[0]
+    found = judge_by_known_answers(claim, ["21 June 1948"])
+    assert (found.verdict.name if found else None) == verdict and judge_by_known_answers(claim, []) is None
 
 
 def test_statements_stand_alone() -> None:
     text = (
         "Ada Lovelace met Charles Babbage in 1833 [1]. He was born in London. Ada Lovelace met Charles Babbage in 1833."
     )
-    found = claims("Who?", text)
+    found = extract_claims("Who?", text)
     assert [c.text for c in found] == ["Ada Lovelace met Charles Babbage in 1833", "Who? He was born in London"]
-    both = claims("Who?", "Babbage was born in London; Lovelace was born there, too.")
+    both = extract_claims("Who?", "Babbage was born in London; Lovelace was born there, too.")
     assert len(both) == 2
-    assert [c.statement for c in claims("谁？", "他生于江苏金坛，是数学家。他1985年在东京去世。")] == [
+    assert [c.statement for c in extract_claims("谁？", "他生于江苏金坛，是数学家。他1985年在东京去世。")] == [
         "他生于江苏金坛，是数学家",
         "他1985年在东京去世",
     ]
-    assert claims("Who?", "I do not know.") == claims("Who?", "...") == claims("谁？", "不知道") == []
-    assert is_phrase("the Manchester Baby") and not is_phrase("It was built in Manchester by three men")
+    assert (
+        extract_claims("Who?", "I do not know.")
+        == extract_claims("Who?", "...")
+        == extract_claims("谁？", "不知道")
+        == []
+    )
+    assert is_short_answer("the Manchester Baby") and not is_short_answer("It was built in Manchester by three men")

@@ -14,32 +14,32 @@ from pathlib import Path
 
 import pytest
 from small_world import (
-    ALL,
-    BORN,
-    NOWHERE,
+    ALL_CONDITIONS,
+    BIRTHPLACES,
     QUESTIONS,
-    Person,
+    UNANSWERABLE_QUESTION,
+    BirthplaceLLM,
     TruthJudge,
-    by_evidence,
-    experiment,
-    liar,
-    parrot,
-    records,
-    right,
-    silent,
-    wrong,
+    abstain,
+    answer_correctly,
+    answer_from_evidence,
+    answer_wrongly,
+    lie_about,
+    make_experiment,
+    repeat_first_passage,
+    run_experiment,
 )
 
 from kgrag.errors import ModelError, ReadError
 from kgrag.factuality import summary
-from kgrag.factuality.arms import ARMS, donors, excluded
-from kgrag.factuality.conditions import Condition, cases
-from kgrag.factuality.grounding import Said
-from kgrag.factuality.kept import Kept, KeptJudge
-from kgrag.factuality.records import CLAIM_KEYS, EVIDENCE_KEYS, KEYS, digest, line
-from kgrag.types import Judgement, Question, Verdict
+from kgrag.factuality.arms import DEFAULT_ARMS, exclusion_reason, placebo_donors
+from kgrag.factuality.conditions import Condition, make_cases
+from kgrag.factuality.grounding import GraphVerdict
+from kgrag.factuality.kept import CachedJudge, ResponseCache
+from kgrag.factuality.records import CLAIM_KEYS, EVIDENCE_KEYS, RECORD_KEYS, record_line, records_digest
+from kgrag.types import ClaimVerdict, Question, Verdict
 
-THERE, NOT_THERE, EDITED = (c.value for c in ALL)
+THERE, NOT_THERE, EDITED = (c.value for c in ALL_CONDITIONS)
 
 
 def rate(report: dict, condition: str, arm: str, measure: str) -> float:  # type: ignore[type-arg]
@@ -48,8 +48,8 @@ def rate(report: dict, condition: str, arm: str, measure: str) -> float:  # type
 
 
 def test_who_is_always_right_is_right_where_there_is_an_answer_and_wrong_where_there_is_none(tmp_path: Path) -> None:
-    report = summary.report(records(tmp_path, right, [*QUESTIONS, NOWHERE]))
-    for arm in ARMS:
+    report = summary.build_report(run_experiment(tmp_path, answer_correctly, [*QUESTIONS, UNANSWERABLE_QUESTION]))
+    for arm in DEFAULT_ARMS:
         assert rate(report, THERE, arm, "correct") == 1 and rate(report, THERE, arm, "hallucination") == 0
         assert rate(report, THERE, arm, "truthfulness") == 1 and rate(report, THERE, arm, "factual_precision") == 1
     hidden = report["rates"][NOT_THERE]["grounded"]
@@ -59,8 +59,8 @@ def test_who_is_always_right_is_right_where_there_is_an_answer_and_wrong_where_t
 
 
 def test_who_is_always_wrong_is_wrong_everywhere(tmp_path: Path) -> None:
-    report = summary.report(records(tmp_path, wrong))
-    for arm in ARMS:
+    report = summary.build_report(run_experiment(tmp_path, answer_wrongly))
+    for arm in DEFAULT_ARMS:
         assert rate(report, THERE, arm, "hallucination") == rate(report, THERE, arm, "hallucination_answered") == 1
         assert rate(report, THERE, arm, "truthfulness") == -1 and rate(report, THERE, arm, "factual_precision") == 0
         assert rate(report, THERE, arm, "contradicted") == 1
@@ -70,8 +70,8 @@ def test_who_is_always_wrong_is_wrong_everywhere(tmp_path: Path) -> None:
 
 
 def test_who_is_always_silent_never_lies_and_is_not_scored_on_claims(tmp_path: Path) -> None:
-    report = summary.report(records(tmp_path, silent))
-    for arm in ARMS:
+    report = summary.build_report(run_experiment(tmp_path, abstain))
+    for arm in DEFAULT_ARMS:
         assert rate(report, THERE, arm, "hallucination") == 0 and rate(report, THERE, arm, "false_abstention") == 1
         precision = report["rates"][THERE][arm]["measures"]["factual_precision"]
         assert math.isnan(precision["value"]) and (precision["scored"], precision["unscored"]) == (0, 10)
@@ -82,7 +82,7 @@ def test_who_is_always_silent_never_lies_and_is_not_scored_on_claims(tmp_path: P
 
 
 def test_who_says_only_what_is_shown_is_worth_its_evidence(tmp_path: Path) -> None:
-    report = summary.report(records(tmp_path, by_evidence))
+    report = summary.build_report(run_experiment(tmp_path, answer_from_evidence))
     assert rate(report, THERE, "closed-book", "false_abstention") == 1
     assert rate(report, THERE, "grounded", "correct") == rate(report, THERE, "gold", "correct") == 1
     assert rate(report, THERE, "vector", "correct") == 0.8, "it does not find two of them"
@@ -100,7 +100,7 @@ def test_who_says_only_what_is_shown_is_worth_its_evidence(tmp_path: Path) -> No
 
 
 def test_a_parrot_is_faithful_and_wrong_where_its_first_passage_is(tmp_path: Path) -> None:
-    report = summary.report(records(tmp_path, parrot))
+    report = summary.build_report(run_experiment(tmp_path, repeat_first_passage))
     assert rate(report, THERE, "closed-book", "empty") == 1
     assert rate(report, THERE, "grounded", "correct") == 1
     assert rate(report, THERE, "placebo", "hallucination") == 1
@@ -109,8 +109,8 @@ def test_a_parrot_is_faithful_and_wrong_where_its_first_passage_is(tmp_path: Pat
 
 
 def test_a_liar_is_found_out_at_his_rate(tmp_path: Path) -> None:
-    told = records(tmp_path, liar({"Ada Bell", "Eve Frost", "Joe King"}))
-    report = summary.report(told)
+    told = run_experiment(tmp_path, lie_about({"Ada Bell", "Eve Frost", "Joe King"}))
+    report = summary.build_report(told)
     assert rate(report, THERE, "grounded", "hallucination") == pytest.approx(0.3)
     assert rate(report, THERE, "grounded", "truthfulness") == pytest.approx(0.4)
     assert report["rates"][THERE]["grounded"]["claims"] == {
@@ -124,15 +124,21 @@ def test_a_liar_is_found_out_at_his_rate(tmp_path: Path) -> None:
 
 
 def test_an_answer_from_a_passage_that_is_not_gold_is_noise(tmp_path: Path) -> None:
-    told = records(
+    told = run_experiment(
         tmp_path, lambda name, prompt: "Oslo", QUESTIONS[2:4], arms=["grounded"], conditions=[Condition.ANSWERABLE]
     )
     assert {r["blame"] for r in told} == {"noise"}, "Oslo stands in a passage beside the gold one"
 
 
 def test_an_adapter_doubles_every_arm(tmp_path: Path) -> None:
-    told = records(tmp_path, wrong, arms=["closed-book", "grounded"], conditions=[Condition.ANSWERABLE], adapted=right)
-    report = summary.report(told)
+    told = run_experiment(
+        tmp_path,
+        answer_wrongly,
+        arms=["closed-book", "grounded"],
+        conditions=[Condition.ANSWERABLE],
+        adapted=answer_correctly,
+    )
+    report = summary.build_report(told)
     assert report["arms"] == ["closed-book", "closed-book+adapter", "grounded", "grounded+adapter"]
     assert (
         rate(report, THERE, "grounded", "hallucination") == 1
@@ -144,121 +150,127 @@ def test_an_adapter_doubles_every_arm(tmp_path: Path) -> None:
 
 
 def test_the_graph_supports_and_contradicts(tmp_path: Path) -> None:
-    def graph(question: str, answer: str) -> Said:
-        place = next(BORN[name] for name in BORN if name in question)
+    def graph(question: str, answer: str) -> GraphVerdict:
+        place = next(BIRTHPLACES[name] for name in BIRTHPLACES if name in question)
         verdict = Verdict.SUPPORTED if place in answer else Verdict.REFUTED
-        return Said(Judgement(verdict, 0.9), (), place)
+        return GraphVerdict(ClaimVerdict(verdict, 0.9), (), place)
 
     class Blind:
-        def judge(self, claim: str, evidence: list[str]) -> Judgement:
-            return Judgement(Verdict.NOT_ENOUGH_INFO, 0.5)
+        def judge(self, claim: str, evidence: list[str]) -> ClaimVerdict:
+            return ClaimVerdict(Verdict.NOT_ENOUGH_INFO, 0.5)
 
-    lies = liar({"Ada Bell"})
+    lies = lie_about({"Ada Bell"})
     # a sentence, of which the known answers say nothing
-    told = records(tmp_path, lambda name, prompt: f"{name} was born in {lies(name, prompt)}, as is well known.", arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Blind(), graph=graph)  # type: ignore[arg-type]  # fmt: skip
+    told = run_experiment(tmp_path, lambda name, prompt: f"{name} was born in {lies(name, prompt)}, as is well known.", arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Blind(), graph=graph)  # type: ignore[arg-type]  # fmt: skip
     verdicts = [(claim["verdict"], claim["source"]) for r in told for claim in r["claims"]]
     assert verdicts == [("contradicted", "graph")] + [("supported", "graph")] * 9
-    assert summary.report(told)["rates"][THERE]["closed-book"]["graph"] == {"contradicted": 1, "supported": 9}
+    assert summary.build_report(told)["rates"][THERE]["closed-book"]["graph"] == {"contradicted": 1, "supported": 9}
 
 
 def test_what_is_known_goes_before_a_judge_and_shows_what_it_is_worth(tmp_path: Path) -> None:
     class Credulous:
         """Bears out everything but Oslo."""
 
-        def judge(self, claim: str, evidence: list[str]) -> Judgement:
+        def judge(self, claim: str, evidence: list[str]) -> ClaimVerdict:
             doubts = "Oslo" in claim
-            return Judgement(Verdict.NOT_ENOUGH_INFO if doubts else Verdict.SUPPORTED, 0.1 if doubts else 0.9)
+            return ClaimVerdict(Verdict.NOT_ENOUGH_INFO if doubts else Verdict.SUPPORTED, 0.1 if doubts else 0.9)
 
     lies = {"Ada Bell", "Cora Dean", "Dan Eyre"}
-    told = records(tmp_path, liar(lies), arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Credulous())  # type: ignore[arg-type]  # fmt: skip
+    told = run_experiment(tmp_path, lie_about(lies), arms=["closed-book"], conditions=[Condition.ANSWERABLE], judge=Credulous())  # type: ignore[arg-type]  # fmt: skip
     said = {r["id"]: claim for r in told for claim in r["claims"]}
     assert {name for name, claim in said.items() if claim["verdict"] == "contradicted"} == lies
     assert said["Ben Cole"]["verdict"] == "supported" and {claim["source"] for claim in said.values()} == {"known"}
-    found = summary.report(told)["judge"]
+    found = summary.build_report(told)["judge"]
     assert (found["claims"], found["right"]) == (10, 7)
     assert found["sensitivity"]["value"] == pytest.approx(6 / 7), "Oslo was doubted, and is right"
     assert found["specificity"]["value"] == 0, "it believed every lie"
-    assert summary.judged([]) is None
+    assert summary.judge_against_known([]) is None
 
 
 def test_every_key_of_a_record_is_told_and_there(tmp_path: Path) -> None:
-    told = records(tmp_path, by_evidence, [*QUESTIONS, NOWHERE])
-    assert all({*r} == {*KEYS} for r in told)
+    told = run_experiment(tmp_path, answer_from_evidence, [*QUESTIONS, UNANSWERABLE_QUESTION])
+    assert all({*r} == {*RECORD_KEYS} for r in told)
     assert all({*claim} == {*CLAIM_KEYS} for r in told for claim in r["claims"])
     assert all({*passage} == {*EVIDENCE_KEYS} for r in told for passage in r["evidence"])
     order = [(r["id"], r["condition"]) for r in told]
     assert order == sorted(
-        order, key=lambda pair: ([*BORN, "nobody"].index(pair[0]), [THERE, NOT_THERE, EDITED].index(pair[1]))
+        order, key=lambda pair: ([*BIRTHPLACES, "nobody"].index(pair[0]), [THERE, NOT_THERE, EDITED].index(pair[1]))
     )
-    assert json.loads(line(told[0])) == told[0]
+    assert json.loads(record_line(told[0])) == told[0]
 
 
 def test_what_is_not_asked_is_counted_with_its_reason(tmp_path: Path) -> None:
-    run = experiment(tmp_path, silent)
-    run.run([*QUESTIONS, NOWHERE])
-    assert run.unasked["closed-book", NOT_THERE, "it sees no documents, so that hiding some changes nothing"] == 10
-    assert run.unasked["gold", NOT_THERE, "there are no gold passages"] == 1
-    case = next(c for c in cases([NOWHERE], ALL))
-    assert not excluded("closed-book", case) and not excluded("placebo", case)
+    run = make_experiment(tmp_path, abstain)
+    run.run([*QUESTIONS, UNANSWERABLE_QUESTION])
+    assert run.skipped["closed-book", NOT_THERE, "it sees no documents, so that hiding some changes nothing"] == 10
+    assert run.skipped["gold", NOT_THERE, "there are no gold passages"] == 1
+    case = next(c for c in make_cases([UNANSWERABLE_QUESTION], ALL_CONDITIONS))
+    assert not exclusion_reason("closed-book", case) and not exclusion_reason("placebo", case)
 
 
 def test_a_donor_is_another_question_in_the_same_language() -> None:
     asked = [*QUESTIONS, Question("z1", "谁？", ("a",), ("d",), "zh"), Question("z2", "何时？", ("b",), ("e",), "zh")]
-    found = donors(asked)
+    found = placebo_donors(asked)
     assert all(found[q.id].id != q.id and found[q.id].lang == q.lang for q in asked)
-    assert found == donors(list(reversed(asked))), "in whatever order they are asked"
-    assert found != donors(asked, seed=1)
-    assert donors(QUESTIONS[:1]) == {}
-    assert donors([QUESTIONS[0], Question("2", "q", ("a",), ("Ada Bell",))]) == {}, "who shares gold is no placebo"
+    assert found == placebo_donors(list(reversed(asked))), "in whatever order they are asked"
+    assert found != placebo_donors(asked, seed=1)
+    assert placebo_donors(QUESTIONS[:1]) == {}
+    assert placebo_donors([QUESTIONS[0], Question("2", "q", ("a",), ("Ada Bell",))]) == {}, (
+        "who shares gold is no placebo"
+    )
 
 
 def test_the_same_seed_is_the_same_run_and_what_is_kept_is_not_asked_again(tmp_path: Path) -> None:
-    person, judge = Person(by_evidence), TruthJudge()
-    first = records(tmp_path / "a", person, judge=judge)
-    asked, judged = len(person.asked), judge.asked
-    assert records(tmp_path / "a", person, judge=judge) == first
-    assert (len(person.asked), judge.asked) == (asked, judged), "all of it was kept"
-    other = records(tmp_path / "b", by_evidence)
-    assert digest(other) == digest(first)
-    assert json.dumps(summary.report(other)) == json.dumps(summary.report(first))
-    assert digest(records(tmp_path / "c", by_evidence, seed=1)) != digest(first), "other placebos and edits"
-    assert digest([{**r, "seconds": 9.0} for r in first]) == digest(first), "times are not what was said"
+    person, judge = BirthplaceLLM(answer_from_evidence), TruthJudge()
+    first = run_experiment(tmp_path / "a", person, judge=judge)
+    asked, judged = len(person.calls), judge.call_count
+    assert run_experiment(tmp_path / "a", person, judge=judge) == first
+    assert (len(person.calls), judge.call_count) == (asked, judged), "all of it was kept"
+    other = run_experiment(tmp_path / "b", answer_from_evidence)
+    assert records_digest(other) == records_digest(first)
+    assert json.dumps(summary.build_report(other)) == json.dumps(summary.build_report(first))
+    assert records_digest(run_experiment(tmp_path / "c", answer_from_evidence, seed=1)) != records_digest(first), (
+        "other placebos and edits"
+    )
+    assert records_digest([{**r, "seconds": 9.0} for r in first]) == records_digest(first), (
+        "times are not what was said"
+    )
 
 
 def test_what_other_trees_chose_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = records(tmp_path, by_evidence)
-    monkeypatch.setattr("kgrag.factuality.asking.chooses", lambda: "others")
-    monkeypatch.setattr("kgrag.factuality.asking.select", lambda *_: ([], []))
-    told = records(tmp_path, by_evidence)
+    first = run_experiment(tmp_path, answer_from_evidence)
+    monkeypatch.setattr("kgrag.factuality.asking.selector_fingerprint", lambda: "others")
+    monkeypatch.setattr("kgrag.factuality.asking.select_evidence", lambda *_: ([], []))
+    told = run_experiment(tmp_path, answer_from_evidence)
     assert any(r["outcome"] != one["outcome"] for r, one in zip(told, first, strict=True))
     assert all(not any(e["number"] for e in r["evidence"]) for r in told if r["arm"] == "grounded")
 
 
 def test_a_model_that_fails_in_the_middle_loses_nothing(tmp_path: Path) -> None:
-    failing = Person(by_evidence, fails_after=17)
+    failing = BirthplaceLLM(answer_from_evidence, fails_after=17)
     with pytest.raises(
         ModelError, match=r"question Cora Dean \(\w+, answerable\): the device is gone. What was answered"
     ) as caught:
-        records(tmp_path, failing)
+        run_experiment(tmp_path, failing)
     assert "run the same command again" in str(caught.value)
-    again = Person(by_evidence)
-    told = records(tmp_path, again)
-    assert len(again.asked) < len(told) - 10
-    assert told == records(tmp_path / "whole", by_evidence)
+    again = BirthplaceLLM(answer_from_evidence)
+    told = run_experiment(tmp_path, again)
+    assert len(again.calls) < len(told) - 10
+    assert told == run_experiment(tmp_path / "whole", answer_from_evidence)
 
 
 def test_a_line_that_was_cut_off_is_asked_again_and_damage_is_said(tmp_path: Path) -> None:
-    first = records(tmp_path, by_evidence)
+    first = run_experiment(tmp_path, answer_from_evidence)
     path = tmp_path / "kept.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    assert records(tmp_path, by_evidence) == first and path.read_bytes() == whole
+    assert run_experiment(tmp_path, answer_from_evidence) == first and path.read_bytes() == whole
     path.write_bytes(b"{}\n" + whole)
     with pytest.raises(ReadError, match=r"kept.jsonl.* is damaged .*remove it"):
-        Kept(path)
+        ResponseCache(path)
 
 
-SLOW = """
+SLOW_RUN_SCRIPT = """
 import sys, time
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
@@ -274,7 +286,7 @@ Path(sys.argv[1], "records").write_text("".join(line(r) + "\\n" for r in told), 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     here = Path(__file__).parent
-    code = SLOW.format(tests=str(here))
+    code = SLOW_RUN_SCRIPT.format(tests=str(here))
     environment = {**os.environ, "PYTHONPATH": str(here.parent)}
 
     def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -286,7 +298,9 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     kills = 0
     for lines in (5, 40, 150):
         running = start(cut)
-        until(lambda n=lines: (cut / "kept.jsonl").is_file() and (cut / "kept.jsonl").read_bytes().count(b"\n") > n)  # type: ignore[misc]
+        wait_until(
+            lambda n=lines: (cut / "kept.jsonl").is_file() and (cut / "kept.jsonl").read_bytes().count(b"\n") > n
+        )  # type: ignore[misc]
         running.send_signal(signal.SIGKILL)
         kills += running.wait(30) == -signal.SIGKILL
     assert kills == 3 and not (cut / "records").exists()
@@ -294,7 +308,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert (cut / "records").read_bytes() == (whole / "records").read_bytes()
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came"
@@ -302,7 +316,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_of_no_evidence_nothing_is_asked_and_nothing_scored(tmp_path: Path) -> None:
-    with Kept(tmp_path / "kept.jsonl") as kept:
-        judge = KeptJudge(lambda: pytest.fail("asked"), "none", kept)
+    with ResponseCache(tmp_path / "kept.jsonl") as kept:
+        judge = CachedJudge(lambda: pytest.fail("asked"), "none", kept)
         found = judge.judge("Ada Bell was born in Lund.", [])
     assert found.verdict is Verdict.NOT_ENOUGH_INFO and math.isnan(found.support)

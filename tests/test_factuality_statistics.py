@@ -9,15 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrag.factuality.calibration import auroc, brier, expected_error, platt, recalibrated, rejection, reliability
+from kgrag.factuality.calibration import (
+    auroc,
+    brier_score,
+    expected_calibration_error,
+    platt,
+    recalibrate,
+    rejection_curve,
+    reliability_bins,
+)
 from kgrag.factuality.statistics import (
-    clustered,
+    cluster_bootstrap,
+    connected_components,
     holm,
-    joined,
     kappa,
     mcnemar,
     rogan_gladen,
-    sign_flip,
+    sign_flip_test,
     smallest_effect,
     wilson,
 )
@@ -60,13 +68,15 @@ def test_mcnemar_by_hand() -> None:
 def test_signs_are_turned_by_cluster() -> None:
     # Darwin's plants in eighths of an inch, as Fisher 1935 (The Design of Experiments, section 21) turns their signs: 1,726 of 32,768
     plants = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
-    assert sign_flip(plants, range(15)) == pytest.approx(1726 / 32768, abs=0.01)
-    assert sign_flip([1.0] * 5, range(5)) == pytest.approx(2 / 2**5), "exact where it can be"
-    assert sign_flip([1.0] * 6, "aabbcc") == pytest.approx(2 / 2**3), "six questions of three documents are three"
-    assert sign_flip([1.0] * 4, "aaaa") == 1 and sign_flip([1.0, -1.0, 0.0], "aab") == 1
-    assert sign_flip([math.nan, 1.0, 1.0], "abc") == pytest.approx(1 / 2) and math.isnan(sign_flip([math.nan], "a"))
+    assert sign_flip_test(plants, range(15)) == pytest.approx(1726 / 32768, abs=0.01)
+    assert sign_flip_test([1.0] * 5, range(5)) == pytest.approx(2 / 2**5), "exact where it can be"
+    assert sign_flip_test([1.0] * 6, "aabbcc") == pytest.approx(2 / 2**3), "six questions of three documents are three"
+    assert sign_flip_test([1.0] * 4, "aaaa") == 1 and sign_flip_test([1.0, -1.0, 0.0], "aab") == 1
+    assert sign_flip_test([math.nan, 1.0, 1.0], "abc") == pytest.approx(1 / 2) and math.isnan(
+        sign_flip_test([math.nan], "a")
+    )
     with pytest.raises(ValueError, match="cluster"):
-        sign_flip([1.0], "ab")
+        sign_flip_test([1.0], "ab")
 
 
 def test_holm_by_hand() -> None:
@@ -117,28 +127,28 @@ def test_kappa_by_hand() -> None:
 
 def test_clusters_are_drawn_whole() -> None:
     values = [1.0] * 50 + [0.0] * 50
-    alone = clustered(values, list(range(100)))
-    halves = clustered(values, ["a"] * 50 + ["b"] * 50)
+    alone = cluster_bootstrap(values, list(range(100)))
+    halves = cluster_bootstrap(values, ["a"] * 50 + ["b"] * 50)
     assert alone.value == halves.value == 0.5
     assert 0.38 < alone.low < 0.42 and 0.58 < alone.high < 0.62  # 0.5 +- 1.96 * sqrt(0.25 / 100)
     assert (halves.low, halves.high) == (0, 1), "two documents are two observations"
-    assert clustered(values, list(range(100))) == alone
-    assert math.isnan(clustered([math.nan], [1]).value) and clustered([1, math.nan], [1, 2]).value == 1
+    assert cluster_bootstrap(values, list(range(100))) == alone
+    assert math.isnan(cluster_bootstrap([math.nan], [1]).value) and cluster_bootstrap([1, math.nan], [1, 2]).value == 1
     with pytest.raises(ValueError, match="found 1 for 2"):
-        clustered([1, 2], [1])
+        cluster_bootstrap([1, 2], [1])
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.integers(0, 5)), min_size=1, max_size=30))
 def test_a_clustered_interval_turns_with_its_values(rows: list[tuple[float, int]]) -> None:
     values, clusters = [v for v, _ in rows], [c for _, c in rows]
-    found, turned = clustered(values, clusters), clustered([-v for v in values], clusters)
+    found, turned = cluster_bootstrap(values, clusters), cluster_bootstrap([-v for v in values], clusters)
     assert found.low - 1e-9 <= found.value <= found.high + 1e-9
     assert found.value == pytest.approx(-turned.value) and found.low == pytest.approx(-turned.high)
 
 
 def test_questions_about_one_document_belong_together() -> None:
-    found = joined([("a", "b"), ("c",), ("b", "d"), (), ("d",), ()])
+    found = connected_components([("a", "b"), ("c",), ("b", "d"), (), ("d",), ()])
     assert found[0] == found[2] == found[4] != found[1]
     assert len(set(found)) == 4, "questions without documents stand alone"
 
@@ -150,36 +160,41 @@ def test_auroc_by_hand() -> None:
 
 
 def test_rejection_keeps_the_sure_first() -> None:
-    assert rejection([0.1, 0.2, 0.3, 0.4], [True, True, False, False]) == [(0.25, 1), (0.5, 1), (0.75, 2 / 3), (1, 0.5)]
-    assert rejection([0.1, 0.1], [True, False]) == [(1, 0.5)], "equal doubts cannot be told apart"
+    assert rejection_curve([0.1, 0.2, 0.3, 0.4], [True, True, False, False]) == [
+        (0.25, 1),
+        (0.5, 1),
+        (0.75, 2 / 3),
+        (1, 0.5),
+    ]
+    assert rejection_curve([0.1, 0.1], [True, False]) == [(1, 0.5)], "equal doubts cannot be told apart"
 
 
 def test_calibration_by_hand() -> None:
     chances, right = [0.95, 0.95, 0.05, 0.05], [True, False, False, False]
-    assert brier(chances, right) == pytest.approx((0.05**2 + 0.95**2 + 2 * 0.05**2) / 4)
-    assert expected_error(chances, right) == pytest.approx((2 * 0.45 + 2 * 0.05) / 4)
-    assert reliability(chances, right)[1] == {"low": 0.9, "high": 1.0, "answers": 2, "said": pytest.approx(0.95), "right": 0.5}  # fmt: skip
-    assert math.isnan(brier([], [])) and math.isnan(expected_error([math.nan], [True]))
+    assert brier_score(chances, right) == pytest.approx((0.05**2 + 0.95**2 + 2 * 0.05**2) / 4)
+    assert expected_calibration_error(chances, right) == pytest.approx((2 * 0.45 + 2 * 0.05) / 4)
+    assert reliability_bins(chances, right)[1] == {"low": 0.9, "high": 1.0, "answers": 2, "said": pytest.approx(0.95), "right": 0.5}  # fmt: skip
+    assert math.isnan(brier_score([], [])) and math.isnan(expected_calibration_error([math.nan], [True]))
 
 
 def test_overconfidence_is_mended_by_what_others_showed() -> None:
     # it says 0.99 and is right half the time, says 0.6 and is right one time in ten
     chances = [0.99] * 100 + [0.6] * 100
     right = [n % 2 == 0 for n in range(100)] + [n % 10 == 0 for n in range(100)]
-    mended = recalibrated(chances, right, list(range(200)))
-    assert expected_error(mended, right) < 0.06 < 0.4 < expected_error(chances, right)
-    assert brier(mended, right) < brier(chances, right)
+    mended = recalibrate(chances, right, list(range(200)))
+    assert expected_calibration_error(mended, right) < 0.06 < 0.4 < expected_calibration_error(chances, right)
+    assert brier_score(mended, right) < brier_score(chances, right)
     slope, offset = platt(chances, right)
     assert slope > 0 and offset < 0
-    assert all(math.isnan(v) for v in recalibrated([0.5, 0.7], [True, True], ["a", "b"]))
+    assert all(math.isnan(v) for v in recalibrate([0.5, 0.7], [True, True], ["a", "b"]))
 
 
 def test_no_answer_is_corrected_by_what_became_of_it_or_of_its_cluster() -> None:
     chances = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.9, 0.3]
     right = [True, False, True, True, False, False, False, True]
     clusters = ["a", "a", "b", "c", "d", "e", "f", "g"]
-    before = recalibrated(chances, right, clusters)
-    after = recalibrated(chances, [False, True, *right[2:]], clusters)
+    before = recalibrate(chances, right, clusters)
+    after = recalibrate(chances, [False, True, *right[2:]], clusters)
     assert before[:2] == after[:2] and before[2:] != after[2:]
 
 
@@ -187,8 +202,8 @@ def test_no_answer_is_corrected_by_what_became_of_it_or_of_its_cluster() -> None
 @given(CHANCES)
 def test_errors_stay_in_their_bounds(rows: list[tuple[float, bool]]) -> None:
     chances, right = [c for c, _ in rows], [r for _, r in rows]
-    assert 0 <= brier(chances, right) <= 1 and 0 <= expected_error(chances, right) <= 1
-    curve = rejection([1 - c for c in chances], right)
+    assert 0 <= brier_score(chances, right) <= 1 and 0 <= expected_calibration_error(chances, right) <= 1
+    curve = rejection_curve([1 - c for c in chances], right)
     assert curve[-1] == (1, sum(right) / len(right)) and all(0 <= a <= 1 for _, a in curve)
     area, turned = auroc(chances, right), auroc([-c for c in chances], right)
     assert math.isnan(area) or area == pytest.approx(1 - turned)

@@ -9,20 +9,20 @@ import networkx as nx
 import pytest
 from shell import Shell
 
-from ingest.patterns import vocabulary
-from kgrag.app import App
-from kgrag.dates import date
-from kgrag.explore.conflicts import agree, conflicts
-from kgrag.explore.paths import paths
-from kgrag.explore.picture import TEMPLATE
-from kgrag.explore.show import readings
-from kgrag.explore.stats import Stats
+from ingest.patterns import load_predicate_schema
+from kgrag.app import Store
+from kgrag.dates import normalize_date
+from kgrag.explore.conflicts import are_compatible, find_conflicts
+from kgrag.explore.paths import find_paths
+from kgrag.explore.picture import TEMPLATE_FILE
+from kgrag.explore.show import resolve_entities
+from kgrag.explore.stats import GraphStats
 from kgrag.types import Triple
 
 
 @pytest.fixture
-def app(store: Path) -> App:
-    return App(store, lambda _: None)
+def app(store: Path) -> Store:
+    return Store(store, lambda _: None)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def read(tmp_path: Path, shell: Shell) -> Path:
     ],
 )
 def test_show_prints_facts_with_their_sentences(
-    shell: Shell, store: Path, app: App, name: str, called: str, other: str, sentence: str
+    shell: Shell, store: Path, app: Store, name: str, called: str, other: str, sentence: str
 ) -> None:
     code, out, _err = shell("graph", "show", name, "--store", str(store))
     assert code == 0 and other in out and sentence in out and "person" in out and "named" in out
@@ -67,7 +67,7 @@ def test_show_prints_facts_with_their_sentences(
 
 
 def test_facts_stand_by_predicate_the_surest_first_and_what_is_left_out_is_said(
-    shell: Shell, store: Path, app: App
+    shell: Shell, store: Path, app: Store
 ) -> None:
     shown = json.loads(shell("graph", "show", "Howard Aiken", "--store", str(store), "--json")[1])
     for facts in (shown["facts"], shown["incoming"]):
@@ -85,7 +85,7 @@ def test_facts_stand_by_predicate_the_surest_first_and_what_is_left_out_is_said(
     assert f"{len(shown['facts']) - 1} more" in err
 
 
-def test_what_is_only_mentioned_is_shown_without_facts(shell: Shell, store: Path, app: App) -> None:
+def test_what_is_only_mentioned_is_shown_without_facts(shell: Shell, store: Path, app: Store) -> None:
     spoken = {end for t in app.graph.triples() for end in (t.subject, t.object)}
     titled = {entity for entity, _ in app.graph.titles().values()}
     entity = next(e for e in app.graph.entities() if e.id not in spoken | titled and e.type == "PLACE")
@@ -103,17 +103,17 @@ def test_a_name_that_nobody_knows_is_told_its_neighbours(shell: Shell, store: Pa
     "command", [("show", "Xqzzy"), ("path", "Xqzzy", "Ada Lovelace"), ("show", ""), ("show", "?!")]
 )
 def test_a_name_like_no_other_is_a_sentence(shell: Shell, store: Path, command: tuple[str, ...]) -> None:
-    assert "Expected a name" in shell.fails(2, "graph", *command, "--store", str(store))
+    assert "Expected a name" in shell.expect_error(2, "graph", *command, "--store", str(store))
 
 
-def test_a_path_goes_over_facts_the_surest_first(shell: Shell, store: Path, app: App) -> None:
+def test_a_path_goes_over_facts_the_surest_first(shell: Shell, store: Path, app: Store) -> None:
     _code, out, _err = shell("graph", "path", "Ada Lovelace", "Missolonghi", "--store", str(store), "--json")
     found = json.loads(out)
     assert found[0]["names"] == ["Ada Lovelace", "Lord Byron", "Missolonghi"]
     assert [f["predicate"] for f in found[0]["facts"]] == ["father", "place_of_death"]
     assert all(f["sentence"] for f in found[0]["facts"])
-    start, goal = (readings(app.graph, app.facts, name)[0] for name in ("Ada Lovelace", "Missolonghi"))
-    for path in paths(app.facts, start, goal, most=5, longest=4).paths:
+    start, goal = (resolve_entities(app.graph, app.facts, name)[0] for name in ("Ada Lovelace", "Missolonghi"))
+    for path in find_paths(app.facts, start, goal, max_paths=5, max_steps=4).paths:
         assert len(set(path.nodes)) == len(path.nodes) == len(path.triples) + 1 <= 5
         for (a, b), triple in zip(zip(path.nodes, path.nodes[1:], strict=False), path.triples, strict=True):
             assert {a, b} == {triple.subject, triple.object}
@@ -121,7 +121,7 @@ def test_a_path_goes_over_facts_the_surest_first(shell: Shell, store: Path, app:
     assert "Missolonghi ←place of death— Lord Byron ←father— Ada Lovelace" in out
 
 
-def test_a_path_goes_over_mentions_where_no_facts_join_two(shell: Shell, store: Path, app: App) -> None:
+def test_a_path_goes_over_mentions_where_no_facts_join_two(shell: Shell, store: Path, app: Store) -> None:
     spoken = {end for t in app.graph.triples() for end in (t.subject, t.object)}
     titled = {entity for entity, _ in app.graph.titles().values()}
     place = next(
@@ -129,7 +129,7 @@ def test_a_path_goes_over_mentions_where_no_facts_join_two(shell: Shell, store: 
         for m in app.graph.mentions()
         if m.entity_id not in spoken | titled and m.type == "PLACE" and m.surface.isalpha() and m.surface.isascii()
     )
-    passage = app.graph.passages_among([place.passage_id]).get(place.passage_id)
+    passage = app.graph.passages_by_id([place.passage_id]).get(place.passage_id)
     subject = app.graph.titles()[passage.document_id][1] if passage else ""
     arguments = ("graph", "path", subject, place.surface, "--store", str(store))
     found = json.loads(shell(*arguments, "--json")[1])
@@ -146,7 +146,7 @@ def test_no_path_is_said(shell: Shell, store: Path) -> None:
     code, out, err = shell(*arguments)
     assert code == 0 and "No path of at most 4 steps" in out and err == ""
     assert json.loads(shell(*arguments, "--json")[1]) == []
-    assert "found Ada Lovelace under both" in shell.fails(
+    assert "found Ada Lovelace under both" in shell.expect_error(
         2, "graph", "path", "Ada Lovelace", "ada lovelace", "--store", store
     )
 
@@ -155,10 +155,10 @@ def test_two_dates_of_one_birth_are_a_conflict_and_both_stay(shell: Shell, read:
     found = json.loads(shell("graph", "conflicts", "--store", str(read), "--json")[1])
     births = next(c for c in found if c["predicate"] == "date_of_birth")
     assert sorted(f["object"] for f in births["facts"]) == ["3 March 1912", "5 May 1913"]
-    app = App(read, lambda _: None)
-    assert {f["object"] for f in births["facts"]} <= {app.facts.name(t.object) for t in app.graph.triples()}
+    app = Store(read, lambda _: None)
+    assert {f["object"] for f in births["facts"]} <= {app.facts.display_name(t.object) for t in app.graph.triples()}
     assert all(f["sentence"] and f["document"] for f in births["facts"])
-    assert conflicts(app.graph, app.facts, vocabulary())
+    assert find_conflicts(app.graph, app.facts, load_predicate_schema())
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_two_dates_of_one_birth_are_a_conflict_and_both_stay(shell: Shell, read:
         ("paris", "rome", False),
     ],
 )
-def test_what_may_both_be_right(app: App, one: str, two: str, may: bool) -> None:
-    assert agree(app.facts, vocabulary(), one, two) is may
-    assert agree(app.facts, vocabulary(), two, one) is may
+def test_what_may_both_be_right(app: Store, one: str, two: str, may: bool) -> None:
+    assert are_compatible(app.facts, load_predicate_schema(), one, two) is may
+    assert are_compatible(app.facts, load_predicate_schema(), two, one) is may
 
 
 @pytest.mark.parametrize(
@@ -189,18 +189,18 @@ def test_what_may_both_be_right(app: App, one: str, two: str, may: bool) -> None
     ],
 )
 def test_what_one_sentence_says_together_and_what_is_guessed_contradict_nothing(
-    app: App, one: tuple[str, int, float], two: tuple[str, int, float], apart: bool
+    app: Store, one: tuple[str, int, float], two: tuple[str, int, float], apart: bool
 ) -> None:
-    (passage,) = app.graph.passages_of(next(app.graph.documents()).id)
+    (passage,) = app.graph.passages_of_document(next(app.graph.documents()).id)
 
     class Graph:
-        document, passages_among = app.graph.document, app.graph.passages_among
+        document, passages_among = app.graph.document, app.graph.passages_by_id
 
         def triples(self) -> list[Triple]:
             stated = [(v, passage.start + at, sure) for v, at, sure in (one, two)]
             return [Triple("vera holm", "nationality", v, passage.id, s, s + 20, sure) for v, s, sure in stated]
 
-    assert bool(conflicts(Graph(), app.facts, vocabulary())) is apart  # type: ignore[arg-type]
+    assert bool(find_conflicts(Graph(), app.facts, load_predicate_schema())) is apart  # type: ignore[arg-type]
 
 
 def test_dates() -> None:
@@ -217,7 +217,7 @@ def test_dates() -> None:
         "44": "",
         "公元前44年": "",
     }
-    assert {name: date(name) for name in written} == written
+    assert {name: normalize_date(name) for name in written} == written
 
 
 def test_a_date_that_is_less_exact_is_no_conflict(shell: Shell, tmp_path: Path) -> None:
@@ -225,17 +225,17 @@ def test_a_date_that_is_less_exact_is_no_conflict(shell: Shell, tmp_path: Path) 
     rows = [json.dumps({"_id": str(n), "title": "Vera Holm", "text": text}) for n, text in enumerate(texts)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     assert shell("ingest", tmp_path / "rows.jsonl", "--store", tmp_path / "s")[0] == 0
-    births = [t for t in App(tmp_path / "s").graph.triples() if t.predicate == "date_of_birth"]
+    births = [t for t in Store(tmp_path / "s").graph.triples() if t.predicate == "date_of_birth"]
     assert {t.object for t in births} == {"1912 03 03", "1912"}
     assert json.loads(shell("graph", "conflicts", "--store", tmp_path / "s", "--json")[1]) == []
     assert shell("graph", "conflicts", "--store", tmp_path / "s")[1].strip() == "No facts contradict each other."
 
 
-def test_stats_count_what_is_there(shell: Shell, store: Path, app: App) -> None:
+def test_stats_count_what_is_there(shell: Shell, store: Path, app: Store) -> None:
     found = json.loads(shell("graph", "stats", "--store", str(store), "--json")[1])
     typed = [t for t in app.graph.triples() if t.predicate != "mentions"]
     entities = {end for t in typed for end in (t.subject, t.object)}
-    assert list(found) == list(Stats.__dataclass_fields__)
+    assert list(found) == list(GraphStats.__dataclass_fields__)
     assert sum(found["facts_by_predicate"].values()) == len(typed) == found["typed_facts"] == found["facts_used"]
     assert found["entities_in_facts"] == len(entities) >= found["largest_component"] > 0 < found["mentions_edges"]
     assert found["degree_mean"] == pytest.approx(2 * len(typed) / len(entities))
@@ -253,10 +253,12 @@ def test_a_store_without_facts_is_looked_at_like_any_other(shell: Shell, tmp_pat
     found = json.loads(shell("graph", "stats", "--store", tmp_path / "s", "--json")[1])
     assert found["typed_facts"] == found["communities"] == 0 and found["modularity"] is None
     assert shell("graph", "stats", "--store", tmp_path / "s")[0] == 0
-    assert "found none to write" in shell.fails(2, "graph", "export", tmp_path / "g.html", "--store", tmp_path / "s")
+    assert "found none to write" in shell.expect_error(
+        2, "graph", "export", tmp_path / "g.html", "--store", tmp_path / "s"
+    )
 
 
-def test_exports_are_read_back(shell: Shell, store: Path, tmp_path: Path, app: App) -> None:
+def test_exports_are_read_back(shell: Shell, store: Path, tmp_path: Path, app: Store) -> None:
     assert shell("graph", "export", str(tmp_path / "g.graphml"), "--store", str(store))[0] == 0
     read = nx.read_graphml(tmp_path / "g.graphml")
     typed = [t for t in app.graph.triples() if t.predicate != "mentions"]
@@ -295,7 +297,7 @@ def test_what_is_left_out_of_an_export_is_said(shell: Shell, store: Path, tmp_pa
     more = json.loads(out.read_text("utf-8"))
     mentions = [e for e in more["edges"] if e["predicate"] == "mentions"]
     assert mentions and len(more["nodes"]) > len(some["nodes"])
-    places = [(m.entity_id, m.passage_id.rpartition("#")[0], m.start) for m in App(store).graph.mentions()]
+    places = [(m.entity_id, m.passage_id.rpartition("#")[0], m.start) for m in Store(store).graph.mentions()]
     for edge in mentions:
         assert any(
             entity == edge["target"] and edge["document"] in passage and edge["start"] <= start < edge["end"]
@@ -314,7 +316,7 @@ def test_the_same_store_gives_the_same_files(shell: Shell, store: Path, tmp_path
 @pytest.mark.parametrize("name", ["g.xyz", "g", "folder.json"])
 def test_another_ending_is_refused(shell: Shell, store: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.json").mkdir()
-    error = shell.fails(2, "graph", "export", tmp_path / name, "--store", store)
+    error = shell.expect_error(2, "graph", "export", tmp_path / name, "--store", store)
     assert all(kind in error for kind in (".graphml", ".json", ".html")) or "folder" in error
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.parent in (tmp_path, tmp_path / name)]
 
@@ -351,7 +353,7 @@ def test_markup_in_a_text_is_read_back_from_graphml(shell: Shell, evil: Path, tm
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node reads the script of the page")
 def test_the_script_of_the_page_is_a_script(tmp_path: Path) -> None:
-    script = TEMPLATE.read_text("utf-8").split("<script>")[1].split("</script>")[0]
+    script = TEMPLATE_FILE.read_text("utf-8").split("<script>")[1].split("</script>")[0]
     (tmp_path / "page.js").write_text(script, "utf-8")
     done = subprocess.run(["node", "--check", str(tmp_path / "page.js")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphs.gather import facts_of, make_facts, surface
+from graphs.gather import build_fact_index, fact_index_from, surface_form
 from graphs.sqlite import SQLiteGraph
-from ingest.patterns import vocabulary
-from kgrag.briefing import fact_lines
-from kgrag.reader.compare import when
-from kgrag.reader.graph import GraphReader
-from kgrag.reader.questions import Questions
-from kgrag.reader.walk import Known
-from kgrag.text import key
+from ingest.patterns import load_predicate_schema
+from kgrag.briefing import format_fact_lines
+from kgrag.reader.compare import parse_date_tuple
+from kgrag.reader.graph import GraphQAReader
+from kgrag.reader.questions import QuestionParser
+from kgrag.reader.walk import LookedUpFact
+from kgrag.text import normalize_name
 from kgrag.types import Document, Extraction, Passage, Triple
 
 TITLES = (
@@ -73,19 +73,21 @@ Oslo Museum;developer;Asplan
 
 
 @pytest.fixture(scope="module")
-def reader() -> GraphReader:
+def reader() -> GraphQAReader:
     names, triples = {}, []
     for number, line in enumerate(FACTS.split("\n")[1:-1]):
         subject, predicate, value = line.split(";")
-        names[key(value)] = value
-        triples.append(Triple(key(subject), predicate, key(value), f"p{number}#1", 0, 10, 0.9))
-    return GraphReader(make_facts(triples, {key(t): t for t in TITLES.split("|")}, names), vocabulary())
+        names[normalize_name(value)] = value
+        triples.append(Triple(normalize_name(subject), predicate, normalize_name(value), f"p{number}#1", 0, 10, 0.9))
+    return GraphQAReader(
+        fact_index_from(triples, {normalize_name(t): t for t in TITLES.split("|")}, names), load_predicate_schema()
+    )
 
 
-def test_lines_of_facts_say_who_has_what_however_the_next_document_calls_it(reader: GraphReader) -> None:
-    lines = fact_lines(reader.read("Where did the father of Lothair II of Lotharingia die?"), [])
+def test_lines_of_facts_say_who_has_what_however_the_next_document_calls_it(reader: GraphQAReader) -> None:
+    lines = format_fact_lines(reader.answer("Where did the father of Lothair II of Lotharingia die?"), [])
     assert lines == ["Lothair II of Lotharingia – father: Lothair I", "Lothair I – place of death: Prüm"]
-    backwards = fact_lines(reader.read("Who is the spouse of Estelle Reiner?"), [])
+    backwards = format_fact_lines(reader.answer("Who is the spouse of Estelle Reiner?"), [])
     assert backwards == ["Carl Reiner – spouse: Estelle Reiner"]
 
 
@@ -116,8 +118,8 @@ def test_lines_of_facts_say_who_has_what_however_the_next_document_calls_it(read
         ("陈省身是哪一年出生的？", "1911年10月28日", 1),
     ],
 )
-def test_chains(reader: GraphReader, question: str, answer: str, hops: int) -> None:
-    best = reader.read(question)[0]
+def test_chains(reader: GraphQAReader, question: str, answer: str, hops: int) -> None:
+    best = reader.answer(question)[0]
     assert best.text == answer
     assert len(best.path.triples) == hops
     assert len(best.path.nodes) == len(best.path.names) == hops + 1
@@ -135,8 +137,8 @@ def test_chains(reader: GraphReader, question: str, answer: str, hops: int) -> N
         ("杨武之的儿子是谁？", "杨振宁"),
     ],
 )
-def test_facts_read_the_other_way(reader: GraphReader, question: str, answer: str) -> None:
-    assert reader.read(question)[0].text == answer
+def test_facts_read_the_other_way(reader: GraphQAReader, question: str, answer: str) -> None:
+    assert reader.answer(question)[0].text == answer
 
 
 @pytest.mark.parametrize(
@@ -159,12 +161,12 @@ def test_facts_read_the_other_way(reader: GraphReader, question: str, answer: st
         ("丘成桐和陈省身谁出生更晚？", "丘成桐"),
     ],
 )
-def test_comparisons_rest_on_two_walks(reader: GraphReader, question: str, answer: str) -> None:
-    best = reader.read(question)[0]
+def test_comparisons_rest_on_two_walks(reader: GraphQAReader, question: str, answer: str) -> None:
+    best = reader.answer(question)[0]
     assert best.text == answer
-    assert len(best.also) == 1
+    assert len(best.second_paths) == 1
     assert best.confidence > 0.5  # a coin is right half the time
-    assert best.path.triples and best.also[0].triples
+    assert best.path.triples and best.second_paths[0].triples
 
 
 @pytest.mark.parametrize(
@@ -184,8 +186,8 @@ def test_comparisons_rest_on_two_walks(reader: GraphReader, question: str, answe
         "慈云桂什么时候去世的？",
     ],
 )
-def test_silence(reader: GraphReader, question: str) -> None:
-    assert reader.read(question) == []
+def test_silence(reader: GraphQAReader, question: str) -> None:
+    assert reader.answer(question) == []
 
 
 @pytest.mark.parametrize(
@@ -201,16 +203,16 @@ def test_silence(reader: GraphReader, question: str) -> None:
         ("", False),
     ],
 )
-def test_what_sets_two_things_side_by_side(reader: GraphReader, question: str, compares: bool) -> None:
-    assert reader.compares(question) == compares
+def test_what_sets_two_things_side_by_side(reader: GraphQAReader, question: str, compares: bool) -> None:
+    assert reader.is_comparison(question) == compares
 
 
-def test_facts_of_hidden_documents_are_not_walked(reader: GraphReader) -> None:
+def test_facts_of_hidden_documents_are_not_walked(reader: GraphQAReader) -> None:
     question = "Where did Ada Lovelace's father die?"
-    passages = [triple.passage_id for triple in reader.read(question)[0].path.triples]
+    passages = [triple.passage_id for triple in reader.answer(question)[0].path.triples]
     for passage in passages:
-        assert reader.read(question, hidden=frozenset([passage.rpartition("#")[0]])) == []
-    assert reader.read(question, hidden=frozenset(["another"]))
+        assert reader.answer(question, hidden=frozenset([passage.rpartition("#")[0]])) == []
+    assert reader.answer(question, hidden=frozenset(["another"]))
 
 
 def test_a_country_is_no_place_of_birth_and_two_spellings_of_a_place_are_not_two_places() -> None:
@@ -220,25 +222,29 @@ def test_a_country_is_no_place_of_birth_and_two_spellings_of_a_place_are_not_two
         ("Cy", "place_of_birth", "Bronx, New York"),
         ("Di", "place_of_birth", "New Ulm"),
     ]
-    triples = [Triple(key(s), p, key(o), "p#1", 0, 1, 0.9) for s, p, o in rows] + [
+    triples = [Triple(normalize_name(s), p, normalize_name(o), "p#1", 0, 1, 0.9) for s, p, o in rows] + [
         Triple("new ulm", "country", "united states", "p#1", 0, 1, 0.9)
     ]
-    names = {key(o): o for _, _, o in rows} | {"united states": "United States"}
-    read = GraphReader(make_facts(triples, {key(n): n for n in ("Ann", "Bo", "Cy", "Di")}, names), vocabulary()).read
+    names = {normalize_name(o): o for _, _, o in rows} | {"united states": "United States"}
+    read = GraphQAReader(
+        fact_index_from(triples, {normalize_name(n): n for n in ("Ann", "Bo", "Cy", "Di")}, names),
+        load_predicate_schema(),
+    ).answer
     assert read("Were Ann and Bo born in the same place?")[0].text == "yes"
     assert read("Were Ann and Cy born in the same place?") == []
     days = [
-        Triple(n, "date_of_birth", key(d), "p#1", 0, 1, 0.5)
+        Triple(n, "date_of_birth", normalize_name(d), "p#1", 0, 1, 0.5)
         for n, d in (("ann", "March 20, 1922"), ("bo", "March 20, 1930"))
     ]
     guesses = [
-        Triple(n, "date_of_birth", key(d), "p#1", 0, 1, 0.2)
+        Triple(n, "date_of_birth", normalize_name(d), "p#1", 0, 1, 0.2)
         for n, d in (("cy", "March 20, 1922"), ("di", "March 20, 1930"))
     ]
-    spelt = {key(d): d for d in ("March 20, 1922", "March 20, 1930")}
-    dated = GraphReader(
-        make_facts([*days, *guesses], {key(n): n for n in ("Ann", "Bo", "Cy", "Di")}, spelt), vocabulary()
-    ).read
+    spelt = {normalize_name(d): d for d in ("March 20, 1922", "March 20, 1930")}
+    dated = GraphQAReader(
+        fact_index_from([*days, *guesses], {normalize_name(n): n for n in ("Ann", "Bo", "Cy", "Di")}, spelt),
+        load_predicate_schema(),
+    ).answer
     assert dated("Were Ann and Bo born on the same day?")[0].text == "no"
     assert dated("Who is older, Ann or Bo?")[0].confidence == pytest.approx((1 + 0.25) / 2)
     assert dated("Who is older, Cy or Di?")[0].confidence == pytest.approx(0.04), "of guesses nothing follows"
@@ -246,7 +252,7 @@ def test_a_country_is_no_place_of_birth_and_two_spellings_of_a_place_are_not_two
     assert [c.text for c in read("Which country is the birthplace of Di?")] == ["United States"]
 
 
-def test_names_resolve_to_the_documents_about_them(reader: GraphReader) -> None:
+def test_names_resolve_to_the_documents_about_them(reader: GraphQAReader) -> None:
     facts = reader._facts
     assert set(facts.resolve("Labyrinth")) == {"labyrinth 1984 video game", "labyrinth film"}
     assert facts.resolve("Labyrinth (film)")[0] == "labyrinth film"
@@ -255,16 +261,18 @@ def test_names_resolve_to_the_documents_about_them(reader: GraphReader) -> None:
 
 
 def test_dates() -> None:
-    assert when("March 20, 1922") == (1922, 3, 20)
-    assert when("12 May 896") == (896, 5, 12)
-    assert when("June 1986") == (1986, 6)
-    assert when("1949年4月4日") == (1949, 4, 4)
-    assert when("in spring") == ()
+    assert parse_date_tuple("March 20, 1922") == (1922, 3, 20)
+    assert parse_date_tuple("12 May 896") == (896, 5, 12)
+    assert parse_date_tuple("June 1986") == (1986, 6)
+    assert parse_date_tuple("1949年4月4日") == (1949, 4, 4)
+    assert parse_date_tuple("in spring") == ()
 
 
 def test_a_name_is_read_off_its_sentence() -> None:
-    assert surface("She was a daughter of Henry, Duke of  Saxony.", "henry duke of saxony") == "Henry, Duke of Saxony"
-    assert surface("Nothing here.", "henry") == ""
+    assert (
+        surface_form("She was a daughter of Henry, Duke of  Saxony.", "henry duke of saxony") == "Henry, Duke of Saxony"
+    )
+    assert surface_form("Nothing here.", "henry") == ""
 
 
 def test_facts_of_a_store(tmp_path: Path) -> None:
@@ -276,10 +284,13 @@ def test_facts_of_a_store(tmp_path: Path) -> None:
     store = SQLiteGraph(tmp_path / "graph.sqlite")
     read = Extraction(document, (passage,), (("matilda", "Matilda", "PERSON"),), (), (fact, told))
     store.put(read, np.zeros((1, 4), np.float32))
-    facts = facts_of(store)
-    assert facts.about("matilda") == [fact]
-    assert facts.name("henry duke of saxony") == "Henry, Duke of Saxony"
-    assert GraphReader(facts, vocabulary()).read("Who was Matilda's father?")[0].text == "Henry, Duke of Saxony"
+    facts = build_fact_index(store)
+    assert facts.outgoing("matilda") == [fact]
+    assert facts.display_name("henry duke of saxony") == "Henry, Duke of Saxony"
+    assert (
+        GraphQAReader(facts, load_predicate_schema()).answer("Who was Matilda's father?")[0].text
+        == "Henry, Duke of Saxony"
+    )
 
 
 @pytest.mark.parametrize(
@@ -318,56 +329,58 @@ def test_facts_of_a_store(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_be_put_in_for_a_part_of_a_question(question: str, steps: list[str], rest: str) -> None:
-    assert Questions(vocabulary()).peel(question) == (steps, rest)
+    assert QuestionParser(load_predicate_schema()).split_innermost(question) == (steps, rest)
 
 
-def test_a_question_of_a_part_is_asked_of_what_the_facts_know(reader: GraphReader) -> None:
-    (one,) = reader.reduced("Which language did the wife of the director of The Jerk speak?")
+def test_a_question_of_a_part_is_asked_of_what_the_facts_know(reader: GraphQAReader) -> None:
+    (one,) = reader.decompose("Which language did the wife of the director of The Jerk speak?")
     assert one.question == "Which language did Estelle Reiner speak?"
     assert one.part.text == "Estelle Reiner" and one.part.path.names == ("The Jerk", "Carl Reiner", "Estelle Reiner")
-    (land,) = reader.reduced("Who was the first president of Anno Museum's country?")
+    (land,) = reader.decompose("Who was the first president of Anno Museum's country?")
     assert land.question == "Who was the first president of Norway?"
-    assert [r.question for r in reader.reduced("丘成桐的导师喜欢什么？")] == ["陈省身喜欢什么？"]
+    assert [r.question for r in reader.decompose("丘成桐的导师喜欢什么？")] == ["陈省身喜欢什么？"]
     first, second = (
-        reader.reduced("Which language did the director of Labyrinth speak?"),
+        reader.decompose("Which language did the director of Labyrinth speak?"),
         "Which language did Ada speak?",
     )
-    assert [r.question for r in first] == ["Which language did Jim Henson speak?"] and not reader.reduced(second)
+    assert [r.question for r in first] == ["Which language did Jim Henson speak?"] and not reader.decompose(second)
 
 
-def test_nothing_is_put_in_where_a_question_is_understood_or_nothing_is_known(reader: GraphReader) -> None:
+def test_nothing_is_put_in_where_a_question_is_understood_or_nothing_is_known(reader: GraphQAReader) -> None:
     asked: list[str] = []
 
-    def lookup(entity: str, name: str, predicate: str) -> Known | None:
+    def lookup(entity: str, name: str, predicate: str) -> LookedUpFact | None:
         asked.append(f"{name} {predicate}")
         return (
-            Known(Triple(entity, predicate, "eva", "p9#1", 0, 3, 0.9, "llm"), "Eva") if name == "Alan Turing" else None
+            LookedUpFact(Triple(entity, predicate, "eva", "p9#1", 0, 3, 0.9, "llm"), "Eva")
+            if name == "Alan Turing"
+            else None
         )
 
-    assert not reader.reduced("Where was the wife of the director of The Jerk born?", lookup), "it is walked"
-    assert not reader.reduced("Which language did Carl Reiner speak?", lookup) and not asked
+    assert not reader.decompose("Where was the wife of the director of The Jerk born?", lookup), "it is walked"
+    assert not reader.decompose("Which language did Carl Reiner speak?", lookup) and not asked
     hidden = frozenset(["p0"])
-    assert not reader.reduced("Which language did the director of The Jerk speak?", lookup, hidden)
-    assert not reader.reduced("Which language did the mother of Shane Black speak?", lookup)
+    assert not reader.decompose("Which language did the director of The Jerk speak?", lookup, hidden)
+    assert not reader.decompose("Which language did the mother of Shane Black speak?", lookup)
     assert asked == ["The Jerk director", "Shane Black mother"]
-    (one,) = reader.reduced("Which language did the mother of Alan Turing speak?", lookup)
+    (one,) = reader.decompose("Which language did the mother of Alan Turing speak?", lookup)
     assert one.question == "Which language did Eva speak?" and one.part.confidence == 0.9
 
 
 def test_a_mark_that_is_a_titles_own_does_not_end_the_question() -> None:
     title = "Stop or Burn!"
     facts = [
-        Triple(key(title), "director", "bo cole", "p1#1", 0, 3, 0.9),
+        Triple(normalize_name(title), "director", "bo cole", "p1#1", 0, 3, 0.9),
         Triple("bo cole", "place_of_birth", "oslo", "p2#1", 0, 3, 0.9),
     ]
     names = {"bo cole": "Bo Cole", "oslo": "Oslo"}
-    small = GraphReader(make_facts(facts, {key(title): title}, names), vocabulary())
-    assert [c.text for c in small.read("Where was the director of film Stop or Burn! born?")] == ["Oslo"]
+    small = GraphQAReader(fact_index_from(facts, {normalize_name(title): title}, names), load_predicate_schema())
+    assert [c.text for c in small.answer("Where was the director of film Stop or Burn! born?")] == ["Oslo"]
 
 
 @pytest.mark.parametrize("several", ["哪两个人", "哪几家公司", "哪些人"])
-def test_of_several_that_are_asked_for_a_fact_knows_one(reader: GraphReader, several: str) -> None:
+def test_of_several_that_are_asked_for_a_fact_knows_one(reader: GraphQAReader, several: str) -> None:
     asked = "Oslo Museum是由{}研制的？"
-    (hint,), (answer, *_) = reader.read(asked.format(several)), reader.read(asked.format("哪家公司"))
+    (hint,), (answer, *_) = reader.answer(asked.format(several)), reader.answer(asked.format("哪家公司"))
     assert (hint.text, answer.text) == ("Asplan", "Asplan")
     assert 0 < hint.confidence < 0.5 < answer.confidence

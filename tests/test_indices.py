@@ -8,23 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import FakeEmbedder, document, extraction, vectors
+from fakes import FakeEmbedder, build_document, build_extraction, embed_passages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphs.adjacency import HUB, TITLE_WEIGHT, Adjacency, build
-from graphs.gazetteer import Gazetteer, spoken_forms, without_bracket
+from graphs.adjacency import MAX_NAME_PASSAGE_SHARE, TITLE_WEIGHT, Adjacency, build_adjacency
+from graphs.gazetteer import Gazetteer, short_forms, without_bracket
 from graphs.sqlite import SQLiteGraph
-from graphs.walk import Seeds, Walker
-from indices.bm25 import WordIndex, best, search_tokens
+from graphs.walk import PersonalizedPageRank, SeedWeights
+from indices.bm25 import BM25Index, index_tokens, top_k
 from indices.sentences import SentenceBuilder, SentenceIndex
 from indices.vectors import VectorIndex
-from kgrag.files import replaced
-from kgrag.retrieve.candidates import FUSION, Indices, reciprocal_rank_fusion
-from kgrag.retrieve.derived import open_indices
-from kgrag.text import key
+from kgrag.files import atomic_write
+from kgrag.retrieve.candidates import FUSION_CONSTANT, IndexSet, reciprocal_rank_fusion
+from kgrag.retrieve.derived import open_index_set
+from kgrag.text import normalize_name
 from kgrag.types import Mention, Passage
 
 Floats = NDArray[np.float32]
@@ -107,15 +107,15 @@ TEXTS = (
     ],
 )
 def test_search_tokens(text: str, expected: list[str]) -> None:
-    assert search_tokens(text) == expected
+    assert index_tokens(text) == expected
 
 
 @pytest.fixture(scope="module")
-def words() -> WordIndex:
-    return WordIndex.build(TEXTS)
+def words() -> BM25Index:
+    return BM25Index.build(TEXTS)
 
 
-def test_words_find_what_shares_them_best_first(words: WordIndex) -> None:
+def test_words_find_what_shares_them_best_first(words: BM25Index) -> None:
     rows, scores = words.search("Babbage engine", 10)
     assert rows.tolist() == [1, 0, 5, 3]  # 0 and 5 are the same text: in row order
     assert scores[1] == scores[2]
@@ -127,14 +127,14 @@ def test_words_find_what_shares_them_best_first(words: WordIndex) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "of the", "zeppelin", "！？", "zeppelin 飞艇"])
-def test_words_that_no_text_has_find_nothing(words: WordIndex, query: str) -> None:
+def test_words_that_no_text_has_find_nothing(words: BM25Index, query: str) -> None:
     assert words.scores(query).tolist() == [0] * len(TEXTS)
     assert len(words.search(query, 5)[0]) == 0
 
 
-def test_the_score_is_okapi_s(words: WordIndex) -> None:
+def test_the_score_is_okapi_s(words: BM25Index) -> None:
     """Robertson and Walker, in Lucene's form, with k1 = 1.2 and b = 0.75, worked out by hand."""
-    corpus = [search_tokens(text) for text in TEXTS]
+    corpus = [index_tokens(text) for text in TEXTS]
     mean = sum(map(len, corpus)) / len(corpus)
     for row, tokens in enumerate(corpus):
         expected = 0.0
@@ -154,27 +154,27 @@ asked_words = st.sampled_from(["alpha", "beta", "gamma", "omega", "北京", "海
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_matches_add_up_to_scores(texts: list[list[str]], query: list[str], seed: int) -> None:
-    index = WordIndex.build(" ".join(text) for text in texts)
+    index = BM25Index.build(" ".join(text) for text in texts)
     asked = " ".join(query)
     rows = np.random.default_rng(seed).permutation(len(texts)).astype(np.int64)
-    matches = index.matches(search_tokens(asked), rows)
-    assert matches.shape == (len(texts), len(search_tokens(asked)))
+    matches = index.scores_by_word(index_tokens(asked), rows)
+    assert matches.shape == (len(texts), len(index_tokens(asked)))
     np.testing.assert_allclose(matches.sum(axis=1), index.scores(asked)[rows], rtol=1e-5, atol=1e-6)
     for place, row in enumerate(rows):
-        held = [word in search_tokens(" ".join(texts[row])) for word in search_tokens(asked)]
+        held = [word in index_tokens(" ".join(texts[row])) for word in index_tokens(asked)]
         assert (matches[place] > 0).tolist() == held
 
 
-def test_rare_words_weigh_more(words: WordIndex) -> None:
+def test_rare_words_weigh_more(words: BM25Index) -> None:
     assert words.idf("zeppelin") > words.idf("babbag") > words.idf("engin") > 0
 
 
 @pytest.mark.parametrize("texts", [TEXTS, (), ("", "of the", "！")], ids=["texts", "none", "no words"])
 def test_words_are_saved_whole_and_over_what_was_there(tmp_path: Path, texts: tuple[str, ...]) -> None:
-    WordIndex.build(["something else", "and more"]).save(tmp_path / "bm25")
-    index = WordIndex.build(texts)
+    BM25Index.build(["something else", "and more"]).save(tmp_path / "bm25")
+    index = BM25Index.build(texts)
     index.save(tmp_path / "bm25")
-    loaded = WordIndex.load(tmp_path / "bm25")
+    loaded = BM25Index.load(tmp_path / "bm25")
     assert len(loaded) == len(texts)
     for query in ("Babbage engine", "北京 大学 engine", "else", ""):
         np.testing.assert_array_equal(loaded.scores(query), index.scores(query))
@@ -186,7 +186,7 @@ def test_words_are_saved_whole_and_over_what_was_there(tmp_path: Path, texts: tu
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_the_best_are_those_above_zero_in_order(values: list[int], k: int) -> None:
     scores = np.array(values, np.float32)
-    rows, found = best(scores, k)
+    rows, found = top_k(scores, k)
     assert rows.tolist() == sorted((r for r, v in enumerate(values) if v > 0), key=lambda r: (-values[r], r))[:k]
     assert found.tolist() == [values[row] for row in rows]
 
@@ -196,7 +196,7 @@ def test_the_best_are_those_above_zero_in_order(values: list[int], k: int) -> No
 
 def found(names: list[str], text: str, *, any_case: bool = False) -> list[tuple[str, str]]:
     """(name, what it was in the text), as a gazetteer finds them."""
-    gazetteer = Gazetteer([key(name) for name in names])
+    gazetteer = Gazetteer([normalize_name(name) for name in names])
     return [(names[f.name], text[f.start : f.end]) for f in gazetteer.find(text, any_case=any_case)]
 
 
@@ -235,8 +235,8 @@ def test_what_is_no_name_is_never_found() -> None:
 
 
 def test_a_character_that_stands_for_words_is_no_place_to_begin() -> None:
-    assert key("\ufdfa").count(" ") > 0
-    inner = key("\ufdfa").split()[1]
+    assert normalize_name("\ufdfa").count(" ") > 0
+    inner = normalize_name("\ufdfa").split()[1]
     assert found([inner, "Ada"], "Ada \ufdfa Ada") == [("Ada", "Ada"), ("Ada", "Ada")]
     assert found(["\ufdfa"], "He said \ufdfa.") == [("\ufdfa", "\ufdfa")]
 
@@ -247,19 +247,19 @@ def test_a_character_that_stands_for_words_is_no_place_to_begin() -> None:
 )
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_found_names_are_there_in_order_and_apart(names: list[str], text: str) -> None:
-    keys = sorted({key(name) for name in names})
+    keys = sorted({normalize_name(name) for name in names})
     last = 0
     for name, start, end in Gazetteer(keys).find(text, any_case=True):
         assert last <= start < end
-        assert key(text[start:end]) == keys[name]
+        assert normalize_name(text[start:end]) == keys[name]
         last = end
 
 
 def test_spoken_forms_are_shorter_and_never_empty() -> None:
-    assert spoken_forms("Labyrinth (1984 video game)") == ["Labyrinth (1984 video game)", "Labyrinth"]
-    assert spoken_forms("Springfield, Illinois") == ["Springfield, Illinois", "Springfield"]
-    assert spoken_forms("Ada") == ["Ada"]
-    assert spoken_forms("107计算机（北京）") == ["107计算机（北京）", "107计算机"]
+    assert short_forms("Labyrinth (1984 video game)") == ["Labyrinth (1984 video game)", "Labyrinth"]
+    assert short_forms("Springfield, Illinois") == ["Springfield, Illinois", "Springfield"]
+    assert short_forms("Ada") == ["Ada"]
+    assert short_forms("107计算机（北京）") == ["107计算机（北京）", "107计算机"]
     assert without_bracket("(sic)") == "(sic)"
 
 
@@ -271,7 +271,7 @@ def passages(*texts: str) -> list[Passage]:
 
 
 def tie(graph: Adjacency, row: int, name: str) -> float:
-    return float(graph.ties[[row], :].toarray()[0, graph.names.index(name)])
+    return float(graph.edges[[row], :].toarray()[0, graph.names.index(name)])
 
 
 def test_a_passage_is_tied_to_the_names_in_it_and_most_to_its_own() -> None:
@@ -280,21 +280,21 @@ def test_a_passage_is_tied_to_the_names_in_it_and_most_to_its_own() -> None:
         Mention("byron", "d001#0001", 0, 5, "PERSON", "Byron"),
         Mention("1816", "d002#0001", 15, 19, "DATE", "1816"),
     ]
-    graph = build(given, mentions, {"d000": ["Ada Lovelace"], "d003": ["Nothing"]})
+    graph = build_adjacency(given, mentions, {"d000": ["Ada Lovelace"], "d003": ["Nothing"]})
     assert graph.names == ("ada lovelace", "byron", "nothing")  # sorted, and without the date
     idf = {name: math.log(5 / (count + 1)) for name, count in (("ada lovelace", 2), ("byron", 1), ("nothing", 1))}
     assert graph.idf.tolist() == pytest.approx([idf[name] for name in graph.names])
     assert tie(graph, 0, "ada lovelace") == pytest.approx(TITLE_WEIGHT * idf["ada lovelace"])
     assert tie(graph, 1, "ada lovelace") == pytest.approx(idf["ada lovelace"])
     assert tie(graph, 1, "byron") == pytest.approx(idf["byron"])
-    assert graph.ties.nnz == 4
+    assert graph.edges.nnz == 4
     assert graph.titles.nnz == 2
     assert graph.titles[[0], :].toarray()[0].tolist() == [1, 0, 0]
 
 
 def test_a_name_that_a_document_has_is_found_in_all_others() -> None:
     given = passages("她说丘成桐在上海。", "丘成桐来过。", "Other words.", "And others.")
-    graph = build(given, [Mention("丘 成 桐", "d000#0001", 2, 5, "PERSON", "丘成桐")], {})
+    graph = build_adjacency(given, [Mention("丘 成 桐", "d000#0001", 2, 5, "PERSON", "丘成桐")], {})
     assert tie(graph, 1, "丘 成 桐") == tie(graph, 0, "丘 成 桐") > 0
 
 
@@ -302,27 +302,27 @@ def test_a_name_that_a_document_has_is_found_in_all_others() -> None:
 def test_a_name_in_too_many_passages_joins_nothing(with_name: int, capped: bool) -> None:
     count = 240
     given = passages(*(f"Hub and Thing{n}." if n < with_name else f"Thing{n}." for n in range(count)))
-    graph = build(given, [], {p.document_id: [f"Thing{n}"] for n, p in enumerate(given)} | {"x": ["Hub"]})
-    assert with_name > HUB * count
+    graph = build_adjacency(given, [], {p.document_id: [f"Thing{n}"] for n, p in enumerate(given)} | {"x": ["Hub"]})
+    assert with_name > MAX_NAME_PASSAGE_SHARE * count
     column = graph.names.index("hub")
     assert bool(graph.idf[column] > 0) is not capped
-    assert (graph.ties[:, [column]].nnz == 0) is capped
+    assert (graph.edges[:, [column]].nnz == 0) is capped
     assert tie(graph, 0, "thing0") > 0
 
 
 def test_a_name_in_every_passage_joins_nothing_either() -> None:
-    graph = build(passages("Ada here.", "Ada there."), [], {"x": ["Ada"], "d001": ["Zed"]})
+    graph = build_adjacency(passages("Ada here.", "Ada there."), [], {"x": ["Ada"], "d001": ["Zed"]})
     assert graph.idf[graph.names.index("ada")] == pytest.approx(0)
     assert tie(graph, 1, "zed") > 0
 
 
 @pytest.mark.parametrize("texts", [(), ("Ada met Byron.", "Byron left."), ("nothing",)])
 def test_the_graph_is_saved_and_loaded(tmp_path: Path, texts: tuple[str, ...]) -> None:
-    graph = build(passages(*texts), [], {"d000": ["Ada"], "x": ["Byron", "吴文俊"]} if len(texts) > 1 else {})
+    graph = build_adjacency(passages(*texts), [], {"d000": ["Ada"], "x": ["Byron", "吴文俊"]} if len(texts) > 1 else {})
     graph.save(tmp_path / "names")
     loaded = Adjacency.load(tmp_path / "names")
     assert loaded.names == graph.names
-    for one, other in ((loaded.ties, graph.ties), (loaded.titles, graph.titles)):
+    for one, other in ((loaded.edges, graph.edges), (loaded.titles, graph.titles)):
         assert one.shape == other.shape
         np.testing.assert_array_equal(one.toarray(), other.toarray())
     np.testing.assert_array_equal(loaded.idf, graph.idf)
@@ -331,7 +331,7 @@ def test_the_graph_is_saved_and_loaded(tmp_path: Path, texts: tuple[str, ...]) -
 # --- the walk ----------------------------------------------------------------------------------------------------
 
 
-def dense_pagerank(ties: Floats, seeds: Seeds, steps: int) -> NDArray[np.float64]:
+def dense_pagerank(ties: Floats, seeds: SeedWeights, steps: int) -> NDArray[np.float64]:
     """Over all passages and all names, one node after the other; (passages,)."""
     rows, columns = ties.shape
     out_of_passage, out_of_name = ties.sum(axis=1, dtype=float), ties.sum(axis=0, dtype=float)
@@ -360,13 +360,13 @@ def graph_of(ties: Floats) -> Adjacency:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[Floats, list[Seeds]]:
+def graphs(draw: st.DrawFn) -> tuple[Floats, list[SeedWeights]]:
     rows, columns = draw(st.integers(1, 7)), draw(st.integers(1, 8))
     weight = st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 3.0])
     cells = draw(st.lists(weight, min_size=rows * columns, max_size=rows * columns))
     weights = st.floats(0.1, 5)
     seedings = st.builds(
-        Seeds,
+        SeedWeights,
         st.dictionaries(st.integers(0, rows - 1), weights, max_size=3),
         st.dictionaries(st.integers(0, columns - 1), weights, max_size=3),
         st.sampled_from([0.2, 0.5, 0.8]),
@@ -376,9 +376,9 @@ def graphs(draw: st.DrawFn) -> tuple[Floats, list[Seeds]]:
 
 @given(graphs())
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_the_walk_is_personalised_pagerank(given: tuple[Floats, list[Seeds]]) -> None:
+def test_the_walk_is_personalised_pagerank(given: tuple[Floats, list[SeedWeights]]) -> None:
     ties, seedings = given
-    walker = Walker.of(graph_of(ties))
+    walker = PersonalizedPageRank.from_adjacency(graph_of(ties))
     settled, quick = walker.pagerank(seedings, steps=60), walker.pagerank(seedings)
     assert settled.shape == quick.shape == (len(ties), len(seedings))
     for walk, seeds in enumerate(seedings):
@@ -389,17 +389,17 @@ def test_the_walk_is_personalised_pagerank(given: tuple[Floats, list[Seeds]]) ->
 
 
 def test_the_walk_without_seeds_or_ties_stays_at_zero() -> None:
-    walker = Walker.of(graph_of(np.array([[1, 0, 0], [1, 1, 0]], np.float32)))
-    scores = walker.pagerank([Seeds({}, {}), Seeds({}, {2: 1.0}), Seeds({0: 1.0}, {})])
+    walker = PersonalizedPageRank.from_adjacency(graph_of(np.array([[1, 0, 0], [1, 1, 0]], np.float32)))
+    scores = walker.pagerank([SeedWeights({}, {}), SeedWeights({}, {2: 1.0}), SeedWeights({0: 1.0}, {})])
     assert scores[:, :2].tolist() == [[0, 0], [0, 0]]
     assert scores[0, 2] > scores[1, 2] > 0
-    empty = Walker.of(build([], [], {}))
-    assert empty.pagerank([Seeds({}, {})]).shape == (0, 1)
+    empty = PersonalizedPageRank.from_adjacency(build_adjacency([], [], {}))
+    assert empty.pagerank([SeedWeights({}, {})]).shape == (0, 1)
 
 
 def test_a_walk_goes_further_along_rarer_names() -> None:
     ties = np.array([[2, 1, 0], [2, 0, 0], [0, 1, 1], [0, 0, 1]], np.float32)
-    scores = Walker.of(graph_of(ties)).pagerank([Seeds({0: 1.0}, {})])[:, 0]
+    scores = PersonalizedPageRank.from_adjacency(graph_of(ties)).pagerank([SeedWeights({0: 1.0}, {})])[:, 0]
     assert scores[0] > scores[1] > scores[2] > scores[3] > 0
 
 
@@ -414,7 +414,7 @@ def test_fusion_is_the_sum_of_inverse_ranks(given: list[list[int]]) -> None:
     fused = reciprocal_rank_fusion([np.array(ranking, np.int64) for ranking in given])
     assert set(fused) == {row for ranking in given for row in ranking}
     for row, score in fused.items():
-        assert score == pytest.approx(sum(1 / (FUSION + r.index(row) + 1) for r in given if row in r))
+        assert score == pytest.approx(sum(1 / (FUSION_CONSTANT + r.index(row) + 1) for r in given if row in r))
 
 
 @given(rankings, st.integers(0, 15))
@@ -435,18 +435,20 @@ def test_fusion_rewards_a_row_for_every_ranking_that_has_it(given: list[list[int
 def store(tmp_path: Path) -> Iterator[SQLiteGraph]:
     graph = SQLiteGraph(tmp_path / "graph.db")
     for number, text in enumerate(("Ada met Byron in London.", "吴文俊生于上海。他敬佩陈省身。", "Byron left London.")):
-        one = extraction(document(f"d{number}", text), {"Byron": "PERSON", "London": "PLACE", "陈省身": "PERSON"})
-        graph.put(one, vectors(one))
+        one = build_extraction(
+            build_document(f"d{number}", text), {"Byron": "PERSON", "London": "PLACE", "陈省身": "PERSON"}
+        )
+        graph.put(one, embed_passages(one))
     yield graph
     graph.close()
 
 
-def same(one: Indices, other: Indices) -> bool:
+def same(one: IndexSet, other: IndexSet) -> bool:
     """Whether two sets of indices answer alike."""
     query = FakeEmbedder().embed_query("Byron")
     return (
         one.graph.names == other.graph.names
-        and np.array_equal(one.graph.ties.toarray(), other.graph.ties.toarray())
+        and np.array_equal(one.graph.edges.toarray(), other.graph.edges.toarray())
         and all(np.array_equal(one.words.scores(q), other.words.scores(q)) for q in ("Byron", "陈省身 London"))
         and all(map(np.array_equal, one.vectors.search(query, 9), other.vectors.search(query, 9)))
     )
@@ -463,43 +465,43 @@ def reads(store: SQLiteGraph, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_indices_are_written_once_and_then_read(store: SQLiteGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = store.path.parent / "indices"
     built = reads(store, monkeypatch)
-    first = open_indices(store, folder, lambda _: None, keep=True)
-    again = open_indices(store, folder, lambda _: None, keep=True)
+    first = open_index_set(store, folder, lambda _: None, persist=True)
+    again = open_index_set(store, folder, lambda _: None, persist=True)
     assert built == ["built"]
     assert same(first, again)
-    assert len(first.words) == len(first.vectors) == first.graph.ties.shape[0] == len(list(store.passages()))
+    assert len(first.words) == len(first.vectors) == first.graph.edges.shape[0] == len(list(store.passages()))
 
 
 def test_indices_follow_the_store(store: SQLiteGraph) -> None:
     folder = store.path.parent / "indices"
-    open_indices(store, folder, lambda _: None, keep=True)
+    open_index_set(store, folder, lambda _: None, persist=True)
     store.forget("d0")
-    without = open_indices(store, folder, lambda _: None, keep=False)
+    without = open_index_set(store, folder, lambda _: None, persist=False)
     assert len(without.words) == 3
     assert not without.words.scores("Ada").any()
     assert "d0" not in without.graph.names
-    assert same(open_indices(store, folder, lambda _: None, keep=True), without)
+    assert same(open_index_set(store, folder, lambda _: None, persist=True), without)
 
 
 def test_an_empty_store_has_empty_indices(tmp_path: Path) -> None:
     graph = SQLiteGraph(tmp_path / "graph.db")
     for _ in range(2):
-        indices = open_indices(graph, tmp_path / "indices", lambda _: None, keep=True)
+        indices = open_index_set(graph, tmp_path / "indices", lambda _: None, persist=True)
         assert len(indices.words) == len(indices.vectors) == 0
-        assert indices.walker.pagerank([Seeds({}, {})]).shape == (0, 1)
+        assert indices.walker.pagerank([SeedWeights({}, {})]).shape == (0, 1)
     graph.close()
 
 
 def test_indices_of_another_store_are_not_taken(store: SQLiteGraph) -> None:
     """As when a store's file is removed and made anew, from other files, in as many commits."""
     folder = store.path.parent / "indices"
-    open_indices(store, folder, lambda _: None, keep=True)
+    open_index_set(store, folder, lambda _: None, persist=True)
     other = SQLiteGraph(store.path.parent / "other.db")
     for number, text in enumerate(("Clara met Dora.", "丘成桐来了。他走了。", "Dora left.")):
-        one = extraction(document(f"d{number}", text), {"Dora": "PERSON"})
-        other.put(one, vectors(one))
+        one = build_extraction(build_document(f"d{number}", text), {"Dora": "PERSON"})
+        other.put(one, embed_passages(one))
     assert (other.generation, len(list(other.passages()))) == (store.generation, len(list(store.passages())))
-    assert open_indices(other, folder, lambda _: None, keep=False).words.scores("Dora").any()
+    assert open_index_set(other, folder, lambda _: None, persist=False).words.scores("Dora").any()
     other.close()
 
 
@@ -529,16 +531,16 @@ def test_damaged_files_are_built_again(
     store: SQLiteGraph, how: str, apart: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = store.path.parent / "indices"
-    whole = open_indices(store, folder, lambda _: None, keep=True)
+    whole = open_index_set(store, folder, lambda _: None, persist=True)
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert len(names) >= 7
     built = reads(store, monkeypatch)
     for number, name in enumerate(names[list(DAMAGE).index(how) % apart :: apart]):
         DAMAGE[how](folder / name)
         for keep in (False, True):
-            assert same(open_indices(store, folder, lambda _: None, keep=keep), whole), name
+            assert same(open_index_set(store, folder, lambda _: None, persist=keep), whole), name
         assert len(built) == 2 * number + 2, name
-        assert same(open_indices(store, folder, lambda _: None, keep=True), whole), name
+        assert same(open_index_set(store, folder, lambda _: None, persist=True), whole), name
         assert len(built) == 2 * number + 2, name  # mended
 
 
@@ -546,7 +548,7 @@ def test_indices_that_cannot_be_written_serve_all_the_same(store: SQLiteGraph) -
     folder = store.path.parent / "indices"
     folder.write_text("a file in the way")
     said: list[str] = []
-    indices = open_indices(store, folder, said.append, keep=True)
+    indices = open_index_set(store, folder, said.append, persist=True)
     assert indices.words.scores("Byron").any()
     assert len(said) == 1
     assert "could not be written" in said[0]
@@ -554,14 +556,14 @@ def test_indices_that_cannot_be_written_serve_all_the_same(store: SQLiteGraph) -
 
 def test_a_file_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
-    with replaced(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("one")
         assert not path.exists()
-    with pytest.raises(KeyError), replaced(path) as beside:
+    with pytest.raises(KeyError), atomic_write(path) as beside:
         beside.write_text("two")
         raise KeyError
     assert path.read_text() == "one"
-    with replaced(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("three")
     assert path.read_text() == "three"
     (tmp_path / "ordinary").touch()
@@ -588,10 +590,10 @@ def test_sentences_know_their_words_and_names(tmp_path: Path) -> None:
     builder.add("First", "Ada met Byron. He wrote verses.", [(4, 0, 3), (7, 8, 13)])
     builder.add("Empty", "", [])
     builder.add("Last thing", "Nobody wrote.", [(4, 0, 6)])
-    builder.done().save(tmp_path / "s")
+    builder.build().save(tmp_path / "s")
     index = SentenceIndex.load(tmp_path / "s")
     assert len(index) == 3
-    seen = index.of(np.array([2, 0, 1]), search_tokens("wrote verses thing byron unknown"))
+    seen = index.rows_for(np.array([2, 0, 1]), index_tokens("wrote verses thing byron unknown"))
     assert seen.owner.tolist() == [0, 0, 1, 1, 1, 2]
     assert seen.words.astype(int).tolist() == [
         [0, 0, 1, 0, 0],  # the title itself
@@ -603,5 +605,5 @@ def test_sentences_know_their_words_and_names(tmp_path: Path) -> None:
     ]
     named = [seen.names[a:b].tolist() for a, b in zip(seen.begin, seen.begin[1:], strict=False)]
     assert named == [[], [4], [], [4, 7], [], []]
-    nothing = index.of(np.zeros(0, np.int64), [])
+    nothing = index.rows_for(np.zeros(0, np.int64), [])
     assert nothing.words.shape == (0, 0) and not len(nothing.owner)

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from fakes import FakeEmbedder, damage, light_names, light_states, rows
+from fakes import FakeEmbedder, find_capitalized_names, find_store_damage, read_all_rows, read_empty_states
 
 import ingest.extract
 import ingest.names
 import ingest.pipeline
 from graphs.sqlite import SQLiteGraph
-from ingest.find import find_sources
-from ingest.pipeline import Ingest, Report, vanished
+from ingest.find import discover_sources
+from ingest.pipeline import IngestPipeline, IngestReport, missing_sources
 from kgrag.errors import KgragError
 from kgrag.protocols import Matrix
 
@@ -48,14 +48,16 @@ class Project:
         self.path = folder / "store" / "graph.db"
         self.embedder = CountingEmbedder()
 
-    def ingest(self, *names: str, workers: int = 0, progress: ingest.pipeline.Progress = lambda *_: None) -> Report:
+    def ingest(
+        self, *names: str, workers: int = 0, progress: ingest.pipeline.IngestProgress = lambda *_: None
+    ) -> IngestReport:
         """Files by name, or the whole folder."""
         arguments = [str(self.files / name) for name in names] or [str(self.files)]
         graph = SQLiteGraph(self.path)
         try:
-            run = Ingest(graph, self.embedder, size=SIZE, workers=workers, progress=progress)
-            report = run.run(find_sources(arguments, self.base))
-            report.vanished = vanished(graph, [Path(argument) for argument in arguments], self.base)
+            run = IngestPipeline(graph, self.embedder, passage_size=SIZE, workers=workers, progress=progress)
+            report = run.run(discover_sources(arguments, self.base))
+            report.vanished = missing_sources(graph, [Path(argument) for argument in arguments], self.base)
             return report
         finally:
             graph.close()
@@ -97,8 +99,8 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names by a simple rule, for what does not depend on which names are found."""
-    monkeypatch.setattr(ingest.extract, "find_names", light_names)
-    monkeypatch.setattr(ingest.extract, "read_states", light_states)
+    monkeypatch.setattr(ingest.extract, "recognize_entities", find_capitalized_names)
+    monkeypatch.setattr(ingest.extract, "encode_token_states", read_empty_states)
 
 
 def bilingual(project: Project) -> None:
@@ -108,7 +110,7 @@ def bilingual(project: Project) -> None:
     project.write("table.csv", "name,text\n北京,北京是中国的首都。\nParis,Paris is the capital of France.\n")
 
 
-def counts(report: Report) -> tuple[int, int, int, int]:
+def counts(report: IngestReport) -> tuple[int, int, int, int]:
     return report.added, report.replaced, report.unchanged, report.removed
 
 
@@ -122,10 +124,10 @@ def test_two_fresh_stores_of_the_same_files_have_the_same_rows(tmp_path: Path) -
         bilingual(project)
         report = project.ingest()
         assert counts(report) == (44, 0, 0, 0)
-        assert report.passages == len(rows(project.path)["passages"]) > 44  # some have several
+        assert report.passages == len(read_all_rows(project.path)["passages"]) > 44  # some have several
         assert report.problems == report.vanished == []
-        assert damage(project.path) == []
-        stores.append(rows(project.path))
+        assert find_store_damage(project.path) == []
+        stores.append(read_all_rows(project.path))
     assert stores[0] == stores[1]
     assert stores[0]["mentions"]
     assert stores[0]["triples"]
@@ -138,8 +140,10 @@ def test_what_is_unchanged_is_neither_read_nor_embedded(
     project.ingest()
     embedded = project.embedder.texts
     opened: list[str] = []
-    reader = ingest.pipeline.read
-    monkeypatch.setattr(ingest.pipeline, "read", lambda source, *a: opened.append(source.id) or reader(source, *a))
+    reader = ingest.pipeline.read_source
+    monkeypatch.setattr(
+        ingest.pipeline, "read_source", lambda source, *a: opened.append(source.id) or reader(source, *a)
+    )
     assert counts(project.ingest()) == (0, 0, 44, 0)
     assert opened == []
     for file in project.files.rglob("*.*"):
@@ -177,7 +181,7 @@ def test_after_changes_the_store_is_as_if_made_from_the_files_as_they_are(tmp_pa
         each.write("new.txt", "丘成桐出生于广东汕头。")
     assert counts(project.ingest()) == (6, 11, 3, 30)
     fresh.ingest()
-    assert rows(project.path) == rows(fresh.path)
+    assert read_all_rows(project.path) == read_all_rows(fresh.path)
 
 
 def test_rows_that_are_gone_are_forgotten(project: Project, light: None) -> None:
@@ -187,7 +191,7 @@ def test_rows_that_are_gone_are_forgotten(project: Project, light: None) -> None
     report = project.ingest()
     assert counts(report) == (0, 0, 2, 1)
     assert set(project.texts) == {"a", "c"}
-    assert not any("byron" in row for row in rows(project.path)["mentions"])
+    assert not any("byron" in row for row in read_all_rows(project.path)["mentions"])
 
 
 def test_a_file_that_is_gone_is_reported_and_kept(project: Project, light: None) -> None:
@@ -237,21 +241,21 @@ def test_a_moved_table_takes_its_rows_with_it(project: Project, light: None) -> 
     file.rename(project.files / "new.jsonl")
     report = project.ingest()
     assert (report.added, report.replaced, report.vanished, report.problems) == (0, 2, [], [])
-    assert {row[3] for row in rows(project.path)["documents"]} == {"files/new.jsonl"}
+    assert {row[3] for row in read_all_rows(project.path)["documents"]} == {"files/new.jsonl"}
     assert project.ingest().unchanged == 2
 
 
 def test_a_forgotten_document_comes_back_with_the_next_ingest(project: Project, light: None) -> None:
     bilingual(project)
     project.ingest()
-    before = rows(project.path)
+    before = read_all_rows(project.path)
     for forgotten in ("files/ada.md", "row 3"):
         graph = SQLiteGraph(project.path)
         assert graph.forget(forgotten)
         graph.close()
         assert forgotten not in project.texts
         assert project.ingest().added == 1
-        assert rows(project.path) == before
+        assert read_all_rows(project.path) == before
 
 
 # --- what cannot be read -----------------------------------------------------------------------------------------
@@ -280,7 +284,7 @@ def test_a_file_that_cannot_be_opened_keeps_its_documents(project: Project, ligh
     (project.files / "rows.jsonl").unlink()
     (project.files / "rows.jsonl").mkdir()  # opening it fails for the superuser too
     graph = SQLiteGraph(project.path)
-    run = Ingest(graph, project.embedder, size=SIZE, workers=0, progress=lambda *_: None)
+    run = IngestPipeline(graph, project.embedder, passage_size=SIZE, workers=0, progress=lambda *_: None)
     report = run.run([ingest.pipeline.Source(project.files / "rows.jsonl", "files/rows.jsonl")])
     graph.close()
     assert [problem.source_id for problem in report.problems] == ["files/rows.jsonl"]
@@ -323,7 +327,7 @@ def test_a_language_that_no_document_has_loads_nothing(project: Project, monkeyp
     def wanted() -> None:
         raise AssertionError("loaded the English pipeline")
 
-    monkeypatch.setattr(ingest.names, "_spacy", wanted)
+    monkeypatch.setattr(ingest.names, "_load_spacy", wanted)
     project.write("吴文俊.txt", "吴文俊出生于上海。")
     assert project.ingest().added == 1
     project.write("ada.txt", "Ada Lovelace was born in London.")
@@ -346,7 +350,7 @@ def test_workers_give_the_same_rows(tmp_path: Path) -> None:
         project.ingest(workers=workers, progress=lambda *call, calls=calls: calls.append(call))
         assert [done for done, _, _ in calls] == list(range(1, 105))
         assert all(done <= total for done, total, _ in calls)
-        stores.append(rows(project.path))
+        stores.append(read_all_rows(project.path))
     assert stores[0] == stores[1]
     assert multiprocessing.active_children() == []
 
@@ -365,7 +369,7 @@ def test_a_worker_that_is_killed_costs_a_sentence_and_nothing_that_was_committed
     assert "run the command again" in str(found.value)
     assert 40 <= len(committed) < 320
     assert len(project.texts) == len(committed)
-    assert damage(project.path) == []
+    assert find_store_damage(project.path) == []
     deadline = time.monotonic() + 5
     while multiprocessing.active_children() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -375,4 +379,4 @@ def test_a_worker_that_is_killed_costs_a_sentence_and_nothing_that_was_committed
     fresh = Project(project.base / "fresh")
     (fresh.files / "rows.jsonl").write_bytes((project.files / "rows.jsonl").read_bytes())
     fresh.ingest()
-    assert rows(project.path) == rows(fresh.path)
+    assert read_all_rows(project.path) == read_all_rows(fresh.path)

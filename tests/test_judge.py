@@ -12,11 +12,11 @@ from fake_llm import FakeLLM
 from kgrag import prompts
 from kgrag.errors import ModelError
 from kgrag.judge import JUDGES, load_judge
-from kgrag.judge.details import Kind, check, checked
-from kgrag.judge.features import NAMES, features
-from kgrag.judge.model import JudgeModel, shipped
-from kgrag.judge.reading import read, stated
-from kgrag.judge.tiers import TierJudge
+from kgrag.judge.details import DetailKind, match_details, run_literal_checks
+from kgrag.judge.features import FEATURE_NAMES, claim_features
+from kgrag.judge.model import JudgeModel, load_builtin_judge
+from kgrag.judge.reading import question_answer_to_claim, tokenize_pair
+from kgrag.judge.tiers import EnsembleJudge
 from kgrag.llm.judge import LLMJudge
 from kgrag.protocols import SupportJudge
 from kgrag.types import Verdict
@@ -70,7 +70,7 @@ def _vocabulary(folder: Path) -> list[str]:
 
 def judge_called(name: str, published: Path) -> SupportJudge:
     if name == "llm":
-        return LLMJudge(FakeLLM(canned="supported"))
+        return LLMJudge(FakeLLM(default_answer="supported"))
     return load_judge(str(published) if name == "published" else name)
 
 
@@ -130,7 +130,7 @@ def test_a_name_that_is_no_judge_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_sentence_of_the_evidence_is_supported(name: str, lang: str) -> None:
     judge = load_judge(name)
-    lines = [s.text for s in read("", [EVIDENCE[lang]]).evidence]
+    lines = [s.text for s in tokenize_pair("", [EVIDENCE[lang]]).evidence]
     assert [line for line in lines if judge.judge(line, [EVIDENCE[lang]]).verdict is not Verdict.SUPPORTED] == []
 
 
@@ -155,7 +155,7 @@ def test_another_number_has_less_support(name: str, claim: str, old: str, new: s
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_evidence_that_says_it_adds_support(name: str, lang: str) -> None:
     judge = load_judge(name)
-    lines = [s.text for s in read("", [EVIDENCE[lang]]).evidence]
+    lines = [s.text for s in tokenize_pair("", [EVIDENCE[lang]]).evidence]
     claim = lines[1]
     before, after = judge.judge(claim, [lines[0], lines[3]]), judge.judge(claim, [lines[0], lines[3], claim])
     assert after.support > before.support
@@ -164,7 +164,7 @@ def test_evidence_that_says_it_adds_support(name: str, lang: str) -> None:
 def test_the_order_of_the_texts_does_not_matter_to_overlap() -> None:
     judge = load_judge("overlap")
     claim = "Ada Lovelace wrote an algorithm for the Analytical Engine."
-    lines = [s.text for s in read("", [ADA]).evidence]
+    lines = [s.text for s in tokenize_pair("", [ADA]).evidence]
     assert (
         len({judge.judge(claim, order).support for order in itertools.islice(itertools.permutations(lines), 24)}) == 1
     )
@@ -173,24 +173,26 @@ def test_the_order_of_the_texts_does_not_matter_to_overlap() -> None:
 @pytest.mark.parametrize(
     ("claim", "evidence", "kind", "found"),
     [
-        ("She died on 27 November 1852.", "She died on November 27, 1852.", Kind.DATE, (1, 0, 0)),
-        ("She died in 1852.", "She died on November 27, 1852.", Kind.DATE, (1, 0, 0)),
-        ("She died in 1853.", "She died in 1852.", Kind.DATE, (0, 0, 1)),
-        ("She died on 27 November 1852.", "She died in 1852.", Kind.DATE, (0, 1, 0)),
-        ("他出生于1910年11月12日。", "他生于1910年11月12日。", Kind.DATE, (1, 0, 0)),
-        ("他出生于1911年。", "他生于1910年。", Kind.DATE, (0, 0, 1)),
-        ("The tower is 324 m tall.", "The tower is 1,063 ft tall.", Kind.AMOUNT, (1, 0, 0)),
-        ("The tower is 330 m tall.", "The tower is 324 m tall.", Kind.AMOUNT, (0, 0, 1)),
-        ("The tower is 330 m tall.", "The tower cost 324 dollars.", Kind.AMOUNT, (0, 1, 0)),
-        ("It has three doors.", "It has 3 doors.", Kind.AMOUNT, (1, 0, 0)),
-        ("It was built by Gustave Eiffel.", "Gustave Eiffel's company built it.", Kind.NAME, (1, 0, 0)),
-        ("It was built by Maurice Koechlin.", "Gustave Eiffel's company built it.", Kind.NAME, (0, 1, 0)),
-        ("他写了《堆垒素数论》。", "他的《堆垒素数论》出版了。", Kind.NAME, (1, 0, 0)),
-        ("他写了《数论导引》。", "他的《堆垒素数论》出版了。", Kind.NAME, (0, 1, 0)),
+        ("She died on 27 November 1852.", "She died on November 27, 1852.", DetailKind.DATE, (1, 0, 0)),
+        ("She died in 1852.", "She died on November 27, 1852.", DetailKind.DATE, (1, 0, 0)),
+        ("She died in 1853.", "She died in 1852.", DetailKind.DATE, (0, 0, 1)),
+        ("She died on 27 November 1852.", "She died in 1852.", DetailKind.DATE, (0, 1, 0)),
+        ("他出生于1910年11月12日。", "他生于1910年11月12日。", DetailKind.DATE, (1, 0, 0)),
+        ("他出生于1911年。", "他生于1910年。", DetailKind.DATE, (0, 0, 1)),
+        ("The tower is 324 m tall.", "The tower is 1,063 ft tall.", DetailKind.AMOUNT, (1, 0, 0)),
+        ("The tower is 330 m tall.", "The tower is 324 m tall.", DetailKind.AMOUNT, (0, 0, 1)),
+        ("The tower is 330 m tall.", "The tower cost 324 dollars.", DetailKind.AMOUNT, (0, 1, 0)),
+        ("It has three doors.", "It has 3 doors.", DetailKind.AMOUNT, (1, 0, 0)),
+        ("It was built by Gustave Eiffel.", "Gustave Eiffel's company built it.", DetailKind.NAME, (1, 0, 0)),
+        ("It was built by Maurice Koechlin.", "Gustave Eiffel's company built it.", DetailKind.NAME, (0, 1, 0)),
+        ("他写了《堆垒素数论》。", "他的《堆垒素数论》出版了。", DetailKind.NAME, (1, 0, 0)),
+        ("他写了《数论导引》。", "他的《堆垒素数论》出版了。", DetailKind.NAME, (0, 1, 0)),
     ],
 )
-def test_details_are_held_lacked_or_contradicted(claim: str, evidence: str, kind: Kind, found: tuple[int, ...]) -> None:
-    assert check(read(claim, [evidence]))[kind] == found
+def test_details_are_held_lacked_or_contradicted(
+    claim: str, evidence: str, kind: DetailKind, found: tuple[int, ...]
+) -> None:
+    assert match_details(tokenize_pair(claim, [evidence]))[kind] == found
 
 
 @pytest.mark.parametrize(
@@ -205,21 +207,21 @@ def test_details_are_held_lacked_or_contradicted(claim: str, evidence: str, kind
     ],
 )
 def test_what_turns_a_claim_round_is_seen(claim: str, evidence: str, turned: bool) -> None:
-    assert checked(read(claim, [evidence])).turned is turned
+    assert run_literal_checks(tokenize_pair(claim, [evidence])).is_reversed is turned
 
 
 def test_the_verdict_says_what_contradicts() -> None:
     judge = load_judge()
     assert judge.judge("She died of cancer in 1867.", [ADA]).verdict is Verdict.REFUTED
     assert judge.judge("Grace Hopper wrote a compiler for the Univac.", [ADA]).verdict is Verdict.NOT_ENOUGH_INFO
-    parts = judge.judge("She died of cancer in 1852.", [ADA]).parts
+    parts = judge.judge("She died of cancer in 1852.", [ADA]).component_scores
     assert parts["date held"] == 1 and {"overlap", "details", "learned"} <= set(parts)
 
 
 def test_a_question_and_its_answer_are_one_claim() -> None:
-    assert stated("Where was she born?", "London") == "Where was she born? London"
-    assert stated("他出生于哪一年？", "1910年") == "他出生于1910年。"
-    assert stated("谁问谁？", "他") == "谁问谁？ 他"
+    assert question_answer_to_claim("Where was she born?", "London") == "Where was she born? London"
+    assert question_answer_to_claim("他出生于哪一年？", "1910年") == "他出生于1910年。"
+    assert question_answer_to_claim("谁问谁？", "他") == "谁问谁？ 他"
 
 
 @pytest.mark.parametrize(
@@ -227,14 +229,14 @@ def test_a_question_and_its_answer_are_one_claim() -> None:
 )
 def test_any_text_has_numbers(text: str) -> None:
     for claim, evidence in ((text, ADA), ("Ada died in 1852.", text), (text, text)):
-        reading = read(claim, [evidence])
-        if reading.scored:
-            found = features(reading, checked(reading))
-            assert found.shape == (len(NAMES),) and bool((abs(found) < 1e6).all())
+        reading = tokenize_pair(claim, [evidence])
+        if reading.is_scorable:
+            found = claim_features(reading, run_literal_checks(reading))
+            assert found.shape == (len(FEATURE_NAMES),) and bool((abs(found) < 1e6).all())
 
 
 def test_the_shipped_judge_says_what_it_is_made_of() -> None:
-    model = shipped()
+    model = load_builtin_judge()
     assert set(model.trees) == set(model.scales) == {"en", "zh"}
     assert len(model.trained_on) == 4 and "judge-train" in model.note
     assert all(set(tiers) == {"overlap", "details", "learned", "combined"} for tiers in model.scales.values())
@@ -243,18 +245,18 @@ def test_the_shipped_judge_says_what_it_is_made_of() -> None:
 
 def test_a_judge_of_other_features_is_refused() -> None:
     with pytest.raises(ModelError, match="make judge"):
-        JudgeModel.of({"features": ["covered"], "trees": {}, "scales": {}, "trained_on": [], "note": ""})
+        JudgeModel.from_json({"features": ["covered"], "trees": {}, "scales": {}, "trained_on": [], "note": ""})
 
 
 def test_the_language_model_gives_a_probability() -> None:
     claims = ("a", "b", "c")
-    table = {prompts.judge(c, ["x"])[-1]["content"]: v.value for c, v in zip(claims, Verdict, strict=True)}
+    table = {prompts.judge_prompt(c, ["x"])[-1]["content"]: v.value for c, v in zip(claims, Verdict, strict=True)}
     judge = LLMJudge(FakeLLM(table))
     said = [judge.judge(claim, ["x"]) for claim in claims]
     assert [one.verdict for one in said] == list(Verdict)
     assert said[0].support > 0.99 and max(said[1].support, said[2].support) < 0.01
-    assert said[0].parts["log odds"] > 0 > said[1].parts["log odds"]
-    odds = said[0].parts["log odds"]
+    assert said[0].component_scores["log odds"] > 0 > said[1].component_scores["log odds"]
+    odds = said[0].component_scores["log odds"]
     assert said[0].support == pytest.approx(1 / (1 + math.exp(-odds)))
 
 
@@ -336,4 +338,4 @@ def test_minicheck_is_asked_for_its_first_word(tmp_path: Path) -> None:
 def test_a_judge_can_be_given_another_model() -> None:
     data = json.loads((Path(__file__).parent.parent / "kgrag" / "data" / "judge.json").read_text("utf-8"))
     data["scales"]["en"]["overlap"] = {"weights": [0.0], "bias": 0.0}
-    assert TierJudge("overlap", JudgeModel.of(data)).judge("Ada died.", [ADA]).support == 0.5
+    assert EnsembleJudge("overlap", JudgeModel.from_json(data)).judge("Ada died.", [ADA]).support == 0.5

@@ -9,36 +9,36 @@ from pathlib import Path
 
 import pytest
 from fake_llm import FakeLLM
-from fake_server import serving
+from fake_server import serve_fake_openai
 
 pytest.importorskip("langchain_core", reason="pip install 'kgrag[langchain]'")
 
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from kgrag.app import App
+from kgrag.app import Store
 from kgrag.errors import ModelError
-from kgrag.langchain import FromLangChain, KgragChat, KgragRetriever, cited_chain
+from kgrag.langchain import KgragChat, KgragRetriever, LangChainLLM, cited_chain
 
 ROOT = Path(__file__).parent.parent
 ASKED = [SystemMessage("Be brief."), HumanMessage("what is the capital of France?")]
 
 
 def test_the_retriever_gives_the_hits_as_documents(store: Path) -> None:
-    app = App(store)
+    app = Store(store)
     hits = app.retriever.retrieve("Where did Lord Byron die?", 3)
-    found = KgragRetriever.of(app, 3).invoke("Where did Lord Byron die?")
+    found = KgragRetriever.from_store(app, 3).invoke("Where did Lord Byron die?")
     assert [d.page_content for d in found] == [hit.passage.text for hit in hits] and found[0].id == hits[0].passage.id
     first = found[0].metadata
     assert first["title"] == "Lord Byron" and first["rank"] == 1 and first["score"] == hits[0].score
-    assert len(KgragRetriever.of(app).invoke("Ada Lovelace")) <= app.config.k
+    assert len(KgragRetriever.from_store(app).invoke("Ada Lovelace")) <= app.config.k
 
 
 def test_the_chat_model_answers_and_streams() -> None:
-    llm = FakeLLM(canned="Paris is the capital.")
+    llm = FakeLLM(default_answer="Paris is the capital.")
     chat = KgragChat(llm=llm)
     assert chat.invoke(ASKED).content == "Paris is the capital."
-    assert llm.asked[0] == [
+    assert llm.calls[0] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "what is the capital of France?"},
     ]
@@ -52,7 +52,7 @@ def test_the_chat_model_answers_and_streams() -> None:
     ("stop", "said"), [([" is"], "Paris"), (["capital", "the"], "Paris is "), (["zzz"], "Paris is the capital.")]
 )
 def test_it_ends_before_a_stop_mark(stop: list[str], said: str) -> None:
-    chat = KgragChat(llm=FakeLLM(canned="Paris is the capital."))
+    chat = KgragChat(llm=FakeLLM(default_answer="Paris is the capital."))
     assert chat.invoke(ASKED, stop=stop).content == said
     assert "".join(chunk.content for chunk in chat.stream(ASKED, stop=stop)) == said  # type: ignore[misc]
 
@@ -68,8 +68,8 @@ def test_an_error_comes_through_and_tools_are_refused() -> None:
 
 
 def test_the_ready_chain_checks_its_citations(store: Path) -> None:
-    app = App(store)
-    app.llm = FakeLLM(canned="Atlantis")
+    app = Store(store)
+    app.llm = FakeLLM(default_answer="Atlantis")
     answer = cited_chain(app).invoke("How much did the Harvard Mark I weigh?")
     assert answer.abstained or answer.citations, "Atlantis stands in no passage"
     assert "Atlantis" not in answer.text
@@ -78,7 +78,7 @@ def test_the_ready_chain_checks_its_citations(store: Path) -> None:
 
 
 def test_a_model_of_langchain_can_be_handed_in(store: Path) -> None:
-    llm = FromLangChain(FakeListChatModel(responses=["London and more"]), context=99)
+    llm = LangChainLLM(FakeListChatModel(responses=["London and more"]), context=99)
     messages = [{"role": "user", "content": "where?"}]
     heard: list[str] = []
     assert llm.generate(messages, on_text=heard.append) == "".join(heard) == "London and more"
@@ -89,20 +89,23 @@ def test_a_model_of_langchain_can_be_handed_in(store: Path) -> None:
         llm.score(messages, "London")
     with pytest.raises(ModelError, match="failed while answering"):
         llm.generate(messages, schema='{"type": "object"}')
-    app = App(store)
+    app = Store(store)
     app.llm = llm
-    assert app.answerer.from_memory("Where was Ada born?").text == "London and more"
+    assert app.answer_pipeline.answer_closed_book("Where was Ada born?").text == "London and more"
 
 
 def test_there_and_back() -> None:
-    llm = FromLangChain(KgragChat(llm=FakeLLM()), name="ours")
+    llm = LangChainLLM(KgragChat(llm=FakeLLM()), name="ours")
     assert llm.name == "ours"
     assert llm.generate([{"role": "user", "content": "x"}], max_tokens=5) == "Paris"
-    assert llm.generate([{"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}]) == FakeLLM().canned
+    assert (
+        llm.generate([{"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}])
+        == FakeLLM().default_answer
+    )
 
 
 def test_the_example_runs(store: Path) -> None:
-    with serving(FakeLLM(canned="Missolonghi")) as server:
+    with serve_fake_openai(FakeLLM(default_answer="Missolonghi")) as server:
         environment = {**os.environ, "KGRAG_MODEL": f"{server.url}#fake", "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "docs/langchain_example.py", str(store), "Where did Lord Byron die?"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=200)

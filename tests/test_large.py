@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphs.adjacency import build
-from graphs.frontier import MOST, Slots, reach
-from graphs.gazetteer import COMMON, Found, Gazetteer
-from graphs.walk import Seeds, Walker
-from graphs.ways import LocalWays
-from indices.vectors import VectorIndex, on_device
-from kgrag.arrays import load_arrays, packed, save_arrays, spread, unpacked
-from kgrag.strings import Strings
-from kgrag.text import is_cjk, key, tokens
+from graphs.adjacency import build_adjacency
+from graphs.frontier import MAX_PASSAGES_PER_NAME, NodeGrouper, forward_push
+from graphs.gazetteer import COMMON_WORDS, Gazetteer, NameMatch
+from graphs.walk import PersonalizedPageRank, SeedWeights
+from graphs.ways import LocalTransitions
+from indices.vectors import VectorIndex, to_device
+from kgrag.arrays import expand_ranges, load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.strings import StringTable
+from kgrag.text import has_cjk, normalize_name, tokenize
 from kgrag.types import Passage
 
 Floats = NDArray[np.float32]
@@ -33,9 +33,9 @@ Floats = NDArray[np.float32]
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_strings_are_a_sequence(given: list[str]) -> None:
     given = [text.encode("utf-8", "replace").decode() for text in given]
-    strings = Strings.of(given)
+    strings = StringTable.from_strings(given)
     assert list(strings) == given == strings[:] and len(strings) == len(given)
-    assert strings == given and strings == Strings.of(given) and strings != [*given, "more"]
+    assert strings == given and strings == StringTable.from_strings(given) and strings != [*given, "more"]
     assert strings[1:3] == given[1:3] and strings[::-1] == given[::-1]
     for place in (len(given), -len(given) - 1):
         with pytest.raises(IndexError, match="Expected"):
@@ -43,8 +43,8 @@ def test_strings_are_a_sequence(given: list[str]) -> None:
 
 
 def test_arrays_come_back_from_the_disk_as_they_were(tmp_path: Path) -> None:
-    strings = Strings.of(["Ada", "", "吴文俊"])
-    arrays = {"empty": np.zeros((0, 3), np.float32), "one": np.array(7), **packed("who", strings)}
+    strings = StringTable.from_strings(["Ada", "", "吴文俊"])
+    arrays = {"empty": np.zeros((0, 3), np.float32), "one": np.array(7), **pack_strings("who", strings)}
     save_arrays(tmp_path / "some", {"before": np.ones(3)})
     save_arrays(tmp_path / "some", arrays)
     found = load_arrays(tmp_path / "some")
@@ -52,7 +52,7 @@ def test_arrays_come_back_from_the_disk_as_they_were(tmp_path: Path) -> None:
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype and not found[name].flags.writeable
-    assert unpacked("who", found) == strings
+    assert unpack_strings("who", found) == strings
     with pytest.raises(OSError, match="Expected arrays"):
         load_arrays(tmp_path)
 
@@ -60,22 +60,22 @@ def test_arrays_come_back_from_the_disk_as_they_were(tmp_path: Path) -> None:
 # --- names in texts ----------------------------------------------------------------------------------------------
 
 
-def naive(names: list[str], text: str, *, any_case: bool) -> list[Found]:
+def naive(names: list[str], text: str, *, any_case: bool) -> list[NameMatch]:
     """Every run of tokens beside every name; of all, the longest first, then the first."""
-    words = tokens(text)
+    words = tokenize(text)
     runs = []
     for first in range(len(words)):
         for last in range(first, len(words)):
             name = " ".join(word.text for word in words[first : last + 1])
-            if name not in names or len(name) < 2 or name in COMMON or name.replace(" ", "").isdigit():
+            if name not in names or len(name) < 2 or name in COMMON_WORDS or name.replace(" ", "").isdigit():
                 continue
-            if first < last or any_case or is_cjk(name) or not text[words[first].start].islower():
+            if first < last or any_case or has_cjk(name) or not text[words[first].start].islower():
                 runs.append((first - last, first, last, names.index(name)))
     found: list[tuple[int, int, int]] = []
     for _, first, last, number in sorted(runs):
         if all(last < one or other < first for one, other, _ in found):
             found.append((first, last, number))
-    return [Found(number, words[first].start, words[last].end) for first, last, number in sorted(found)]
+    return [NameMatch(number, words[first].start, words[last].end) for first, last, number in sorted(found)]
 
 
 pieces = st.sampled_from(["Ada", "ada", "King", "lord", "Byron", "京", "海", "12", "\ufdfa", "of", "O'Neil's", "A"])
@@ -85,11 +85,13 @@ phrases = st.lists(pieces, min_size=1, max_size=4).map(" ".join)
 @given(st.lists(phrases, max_size=12), st.lists(st.lists(pieces, max_size=12).map(" ".join), max_size=4), st.booleans())
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_a_gazetteer_finds_what_looking_at_every_run_finds(names: list[str], texts: list[str], any_case: bool) -> None:
-    keys = sorted({key(name) for name in names} - {""})
+    keys = sorted({normalize_name(name) for name in names} - {""})
     gazetteer = Gazetteer(keys)
     expected = [naive(keys, text, any_case=any_case) for text in texts]
     assert gazetteer.find_all(texts, any_case=any_case) == expected
-    assert [Gazetteer(Strings.of(keys), gazetteer.table).find(t, any_case=any_case) for t in texts] == expected
+    assert [
+        Gazetteer(StringTable.from_strings(keys), gazetteer.table).find(t, any_case=any_case) for t in texts
+    ] == expected
 
 
 def test_a_hash_that_two_runs_share_is_no_name() -> None:
@@ -111,13 +113,17 @@ def scattered(rows: int, names: int, seed: int = 0) -> sparse.csr_array:
 
 
 def test_a_walk_near_the_seeds_is_the_walk_over_all() -> None:
-    ways = LocalWays.of(scattered(4000, 6000))
-    near, far = Walker(ways, near=1500), Walker(ways, near=4000)
+    ways = LocalTransitions.from_edges(scattered(4000, 6000))
+    near, far = PersonalizedPageRank(ways, max_passages=1500), PersonalizedPageRank(ways, max_passages=4000)
     chance = np.random.default_rng(1)
     for _ in range(20):
         rows, names = chance.integers(0, 4000, 3).tolist(), chance.integers(20, 6000, 2).tolist()
         linked = dict.fromkeys(names, 1.0)
-        seeds = [Seeds({}, linked), Seeds({rows[0]: 1.0}, linked), Seeds(dict.fromkeys(rows, 0.5), linked, damping=0.8)]
+        seeds = [
+            SeedWeights({}, linked),
+            SeedWeights({rows[0]: 1.0}, linked),
+            SeedWeights(dict.fromkeys(rows, 0.5), linked, damping=0.8),
+        ]
         local, whole = near.pagerank(seeds), far.pagerank(seeds)
         assert ((local > 0).sum(axis=0) <= 1500 + 3).all()
         top = np.maximum(whole.max(axis=0), 1e-9)
@@ -141,9 +147,9 @@ def test_a_name_of_two_million_passages_takes_no_time() -> None:
             shape=(size, 4001),
         ).tocsr()
     )
-    walker = Walker(LocalWays.of(ties))
+    walker = PersonalizedPageRank(LocalTransitions.from_edges(ties))
 
-    def quickest(seeds: Seeds) -> float:
+    def quickest(seeds: SeedWeights) -> float:
         times = []
         for _ in range(5):
             start = time.perf_counter()
@@ -151,37 +157,39 @@ def test_a_name_of_two_million_passages_takes_no_time() -> None:
             times.append(time.perf_counter() - start)
         return min(times)
 
-    usual = quickest(Seeds({5: 1.0}, {1200: 1.0, 300: 1.0}))
-    assert quickest(Seeds({5: 1.0}, {4000: 1.0, 300: 1.0})) < 2 * usual + 0.005
-    scores = walker.pagerank([Seeds({}, {4000: 1.0})])[:, 0]
+    usual = quickest(SeedWeights({5: 1.0}, {1200: 1.0, 300: 1.0}))
+    assert quickest(SeedWeights({5: 1.0}, {4000: 1.0, 300: 1.0})) < 2 * usual + 0.005
+    scores = walker.pagerank([SeedWeights({}, {4000: 1.0})])[:, 0]
     assert scores.argmax() == 77  # the passage that goes by that name
-    assert (scores > 0).sum() <= MOST + 8192
+    assert (scores > 0).sum() <= MAX_PASSAGES_PER_NAME + 8192
 
 
 def test_of_a_very_common_name_only_the_passages_tied_most_are_looked_at() -> None:
-    rows = MOST + 500
+    rows = MAX_PASSAGES_PER_NAME + 500
     heavy = np.arange(rows) % 20 != 0  # 5,225 of 5,500
     ties = sparse.csr_array(np.where(heavy, 2.0, 1.0).astype(np.float32).reshape(-1, 1))
-    found = reach(LocalWays.of(ties), {}, {0: 1.0}, rows, Slots(rows + 1))
+    found = forward_push(LocalTransitions.from_edges(ties), {}, {0: 1.0}, rows, NodeGrouper(rows + 1))
     # all of its mass could go on to each of them; the cap says to how many it does
-    assert len(found) == MOST
+    assert len(found) == MAX_PASSAGES_PER_NAME
     assert heavy[found].all()
 
 
 def test_walks_are_saved_and_one_passage_can_be_walked(tmp_path: Path) -> None:
-    walker = Walker.of(build([Passage("a#0001", "a", "Ada met Byron.", 0, 14)], [], {"a": ["Ada"]}))
+    walker = PersonalizedPageRank.from_adjacency(
+        build_adjacency([Passage("a#0001", "a", "Ada met Byron.", 0, 14)], [], {"a": ["Ada"]})
+    )
     walker.save(tmp_path / "walk")
-    seeds = [Seeds({0: 1.0}, {0: 2.0})]
-    np.testing.assert_array_equal(Walker.load(tmp_path / "walk").pagerank(seeds), walker.pagerank(seeds))
+    seeds = [SeedWeights({0: 1.0}, {0: 2.0})]
+    np.testing.assert_array_equal(PersonalizedPageRank.load(tmp_path / "walk").pagerank(seeds), walker.pagerank(seeds))
 
 
 def test_slots_group_and_find() -> None:
-    slots = Slots(10)
+    slots = NodeGrouper(10)
     distinct, places = slots.group(np.array([3, 7, 3, 1, 7], np.int32))
     assert distinct[places].tolist() == [3, 7, 3, 1, 7] and sorted(distinct) == [1, 3, 7]
-    known, where = slots.places(distinct, np.array([9, 1, 3]))
+    known, where = slots.positions_among(distinct, np.array([9, 1, 3]))
     assert known.tolist() == [False, True, True] and distinct[where].tolist() == [1, 3]
-    nodes, ties = spread(np.array([0, 2, 2, 5], np.int32), np.array([2, 1, 0]), np.array([2, 9, 9]))
+    nodes, ties = expand_ranges(np.array([0, 2, 2, 5], np.int32), np.array([2, 1, 0]), np.array([2, 9, 9]))
     assert nodes.tolist() == [0, 0, 2, 2] and ties.tolist() == [2, 3, 0, 1]
 
 
@@ -288,10 +296,10 @@ class Faiss:
 
 def test_a_transfer_that_fails_says_so_and_leaves_the_index_here() -> None:
     said: list[str] = []
-    assert on_device("index", said.append, Faiss(0)) == "index"
-    assert on_device("index", said.append, Faiss(1)) == "index on 0 with resources"
+    assert to_device("index", said.append, Faiss(0)) == "index"
+    assert to_device("index", said.append, Faiss(1)) == "index on 0 with resources"
     assert said == []
-    assert on_device("index", said.append, Faiss(1, fails=True)) == "index"
+    assert to_device("index", said.append, Faiss(1, fails=True)) == "index"
     assert len(said) == 1 and "out of memory" in said[0] and "processor" in said[0]
 
 
@@ -302,6 +310,6 @@ def test_a_gpu_finds_what_a_processor_finds() -> None:
         pytest.skip("FAISS knows no GPU here (faiss-cpu, or none in the machine)")
     vectors = clustered(5000)
     for exact in (10, 10**9):
-        here, there = (VectorIndex.build(vectors, exact=exact, transfer=t) for t in (lambda index: index, on_device))
+        here, there = (VectorIndex.build(vectors, exact=exact, transfer=t) for t in (lambda index: index, to_device))
         for query in clustered(20, 3):
             assert np.isin(here.search(query, 50)[0], there.search(query, 50)[0]).mean() > 0.97

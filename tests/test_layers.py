@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = [
+LAYERS = [
     {
         "kgrag.types",
         "kgrag.errors",
@@ -56,25 +56,25 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def floor(module: str) -> int:
+def layer_of(module: str) -> int:
     """The floor of the longest listed name that holds the module."""
     for length in range(len(module.split(".")), 0, -1):
         name = ".".join(module.split(".")[:length])
-        for number, rooms in enumerate(FLOORS):
+        for number, rooms in enumerate(LAYERS):
             if name in rooms and not (name == "kgrag" and module != "kgrag"):
                 return number
     raise AssertionError(f"{module} stands on no floor: add it to FLOORS where it belongs")
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
+def internal_imports(path: Path) -> set[str]:
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found.update(n if (ROOT / (n.replace(".", "/") + ".py")).exists() else node.module for n in names)
-    return {name for name in found if name.split(".")[0] in PACKAGES}
+            modules.update(n if (ROOT / (n.replace(".", "/") + ".py")).exists() else node.module for n in names)
+    return {name for name in modules if name.split(".")[0] in PACKAGES}
 
 
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -83,15 +83,15 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_a_room_imports_only_from_below(path: Path) -> None:
     here = module_name(path)
-    for other in imports(path):
-        below = floor(other) < floor(here)
-        beside = floor(other) == floor(here) and (floor(here) == 0 or room(other) == room(here))
-        assert below or beside, f"{here} (floor {floor(here)}) imports {other} (floor {floor(other)})"
+    for other in internal_imports(path):
+        below = layer_of(other) < layer_of(here)
+        beside = layer_of(other) == layer_of(here) and (layer_of(here) == 0 or package_of(other) == package_of(here))
+        assert below or beside, f"{here} (floor {layer_of(here)}) imports {other} (floor {layer_of(other)})"
 
 
 def test_no_file_leads_back_to_itself() -> None:
     """Within a room, too: what two files need of each other belongs in a third."""
-    needs = {module_name(path): imports(path) - {module_name(path)} for path in SOURCES}
+    needs = {module_name(path): internal_imports(path) - {module_name(path)} for path in SOURCES}
     circle: list[str] = []
     try:
         TopologicalSorter(needs).prepare()
@@ -100,7 +100,7 @@ def test_no_file_leads_back_to_itself() -> None:
     assert circle == []
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     """The folder of a module, or the module itself where it stands in `kgrag/` directly."""
     parts = module.split(".")
     return parts[0] if parts[0] != "kgrag" else ".".join(parts[:2])

@@ -5,21 +5,21 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from graphs.gather import make_facts
-from ingest.patterns import vocabulary
-from kgrag.answer import STEP_TOKENS, Answerer
-from kgrag.dates import exact
-from kgrag.evidence import Shown
-from kgrag.factuality.conditions import Case, Condition
-from kgrag.factuality.view import View
-from kgrag.lookup import SURE, UNSAID, Looked, Lookup
-from kgrag.reader.graph import GraphReader
-from kgrag.reader.walk import Known
+from graphs.gather import fact_index_from
+from ingest.patterns import load_predicate_schema
+from kgrag.answer import LOOKUP_EVIDENCE_TOKENS, AnswerPipeline
+from kgrag.dates import most_precise_date
+from kgrag.evidence import SelectedPassage
+from kgrag.factuality.conditions import Condition, EvalCase
+from kgrag.factuality.view import FilteredStore
+from kgrag.lookup import EXPLICIT_CONFIDENCE, IMPLICIT_CONFIDENCE, FactLookup, LookupResult
+from kgrag.reader.graph import GraphQAReader
+from kgrag.reader.walk import LookedUpFact
 from kgrag.render import answer_lines
-from kgrag.text import key, sentences
+from kgrag.text import normalize_name, sentence_spans
 from kgrag.types import Hit, Passage, Question, Triple
 from tests import small_world
-from tests.fake_llm import ByQuestion as Model
+from tests.fake_llm import QuestionTableLLM as Model
 
 PASSAGES = {
     "The Jerk": "The Jerk is a 1979 American film. It was directed by Carl Reiner and written by Steve Martin.",
@@ -42,52 +42,63 @@ PASSAGES = {
 }
 
 
-def hit(title: str, rank: int = 1) -> Hit:
+def make_hit(title: str, rank: int = 1) -> Hit:
     text = PASSAGES[title]
     return Hit(Passage(f"{title}#0001", title, text, 0, len(text)), title, f"{title}.md", 1.0, rank)
 
 
-def shown(*titles: str) -> tuple[Shown, ...]:
-    return tuple(Shown(n, hit(t, n), tuple(sentences(PASSAGES[t]))) for n, t in enumerate(titles, 1))
+def select_whole(*titles: str) -> tuple[SelectedPassage, ...]:
+    return tuple(
+        SelectedPassage(n, make_hit(t, n), tuple(sentence_spans(PASSAGES[t]))) for n, t in enumerate(titles, 1)
+    )
 
 
-def graph(*facts: tuple[str, str, str], titles: Sequence[str] = tuple(PASSAGES)) -> GraphReader:
-    names = {key(value): value for _, _, value in facts}
-    triples = [Triple(key(s), p, key(o), f"{s}#0001", 0, 10, 0.9) for s, p, o in facts]
-    return GraphReader(make_facts(triples, {key(t): t for t in titles}, names), vocabulary())
+def make_graph_reader(*facts: tuple[str, str, str], titles: Sequence[str] = tuple(PASSAGES)) -> GraphQAReader:
+    names = {normalize_name(value): value for _, _, value in facts}
+    triples = [Triple(normalize_name(s), p, normalize_name(o), f"{s}#0001", 0, 10, 0.9) for s, p, o in facts]
+    return GraphQAReader(
+        fact_index_from(triples, {normalize_name(t): t for t in titles}, names), load_predicate_schema()
+    )
 
 
-class Finds:
+class FakeFactLookup:
     """A lookup that knows some facts, and remembers what it was asked."""
 
     def __init__(self, **facts: tuple[str, str]) -> None:
-        self.facts, self.asked = {(key(n.replace("_", " ")), p): v for n, (p, v) in facts.items()}, list[str]()
+        self.facts, self.calls = (
+            {(normalize_name(n.replace("_", " ")), p): v for n, (p, v) in facts.items()},
+            list[str](),
+        )
 
-    def __call__(self, entity: str, name: str, predicate: str) -> Known | None:
-        self.asked.append(f"{name} {predicate}")
+    def __call__(self, entity: str, name: str, predicate: str) -> LookedUpFact | None:
+        self.calls.append(f"{name} {predicate}")
         value = self.facts.get((entity, predicate))
-        return Known(Triple(entity, predicate, key(value), "p", 0, 1, 0.9, "llm"), value) if value else None
+        return (
+            LookedUpFact(Triple(entity, predicate, normalize_name(value), "p", 0, 1, 0.9, "llm"), value)
+            if value
+            else None
+        )
 
 
 # --- the walk -------------------------------------------------------------------------------------------------------
 
 
 def test_only_the_step_that_is_missing_is_looked_up() -> None:
-    reader = graph(("The Jerk", "director", "Carl Reiner"))
-    finds = Finds(Carl_Reiner=("place_of_birth", "The Bronx"))
+    reader = make_graph_reader(("The Jerk", "director", "Carl Reiner"))
+    finds = FakeFactLookup(Carl_Reiner=("place_of_birth", "The Bronx"))
     question = "Where was the director of The Jerk born?"
-    assert reader.read(question) == []
-    (found,) = reader.read(question, finds)
+    assert reader.answer(question) == []
+    (found,) = reader.answer(question, finds)
     assert found.text == "The Bronx" and found.path.names == ("The Jerk", "Carl Reiner", "The Bronx")
     assert [t.found_by for t in found.path.triples] == ["pattern", "llm"]
-    assert finds.asked == ["Carl Reiner place_of_birth"]
+    assert finds.calls == ["Carl Reiner place_of_birth"]
 
 
 def test_what_was_looked_up_leads_to_the_document_about_it() -> None:
-    reader = graph(("Carl Reiner", "place_of_birth", "The Bronx"))
-    finds = Finds(The_Jerk=("director", "Carl Reiner"))
-    (found,) = reader.read("Where was the director of The Jerk born?", finds)
-    assert found.text == "The Bronx" and finds.asked == ["The Jerk director"]
+    reader = make_graph_reader(("Carl Reiner", "place_of_birth", "The Bronx"))
+    finds = FakeFactLookup(The_Jerk=("director", "Carl Reiner"))
+    (found,) = reader.answer("Where was the director of The Jerk born?", finds)
+    assert found.text == "The Bronx" and finds.calls == ["The Jerk director"]
 
 
 @pytest.mark.parametrize(
@@ -101,50 +112,50 @@ def test_what_was_looked_up_leads_to_the_document_about_it() -> None:
 def test_nothing_is_looked_up_that_is_known_or_is_one_step_or_no_walk(
     question: str, facts: list[tuple[str, str, str]]
 ) -> None:
-    finds = Finds()
-    graph(*facts).read(question, finds)
-    assert finds.asked == []
+    finds = FakeFactLookup()
+    make_graph_reader(*facts).answer(question, finds)
+    assert finds.calls == []
 
 
 def test_a_reading_in_doubt_makes_the_walk_as_unsure_and_is_asked_by_its_title() -> None:
-    reader = graph(("The Jerk", "director", "Sir Carl Reiner"))
-    finds = Finds(carl_reiner=("place_of_birth", "The Bronx"))
-    (found,) = reader.read("Where was the director of The Jerk born?", finds)
-    assert finds.asked == ["Carl Reiner place_of_birth"]
+    reader = make_graph_reader(("The Jerk", "director", "Sir Carl Reiner"))
+    finds = FakeFactLookup(carl_reiner=("place_of_birth", "The Bronx"))
+    (found,) = reader.answer("Where was the director of The Jerk born?", finds)
+    assert finds.calls == ["Carl Reiner place_of_birth"]
     assert found.confidence == pytest.approx(0.9 * 0.9 * 0.9), "two facts, and the name that differs by an honorific"
 
 
 def test_who_lived_longer_is_not_looked_up_further_than_the_first_in_vain() -> None:
-    finds = Finds()
-    assert graph().read("Who lived longer, Carl Reiner or Bo Cole?", finds) == []
-    assert finds.asked == ["Carl Reiner date_of_birth"]
+    finds = FakeFactLookup()
+    assert make_graph_reader().answer("Who lived longer, Carl Reiner or Bo Cole?", finds) == []
+    assert finds.calls == ["Carl Reiner date_of_birth"]
 
 
 def test_a_walk_ends_where_nothing_is_found() -> None:
-    finds = Finds()
-    assert graph().read("Where was the director of The Jerk born?", finds) == []
-    assert finds.asked == ["The Jerk director"]
+    finds = FakeFactLookup()
+    assert make_graph_reader().answer("Where was the director of The Jerk born?", finds) == []
+    assert finds.calls == ["The Jerk director"]
 
 
 def test_of_two_things_only_what_is_missing_is_looked_up_and_nothing_after_the_first_in_vain() -> None:
-    reader = graph(("Carl Reiner", "date_of_birth", "March 20, 1922"))
-    finds = Finds(Bo_Cole=("date_of_birth", "3 March 1912"))
-    (found,) = reader.read("Who is older, Carl Reiner or Bo Cole?", finds)
-    assert found.text == "Bo Cole" and finds.asked == ["Bo Cole date_of_birth"]
+    reader = make_graph_reader(("Carl Reiner", "date_of_birth", "March 20, 1922"))
+    finds = FakeFactLookup(Bo_Cole=("date_of_birth", "3 March 1912"))
+    (found,) = reader.answer("Who is older, Carl Reiner or Bo Cole?", finds)
+    assert found.text == "Bo Cole" and finds.calls == ["Bo Cole date_of_birth"]
     assert found.confidence >= 0.5
-    blind = Finds()
-    assert graph().read("Who is older, Carl Reiner or Bo Cole?", blind) == []
-    assert blind.asked == ["Carl Reiner date_of_birth"]
-    finds = Finds(Dan_Frost=("nationality", "Denmark"), Bo_Cole=("nationality", "German"))
-    (found,) = graph().read("Are Dan Frost and Bo Cole of the same nationality?", finds)
-    assert found.text == "no" and len(finds.asked) == 2
+    blind = FakeFactLookup()
+    assert make_graph_reader().answer("Who is older, Carl Reiner or Bo Cole?", blind) == []
+    assert blind.calls == ["Carl Reiner date_of_birth"]
+    finds = FakeFactLookup(Dan_Frost=("nationality", "Denmark"), Bo_Cole=("nationality", "German"))
+    (found,) = make_graph_reader().answer("Are Dan Frost and Bo Cole of the same nationality?", finds)
+    assert found.text == "no" and len(finds.calls) == 2
 
 
 # --- what is taken for a fact ---------------------------------------------------------------------------------------
 
 
-def lookup(says: str, *titles: str, lang: str = "en") -> Lookup:
-    return Lookup(lambda _: Looked(says, shown(*titles), "small"), vocabulary(), lang, 4)
+def lookup(says: str, *titles: str, lang: str = "en") -> FactLookup:
+    return FactLookup(lambda _: LookupResult(says, select_whole(*titles), "small"), load_predicate_schema(), lang, 4)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +178,12 @@ def test_a_fact_has_the_words_and_the_span_of_its_sentence(
     says: str, name: str, predicate: str, value: str, sentence: str
 ) -> None:
     looks = lookup(says, name)
-    known = looks(key(name), name, predicate)
+    known = looks(normalize_name(name), name, predicate)
     assert known is not None and known.name == value
     triple = known.triple
-    assert (triple.subject, triple.predicate, triple.found_by) == (key(name), predicate, "llm")
+    assert (triple.subject, triple.predicate, triple.found_by) == (normalize_name(name), predicate, "llm")
     assert PASSAGES[name][triple.start : triple.end] == sentence
-    assert looks.said == [] and looks.model == "small"
+    assert looks.diagnostics == [] and looks.model == "small"
 
 
 @pytest.mark.parametrize(
@@ -219,25 +230,25 @@ def test_what_is_of_another_kind_or_of_another_or_unsaid_is_no_fact(
     says: str, title: str, name: str, predicate: str
 ) -> None:
     looks = lookup(says, title)
-    assert looks(key(name), name, predicate) is None
-    (why,) = looks.said
+    assert looks(normalize_name(name), name, predicate) is None
+    (why,) = looks.diagnostics
     assert name in why
 
 
 def test_where_a_place_has_no_word_for_it_that_is_said_and_the_fact_is_less_sure() -> None:
     looks = lookup("Berlin", "Eva Roth")
     known = looks("eva roth", "Eva Roth", "place_of_birth")
-    assert known is not None and known.triple.confidence == UNSAID < SURE
-    (why,) = looks.said
+    assert known is not None and known.triple.confidence == IMPLICIT_CONFIDENCE < EXPLICIT_CONFIDENCE
+    (why,) = looks.diagnostics
     assert "'Berlin'" in why and "outright" in why
     sure = lookup("Ulm", "Eva Roth")("eva roth", "Eva Roth", "place_of_birth")
-    assert sure is not None and sure.triple.confidence == SURE
+    assert sure is not None and sure.triple.confidence == EXPLICIT_CONFIDENCE
     assert PASSAGES["Eva Roth"][sure.triple.start : sure.triple.end] == "She was born in Ulm."
 
 
 def test_of_relatives_only_who_is_called_so_is_taken() -> None:
     looks = lookup("Max Kern", "Eva Roth")
-    assert looks("eva roth", "Eva Roth", "spouse") is None and "Max Kern" in looks.said[0]
+    assert looks("eva roth", "Eva Roth", "spouse") is None and "Max Kern" in looks.diagnostics[0]
     married = lookup("Otto Roth", "Eva Roth")("eva roth", "Eva Roth", "spouse")
     assert married is not None and married.name == "Otto Roth"
     assert lookup("李政道", "杨振宁", lang="zh")("杨振宁", "杨振宁", "spouse") is None
@@ -245,9 +256,11 @@ def test_of_relatives_only_who_is_called_so_is_taken() -> None:
 
 def test_the_words_of_a_name_tell_nothing_and_whoever_made_a_work_need_not_be_told_so() -> None:
     place = lookup("Paris", "The Director")("the director", "The Director", "place_of_birth")
-    assert place is not None and place.triple.confidence == UNSAID, "directors are what others are asked for"
+    assert place is not None and place.triple.confidence == IMPLICIT_CONFIDENCE, (
+        "directors are what others are asked for"
+    )
     writer = lookup("Steve Martin", "The Jerk")("the jerk", "The Jerk", "composer")
-    assert writer is not None and writer.triple.confidence == UNSAID, "strict is for relatives alone"
+    assert writer is not None and writer.triple.confidence == IMPLICIT_CONFIDENCE, "strict is for relatives alone"
 
 
 @pytest.mark.parametrize(
@@ -261,17 +274,17 @@ def test_the_words_of_a_name_tell_nothing_and_whoever_made_a_work_need_not_be_to
     ],
 )
 def test_a_date_is_as_exact_as_the_text_has_it_once(said: str, text: str, exactly: str) -> None:
-    assert exact(said, text) == exactly
+    assert most_precise_date(said, text) == exactly
 
 
 def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
     asked: list[str] = []
 
-    def look(question: str) -> Looked:
+    def look(question: str) -> LookupResult:
         asked.append(question)
-        return Looked()
+        return LookupResult()
 
-    looks = Lookup(look, vocabulary(), "en", 3)
+    looks = FactLookup(look, load_predicate_schema(), "en", 3)
     for n in range(5):
         for _ in range(2):
             looks(f"film {n}", f"Film {n}", "director")
@@ -283,7 +296,7 @@ def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
 
 
 @dataclass
-class Retriever:
+class TitleMatchRetriever:
     """Finds what a question names; passages are as likely as ``scores`` says, surely by default."""
 
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -291,33 +304,33 @@ class Retriever:
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """The passages named."""
         named = [t for t in PASSAGES if t in question]
-        return [replace(hit(t, n), score=self.scores.get(t, 1.0)) for n, t in enumerate(named, 1)][:k]
+        return [replace(make_hit(t, n), score=self.scores.get(t, 1.0)) for n, t in enumerate(named, 1)][:k]
 
 
-class Both:
+class ExtendedRetriever:
     """What another finds, and some more."""
 
-    def __init__(self, found: Retriever, *more: str) -> None:
-        self.found, self.more = found, more
+    def __init__(self, base: TitleMatchRetriever, *extra_titles: str) -> None:
+        self.base, self.extra_titles = base, extra_titles
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """All of them, whatever ``k`` is."""
-        more = [replace(hit(t), score=self.found.scores.get(t, 1.0)) for t in self.more]
-        hits = {h.title: h for h in (*self.found.retrieve(question, k), *more)}.values()
+        more = [replace(make_hit(t), score=self.base.scores.get(t, 1.0)) for t in self.extra_titles]
+        hits = {h.title: h for h in (*self.base.retrieve(question, k), *more)}.values()
         return [replace(h, rank=n) for n, h in enumerate(hits, 1)]
 
 
-def answerer(reader: GraphReader, model: Model) -> Answerer:
+def make_pipeline(reader: GraphQAReader, model: Model) -> AnswerPipeline:
     def stating(triples: Sequence[Triple]) -> list[Hit]:
-        return [hit(t.passage_id.split("#")[0], n) for n, t in enumerate(triples, 1)]
+        return [make_hit(t.passage_id.split("#")[0], n) for n, t in enumerate(triples, 1)]
 
-    return Answerer(Retriever, lambda: reader, lambda: model, stating, vocabulary())  # type: ignore[arg-type,return-value]
+    return AnswerPipeline(TitleMatchRetriever, lambda: reader, lambda: model, stating, load_predicate_schema())  # type: ignore[arg-type,return-value]
 
 
 def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> None:
     model, heard = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx"), list[str]()
-    answer = answerer(graph(), model).ask(
-        "Where was the director of The Jerk born?", on_text=heard.append, on_step=heard.append
+    answer = make_pipeline(make_graph_reader(), model).answer(
+        "Where was the director of The Jerk born?", on_text=heard.append, on_progress=heard.append
     )
     assert answer.text == "the Bronx" and not answer.abstained
     assert (answer.reader, answer.model) == ("graph", "small")
@@ -326,10 +339,11 @@ def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> No
         "He was born in the Bronx.",
     ]
     assert any("lack looked up by small" in line for line in answer_lines(answer))
-    known = graph(("The Jerk", "director", "Carl Reiner"))
+    known = make_graph_reader(("The Jerk", "director", "Carl Reiner"))
     (path,) = answer.paths
     assert any(
-        "typed facts alone" in line for line in answer_lines(answerer(known, model).ask("Who directed The Jerk?"))
+        "typed facts alone" in line
+        for line in answer_lines(make_pipeline(known, model).answer("Who directed The Jerk?"))
     )
     assert path.names == ("The Jerk", "Carl Reiner", "the Bronx")
     assert len(model.questions) == 2 and "".join(heard).startswith("Who directed The Jerk? Carl Reiner\n")
@@ -337,16 +351,16 @@ def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> No
 
 def test_chinese_steps_are_looked_up_in_chinese() -> None:
     model = Model(谁写的="华罗庚", 什么地方="江苏金坛", 哪里="江苏金坛")
-    answer = answerer(graph(), model).ask("《数论导引》的作者出生在哪里？")
+    answer = make_pipeline(make_graph_reader(), model).answer("《数论导引》的作者出生在哪里？")
     assert answer.text == "江苏金坛" and answer.reader == "graph"
     assert all("数论导引" in q or "华罗庚" in q for q in model.questions) and len(model.questions) == 2
 
 
 def test_what_was_looked_up_in_vain_is_said_and_the_whole_question_asked() -> None:
     model = Model(directed_The_Jerk="Steven Spielberg", director_of_The_Jerk="Steve Martin")
-    answer = answerer(graph(), model).ask("Where was the director of The Jerk born?")
+    answer = make_pipeline(make_graph_reader(), model).answer("Where was the director of The Jerk born?")
     assert (answer.text, answer.reader) == ("Steve Martin", "llm")
-    assert any("Who directed The Jerk?" in why and "Steven Spielberg" in why for why in answer.dropped)
+    assert any("Who directed The Jerk?" in why and "Steven Spielberg" in why for why in answer.diagnostics)
 
 
 @pytest.mark.parametrize(
@@ -355,67 +369,78 @@ def test_what_was_looked_up_in_vain_is_said_and_the_whole_question_asked() -> No
 )
 def test_two_things_of_which_one_is_not_told_are_not_compared_by_a_guess(question: str) -> None:
     model = Model(Carl_Reiner_born="the Bronx", older="Dan Frost", same="yes")
-    answer = answerer(graph(("Carl Reiner", "date_of_birth", "March 20, 1922")), model).ask(question)
+    answer = make_pipeline(make_graph_reader(("Carl Reiner", "date_of_birth", "March 20, 1922")), model).answer(
+        question
+    )
     assert answer.abstained and not answer.model
-    assert any("Dan Frost" in why for why in answer.dropped)
+    assert any("Dan Frost" in why for why in answer.diagnostics)
     assert not any("older" in asked or "same" in asked for asked in model.questions)
 
 
 def test_a_comparison_of_which_nothing_could_be_looked_up_is_asked_whole() -> None:
     model = Model(came_first="Carl Reiner")
-    answer = answerer(graph(), model).ask("Who came first, Carl Reiner or Estelle Reiner?")
+    answer = make_pipeline(make_graph_reader(), model).answer("Who came first, Carl Reiner or Estelle Reiner?")
     assert answer.text == "Carl Reiner" and answer.reader == "llm"
 
 
 @pytest.mark.parametrize(("score", "asked"), [(0.35, 1), (0.25, 0)])
 def test_a_step_is_asked_only_where_a_passage_is_likely_to_tell(score: float, asked: int) -> None:
     model = Model(directed_The_Jerk="Carl Reiner")
-    made = replace(answerer(graph(), model), retriever=lambda: Retriever({"The Jerk": score}))
-    answer = made.ask("Where was the director of The Jerk born?")
+    made = replace(
+        make_pipeline(make_graph_reader(), model), retriever=lambda: TitleMatchRetriever({"The Jerk": score})
+    )
+    answer = made.answer("Where was the director of The Jerk born?")
     assert sum("Who directed The Jerk?" in question for question in model.questions) == asked
-    assert any("Who directed The Jerk?" in why for why in answer.dropped) != bool(asked)
+    assert any("Who directed The Jerk?" in why for why in answer.diagnostics) != bool(asked)
 
 
 def test_a_step_is_shown_no_unlikely_passage_and_few_tokens() -> None:
     model = Model(directed_The_Jerk_of_Carl_Reiner="x")
     named = "Where was the director of The Jerk born?"
-    retriever = Retriever({"The Jerk": 1.0, "Ann Bell": 0.1})
-    made = replace(answerer(graph(), model), retriever=lambda: Both(retriever, "Ann Bell"))
-    made.ask(named)
-    prompt = str(model.asked[0][-1]["content"])
+    retriever = TitleMatchRetriever({"The Jerk": 1.0, "Ann Bell": 0.1})
+    made = replace(
+        make_pipeline(make_graph_reader(), model), retriever=lambda: ExtendedRetriever(retriever, "Ann Bell")
+    )
+    made.answer(named)
+    prompt = str(model.calls[0][-1]["content"])
     assert "Who directed The Jerk?" in prompt and "1979 American film" in prompt and "Ann Bell" not in prompt
     shown = prompt.partition("Who directed")[0]
-    many = replace(answerer(graph(), model), retriever=lambda: Both(Retriever(), *PASSAGES))
-    many.ask(named)
-    shown = str(model.asked[-2][-1]["content"]).partition("Who directed")[0]
-    assert len(shown) < STEP_TOKENS + 200 < sum(map(len, PASSAGES.values()))
+    many = replace(
+        make_pipeline(make_graph_reader(), model), retriever=lambda: ExtendedRetriever(TitleMatchRetriever(), *PASSAGES)
+    )
+    many.answer(named)
+    shown = str(model.calls[-2][-1]["content"]).partition("Who directed")[0]
+    assert len(shown) < LOOKUP_EVIDENCE_TOKENS + 200 < sum(map(len, PASSAGES.values()))
 
 
 def test_no_more_is_looked_up_than_is_allowed_and_that_is_said() -> None:
     model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
     question = "Where was the director of The Jerk born?"
-    answer = replace(answerer(graph(), model), lookups=1).ask(question)
-    assert answer.reader == "llm" and any("not looked up" in why and "Carl Reiner" in why for why in answer.dropped)
-    answer = replace(answerer(graph(), model), lookups=0).ask(question)
+    answer = replace(make_pipeline(make_graph_reader(), model), lookups=1).answer(question)
+    assert answer.reader == "llm" and any("not looked up" in why and "Carl Reiner" in why for why in answer.diagnostics)
+    answer = replace(make_pipeline(make_graph_reader(), model), lookups=0).answer(question)
     assert not any("Who directed" in q for q in model.questions[2:]) and not any(
-        "looked up" in why for why in answer.dropped
+        "looked up" in why for why in answer.diagnostics
     )
 
 
 def test_a_case_of_an_experiment_looks_up_what_its_hidden_documents_had_said() -> None:
-    reader = graph(("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx"))
-    sources = replace(small_world.sources(), reader=reader)
+    reader = make_graph_reader(("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx"))
+    sources = replace(small_world.make_sources(), reader=reader)
     question = Question("q", "Where was the director of The Jerk born?", ("The Bronx",), ("Carl Reiner",))
-    view = View(sources, Case(question, Condition.UNANSWERABLE, (), hidden=frozenset(["Carl Reiner"])))
-    finds = Finds(Carl_Reiner=("place_of_birth", "Elsewhere"))
-    (found,) = view.read(question.text, finds)
-    assert found.text == "Elsewhere" and finds.asked == ["Carl Reiner place_of_birth"]
-    assert View(sources, Case(question, Condition.ANSWERABLE, ())).read(question.text)[0].text == "The Bronx"
-    assert view.compares("Who is older, Carl Reiner or Bo Cole?") and not view.compares(question.text)
+    view = FilteredStore(sources, EvalCase(question, Condition.UNANSWERABLE, (), hidden=frozenset(["Carl Reiner"])))
+    finds = FakeFactLookup(Carl_Reiner=("place_of_birth", "Elsewhere"))
+    (found,) = view.answer(question.text, finds)
+    assert found.text == "Elsewhere" and finds.calls == ["Carl Reiner place_of_birth"]
+    assert (
+        FilteredStore(sources, EvalCase(question, Condition.ANSWERABLE, ())).answer(question.text)[0].text
+        == "The Bronx"
+    )
+    assert view.is_comparison("Who is older, Carl Reiner or Bo Cole?") and not view.is_comparison(question.text)
 
 
 @pytest.mark.parametrize("reader", ["graph", "llm"])
 def test_typed_facts_alone_and_the_model_alone_look_nothing_up(reader: str) -> None:
     model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
-    answer = answerer(graph(), model).ask("Where was the director of The Jerk born?", reader=reader)  # type: ignore[arg-type]
+    answer = make_pipeline(make_graph_reader(), model).answer("Where was the director of The Jerk born?", reader=reader)  # type: ignore[arg-type]
     assert answer.abstained and not any("Who directed" in question for question in model.questions)

@@ -7,17 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fakes import document, extraction, vectors
+from fakes import build_document, build_extraction, embed_passages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphs.adjacency import build
-from graphs.gather import facts_of
-from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Groups, Merge, Merges
-from graphs.merged import merged
-from graphs.merges import RARE, Said, find_merges
+from graphs.adjacency import build_adjacency
+from graphs.gather import build_fact_index
+from graphs.groups import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Merge, Merges, MergeSets
+from graphs.merged import with_merges
+from graphs.merges import MAX_SHARED_NEIGHBOUR_MENTIONS, AliasOverride, find_entity_merges
 from graphs.sqlite import SQLiteGraph
-from kgrag.text import key
+from kgrag.text import normalize_name
 from kgrag.types import Mention, Passage
 
 
@@ -37,17 +37,17 @@ def put(
     facts: tuple[tuple[str, str, str], ...] = (),
 ) -> None:
     """A document with mentions (spelling -> type), declared names (entity's name, other name) and facts."""
-    declared = tuple((key(whose), name, "MISC") for whose, name in names)
-    made = extraction(document(id, text, title, f"{id}.txt"), mentions, list(facts), declared)
-    graph.put(made, vectors(made))
+    declared = tuple((normalize_name(whose), name, "MISC") for whose, name in names)
+    made = build_extraction(build_document(id, text, title, f"{id}.txt"), mentions, list(facts), declared)
+    graph.put(made, embed_passages(made))
 
 
-def said(same: bool, *names: str) -> Said:
-    return Said(same, frozenset(map(key, names)))
+def said(same: bool, *names: str) -> AliasOverride:
+    return AliasOverride(same, frozenset(map(normalize_name, names)))
 
 
-def found(graph: SQLiteGraph, *words: Said) -> set[tuple[str, str, str]]:
-    return {(m.alias, m.into, m.reason) for m in find_merges(graph, words).every}
+def found(graph: SQLiteGraph, *words: AliasOverride) -> set[tuple[str, str, str]]:
+    return {(m.merged_id, m.canonical_id, m.reason) for m in find_entity_merges(graph, words).merges}
 
 
 def test_a_declared_acronym_is_the_thing_in_other_documents(graph: SQLiteGraph) -> None:
@@ -61,7 +61,7 @@ def test_a_declared_acronym_is_the_thing_in_other_documents(graph: SQLiteGraph) 
     )
     put(graph, "b", "Talks", "WTB spoke.", {"WTB": "ORGANISATION"})
     assert found(graph) == {("wtb", "world trade body", DECLARED)}
-    (merge,) = find_merges(graph).every
+    (merge,) = find_entity_merges(graph).merges
     assert merge.document == "a"
     put(
         graph,
@@ -211,10 +211,10 @@ PAIRS = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=2, max_size
 def test_groups_join_what_is_joined_and_never_what_is_kept_apart(
     pairs: list[frozenset[str]], apart: list[frozenset[str]]
 ) -> None:
-    groups = Groups({"c": (True, 1), "d": (False, 9)}, apart)
+    groups = MergeSets({"c": (True, 1), "d": (False, 9)}, apart)
     for pair in pairs:
-        groups.join(*sorted(pair), USER)
-    into = {m.alias: m.into for m in groups.merges()}
+        groups.union(*sorted(pair), USER)
+    into = {m.merged_id: m.canonical_id for m in groups.merges()}
     assert not set(into) & set(into.values())
     one = {letter: into.get(letter, letter) for letter in "abcdefgh"}
     assert all(one[a] != one[b] for a, b in map(sorted, apart))
@@ -244,8 +244,8 @@ def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
     )
     merges = Merges([Merge("wtb", "world trade body", USER)])
     merges.save(tmp_path / "merges")
-    assert Merges.load(tmp_path / "merges").every == merges.every
-    read = merged(graph, merges)
+    assert Merges.load(tmp_path / "merges").merges == merges.merges
+    read = with_merges(graph, merges)
     entities = {e.id: e for e in read.entities()}
     assert "wtb" not in entities and entities["world trade body"].aliases == ("WTB",)
     assert entities["world trade body"].type == "ORGANISATION"
@@ -257,10 +257,10 @@ def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
         ("world trade body", "left", "bern"),
     }
     assert {m.entity_id for m in read.mentions() if m.surface == "WTB"} == {"world trade body"}
-    assert read.named_in("world trade body") == (4, 2)
-    assert read.spelt("wtb") == ["world trade body"] and read.generation == graph.generation
-    facts = facts_of(read)
-    assert {t.predicate for t in facts.about("world trade body")} == {"member", "left"}
+    assert read.mention_counts("world trade body") == (4, 2)
+    assert read.entities_by_surface_form("wtb") == ["world trade body"] and read.generation == graph.generation
+    facts = build_fact_index(read)
+    assert {t.predicate for t in facts.outgoing("world trade body")} == {"member", "left"}
     assert facts.resolve("WTB") == ["world trade body"]
 
 
@@ -273,8 +273,8 @@ def test_a_passage_that_has_one_name_is_tied_to_all_names_of_the_thing(cells: li
     passages = [Passage(f"d{row}#1", f"d{row}", "nothing", 0, 7) for row in range(40)]
     mentions = [Mention(name, f"d{row}#1", 0, 1, "PERSON", name) for row, name in cells]
     titles = {f"d{row}": [""] for row in range(40)}
-    plain = build(passages, mentions, titles)
-    merged = build(passages, mentions, titles, merges={"bob": "ann", "cid": "ann", "zoe": "eve"})
+    plain = build_adjacency(passages, mentions, titles)
+    merged = build_adjacency(passages, mentions, titles, merges={"bob": "ann", "cid": "ann", "zoe": "eve"})
     group = {"ann", "bob", "cid"}
 
     def ties(made: object) -> set[tuple[int, str]]:
@@ -290,7 +290,13 @@ def test_a_passage_that_has_one_name_is_tied_to_all_names_of_the_thing(cells: li
 def test_a_neighbour_that_everybody_has_says_nothing(graph: SQLiteGraph) -> None:
     tolkiens(graph)
     assert found(graph)
-    put(graph, "many", "Colleges", "Exeter College. " * (RARE + 1), {"Exeter College": "ORGANISATION"})
+    put(
+        graph,
+        "many",
+        "Colleges",
+        "Exeter College. " * (MAX_SHARED_NEIGHBOUR_MENTIONS + 1),
+        {"Exeter College": "ORGANISATION"},
+    )
     assert found(graph) == set()
 
 
@@ -306,5 +312,5 @@ def test_part_of_a_name_that_no_document_is_about_means_nobody(graph: SQLiteGrap
     )
     merges = Merges([Merge("bell", "ann bell", USER), Merge("bw", "bell works", USER)])
     put(graph, "b", "Two", "Bell left BW.", {"Bell": "PERSON", "BW": "ORGANISATION"})
-    facts = facts_of(merged(graph, merges))
+    facts = build_fact_index(with_merges(graph, merges))
     assert facts.resolve("BW") == ["bell works"] and facts.resolve("Bell") == []

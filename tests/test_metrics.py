@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgrag.evaluate import metrics
-from kgrag.evaluate.statistics import interval, percentile
+from kgrag.evaluate.statistics import bootstrap_interval, percentile
 
 DOCUMENTS = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)
 
@@ -16,8 +16,8 @@ def test_recall_and_its_kin_on_a_worked_example() -> None:
     ranked, gold = ["x", "a", "y", "b"], ["a", "b"]
     assert metrics.recall_at(ranked, gold, 2) == 0.5
     assert metrics.recall_at(ranked, gold, 4) == 1
-    assert metrics.all_gold_at(ranked, gold, 3) == 0
-    assert metrics.all_gold_at(ranked, gold, 4) == 1
+    assert metrics.full_recall_at(ranked, gold, 3) == 0
+    assert metrics.full_recall_at(ranked, gold, 4) == 1
     assert metrics.reciprocal_rank(ranked, gold) == 0.5
     assert metrics.reciprocal_rank(["x"], gold) == 0
 
@@ -25,14 +25,14 @@ def test_recall_and_its_kin_on_a_worked_example() -> None:
 @given(DOCUMENTS, DOCUMENTS.filter(bool), st.integers(1, 8))
 def test_recall_rises_with_k_and_stays_a_share(ranked: list[str], gold: list[str], k: int) -> None:
     assert 0 <= metrics.recall_at(ranked, gold, k) <= metrics.recall_at(ranked, gold, k + 1) <= 1
-    assert metrics.all_gold_at(ranked, gold, k) == (metrics.recall_at(ranked, gold, k) == 1)
+    assert metrics.full_recall_at(ranked, gold, k) == (metrics.recall_at(ranked, gold, k) == 1)
 
 
 def test_what_is_undefined_is_nan_not_zero() -> None:
     assert math.isnan(metrics.recall_at(["a"], [], 5))
     assert math.isnan(metrics.reciprocal_rank(["a"], []))
     assert math.isnan(metrics.token_f1("a", []))
-    assert math.isnan(interval([math.nan]).value)
+    assert math.isnan(bootstrap_interval([math.nan]).value)
 
 
 @pytest.mark.parametrize(
@@ -57,24 +57,27 @@ def test_answers_are_scored_by_tokens_of_both_languages(answer: str, accepted: l
 
 
 def test_marks_are_not_part_of_an_answer() -> None:
-    assert metrics.bare("Missolonghi [1][2].") == "Missolonghi"
-    assert metrics.bare("金坛 [1]。") == "金坛"
+    assert metrics.normalize_answer("Missolonghi [1][2].") == "Missolonghi"
+    assert metrics.normalize_answer("金坛 [1]。") == "金坛"
 
 
 @settings(deadline=None)  # scipy loads in the first
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=40))
 def test_an_interval_holds_its_value(values: list[float]) -> None:
-    measured = interval(values)
+    measured = bootstrap_interval(values)
     assert measured.low - 1e-9 <= measured.value <= measured.high + 1e-9
 
 
 def test_an_interval_is_repeatable_and_narrows_with_more_values() -> None:
     few, many = [0.0, 1.0] * 10, [0.0, 1.0] * 200
-    assert interval(few) == interval(few)
-    assert interval(many).high - interval(many).low < interval(few).high - interval(few).low
+    assert bootstrap_interval(few) == bootstrap_interval(few)
+    assert (
+        bootstrap_interval(many).high - bootstrap_interval(many).low
+        < bootstrap_interval(few).high - bootstrap_interval(few).low
+    )
     # the normal approximation for a share of one half among 400
-    assert interval(many).high - 0.5 == pytest.approx(1.96 * math.sqrt(0.25 / 400), rel=0.15)
+    assert bootstrap_interval(many).high - 0.5 == pytest.approx(1.96 * math.sqrt(0.25 / 400), rel=0.15)
 
 
 def test_percentiles() -> None:
-    assert interval([1.0, 2.0, 3.0, 4.0, 100.0], percentile(50)).value == 3
+    assert bootstrap_interval([1.0, 2.0, 3.0, 4.0, 100.0], percentile(50)).value == 3

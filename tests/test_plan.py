@@ -13,17 +13,17 @@ import pytest
 from shell import Shell
 
 from kgrag.errors import ModelError
-from kgrag.llm.choose import LARGE, SMALL, load_llm
+from kgrag.llm.choose import LARGE_MODEL, SMALL_MODEL, load_llm
 from kgrag.models import plan
-from kgrag.models.convert import openvino_folder, ready
+from kgrag.models.convert import local_folder, openvino_folder
 from kgrag.models.device import GB, Device
-from kgrag.models.plan import Task, advice, check_memory, need, weight_bytes
-from kgrag.models.precision import decide
-from kgrag.models.registry import all_models, find
-from kgrag.models.shape import Shape, from_config
+from kgrag.models.plan import Workload, check_memory, memory_need, suggestions, weight_bytes
+from kgrag.models.precision import choose_runtime
+from kgrag.models.registry import all_models, find_model
+from kgrag.models.shape import ModelArchitecture, architecture_from_config
 
 ROOT = Path(__file__).parent.parent
-TINY = Shape(
+TINY = ModelArchitecture(
     layers=2, hidden=8, heads=4, kv_heads=2, head=3, inner=10, vocabulary=100, tied=False, context=64, bias=True
 )
 PC = Device("cpu", "2 cores", 16 * GB, 8 * GB)
@@ -38,12 +38,12 @@ def test_the_shapes_of_the_registry_have_the_weights_that_are_there() -> None:
 
 def test_weights_and_cache_by_hand() -> None:
     attention, inner = 8 * (12 + 6 + 6) + 12 * 8, 3 * 8 * 10
-    assert TINY.linear == 2 * (attention + inner)
-    assert TINY.embedding == 2 * 100 * 8 and replace(TINY, tied=True).embedding == 100 * 8
-    assert TINY.parameters == TINY.linear + TINY.embedding + 2 * (12 + 6 + 6) + 5 * 8
-    assert TINY.kv_bytes(tokens=7, batch=3) == 2 * 2 * 2 * 3 * 7 * 3 * 2
+    assert TINY.linear_weights == 2 * (attention + inner)
+    assert TINY.embedding_weights == 2 * 100 * 8 and replace(TINY, tied=True).embedding_weights == 100 * 8
+    assert TINY.parameters == TINY.linear_weights + TINY.embedding_weights + 2 * (12 + 6 + 6) + 5 * 8
+    assert TINY.kv_cache_bytes(tokens=7, batch=3) == 2 * 2 * 2 * 3 * 7 * 3 * 2
     # LoRA: rank x (numbers in + numbers out) of each of the seven matrices
-    assert TINY.lora(4) == 2 * 4 * ((8 + 12) + 2 * (8 + 6) + (12 + 8) + 2 * (8 + 10) + (10 + 8))
+    assert TINY.lora_weights(4) == 2 * 4 * ((8 + 12) + 2 * (8 + 6) + (12 + 8) + 2 * (8 + 10) + (10 + 8))
     assert weight_bytes(TINY, "fp32") == 2 * weight_bytes(TINY, "bf16") == 4 * TINY.parameters
 
 
@@ -57,50 +57,61 @@ def test_shapes_of_other_configurations() -> None:
         "vocab_size": 128256,
         "tie_word_embeddings": False,
     }
-    assert from_config(config, "Llama 3 8B").parameters == 8_030_261_248
-    mixture = from_config(config | {"num_local_experts": 8, "vocab_size": 32000}, "Mixtral 8x7B")
+    assert architecture_from_config(config, "Llama 3 8B").parameters == 8_030_261_248
+    mixture = architecture_from_config(config | {"num_local_experts": 8, "vocab_size": 32000}, "Mixtral 8x7B")
     assert mixture.parameters == 46_702_792_704
     with pytest.raises(ModelError, match="not that of a decoder"):
-        from_config({"n_embd": 768}, "gpt2")
+        architecture_from_config({"n_embd": 768}, "gpt2")
 
 
 def test_training_counts_gradients_and_states() -> None:
-    task = Task(context=64, train="full")
+    task = Workload(context=64, train="full")
     full, low, sgd = (
-        need(TINY, "fp32", t, "transformers")
+        memory_need(TINY, "fp32", t, "transformers")
         for t in (task, replace(task, train="lora"), replace(task, optimizer="sgd"))
     )
     assert (full.gradients, full.optimizer, full.trained) == (4 * TINY.parameters, 8 * TINY.parameters, 0)
-    assert (low.trained, low.gradients, low.optimizer) == (4 * TINY.lora(16), 4 * TINY.lora(16), 8 * TINY.lora(16))
+    assert (low.trained, low.gradients, low.optimizer) == (
+        4 * TINY.lora_weights(16),
+        4 * TINY.lora_weights(16),
+        8 * TINY.lora_weights(16),
+    )
     assert sgd.optimizer == 0
-    assert need(TINY, "fp32", replace(task, optimizer="adamw8bit"), "transformers").optimizer == 2 * TINY.parameters
-    halves = need(TINY, "bf16", task, "transformers", "cuda")
+    assert (
+        memory_need(TINY, "fp32", replace(task, optimizer="adamw8bit"), "transformers").optimizer == 2 * TINY.parameters
+    )
+    halves = memory_need(TINY, "bf16", task, "transformers", "cuda")
     assert (halves.gradients, halves.trained, halves.libraries) == (2 * TINY.parameters, 4 * TINY.parameters, 0)
-    assert need(TINY, "fp32", replace(task, batch=3), "transformers").activations == 3 * full.activations
+    assert memory_need(TINY, "fp32", replace(task, batch=3), "transformers").activations == 3 * full.activations
 
 
 def test_what_a_lora_reads_is_kept_once_more_where_the_model_is_in_halves() -> None:
     """Measured on an H200: 16 steps of rank 8 in the upper half of 1.5 billion weights in fp16, packs of 1,024 tokens."""
-    shape = find(LARGE).shape
+    shape = find_model(LARGE_MODEL).shape
     assert shape is not None
-    task = Task(1024, train="lora", rank=8, layers=14, answers=256)
-    assert 5.7 * GB <= need(shape, "fp16", task, "transformers", "cuda").total <= 1.1 * 5.7 * GB
-    without = need(shape, "fp16", replace(task, rank=0), "transformers", "cuda").activations
-    assert need(shape, "fp16", task, "transformers", "cuda").activations > without + 4 * 1024 * 14 * 6 * shape.hidden
+    task = Workload(1024, train="lora", rank=8, layers=14, answers=256)
+    assert 5.7 * GB <= memory_need(shape, "fp16", task, "transformers", "cuda").total <= 1.1 * 5.7 * GB
+    without = memory_need(shape, "fp16", replace(task, rank=0), "transformers", "cuda").activations
+    assert (
+        memory_need(shape, "fp16", task, "transformers", "cuda").activations
+        > without + 4 * 1024 * 14 * 6 * shape.hidden
+    )
 
 
 def test_advice_is_the_fewest_changes_that_fit() -> None:
-    shape = find(LARGE).shape
+    shape = find_model(LARGE_MODEL).shape
     assert shape is not None
-    small, task = replace(PC, free=3 * GB), Task(4096)
-    assert advice(shape, need(shape, "int4", task, "openvino"), task, "openvino", small) == []
-    ways = advice(shape, need(shape, "fp16", task, "openvino"), task, "openvino", small)
+    small, task = replace(PC, free=3 * GB), Workload(4096)
+    assert suggestions(shape, memory_need(shape, "int4", task, "openvino"), task, "openvino", small) == []
+    ways = suggestions(shape, memory_need(shape, "fp16", task, "openvino"), task, "openvino", small)
     assert ways == ["in int4 (2.1 GB)"]
-    task = Task(2048, 4, "full")
-    ways = advice(shape, need(shape, "bf16", task, "transformers"), task, "transformers", replace(PC, free=14 * GB))
+    task = Workload(2048, 4, "full")
+    ways = suggestions(
+        shape, memory_need(shape, "bf16", task, "transformers"), task, "transformers", replace(PC, free=14 * GB)
+    )
     assert ways and all(way.startswith("as LoRA, ") and way.count(",") == 1 for way in ways)
     tiny = replace(PC, free=GB // 10)
-    assert advice(shape, need(shape, "int4", task, "transformers"), task, "transformers", tiny) == [
+    assert suggestions(shape, memory_need(shape, "int4", task, "transformers"), task, "transformers", tiny) == [
         "a smaller model, or a machine with more memory"
     ]
 
@@ -108,58 +119,70 @@ def test_advice_is_the_fewest_changes_that_fit() -> None:
 def test_too_little_memory_is_said_with_the_numbers_before_anything_is_loaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shell: Shell, store: Path
 ) -> None:
-    model = find(LARGE)
-    check_memory(model, decide(model, PC), PC)
+    model = find_model(LARGE_MODEL)
+    check_memory(model, choose_runtime(model, PC), PC)
     with pytest.raises(
         ModelError, match=r"in int4 needs 2\.1 GB of memory and 1\.0 GB are free on 2 cores; what would"
     ):
-        check_memory(model, decide(model, PC), replace(PC, free=GB))
+        check_memory(model, choose_runtime(model, PC), replace(PC, free=GB))
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path))  # nothing is here, and nothing is fetched
     monkeypatch.setattr("kgrag.llm.choose.this_device", lambda: replace(PC, free=GB))
     for module in ("kgrag.llm.choose", "kgrag.embed"):
-        monkeypatch.setattr(f"{module}.pull", lambda *_: pytest.fail("fetched"))
+        monkeypatch.setattr(f"{module}.pull_model", lambda *_: pytest.fail("fetched"))
     with pytest.raises(ModelError, match="GB are free"):
-        load_llm(LARGE)
-    assert "GB are free" in shell.fails(1, "ask", "Who?", "--closed-book", "--store", store, "--model", LARGE)
+        load_llm(LARGE_MODEL)
+    assert "GB are free" in shell.expect_error(
+        1, "ask", "Who?", "--closed-book", "--store", store, "--model", LARGE_MODEL
+    )
 
 
 def test_the_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kgrag.models.device.this_device", lambda: PC)
-    code, out, err = shell("plan", SMALL)
+    code, out, err = shell("plan", SMALL_MODEL)
     assert code == 0 and err == "" and "int8 *" in out and out.count("fits") == 4 and "KV cache" in out
-    code, out, _ = shell("plan", LARGE, "--train", "full", "--context", 1024, "--optimizer", "sgd", "--json")
+    code, out, _ = shell("plan", LARGE_MODEL, "--train", "full", "--context", 1024, "--optimizer", "sgd", "--json")
     value = json.loads(out)
-    assert code == 0 and value["parameters"] == find(LARGE).parameters and value["task"]["optimizer"] == "sgd"
+    assert (
+        code == 0 and value["parameters"] == find_model(LARGE_MODEL).parameters and value["task"]["optimizer"] == "sgd"
+    )
     assert [row["precision"] for row in value["needs"]] == ["fp32", "bf16"]
     assert not any(row["fits"] for row in value["needs"]) and value["would fit"]
-    code, out, err = shell("plan", LARGE, "--train", "qlora", "--context", 512)
+    code, out, err = shell("plan", LARGE_MODEL, "--train", "qlora", "--context", 512)
     assert code == 0 and "int4 *" in out and "needs a CUDA device" in err
-    code, out, _ = shell("plan", LARGE, "--train", "full")
+    code, out, _ = shell("plan", LARGE_MODEL, "--train", "full")
     assert code == 0 and "does not fit; what would: " in out
-    assert "at most 32,768 tokens" in shell.fails(2, "plan", LARGE, "--context", 40000)
-    assert "makes vectors" in shell.fails(2, "plan", "all-MiniLM-L6-v2")
-    assert "no model or folder named" in shell.fails(2, "plan", "nonesuch")
+    assert "at most 32,768 tokens" in shell.expect_error(2, "plan", LARGE_MODEL, "--context", 40000)
+    assert "makes vectors" in shell.expect_error(2, "plan", "all-MiniLM-L6-v2")
+    assert "no model or folder named" in shell.expect_error(2, "plan", "nonesuch")
 
 
 def test_every_term_weighs() -> None:
     """A longer text, a larger batch and a higher rank take more; fewer bits take less."""
-    shape = find(SMALL).shape
+    shape = find_model(SMALL_MODEL).shape
     assert shape is not None
     for home in ("openvino", "transformers"):
-        base = need(shape, "int8", Task(1024), home).total
-        assert need(shape, "int8", Task(4096), home).total > base < need(shape, "int8", Task(1024, 4), home).total
-        assert need(shape, "int4", Task(1024), home).total < base < need(shape, "fp16", Task(1024), home).total
-    low = Task(256, 1, "lora")
-    assert need(shape, "fp32", replace(low, rank=64), "").total > need(shape, "fp32", low, "").total
+        base = memory_need(shape, "int8", Workload(1024), home).total
+        assert (
+            memory_need(shape, "int8", Workload(4096), home).total
+            > base
+            < memory_need(shape, "int8", Workload(1024, 4), home).total
+        )
+        assert (
+            memory_need(shape, "int4", Workload(1024), home).total
+            < base
+            < memory_need(shape, "fp16", Workload(1024), home).total
+        )
+    low = Workload(256, 1, "lora")
+    assert memory_need(shape, "fp32", replace(low, rank=64), "").total > memory_need(shape, "fp32", low, "").total
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["answer", "lora"])
-@pytest.mark.parametrize("name", ["smollm2-135m-instruct", SMALL])
+@pytest.mark.parametrize("name", ["smollm2-135m-instruct", SMALL_MODEL])
 def test_the_plan_is_within_a_tenth_of_the_peak(name: str, kind: str) -> None:
-    model = find(name)
-    if ready(model) is None:
+    model = find_model(name)
+    if local_folder(model) is None:
         pytest.skip(f"{name} is not here: pull it")
     assert model.shape is not None
     context, batch = (2048, 1) if kind == "answer" else (256, 2)
@@ -170,9 +193,9 @@ def test_the_plan_is_within_a_tenth_of_the_peak(name: str, kind: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=800)
     assert done.returncode == 0, done.stderr[-2000:]
     measured = json.loads(done.stdout.splitlines()[-1])["peak"]
-    task = Task(context, batch) if kind == "answer" else Task(context, batch, "lora")
+    task = Workload(context, batch) if kind == "answer" else Workload(context, batch, "lora")
     home, precision = ("openvino", model.precision) if kind == "answer" else ("transformers", "fp32")
-    planned = need(model.shape, precision, task, home).total
+    planned = memory_need(model.shape, precision, task, home).total
     print(f"{name}, {kind}: planned {planned / GB:.2f} GB, measured {measured / GB:.2f} GB")
     assert abs(planned - measured) <= 0.1 * measured
 
@@ -180,7 +203,7 @@ def test_the_plan_is_within_a_tenth_of_the_peak(name: str, kind: str) -> None:
 @pytest.mark.slow
 def test_the_weights_of_what_was_converted_are_as_planned() -> None:
     for model in all_models():
-        folder = ready(model) if model.shape else None
+        folder = local_folder(model) if model.shape else None
         if folder is not None and model.shape is not None:
             size = (openvino_folder(model, folder) / "openvino_model.bin").stat().st_size
             assert plan.weight_bytes(model.shape, model.precision) == pytest.approx(size, rel=0.01)

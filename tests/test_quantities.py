@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.amounts import amount
-from ingest.extract import extract
-from kgrag.dates import date, date_id
-from kgrag.quantities import Quantity, quantity, quantity_id
-from kgrag.text import key
+from ingest.amounts import quantity_entity
+from ingest.extract import extract_documents
+from kgrag.dates import date_entity_id, normalize_date
+from kgrag.quantities import Quantity, parse_quantity, quantity_entity_id
+from kgrag.text import normalize_name
 from kgrag.types import Document
 
 
@@ -35,23 +35,27 @@ from kgrag.types import Document
     ],
 )
 def test_a_quantity_is_read(text: str, value: float, unit: str) -> None:
-    assert quantity(text) == Quantity(value, unit)
-    assert key(quantity_id(text)) == quantity_id(text)
+    assert parse_quantity(text) == Quantity(value, unit)
+    assert normalize_name(quantity_entity_id(text)) == quantity_entity_id(text)
 
 
 @pytest.mark.parametrize("text", ["", "feet", "about 3 m", "1912年", "3 parsecs", "$3 feet", "m 3"])
 def test_what_is_none(text: str) -> None:
-    assert quantity(text) is None and quantity_id(text) == key(text)
+    assert parse_quantity(text) is None and quantity_entity_id(text) == normalize_name(text)
 
 
 @given(st.integers(1, 10**9))
 def test_thousands_with_and_without_commas_are_one(number: int) -> None:
-    assert quantity_id(f"{number:,} people") == quantity_id(f"{number} people") == f"{number} people"
+    assert quantity_entity_id(f"{number:,} people") == quantity_entity_id(f"{number} people") == f"{number} people"
 
 
 def test_a_fact_has_its_unit_or_is_none() -> None:
-    assert amount("3,769", "people") == "3769 people" and amount("3,769", "m") == ""
-    assert amount("40 acres", "m") == "" and amount("$5", "money") == "5 usd" and amount("5 m", "money") == ""
+    assert quantity_entity("3,769", "people") == "3769 people" and quantity_entity("3,769", "m") == ""
+    assert (
+        quantity_entity("40 acres", "m") == ""
+        and quantity_entity("$5", "money") == "5 usd"
+        and quantity_entity("5 m", "money") == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_a_fact_has_its_unit_or_is_none() -> None:
 def test_a_document_states_quantities_where_they_stand(
     text: str, lang: str, predicate: str, object_: str, spelt: str
 ) -> None:
-    made = extract([Document("d", "考尔德" if lang == "zh" else "Calder", text, "d", lang, "0")], 500)[0]
+    made = extract_documents([Document("d", "考尔德" if lang == "zh" else "Calder", text, "d", lang, "0")], 500)[0]
     (triple,) = [t for t in made.triples if t.predicate == predicate]
     assert triple.object == object_
     (mention,) = [m for m in made.mentions if m.type == "QUANTITY"]
@@ -75,25 +79,28 @@ def test_a_document_states_quantities_where_they_stand(
 
 @pytest.mark.parametrize("spelt", ["23 June 1912", "June 23, 1912", "1912年6月23日", "1912-06-23", "23rd of June 1912"])
 def test_a_date_is_one_however_it_is_written(spelt: str) -> None:
-    assert date_id(spelt) == "1912 06 23" and date(date_id(spelt)) == "1912-06-23"
+    assert date_entity_id(spelt) == "1912 06 23" and normalize_date(date_entity_id(spelt)) == "1912-06-23"
 
 
 def test_less_exact_dates_stay_so_and_spans_of_years_are_no_months() -> None:
-    assert date_id("June 1912") == date_id("1912年6月") == "june 1912" and date(date_id("June 1912")) == "1912-06"
-    assert date_id("1912") == date_id("1912年") == "1912"
-    assert date_id("1912–06") == key("1912–06") != date_id("June 1912")
-    assert date_id("1912年13月") == key("1912年13月")
-    assert date_id("in spring") == "in spring"
+    assert (
+        date_entity_id("June 1912") == date_entity_id("1912年6月") == "june 1912"
+        and normalize_date(date_entity_id("June 1912")) == "1912-06"
+    )
+    assert date_entity_id("1912") == date_entity_id("1912年") == "1912"
+    assert date_entity_id("1912–06") == normalize_name("1912–06") != date_entity_id("June 1912")
+    assert date_entity_id("1912年13月") == normalize_name("1912年13月")
+    assert date_entity_id("in spring") == "in spring"
 
 
 def test_a_year_is_no_quantity_and_a_quantity_no_year() -> None:
-    made = extract(
+    made = extract_documents(
         [Document("d", "Calder", "Calder rises 1,912 m. It was built in 1912 in Turin.", "d", "en", "0")], 500
     )[0]
     assert {m.surface for m in made.mentions if m.type == "DATE"} == {"1912"}
-    made = extract([Document("d", "Calder", "Calder rises 1912 metres.", "d", "en", "0")], 500)[0]
+    made = extract_documents([Document("d", "Calder", "Calder rises 1912 metres.", "d", "en", "0")], 500)[0]
     assert not [m for m in made.mentions if m.type == "DATE"]
-    made = extract(
+    made = extract_documents(
         [Document("d", "Calder", "Calder is 800 metres from Orly, built in 1912 with 850 seats.", "d", "en", "0")], 500
     )[0]
     assert {m.surface for m in made.mentions if m.type == "DATE"} == {"1912"}

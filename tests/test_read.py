@@ -14,30 +14,30 @@ from pathlib import Path
 import pytest
 
 from ingest import rows
-from ingest.convert import Problem, clean, decode
-from ingest.find import Source, find_sources
-from ingest.read import file_digest, read
+from ingest.convert import ReadProblem, clean_text, decode_bytes
+from ingest.find import Source, discover_sources
+from ingest.read import file_digest, read_source
 from kgrag.errors import ReadError, UsageError
 from kgrag.types import Document
 
 CHINESE = "知识图谱是一种用图模型来描述知识和建模世界万物之间关联关系的技术方法。"
 
 
-def read_bytes(folder: Path, name: str, data: bytes, notes: list[str] | None = None) -> list[Document | Problem]:
+def read_bytes(folder: Path, name: str, data: bytes, notes: list[str] | None = None) -> list[Document | ReadProblem]:
     path = folder / name
     path.write_bytes(data)
-    return list(read(Source(path, name), (lambda note: notes.append(note)) if notes is not None else None))
+    return list(read_source(Source(path, name), (lambda note: notes.append(note)) if notes is not None else None))
 
 
-def one(found: list[Document | Problem]) -> Document:
+def one(found: list[Document | ReadProblem]) -> Document:
     assert len(found) == 1
     assert isinstance(found[0], Document), str(found[0])
     return found[0]
 
 
-def problem(found: list[Document | Problem]) -> Problem:
+def problem(found: list[Document | ReadProblem]) -> ReadProblem:
     assert len(found) == 1
-    assert isinstance(found[0], Problem)
+    assert isinstance(found[0], ReadProblem)
     assert "\n" not in found[0].message and "Traceback" not in found[0].message
     return found[0]
 
@@ -135,7 +135,7 @@ def test_other_encodings_are_detected_and_said(tmp_path: Path, encoding: str) ->
     ("text", "encoding"), [("北京是中国的首都。", "gb18030"), ("Café", "latin-1"), ("a “quote” – so", "cp1252")]
 )
 def test_encodings_of_short_texts(text: str, encoding: str) -> None:
-    assert decode(text.encode(encoding))[0] == text
+    assert decode_bytes(text.encode(encoding))[0] == text
 
 
 def test_a_damaged_byte_does_not_change_the_encoding(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_cannot_be_kept_is_cleaned_and_counted(tmp_path: Path) -> None:
     found = one(read_bytes(tmp_path, "a.txt", "A good\0 text\x07 with \u200bmarks\u202e \u05d0.".encode(), notes))
     assert found.text == "A good text with \u200bmarks\u202e \u05d0."
     assert len(notes) == 1 and "2 control characters" in notes[0]
-    assert clean("a\ud800b\u2028c\x85d") == ("a\ufffdb\nc\nd", 1)
+    assert clean_text("a\ud800b\u2028c\x85d") == ("a\ufffdb\nc\nd", 1)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_what_cannot_be_kept_is_cleaned_and_counted(tmp_path: Path) -> None:
 def test_binary_data_is_not_text(tmp_path: Path, data: bytes) -> None:
     assert "expected text" in problem(read_bytes(tmp_path, "a.txt", data)).message
     with pytest.raises(ReadError):
-        clean(decode(data)[0])
+        clean_text(decode_bytes(data)[0])
 
 
 @pytest.mark.parametrize(
@@ -177,16 +177,16 @@ def test_an_empty_file_is_a_problem(tmp_path: Path, name: str, data: bytes) -> N
 
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    assert "no such file" in problem(list(read(Source(tmp_path / "gone.txt", "gone.txt")))).message
+    assert "no such file" in problem(list(read_source(Source(tmp_path / "gone.txt", "gone.txt")))).message
     (tmp_path / "folder.txt").mkdir()
-    assert "directory" in problem(list(read(Source(tmp_path / "folder.txt", "folder.txt")))).message
+    assert "directory" in problem(list(read_source(Source(tmp_path / "folder.txt", "folder.txt")))).message
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="no file is closed to the administrator")
 def test_a_file_without_permission(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     (tmp_path / "a.txt").chmod(0)
-    assert "permission" in problem(list(read(Source(tmp_path / "a.txt", "a.txt")))).message
+    assert "permission" in problem(list(read_source(Source(tmp_path / "a.txt", "a.txt")))).message
 
 
 # Html, pdf, docx
@@ -276,7 +276,7 @@ def test_bad_lines_do_not_stop_the_good_ones(tmp_path: Path) -> None:
     notes: list[str] = []
     found = read_bytes(tmp_path, "a.jsonl", data, notes)
     assert [one.id for one in found if isinstance(one, Document)] == ["a", "z"]
-    said = {one.line: one.message for one in found if isinstance(one, Problem)}
+    said = {one.line: one.message for one in found if isinstance(one, ReadProblem)}
     assert sorted(line or 0 for line in said) == [2, 3, 4, 5, 6, 7, 8, 9, 11]
     assert "again" in said[6] and "a list" in said[3] and "_id" in said[7]
     last = found[-1]
@@ -291,10 +291,10 @@ def test_a_line_that_is_too_long_is_skipped_without_being_held(tmp_path: Path) -
         b'{"text": "' + b"x" * 50_000_000 + b'"}\n' + jsonl({"_id": "z", "text": "Last."})
     )
     tracemalloc.start()
-    found = list(read(Source(tmp_path / "a.jsonl", "a.jsonl")))
+    found = list(read_source(Source(tmp_path / "a.jsonl", "a.jsonl")))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert isinstance(found[0], Problem) and found[0].line == 1 and "20 MB" in found[0].message
+    assert isinstance(found[0], ReadProblem) and found[0].line == 1 and "20 MB" in found[0].message
     assert isinstance(found[1], Document) and found[1].id == "z"
     assert peak < 45_000_000
 
@@ -307,7 +307,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         row = {"title": "T", "text": "word" + " 123" * 1000}
         (tmp_path / "a.jsonl").write_bytes(b"".join(jsonl({"_id": n, **row}) for n in range(count)))
         tracemalloc.start()
-        assert sum(isinstance(found, Document) for found in read(Source(tmp_path / "a.jsonl", "a"))) == count
+        assert sum(isinstance(found, Document) for found in read_source(Source(tmp_path / "a.jsonl", "a"))) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 1_500_000  # of a file of 12 MB
@@ -328,17 +328,17 @@ def test_gzip_whole_truncated_and_false(tmp_path: Path) -> None:
     found = read_bytes(tmp_path, "b.jsonl.gz", data[: len(data) // 2])
     assert len(found) > 1000
     assert all(isinstance(one, Document) for one in found[:-1])
-    assert isinstance(found[-1], Problem) and found[-1].line == len(found) and "ends early" in found[-1].message
+    assert isinstance(found[-1], ReadProblem) and found[-1].line == len(found) and "ends early" in found[-1].message
     assert "damage" in problem(read_bytes(tmp_path, "c.jsonl.gz", b"no gzip at all")).message
     half = len(data) // 2
     for wrong in (data[:half] + b"\0" * 40 + data[half + 40 :], data[:10] + b"\xff" * 40):
         last = read_bytes(tmp_path, "d.jsonl.gz", wrong)[-1]
-        assert isinstance(last, Problem) and "damage" in last.message
+        assert isinstance(last, ReadProblem) and "damage" in last.message
 
 
 def test_binary_data_named_jsonl_is_one_problem(tmp_path: Path) -> None:
     (found,) = read_bytes(tmp_path, "a.jsonl", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\xff\n" * 20)
-    assert isinstance(found, Problem)
+    assert isinstance(found, ReadProblem)
 
 
 def test_json(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_table_with_a_text_column(tmp_path: Path) -> None:
     notes: list[str] = []
     data = "_id\t标题\ttext\nx1\t北京\t北京是首都。\nx1\t又\t又一个。\nx2\t空\t\n".encode("gb18030")
     found = read_bytes(tmp_path, "a.tsv", data, notes)
-    assert isinstance(found[0], Document) and isinstance(found[1], Problem) and isinstance(found[2], Problem)
+    assert isinstance(found[0], Document) and isinstance(found[1], ReadProblem) and isinstance(found[2], ReadProblem)
     assert (found[0].id, found[0].title, found[0].text) == ("x1", "北京", "北京是首都。")
     assert (found[1].line, found[2].line) == (3, 4)
     assert "gb18030" in notes[0]
@@ -374,9 +374,9 @@ def test_a_table_with_a_text_column(tmp_path: Path) -> None:
 
 
 def test_a_lone_quote_in_a_table_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(rows, "MAX_LINE_BYTES", 1000)
     found = read_bytes(tmp_path, "a.csv", b'a,b\n1,"x\n' + b"2,y\n" * 400)
-    assert isinstance(found[0], Problem) and "quote" in found[0].message and found[0].line == 2
+    assert isinstance(found[0], ReadProblem) and "quote" in found[0].message and found[0].line == 2
     assert any(isinstance(one, Document) for one in found)
 
 
@@ -401,7 +401,7 @@ def test_reading_twice_gives_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_standard_input(data: bytes, id: str, title: str) -> None:
-    found = one(list(read(Source(Path("-"), "-"), stdin=io.BytesIO(data))))
+    found = one(list(read_source(Source(Path("-"), "-"), stdin=io.BytesIO(data))))
     assert (found.id, found.title, found.source) == (id, title, "-")
 
 
@@ -433,24 +433,26 @@ def ids(sources: list[Source]) -> list[str]:
 
 def test_a_folder_with_everything(folder: Path) -> None:
     skipped: Counter[str] = Counter()
-    found = find_sources([str(folder)], folder, skipped)
+    found = discover_sources([str(folder)], folder, skipped)
     assert ids(found) == ["README", "a.md", "b.txt", "e.PDF", "sub/c.html", "sub/deep/d.jsonl.gz"]
     assert skipped == {"hidden": 2, "unknown kind .png": 1, "no ending, and not text": 1}
 
 
 def test_each_file_once_and_ids_from_the_base(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert ids(find_sources(["b.txt", "./b.txt", "sub/../b.txt", str(folder / "b.txt"), "*.txt"], Path())) == ["b.txt"]
-    assert ids(find_sources(["b.txt"], folder / "sub")) == [(folder / "b.txt").as_posix()]
-    assert ids(find_sources([".hidden.txt", "p.png", "-"], folder)) == ["-", ".hidden.txt", "p.png"]
+    assert ids(discover_sources(["b.txt", "./b.txt", "sub/../b.txt", str(folder / "b.txt"), "*.txt"], Path())) == [
+        "b.txt"
+    ]
+    assert ids(discover_sources(["b.txt"], folder / "sub")) == [(folder / "b.txt").as_posix()]
+    assert ids(discover_sources([".hidden.txt", "p.png", "-"], folder)) == ["-", ".hidden.txt", "p.png"]
 
 
 def test_globs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     (folder / "[x].txt").write_text("text")
-    assert ids(find_sources(["[x].txt"], folder)) == ["[x].txt"]
-    assert ids(find_sources(["**/*.html", "?.md"], folder)) == ["a.md", "sub/c.html"]
-    assert ids(find_sources(["s*"], folder)) == ["sub/c.html", "sub/deep/d.jsonl.gz"]
+    assert ids(discover_sources(["[x].txt"], folder)) == ["[x].txt"]
+    assert ids(discover_sources(["**/*.html", "?.md"], folder)) == ["a.md", "sub/c.html"]
+    assert ids(discover_sources(["s*"], folder)) == ["sub/c.html", "sub/deep/d.jsonl.gz"]
 
 
 def test_loops_of_links_end(folder: Path) -> None:
@@ -459,14 +461,14 @@ def test_loops_of_links_end(folder: Path) -> None:
     (folder / "gone.txt").symlink_to(folder / "nothing")
     (folder / "self").symlink_to(folder / "self")
     skipped: Counter[str] = Counter()
-    found = ids(find_sources([str(folder)], folder, skipped))
+    found = ids(discover_sources([str(folder)], folder, skipped))
     assert found == ["README", "a.md", "b.txt", "e.PDF", "sub/c.html", "sub/deep/d.jsonl.gz"]
     assert skipped["not a file"] == 2
 
 
 def test_a_pipe_in_a_folder_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe.txt")
-    assert "pipe.txt" not in ids(find_sources([str(folder)], folder))
+    assert "pipe.txt" not in ids(discover_sources([str(folder)], folder))
 
 
 @pytest.mark.parametrize(
@@ -476,7 +478,7 @@ def test_a_pipe_in_a_folder_is_not_waited_for(folder: Path) -> None:
 def test_what_does_not_exist_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch, argument: str, said: str) -> None:
     monkeypatch.chdir(folder)
     with pytest.raises(UsageError) as caught:
-        find_sources(["a.md", argument], folder)
+        discover_sources(["a.md", argument], folder)
     assert said in str(caught.value)
 
 
@@ -487,8 +489,8 @@ def test_a_name_that_is_not_unicode_can_be_stored(tmp_path: Path) -> None:
             file.write("text")
     except OSError:
         pytest.skip("this file system has Unicode names only")
-    (source,) = find_sources([str(tmp_path)], tmp_path)
-    found = one(list(read(source)))
+    (source,) = discover_sources([str(tmp_path)], tmp_path)
+    found = one(list(read_source(source)))
     assert (found.id, found.title) == ("\\xff.txt", "\ufffd")
 
 

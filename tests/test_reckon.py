@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_answer import answerer, hit
+from test_answer import make_hit, make_pipeline
 
 from kgrag import prompts
-from kgrag.reader.compare import alike
-from kgrag.reckon import Read, read, reckoned, untenable
-from kgrag.steps import stepped
+from kgrag.reader.compare import shared_attribute
+from kgrag.reckon import ParsedAnswer, contradiction, parse_and_verify, resolve_comparison
+from kgrag.steps import format_steps
 
 FILMS = ("Dying God – publication date: 2008 [2]", "3 Dots – publication date: 2013 [1]")
 WHICH = "Which film came out first, 3 Dots or Dying God?"
@@ -45,8 +45,8 @@ BORN = "Which film has the director who was born {}, El Tonto or The Heart Of Do
     ],
 )  # fmt: skip
 def test_which_was_first_is_reckoned(question: str, steps: tuple[str, ...], answer: str) -> None:
-    assert reckoned(question, steps) == answer
-    assert reckoned(question, steps[::-1]) == answer
+    assert resolve_comparison(question, steps) == answer
+    assert resolve_comparison(question, steps[::-1]) == answer
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_which_was_first_is_reckoned(question: str, steps: tuple[str, ...], answ
     ],
 )  # fmt: skip
 def test_what_the_steps_do_not_decide_is_not_reckoned(question: str, steps: tuple[str, ...]) -> None:
-    assert reckoned(question, steps) == ""
+    assert resolve_comparison(question, steps) == ""
 
 
 LANDS = "Do both films El Tonto and The Heart Of Doreon have the directors from the same country?"
@@ -91,33 +91,53 @@ MADE = (MAKERS[0], MAKERS[2], "Charlie Day – nationality: {} [3]", "Robert Nor
 )
 def test_whether_both_have_the_same_is_reckoned(ends: tuple[str, str], answer: str) -> None:
     steps = "\n".join(MADE).format(*ends).splitlines()
-    assert reckoned(LANDS, steps) == reckoned(LANDS, steps[::-1]) == answer
-    assert reckoned(LANDS.replace("the same country", "one family"), steps) == ""
-    assert reckoned(BORN.format("first"), steps) == "", "no dates"
+    assert resolve_comparison(LANDS, steps) == resolve_comparison(LANDS, steps[::-1]) == answer
+    assert resolve_comparison(LANDS.replace("the same country", "one family"), steps) == ""
+    assert resolve_comparison(BORN.format("first"), steps) == "", "no dates"
 
 
 def test_the_same_is_reckoned_in_chinese_and_of_what_is_no_country() -> None:
     steps = ("丘学文 – place of birth: 北京 [1]", "李国安 – place of birth: 北京 [1]")
-    assert reckoned("丘学文和李国安出生在同一个城市吗？", steps) == "是 [1]"
+    assert resolve_comparison("丘学文和李国安出生在同一个城市吗？", steps) == "是 [1]"
     lands = ("丘学文 – nationality: 中国 [1]", "李国安 – nationality: 法国 [2]")
-    assert reckoned("丘学文和李国安是同一个国家的人吗？", lands) == "否 [1][2]"
+    assert resolve_comparison("丘学文和李国安是同一个国家的人吗？", lands) == "否 [1][2]"
     both = ("A Day – director: Ann Bell [1]", "A Night – director: Ann Bell")
-    assert reckoned("Do A Day and A Night have the same director?", both) == "yes [1]"
-    assert reckoned("Do A Day and A Night have the same director?", (both[0], "A Night – director: Bo Li [2]")) == ""
-    assert reckoned("Do A Day and A Night have the same director?", (both[0], "A Night – producer: Ann Bell [2]")) == ""
+    assert resolve_comparison("Do A Day and A Night have the same director?", both) == "yes [1]"
+    assert (
+        resolve_comparison("Do A Day and A Night have the same director?", (both[0], "A Night – director: Bo Li [2]"))
+        == ""
+    )
+    assert (
+        resolve_comparison(
+            "Do A Day and A Night have the same director?", (both[0], "A Night – producer: Ann Bell [2]")
+        )
+        == ""
+    )
     days = ("Ann Bell – date of birth: 4 May 1912 [1]", "Bo Li – date of birth: May 4, 1912 [2]")
-    assert reckoned("Were Ann Bell and Bo Li born on the same day?", days) == "", (
+    assert resolve_comparison("Were Ann Bell and Bo Li born on the same day?", days) == "", (
         "no reckoning of dates that are written otherwise"
     )
     assert (
-        reckoned("Were Ann Bell and Bo Li born on the same day?", (days[0], days[0].replace("Ann Bell", "Bo Li")))
+        resolve_comparison(
+            "Were Ann Bell and Bo Li born on the same day?", (days[0], days[0].replace("Ann Bell", "Bo Li"))
+        )
         == "yes [1]"
     )
-    assert alike("Were X and Y born in the same year?") == alike("X和Y出生于同一年吗？") == ("date_of_birth",)
-    assert alike("Were X and Y born in the same town?") == alike("X和Y出生在同一个城市吗？") == ("place_of_birth",)
+    assert (
+        shared_attribute("Were X and Y born in the same year?")
+        == shared_attribute("X和Y出生于同一年吗？")
+        == ("date_of_birth",)
+    )
+    assert (
+        shared_attribute("Were X and Y born in the same town?")
+        == shared_attribute("X和Y出生在同一个城市吗？")
+        == ("place_of_birth",)
+    )
     born = ("Ann Bell – nationality: British [1]", "Bo Li – nationality: British [2]")
     beyond = (both[0], "A Night – director: Bo Li [2]", *born)
-    assert reckoned("Do A Day and A Night have the same director?", beyond) == "", "the ends are of something else"
+    assert resolve_comparison("Do A Day and A Night have the same director?", beyond) == "", (
+        "the ends are of something else"
+    )
 
 
 @given(st.integers(1000, 2020), st.integers(1000, 2020), st.booleans(), st.booleans())
@@ -126,19 +146,24 @@ def test_the_order_of_steps_and_names_changes_nothing(one: int, other: int, earl
     question = f"Who was born {'earlier' if early else 'later'}, {names[0]} or {names[1]}?"
     steps = (f"Ann Bell – date of birth: {one} [1]", f"Joe Cole – date of birth: {other} [2]")
     right = "" if one == other else "Ann Bell [1]" if (one < other) == early else "Joe Cole [2]"
-    assert reckoned(question, steps) == reckoned(question, steps[::-1]) == right
+    assert resolve_comparison(question, steps) == resolve_comparison(question, steps[::-1]) == right
 
 
 def test_a_model_is_overruled_by_its_own_dates_and_that_is_said() -> None:
-    said = read(WHICH, stepped(FILMS, "3 Dots [1]", "en"))
-    assert said == Read("Dying God [2]", FILMS, "3 Dots [1]") and "3 Dots [1]" in said.why[0]
-    assert read(WHICH, stepped(FILMS, "dying god", "en")) == Read("dying god", FILMS) and not Read("x").why
-    assert read(WHICH, "3 Dots [1]") == Read("3 Dots [1]")
+    said = parse_and_verify(WHICH, format_steps(FILMS, "3 Dots [1]", "en"))
+    assert said == ParsedAnswer("Dying God [2]", FILMS, "3 Dots [1]") and "3 Dots [1]" in said.diagnostics[0]
+    assert (
+        parse_and_verify(WHICH, format_steps(FILMS, "dying god", "en")) == ParsedAnswer("dying god", FILMS)
+        and not ParsedAnswer("x").diagnostics
+    )
+    assert parse_and_verify(WHICH, "3 Dots [1]") == ParsedAnswer("3 Dots [1]")
     texts = "3 Dots is a 2013 film.", "Dying God is a 2008 film."
-    asked, _ = answerer(stepped(FILMS, "3 Dots [1]", "en"), hit("3 Dots", texts[0]), hit("Dying God", texts[1], 2))
-    answer = asked.ask(WHICH, 4, reader="llm")
+    asked, _ = make_pipeline(
+        format_steps(FILMS, "3 Dots [1]", "en"), make_hit("3 Dots", texts[0]), make_hit("Dying God", texts[1], 2)
+    )
+    answer = asked.answer(WHICH, 4, reader="llm")
     assert answer.text == "Dying God [2]" and [c.quote for c in answer.citations] == [texts[1], texts[0]]
-    assert any("3 Dots [1]" in line for line in answer.dropped)
+    assert any("3 Dots [1]" in line for line in answer.diagnostics)
 
 
 @pytest.mark.parametrize(
@@ -155,9 +180,13 @@ def test_a_model_is_overruled_by_its_own_dates_and_that_is_said() -> None:
 )  # fmt: skip
 def test_from_steps_that_cannot_be_nothing_follows(question: str, steps: tuple[str, ...], why: str) -> None:
     for some in (steps, steps[::-1]):
-        said = read(question, stepped(some, "Ann Bell [1]", "en"))
-        assert prompts.abstains(said.answer) and said.steps == some and said.overruled == "Ann Bell [1]"
-        assert why in said.because and said.because in said.why[0] and "Ann Bell [1]" in said.why[0]
+        said = parse_and_verify(question, format_steps(some, "Ann Bell [1]", "en"))
+        assert prompts.is_abstention(said.answer) and said.steps == some and said.overruled_answer == "Ann Bell [1]"
+        assert (
+            why in said.withdrawn_because
+            and said.withdrawn_because in said.diagnostics[0]
+            and "Ann Bell [1]" in said.diagnostics[0]
+        )
 
 
 @pytest.mark.parametrize(
@@ -175,17 +204,21 @@ def test_from_steps_that_cannot_be_nothing_follows(question: str, steps: tuple[s
     ],
 )
 def test_other_steps_are_left_to_the_checks_of_citations(question: str, steps: tuple[str, ...]) -> None:
-    assert untenable(question, steps) == ""
-    assert not read(question, stepped(steps, "Ann Bell [1]", "en")).because
+    assert contradiction(question, steps) == ""
+    assert not parse_and_verify(question, format_steps(steps, "Ann Bell [1]", "en")).withdrawn_because
 
 
 def test_silence_is_not_withdrawn() -> None:
-    silence = stepped(("Ann Bell – father: Ann Bell [2]",), "I do not know.", "en")
-    assert read("Who is Ann Bell's father?", silence) == Read("I do not know.", ("Ann Bell – father: Ann Bell [2]",))
+    silence = format_steps(("Ann Bell – father: Ann Bell [2]",), "I do not know.", "en")
+    assert parse_and_verify("Who is Ann Bell's father?", silence) == ParsedAnswer(
+        "I do not know.", ("Ann Bell – father: Ann Bell [2]",)
+    )
 
 
 def test_kgrag_ask_says_why_it_is_silent() -> None:
     text = "Ann Bell was a singer, and the daughter of Ann Bell."
-    asked, _ = answerer(stepped(("Ann Bell – mother: Ann Bell [1]",), "Ann Bell [1]", "en"), hit("Ann Bell", text))
-    answer = asked.ask("Who is Ann Bell's mother?", 4, reader="llm")
-    assert answer.abstained and any("nobody is his own mother" in why for why in answer.dropped)
+    asked, _ = make_pipeline(
+        format_steps(("Ann Bell – mother: Ann Bell [1]",), "Ann Bell [1]", "en"), make_hit("Ann Bell", text)
+    )
+    answer = asked.answer("Who is Ann Bell's mother?", 4, reader="llm")
+    assert answer.abstained and any("nobody is his own mother" in why for why in answer.diagnostics)

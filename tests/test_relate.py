@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from shell import Shell
 
 from ingest import pairs, relate
-from ingest.extract import extract
-from ingest.network import HIDDEN, Weights, trunk
-from ingest.pairs import End, Pair
-from ingest.patterns import vocabulary
-from ingest.relate import Model, Read, own_words, save
-from ingest.spans import BUCKETS, decode, words
-from ingest.states import WIDTH
+from ingest.extract import extract_documents
+from ingest.network import HIDDEN_SIZE, FloatArray, encode_words
+from ingest.pairs import Argument, ArgumentPair
+from ingest.patterns import load_predicate_schema
+from ingest.relate import RelationClassifier, SentenceEncoding, predicate_from_words, save_classifier
+from ingest.spans import SPAN_BUCKETS, decode_spans, tokenize_words
+from ingest.states import STATE_SIZE
 from kgrag.errors import ModelError
 from kgrag.evaluate import relate_network, relate_training
-from kgrag.evaluate.extraction_sets import FORMATS, Item
-from kgrag.evaluate.relate_network import SHAPES, Sentence
+from kgrag.evaluate.extraction_sets import FORMATS, LabelledText
+from kgrag.evaluate.relate_network import WEIGHT_SHAPES, RelationTrainingSentence
 from kgrag.types import CLASSIFIER, PATTERN, Document, Triple
 
 SENTENCES = [
@@ -35,12 +35,12 @@ SENTENCES = [
 
 def facts(text: str, title: str = "") -> list[Triple]:
     document = Document("files/one.txt", title, text, "files/one.txt", "en", "0")
-    return list(extract([document], 2000)[0].triples)
+    return list(extract_documents([document], 2000)[0].triples)
 
 
 @given(st.text(max_size=80))
 def test_words_are_spans_in_order(text: str) -> None:
-    found = words(text)
+    found = tokenize_words(text)
     assert all(text[start:end] == word for start, end, word in found)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(found))
 
@@ -50,10 +50,10 @@ def test_words_are_spans_in_order(text: str) -> None:
 )
 def test_spans_do_not_overlap_and_begin_at_words(heard: list[str], seed: int) -> None:
     sentence = " ".join(heard)
-    here = words(sentence)
+    here = tokenize_words(sentence)
     rng = np.random.default_rng(seed)
-    weights, odds = (rng.normal(size=(rows, 3)).astype(np.float32) for rows in (BUCKETS, len(here)))
-    spans = decode(odds, weights, here)
+    weights, odds = (rng.normal(size=(rows, 3)).astype(np.float32) for rows in (SPAN_BUCKETS, len(here)))
+    spans = decode_spans(odds, weights, here)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
     assert {start for start, _ in spans} <= {start for start, _, _ in here}
 
@@ -71,38 +71,50 @@ def test_a_text_without_a_title_is_about_the_name_that_it_begins_with() -> None:
 
 
 def test_guesses_count_less_than_patterns_and_their_values_are_of_their_type() -> None:
-    known = vocabulary().predicates
+    known = load_predicate_schema().predicates
     found = list(itertools.chain.from_iterable(facts(text) for text in SENTENCES))
     assert {triple.found_by for triple in found} == {PATTERN, CLASSIFIER}
     for triple in found:
         assert 0 < triple.confidence <= 1
-        assert triple.found_by == PATTERN or (triple.found_by == CLASSIFIER and triple.confidence <= relate.TRUST)
-        if triple.confidence <= relate.TRUST and triple.predicate in known and known[triple.predicate].value == "DATE":
+        assert triple.found_by == PATTERN or (
+            triple.found_by == CLASSIFIER and triple.confidence <= relate.MAX_CLASSIFIER_CONFIDENCE
+        )
+        if (
+            triple.confidence <= relate.MAX_CLASSIFIER_CONFIDENCE
+            and triple.predicate in known
+            and known[triple.predicate].value == "DATE"
+        ):
             assert any(letter.isdigit() for letter in triple.object)
 
 
 def test_a_pattern_is_not_doubled_by_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
     guesses = [("heat", "performer", "michael mann", 0.5), ("michael mann", "child", "heat", 0.5)]
-    monkeypatch.setattr("ingest.relations.relate", lambda *_: [*guesses, ("heat", "cast_member", "al pacino", 0.5)])
+    monkeypatch.setattr(
+        "ingest.relations.classify_relations", lambda *_: [*guesses, ("heat", "cast_member", "al pacino", 0.5)]
+    )
     found = facts("Heat is a 1995 American film directed by Michael Mann.", "Heat")
     between = [t for t in found if {t.subject, t.object} == {"heat", "michael mann"}]
     assert [t.predicate for t in between] == ["director"]
     assert [t.predicate for t in found if t.object == "al pacino"] == ["cast_member"]
 
 
-def blank(*classes: str, bias: float = 10.0) -> Model:
+def blank(*classes: str, bias: float = 10.0) -> RelationClassifier:
     """A model that knows nothing, but that all pairs are joined if ``bias`` is high."""
-    shapes = {**SHAPES, "which": (HIDDEN, len(classes)), "which_bias": (len(classes),)}
-    shapes |= {"spans": (BUCKETS, 3), "joins": (pairs.BUCKETS, 1), "names": (relate.NARROW, len(classes))}
+    shapes = {**WEIGHT_SHAPES, "which": (HIDDEN_SIZE, len(classes)), "which_bias": (len(classes),)}
+    shapes |= {
+        "spans": (SPAN_BUCKETS, 3),
+        "joins": (pairs.PAIR_BUCKETS, 1),
+        "names": (relate.RELATION_BUCKETS, len(classes)),
+    }
     weights = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     weights["joined_bias"] += bias
     weights["which_bias"] -= 4 * np.arange(len(classes), dtype=np.float32)
-    return Model(classes, weights)
+    return RelationClassifier(classes, weights)
 
 
-def nothing(spans: Sequence[tuple[int, int]]) -> Weights:
+def nothing(spans: Sequence[tuple[int, int]]) -> FloatArray:
     """States of spans that say nothing."""
-    return np.zeros((len(spans), WIDTH), np.float32)
+    return np.zeros((len(spans), STATE_SIZE), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -118,20 +130,20 @@ def nothing(spans: Sequence[tuple[int, int]]) -> Weights:
     ],
 )
 def test_a_class_joins_what_its_types_allow(classes: tuple[str, ...], kinds: tuple[str, str], name: str) -> None:
-    pair = Pair(End(0, 3, "ada", kinds[0]), End(10, 13, "london", kinds[1]), (1, 2))
-    assert blank(*classes).name(pair, np.array([4.0, 0.0], np.float32)) == name
+    pair = ArgumentPair(Argument(0, 3, "ada", kinds[0]), Argument(10, 13, "london", kinds[1]), (1, 2))
+    assert blank(*classes).choose_class(pair, np.array([4.0, 0.0], np.float32)) == name
 
 
 def test_a_guess_goes_the_way_of_its_class_and_counts_less_than_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = [End(0, 3, "ada", "MISC"), End(10, 13, "bob", "MISC")]
-    monkeypatch.setattr(relate, "ends", lambda *_: here)
+    here = [Argument(0, 3, "ada", "MISC"), Argument(10, 13, "bob", "MISC")]
+    monkeypatch.setattr(relate, "candidate_arguments", lambda *_: here)
     for known, wanted in ((blank("author"), ("ada", "bob")), (blank("^author"), ("bob", "ada"))):
-        monkeypatch.setattr(relate, "model", lambda known=known: known)
-        ((subject, predicate, value, sure),) = relate.relate("Ada wrote Bob.", [], "ada", nothing)
+        monkeypatch.setattr(relate, "load_classifier", lambda known=known: known)
+        ((subject, predicate, value, sure),) = relate.classify_relations("Ada wrote Bob.", [], "ada", nothing)
         assert (subject, value, predicate) == (*wanted, "author")
-        assert 0.6 < sure <= relate.TRUST
-    monkeypatch.setattr(relate, "model", lambda: blank("author", bias=-3.0))
-    assert not list(relate.relate("Ada wrote Bob.", [], "ada", nothing))
+        assert 0.6 < sure <= relate.MAX_CLASSIFIER_CONFIDENCE
+    monkeypatch.setattr(relate, "load_classifier", lambda: blank("author", bias=-3.0))
+    assert not list(relate.classify_relations("Ada wrote Bob.", [], "ada", nothing))
 
 
 def test_what_a_word_is_in_its_context_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,15 +151,17 @@ def test_what_a_word_is_in_its_context_decides(monkeypatch: pytest.MonkeyPatch) 
     known.weights["input"][0, 0] = 1.0
     known.weights["tag"][0, 1] = 1.0
     known.weights["tag_bias"][:] = (0.5, 0.0, 0.0)
-    monkeypatch.setattr(relate, "model", lambda: known)
+    monkeypatch.setattr(relate, "load_classifier", lambda: known)
 
-    def marked(spans: Sequence[tuple[int, int]]) -> Weights:
+    def marked(spans: Sequence[tuple[int, int]]) -> FloatArray:
         states = nothing(spans)
         states[[0, 2], 0] = 1.0
         return states
 
-    assert not list(relate.relate("Ada wrote Bob.", [], "ada", nothing))
-    assert [fact[:3] for fact in relate.relate("Ada wrote Bob.", [], "x", marked)] == [("ada", "author", "bob")]
+    assert not list(relate.classify_relations("Ada wrote Bob.", [], "ada", nothing))
+    assert [fact[:3] for fact in relate.classify_relations("Ada wrote Bob.", [], "x", marked)] == [
+        ("ada", "author", "bob")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +176,7 @@ def test_what_a_word_is_in_its_context_decides(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_own_words(between: str, predicate: str) -> None:
-    assert own_words(between) == predicate
+    assert predicate_from_words(between) == predicate
 
 
 def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,26 +184,26 @@ def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     rng = np.random.default_rng(0)
     for weights in made.weights.values():
         weights[:] = rng.normal(size=weights.shape)
-    save(made, tmp_path / "model")
+    save_classifier(made, tmp_path / "model")
     (tmp_path / "model").rename(tmp_path / "model.npz")
     assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
-    monkeypatch.setattr(relate, "FILE", tmp_path / "model.npz")
-    relate.model.cache_clear()
+    monkeypatch.setattr(relate, "MODEL_FILE", tmp_path / "model.npz")
+    relate.load_classifier.cache_clear()
     try:
-        read = relate.model()
+        read = relate.load_classifier()
         assert read.classes == made.classes and read.weights.keys() == made.weights.keys()
         for name, weights in made.weights.items():
             assert read.weights[name].dtype == np.float32
             assert np.abs(read.weights[name] - weights).max() < 0.03, name
         (tmp_path / "model.npz").write_bytes(b"no model")
-        relate.model.cache_clear()
+        relate.load_classifier.cache_clear()
         with pytest.raises(ModelError, match="make relations"):
-            relate.model()
+            relate.load_classifier()
     finally:
-        relate.model.cache_clear()
+        relate.load_classifier.cache_clear()
 
 
-def mayors() -> dict[str, list[Item]]:
+def mayors() -> dict[str, list[LabelledText]]:
     rows = [
         {"text": f"{a} is the mayor of {b} .", "triple_list": [[b, "mayor", a]]}
         for a, b in itertools.product(("Ada Hill", "Bob Stone", "Cy Field"), ("Paris", "Berlin", "Madrid", "London"))
@@ -203,8 +217,8 @@ def mayors() -> dict[str, list[Item]]:
 def test_training_learns_what_joins_and_gives_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relate_network, "EPOCHS", 40)
     sets = mayors()
-    prepared = relate_training.prepare(sets)
-    made, again = (relate_training.train(*prepared) for _ in range(2))
+    prepared = relate_training.prepare_sentences(sets)
+    made, again = (relate_training.train_relation_model(*prepared) for _ in range(2))
     assert all(np.array_equal(weights, again.weights[name]) for name, weights in made.weights.items())
     assert relate_training.cross_validate(sets, *prepared)["webnlg"][2] > 0.5
 
@@ -213,15 +227,15 @@ def test_a_half_is_not_judged_by_what_was_learned_from_it(monkeypatch: pytest.Mo
     learned: list[tuple[int, set[int]]] = []
     rows: dict[int, int] = {}
 
-    def fit(sentences: Sequence[Sentence], classes: int) -> dict[str, Weights]:
+    def fit(sentences: Sequence[RelationTrainingSentence], classes: int) -> dict[str, FloatArray]:
         learned.append((classes, {id(s) for s in sentences}))
         return dict(blank(*"abc"[: max(1, classes)]).weights)
 
-    monkeypatch.setattr(relate_training, "fit", fit)
-    monkeypatch.setattr(relate_training, "decode", lambda _, __, heard: [(0, heard[1][1]), heard[-2][:2]])
+    monkeypatch.setattr(relate_training, "fit_weights", fit)
+    monkeypatch.setattr(relate_training, "decode_spans", lambda _, __, heard: [(0, heard[1][1]), heard[-2][:2]])
     sets = mayors()
-    prepared = relate_training.prepare(sets)
-    rows = {id(row.learned): row.item for row in prepared[0]["webnlg"]}
+    prepared = relate_training.prepare_sentences(sets)
+    rows = {id(row.training_data): row.item for row in prepared[0]["webnlg"]}
     figures = relate_training.cross_validate(sets, *prepared)
     halves = [{rows[one] for one in ids} for _, ids in learned]
     assert halves == [set(range(8)), set(range(8, 16))] * 2
@@ -230,32 +244,36 @@ def test_a_half_is_not_judged_by_what_was_learned_from_it(monkeypatch: pytest.Mo
 
 def test_the_network_that_reads_is_the_one_that_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relate_network, "EPOCHS", 40)
-    rows, classes = relate_training.prepare(mayors())
-    made = relate_training.train(rows, classes)
+    rows, classes = relate_training.prepare_sentences(mayors())
+    made = relate_training.train_relation_model(rows, classes)
     net = {name: torch.from_numpy(weights) for name, weights in made.weights.items()}
-    batch = [row.learned for row in rows["webnlg"] if row.examples]
-    states, marks, mask = relate_network._words(batch)
-    hidden = relate_network.trunk(net, states, marks, mask)
-    joined, which = relate_network.judged(net, states, hidden, mask, batch)
+    batch = [row.training_data for row in rows["webnlg"] if row.labelled_pairs]
+    states, marks, mask = relate_network._batch_tensors(batch)
+    hidden = relate_network.encode_words(net, states, marks, mask)
+    joined, which = relate_network.classify_pairs(net, states, hidden, mask, batch)
     assert len(joined) > 8
     at = 0
-    for row in (row for row in rows["webnlg"] if row.examples):
-        seen = row.learned.states.astype(np.float32)
-        read = trunk(made.weights, seen, row.learned.marks)
-        np.testing.assert_allclose(read, hidden[batch.index(row.learned), : len(read)].numpy(), atol=1e-5)
-        assert row.learned.asked is not None
-        found = [one.pair for one in row.examples]
-        odds, by = made.judge(Read(seen, read, row.learned.ends, row.learned.asked, found))
+    for row in (row for row in rows["webnlg"] if row.labelled_pairs):
+        seen = row.training_data.states.astype(np.float32)
+        read = encode_words(made.weights, seen, row.training_data.name_tags)
+        np.testing.assert_allclose(read, hidden[batch.index(row.training_data), : len(read)].numpy(), atol=1e-5)
+        assert row.training_data.span_pairs is not None
+        found = [one.pair for one in row.labelled_pairs]
+        odds, by = made.predict(
+            SentenceEncoding(seen, read, row.training_data.end_tags, row.training_data.span_pairs, found)
+        )
         np.testing.assert_allclose(odds, joined[at : at + len(odds)].numpy(), atol=1e-4)
-        named = [made.odds(*one) for one in zip(found, by, strict=True)]
+        named = [made.class_logits(*one) for one in zip(found, by, strict=True)]
         np.testing.assert_allclose(named, which[at : at + len(odds)].numpy(), atol=1e-4)
         at += len(odds)
     assert at == len(joined)
 
 
 def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
-    classes = {name.removeprefix("^") for name in relate.model().classes}
-    assert {"director", "author", "spouse", "date_of_birth", "located_in"} <= classes & set(vocabulary().predicates)
+    classes = {name.removeprefix("^") for name in relate.load_classifier().classes}
+    assert {"director", "author", "spouse", "date_of_birth", "located_in"} <= classes & set(
+        load_predicate_schema().predicates
+    )
 
 
 @pytest.mark.parametrize(
@@ -274,12 +292,12 @@ def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
     ids=["no names", "one name", "long name", "table", "code", "mathematics", "mixed", "list", "marks"],
 )
 def test_odd_texts_are_read(text: str) -> None:
-    (read,) = extract([Document("odd", "", text, "odd", "en", "0")], 2000)
+    (read,) = extract_documents([Document("odd", "", text, "odd", "en", "0")], 2000)
     spans = {(p.start, p.end) for p in read.passages}
     for triple in read.triples:
         assert any(start <= triple.start < triple.end <= end for start, end in spans)
 
 
 def test_a_folder_that_is_not_there_is_said_before_training(tmp_path: Path, shell: Shell) -> None:
-    error = shell.fails(2, "bench", "relations", "--data", tmp_path, "--out", tmp_path / "none" / "relate.npz")
+    error = shell.expect_error(2, "bench", "relations", "--data", tmp_path, "--out", tmp_path / "none" / "relate.npz")
     assert "Expected a folder for the model" in error

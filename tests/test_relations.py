@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from ingest.names import Name
-from ingest.patterns import Pattern, patterns, vocabulary
-from ingest.relations import find_triples
-from kgrag.text import key
+from ingest.names import RecognizedEntity
+from ingest.patterns import RelationPattern, load_patterns, load_predicate_schema
+from ingest.relations import extract_triples
+from kgrag.text import normalize_name
 from kgrag.types import Passage, Triple
 
 _BRACKETED = re.compile(r"\[([^\]|]+)(?:\|([A-Z]+))?\]")
@@ -21,7 +21,7 @@ _BRACKETED = re.compile(r"\[([^\]|]+)(?:\|([A-Z]+))?\]")
 @pytest.fixture(autouse=True)
 def no_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patterns alone: what is guessed where there is none has tests of its own."""
-    monkeypatch.setattr("ingest.relations.relate", lambda *_: ())
+    monkeypatch.setattr("ingest.relations.classify_relations", lambda *_: ())
 
 
 def triples(title: str, marked: str, lang: str, *, before: str = "") -> tuple[str, list[Triple]]:
@@ -30,36 +30,36 @@ def triples(title: str, marked: str, lang: str, *, before: str = "") -> tuple[st
     for match in _BRACKETED.finditer(marked):
         text += marked[place : match.start()]
         kind = match.group(2) or ("DATE" if re.search(r"\d{3}", match.group(1)) else "MISC")
-        names.append(Name(match.group(1), len(text), len(text) + len(match.group(1)), kind))
+        names.append(RecognizedEntity(match.group(1), len(text), len(text) + len(match.group(1)), kind))
         text += match.group(1)
         place = match.end()
     text += marked[place:]
     passage = Passage("p", "d", text, 0, len(text))
-    ids = [key(n.text) for n in names]
-    found = find_triples(passage, names, ids, title=title, title_id=key(title), lang=lang)
+    ids = [normalize_name(n.text) for n in names]
+    found = extract_triples(passage, names, ids, title=title, title_id=normalize_name(title), lang=lang)
     return text, found
 
 
 def facts(title: str, found: list[Triple]) -> set[tuple[str, str]]:
     """What is said of the title: (predicate, object), with the fact turned round where it is the object."""
-    own = key(title)
+    own = normalize_name(title)
     return {(t.predicate, t.object) if t.subject == own else (t.predicate + "_of", t.subject) for t in found}
 
 
-@pytest.mark.parametrize("pattern", patterns(), ids=lambda p: p.example[1][:40])
-def test_example(pattern: Pattern) -> None:
+@pytest.mark.parametrize("pattern", load_patterns(), ids=lambda p: p.example[1][:40])
+def test_example(pattern: RelationPattern) -> None:
     title, sentence, gives = pattern.example
     _, found = triples(title, sentence, pattern.lang)
-    wanted = {(p, key(o)) for p, _, o in (fact.partition(" ") for fact in gives.split("; "))}
+    wanted = {(p, normalize_name(o)) for p, _, o in (fact.partition(" ") for fact in gives.split("; "))}
     assert facts(title, found) == wanted
     unmarked = _BRACKETED.sub(r"\1", sentence)
     assert unmarked
 
 
 def test_every_predicate_of_a_pattern_is_declared() -> None:
-    known = vocabulary().predicates
-    for pattern in patterns():
-        for group in set(pattern.find.groupindex) - {"s"}:
+    known = load_predicate_schema().predicates
+    for pattern in load_patterns():
+        for group in set(pattern.regex.groupindex) - {"s"}:
             assert group in known or (group.endswith("_of") and group[:-3] in known), group
 
 
@@ -74,8 +74,13 @@ def test_a_fact_opens_at_its_sentence() -> None:
 
 def test_offsets_are_in_the_document() -> None:
     passage = Passage("p2", "d", "他师从陈省身。", 100, 107)
-    found = find_triples(
-        passage, [Name("陈省身", 3, 6, "PERSON")], ["陈 省 身"], title="丘成桐", title_id="丘 成 桐", lang="zh"
+    found = extract_triples(
+        passage,
+        [RecognizedEntity("陈省身", 3, 6, "PERSON")],
+        ["陈 省 身"],
+        title="丘成桐",
+        title_id="丘 成 桐",
+        lang="zh",
     )
     assert [(t.predicate, t.start, t.end) for t in found] == [("student_of", 100, 107)]
 
@@ -87,7 +92,7 @@ def test_a_sentence_about_someone_else_gives_the_title_nothing() -> None:
         ("mary somerville", "jedburgh")
     ]
     _, found = triples("杨振宁", "[吴大猷]出生于[广州]。", "zh")
-    assert not [t for t in found if t.subject == key("杨振宁")]
+    assert not [t for t in found if t.subject == normalize_name("杨振宁")]
 
 
 def test_names_of_one_person_are_one_object() -> None:
@@ -142,8 +147,8 @@ def test_two_processes_read_the_same() -> None:
 )
 def test_a_place_stands_before_the_place_it_lies_in(text: str, facts: set[tuple[str, str]]) -> None:
     places = ["Toronto", "Ontario", "Lyon", "Rhône", "France", "Paris", "London", "Rome", "Germany", "Spain"]
-    names = [Name(p, text.index(p), text.index(p) + len(p), "PLACE") for p in places if p in text]
+    names = [RecognizedEntity(p, text.index(p), text.index(p) + len(p), "PLACE") for p in places if p in text]
     names.sort(key=lambda name: name.start)
     passage = Passage("d#0001", "d", text, 5, 5 + len(text))
-    found = find_triples(passage, names, [key(n.text) for n in names], title="d", title_id="d", lang="en")
+    found = extract_triples(passage, names, [normalize_name(n.text) for n in names], title="d", title_id="d", lang="en")
     assert {(t.subject, t.object) for t in found if t.predicate == "located_in" and t.subject != "d"} == facts

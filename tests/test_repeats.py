@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from graphs.gather import make_facts
-from ingest.patterns import vocabulary
+from graphs.gather import fact_index_from
+from ingest.patterns import load_predicate_schema
 from kgrag import prompts
-from kgrag.answer import Answerer
-from kgrag.evidence import Shown
-from kgrag.reader.graph import GraphReader
-from kgrag.repeats import mended, repeats
-from kgrag.text import sentences
+from kgrag.answer import AnswerPipeline
+from kgrag.evidence import SelectedPassage
+from kgrag.reader.graph import GraphQAReader
+from kgrag.repeats import is_echo, replace_echo
+from kgrag.text import sentence_spans
 from kgrag.types import Hit, Passage
 from tests.fake_llm import FakeLLM
 
@@ -30,7 +30,7 @@ from tests.fake_llm import FakeLLM
     ],
 )
 def test_what_adds_no_word_repeats(question: str, answer: str) -> None:
-    assert repeats(question, answer)
+    assert is_echo(question, answer)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_what_adds_no_word_repeats(question: str, answer: str) -> None:
     ],
 )
 def test_what_adds_a_word_or_was_offered_does_not(question: str, answer: str) -> None:
-    assert not repeats(question, answer)
+    assert not is_echo(question, answer)
 
 
-def shown(title: str, text: str, spans: Sequence[tuple[int, int]] = ()) -> list[Shown]:
+def shown(title: str, text: str, spans: Sequence[tuple[int, int]] = ()) -> list[SelectedPassage]:
     hit = Hit(Passage(f"{title}#0001", title, text, 0, len(text)), title, "", 0.9, 1)
-    return [Shown(1, hit, tuple(spans or sentences(text)))]
+    return [SelectedPassage(1, hit, tuple(spans or sentence_spans(text)))]
 
 
 WEST = "海宁西站位于浙江省嘉兴市海宁市许村镇报国村。该站设有两座站台。"
@@ -65,30 +65,30 @@ JERK = "The Jerk is a 1979 American film directed by Carl Reiner. It was shot in
 
 
 def test_the_sentence_that_tells_stands_in_its_place() -> None:
-    answer, why = mended("海宁西站位于哪里？", "海宁西站", shown("海宁西站", WEST))
+    answer, why = replace_echo("海宁西站位于哪里？", "海宁西站", shown("海宁西站", WEST))
     assert answer == "海宁西站位于浙江省嘉兴市海宁市许村镇报国村。 [1]"
     assert len(why) == 1 and "海宁西站" in why[0]
 
 
 def test_in_english_it_is_silent() -> None:
-    answer, why = mended("Who directed The Jerk?", "The Jerk [1].", shown("The Jerk", JERK))
-    assert answer == prompts.ABSTAIN["en"] and "The Jerk [1]." in why[0]
+    answer, why = replace_echo("Who directed The Jerk?", "The Jerk [1].", shown("The Jerk", JERK))
+    assert answer == prompts.ABSTENTION_TEXT["en"] and "The Jerk [1]." in why[0]
 
 
 def test_an_answer_stays() -> None:
-    assert mended("海宁西站位于哪里？", "许村镇 [1]", shown("海宁西站", WEST)) == ("许村镇 [1]", [])
-    assert mended("海宁西站位于哪里？", "文档中没有说明。", []) == ("文档中没有说明。", [])
+    assert replace_echo("海宁西站位于哪里？", "许村镇 [1]", shown("海宁西站", WEST)) == ("许村镇 [1]", [])
+    assert replace_echo("海宁西站位于哪里？", "文档中没有说明。", []) == ("文档中没有说明。", [])
 
 
 def test_only_what_was_shown_is_said() -> None:
-    answer, _ = mended("海宁西站位于哪里？", "海宁西站", shown("海宁西站", WEST, sentences(WEST)[1:]))
+    answer, _ = replace_echo("海宁西站位于哪里？", "海宁西站", shown("海宁西站", WEST, sentence_spans(WEST)[1:]))
     assert "许村镇" not in answer
 
 
 @pytest.mark.parametrize("passages", [[], shown("海宁西站", "海宁西站位于哪里？"), shown("李波", "他喜欢下棋。")])
-def test_without_a_sentence_that_tells_it_is_silent(passages: list[Shown]) -> None:
-    answer, why = mended("海宁西站位于哪里？", "海宁西站", passages)
-    assert prompts.abstains(answer) and "海宁西站" in why[0]
+def test_without_a_sentence_that_tells_it_is_silent(passages: list[SelectedPassage]) -> None:
+    answer, why = replace_echo("海宁西站位于哪里？", "海宁西站", passages)
+    assert prompts.is_abstention(answer) and "海宁西站" in why[0]
 
 
 def test_kgrag_ask_quotes_and_cites_it() -> None:
@@ -98,12 +98,14 @@ def test_kgrag_ask_quotes_and_cites_it() -> None:
         def retrieve(self, question: str, k: int) -> list[Hit]:
             return hits
 
-    graph = GraphReader(make_facts([], {}, {}), vocabulary())
-    answer = Answerer(Finds, lambda: graph, lambda: FakeLLM(canned="海宁西站")).ask("海宁西站位于哪里？")
+    graph = GraphQAReader(fact_index_from([], {}, {}), load_predicate_schema())
+    answer = AnswerPipeline(Finds, lambda: graph, lambda: FakeLLM(default_answer="海宁西站")).answer(
+        "海宁西站位于哪里？"
+    )
     first = WEST[: WEST.index("。") + 1]
     assert not answer.abstained and answer.text == f"{first[:-1]} [1]。"
     assert [c.quote for c in answer.citations] == [first]
-    assert any("repeats the question" in why for why in answer.dropped)
+    assert any("repeats the question" in why for why in answer.diagnostics)
 
 
 def test_kgrag_ask_is_silent_where_no_sentence_tells() -> None:
@@ -113,6 +115,8 @@ def test_kgrag_ask_is_silent_where_no_sentence_tells() -> None:
         def retrieve(self, question: str, k: int) -> list[Hit]:
             return hits
 
-    graph = GraphReader(make_facts([], {}, {}), vocabulary())
-    answer = Answerer(Finds, lambda: graph, lambda: FakeLLM(canned="海宁西站")).ask("海宁西站位于哪里？")
-    assert answer.abstained and any("no sentence is known" in why for why in answer.dropped)
+    graph = GraphQAReader(fact_index_from([], {}, {}), load_predicate_schema())
+    answer = AnswerPipeline(Finds, lambda: graph, lambda: FakeLLM(default_answer="海宁西站")).answer(
+        "海宁西站位于哪里？"
+    )
+    assert answer.abstained and any("no sentence is known" in why for why in answer.diagnostics)

@@ -13,16 +13,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_world import EVIL, PATH, TEXT, claim, doubt, evidence, full, record, run
+from report_world import (
+    HTML_PAYLOAD,
+    PASSAGE_TEXT,
+    SAMPLE_PATH,
+    make_claim,
+    make_evidence,
+    make_full_record,
+    make_record,
+    make_run_records,
+    make_uncertainty,
+)
 
 from kgrag.factuality import abstention, people, summary
-from kgrag.factuality.cases import cases, pieces
-from kgrag.factuality.charts import forest, reach, stacked
+from kgrag.factuality.cases import mark_pieces, question_cards
+from kgrag.factuality.charts import axis_limit, forest_row, stacked_bar
 from kgrag.factuality.figure import write_figure
-from kgrag.factuality.headline import reduction, sentences
-from kgrag.factuality.report import page, write_report
-from kgrag.factuality.words import hundred, known, minus, p_value, points, rate
-from kgrag.factuality.write import as_json
+from kgrag.factuality.headline import headline_sentences, relative_reduction
+from kgrag.factuality.report import render_page, write_report
+from kgrag.factuality.words import (
+    as_percent_points,
+    format_difference,
+    format_p_value,
+    format_rate,
+    is_defined,
+    with_minus_sign,
+)
+from kgrag.factuality.write import to_json
 
 VOID = {"meta", "input", "br", "img", "hr", "link", "col", "area", "base", "embed", "source", "track", "wbr"}
 MANIFEST = {
@@ -94,9 +111,9 @@ class Page(HTMLParser):
 
 
 def report_of(records: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    found = summary.report(records)
+    found = summary.build_report(records)
     found |= {
-        "abstention_detector": abstention.measured(),
+        "abstention_detector": abstention.measure_detector(),
         "people": {"claims": None, "preferences": None},
         "unasked": [],
     }
@@ -104,7 +121,7 @@ def report_of(records: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 
 def html(records: list[dict[str, Any]], manifest: dict[str, Any] | None = None, **more: Any) -> str:
-    return page(records, report_of(records, **more), MANIFEST if manifest is None else manifest)
+    return render_page(records, report_of(records, **more), MANIFEST if manifest is None else manifest)
 
 
 THERE = "Questions that the documents answer: the arms side by side"
@@ -113,14 +130,14 @@ THERE = "Questions that the documents answer: the arms side by side"
 @pytest.fixture(scope="module")
 def known_run() -> str:
     """The run of `SAYS`, with the other conditions and everything else that a page can show."""
-    records = run(SAYS)
-    records += run({"grounded": "aaaw" * 5, "vector": "awww" * 5}, "unanswerable", from_memory=True)
-    records += run({"grounded": "cccwa", "vector": "ccwwa"}, "counterfactual")
-    asked = [full(300 + n, arm, uncertainty=doubt(n / 8 + 0.05), outcome="wrong" if n % 3 else "correct", blame="noise" if n % 3 else "",
+    records = make_run_records(SAYS)
+    records += make_run_records({"grounded": "aaaw" * 5, "vector": "awww" * 5}, "unanswerable", from_memory=True)
+    records += make_run_records({"grounded": "cccwa", "vector": "ccwwa"}, "counterfactual")
+    asked = [make_full_record(300 + n, arm, uncertainty=make_uncertainty(n / 8 + 0.05), outcome="wrong" if n % 3 else "correct", blame="noise" if n % 3 else "",
                   lang="zh" if n % 2 else "en", hops=2, type="bridge") for n in range(8) for arm in ("closed-book", "grounded")]  # fmt: skip
     labels = {f"id{300 + n}/answerable/grounded/{place}": "supported" for n in range(8) for place in range(3)}
     said = {
-        "claims": people.agreement([*records, *asked], labels),
+        "claims": people.judge_agreement([*records, *asked], labels),
         "preferences": {"arms": {"closed-book": 4, "grounded": 21}, "neither": 5, "p": 0.001},
     }
     return html(
@@ -131,9 +148,9 @@ def known_run() -> str:
 
 
 def test_the_first_words_are_the_difference_in_words(tmp_path: Path) -> None:
-    said = sentences(summary.report(run(SAYS)), run(SAYS))
+    said = headline_sentences(summary.build_report(make_run_records(SAYS)), make_run_records(SAYS))
     assert said[0] == "Of 200 questions, the model alone answers 41 wrongly; with the documents 12."
-    taken = reduction(run(SAYS), "grounded", "closed-book")
+    taken = relative_reduction(make_run_records(SAYS), "grounded", "closed-book")
     assert taken.value == pytest.approx(1 - 12 / 41) and 0.5 < taken.low < taken.value < taken.high < 0.9
     assert said[1].startswith("The documents take away 71 % of the wrong answers; with 95 % confidence between")
     assert "from 60 to 122" in said[2] and "from 98 to 66" in said[2]
@@ -142,29 +159,34 @@ def test_the_first_words_are_the_difference_in_words(tmp_path: Path) -> None:
         == "Of the 41 wrong answers 25 become right, 7 become silence and 9 stay wrong; 3 that were right become wrong."
     )
     assert "p < 0.001" in said[4]
-    beside = run({"closed-book": "wwc", "grounded": "ccc", "gold": "cc", "placebo": "wwa"})
+    beside = make_run_records({"closed-book": "wwc", "grounded": "ccc", "gold": "cc", "placebo": "wwa"})
     held = "To hold beside it: with the very passages that hold the answer 0 of 2 and with another question's passages 2 of 3 are answered wrongly."
-    assert held in sentences(summary.report(beside), beside)
-    asked = run(SAYS | {"system": SAYS["grounded"]})
-    third = sentences(summary.report(asked), asked)[2]
+    assert held in headline_sentences(summary.build_report(beside), beside)
+    asked = make_run_records(SAYS | {"system": SAYS["grounded"]})
+    third = headline_sentences(summary.build_report(asked), asked)[2]
     assert third.startswith(
         "What kgrag ask makes of them, with typed facts and all its checks: 12 wrong, 122 right, 66 silent; that is 14.5 fewer wrong answers in 100 questions, with 95 % confidence between"
     )
-    few = run({"closed-book": "wwc", "grounded": "ccc", "system": "wcc"})
-    assert "not enough to tell from chance" in sentences(summary.report(few), few)[2]
-    heading = Page(html(run(SAYS)))
+    few = make_run_records({"closed-book": "wwc", "grounded": "ccc", "system": "wcc"})
+    assert "not enough to tell from chance" in headline_sentences(summary.build_report(few), few)[2]
+    heading = Page(html(make_run_records(SAYS)))
     assert said[0] in heading.text and said[4] in heading.text
 
 
 def test_the_reduction_is_of_clusters_and_of_the_questions_that_both_were_asked() -> None:
-    together = [r | {"cluster": "one"} for r in run(SAYS)]
-    alone, tied = reduction(run(SAYS), "grounded", "closed-book"), reduction(together, "grounded", "closed-book")
+    together = [r | {"cluster": "one"} for r in make_run_records(SAYS)]
+    alone, tied = (
+        relative_reduction(make_run_records(SAYS), "grounded", "closed-book"),
+        relative_reduction(together, "grounded", "closed-book"),
+    )
     assert tied.value == alone.value == pytest.approx(tied.low) == pytest.approx(tied.high)
-    more = [*run(SAYS), record(999, "closed-book", "wrong")]
-    assert reduction(more, "grounded", "closed-book").value == alone.value
-    assert not known(reduction(run({"closed-book": "ccc", "grounded": "cww"}), "grounded", "closed-book").value)
-    few = reduction(run({"closed-book": "wcc", "grounded": "ccc"}), "grounded", "closed-book")
-    assert few.value == 1 and not known(few.low), "a third of the draws have no wrong answer to take away"
+    more = [*make_run_records(SAYS), make_record(999, "closed-book", "wrong")]
+    assert relative_reduction(more, "grounded", "closed-book").value == alone.value
+    assert not is_defined(
+        relative_reduction(make_run_records({"closed-book": "ccc", "grounded": "cww"}), "grounded", "closed-book").value
+    )
+    few = relative_reduction(make_run_records({"closed-book": "wcc", "grounded": "ccc"}), "grounded", "closed-book")
+    assert few.value == 1 and not is_defined(few.low), "a third of the draws have no wrong answer to take away"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +206,7 @@ def test_the_reduction_is_of_clusters_and_of_the_questions_that_both_were_asked(
     ],
 )
 def test_what_is_uncertain_or_worse_is_said_so(says: dict[str, str], words: str) -> None:
-    said = " ".join(sentences(summary.report(run(says)), run(says)))
+    said = " ".join(headline_sentences(summary.build_report(make_run_records(says)), make_run_records(says)))
     assert words in said and "take away" not in said and "nan" not in said
 
 
@@ -225,18 +247,20 @@ def test_each_known_number_stands_in_its_place(known_run: str) -> None:
     assert (
         shown.cell("The manifest: with the same of these, the run gives the same", "store.generation", "value") == "7"
     )
-    detector = abstention.measured()["zh"]["recall"]
+    detector = abstention.measure_detector()["zh"]["recall"]
     assert shown.cell(
         "How well “I do not know” is recognised, on a list of its own", "zh", "recall of 100 [95 %]"
-    ) == rate(detector)
-    doubted = summary.report([r for r in _doubtful()])["uncertainty"]["grounded"]
+    ) == format_rate(detector)
+    doubted = summary.build_report([r for r in _doubtful()])["uncertainty"]["grounded"]
     row = shown.tables["Wrong answers told from right ones, and calibration"]
     assert f"{doubted['before']['brier']:.3f}" in row[2] and f"{doubted['auroc']['surprise']:.3f}" in row[2]
 
 
 def _doubtful() -> list[dict[str, Any]]:
     return [
-        full(300 + n, "grounded", uncertainty=doubt(n / 8 + 0.05), outcome="wrong" if n % 3 else "correct")
+        make_full_record(
+            300 + n, "grounded", uncertainty=make_uncertainty(n / 8 + 0.05), outcome="wrong" if n % 3 else "correct"
+        )
         for n in range(8)
     ]
 
@@ -275,54 +299,62 @@ def test_nothing_is_loaded_and_the_policy_names_the_script_and_the_style(known_r
 
 
 def test_what_people_and_models_say_is_text(tmp_path: Path) -> None:
-    evil = full(1, question=EVIL, answer=EVIL, accepted=[EVIL], type=EVIL, lang='"><script>', id=EVIL, dropped=[EVIL], outcome="wrong", blame="noise",
-                evidence=[evidence(title=EVIL, text=EVIL, spans=[[100, 120]])], claims=[claim(text=EVIL)], facts=[EVIL],
-                citations=[{"passage_id": "doc#0001", "document": "d", "title": EVIL, "start": 105, "end": 110, "quote": EVIL}],
-                paths=[PATH | {"names": [EVIL, EVIL, EVIL]}], uncertainty=doubt(0.5, [EVIL, EVIL, "x"]))  # fmt: skip
+    evil = make_full_record(1, question=HTML_PAYLOAD, answer=HTML_PAYLOAD, accepted=[HTML_PAYLOAD], type=HTML_PAYLOAD, lang='"><script>', id=HTML_PAYLOAD, dropped=[HTML_PAYLOAD], outcome="wrong", blame="noise",
+                evidence=[make_evidence(title=HTML_PAYLOAD, text=HTML_PAYLOAD, spans=[[100, 120]])], claims=[make_claim(text=HTML_PAYLOAD)], facts=[HTML_PAYLOAD],
+                citations=[{"passage_id": "doc#0001", "document": "d", "title": HTML_PAYLOAD, "start": 105, "end": 110, "quote": HTML_PAYLOAD}],
+                paths=[SAMPLE_PATH | {"names": [HTML_PAYLOAD, HTML_PAYLOAD, HTML_PAYLOAD]}], uncertainty=make_uncertainty(0.5, [HTML_PAYLOAD, HTML_PAYLOAD, "x"]))  # fmt: skip
     text = html(
-        [evil, full(1, "closed-book", id=EVIL, type=EVIL, lang='"><script>')],
-        MANIFEST | {"questions": EVIL, EVIL: EVIL},
+        [evil, make_full_record(1, "closed-book", id=HTML_PAYLOAD, type=HTML_PAYLOAD, lang='"><script>')],
+        MANIFEST | {"questions": HTML_PAYLOAD, HTML_PAYLOAD: HTML_PAYLOAD},
     )
     shown = Page(text)
     assert text.count("<script>") == 1 and "<img" not in text and "onerror=alert(1)&gt;" in text
-    assert shown.text.count(EVIL) >= 12
+    assert shown.text.count(HTML_PAYLOAD) >= 12
     assert not {name for name, _ in shown.attributes() if name.startswith("on")}
 
 
 def test_the_steps_of_an_answer_stand_above_it() -> None:
     shown = Page(
-        html([full(1, steps=["A – father: B [1]", EVIL], answer="Answered"), full(1, "closed-book")], MANIFEST)
+        html(
+            [
+                make_full_record(1, steps=["A – father: B [1]", HTML_PAYLOAD], answer="Answered"),
+                make_full_record(1, "closed-book"),
+            ],
+            MANIFEST,
+        )
     )
-    assert shown.text.index("A – father: B [1]") < shown.text.index(EVIL) < shown.text.index("Answered")
+    assert shown.text.index("A – father: B [1]") < shown.text.index(HTML_PAYLOAD) < shown.text.index("Answered")
 
 
 def test_half_characters_and_control_characters_do_not_stop_a_page(tmp_path: Path) -> None:
-    path = write_report(tmp_path, odd := [full(1, answer="a\ud83db\x00c\x1bd", question="\udc00?")], report_of(odd), {})
+    path = write_report(
+        tmp_path, odd := [make_full_record(1, answer="a\ud83db\x00c\x1bd", question="\udc00?")], report_of(odd), {}
+    )
     assert "a\ufffdb\ufffdc\ufffdd" in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
     "records",
     [
-        run({"grounded": "c"}),
-        run({"grounded": "wwca"}),
-        run({"closed-book": "w", "grounded": "c"}),
-        run({"closed-book": "wwwa", "grounded": "wwwa"}),
-        run({"closed-book": "cc", "grounded": "cc", "gold": "c"}),
-        run({"grounded": "aaw"}, "unanswerable"),
-        run({"grounded": "aaw"}, "unanswerable", accepted=[], answers=[], type="", lang="", hops=0, f1=None),
-        run({"grounded": "cw"}, "counterfactual", altered=False),
-        run({"closed-book": "cw", "closed-book+adapter": "cc"}),
-        run({"system": "cw"}, "answerable", reader="graph", model=""),
-        [full(1, uncertainty=doubt(0.5) | {"chance": None, "weighted_entropy": None, "surprise": None})],
-        [full(1, claims=[claim(support=None, checks={}, found=[], cited_together=None)], measures=dict.fromkeys(full(2)["measures"]))],
-        [full(1, evidence=[], citations=[], paths=[{"names": [], "nodes": [], "triples": []}], graph=None, standing=None)],
+        make_run_records({"grounded": "c"}),
+        make_run_records({"grounded": "wwca"}),
+        make_run_records({"closed-book": "w", "grounded": "c"}),
+        make_run_records({"closed-book": "wwwa", "grounded": "wwwa"}),
+        make_run_records({"closed-book": "cc", "grounded": "cc", "gold": "c"}),
+        make_run_records({"grounded": "aaw"}, "unanswerable"),
+        make_run_records({"grounded": "aaw"}, "unanswerable", accepted=[], answers=[], type="", lang="", hops=0, f1=None),
+        make_run_records({"grounded": "cw"}, "counterfactual", altered=False),
+        make_run_records({"closed-book": "cw", "closed-book+adapter": "cc"}),
+        make_run_records({"system": "cw"}, "answerable", reader="graph", model=""),
+        [make_full_record(1, uncertainty=make_uncertainty(0.5) | {"chance": None, "weighted_entropy": None, "surprise": None})],
+        [make_full_record(1, claims=[make_claim(support=None, checks={}, found=[], cited_together=None)], measures=dict.fromkeys(make_full_record(2)["measures"]))],
+        [make_full_record(1, evidence=[], citations=[], paths=[{"names": [], "nodes": [], "triples": []}], graph=None, standing=None)],
     ],
     ids=lambda rows: f"{rows[0]['arm']}-{rows[0]['condition']}-{len(rows)}",
 )  # fmt: skip
 def test_what_a_run_does_not_have_leaves_no_hole(records: list[dict[str, Any]]) -> None:
-    for report in (report_of(records), json.loads(as_json(report_of(records))), summary.report(records)):
-        text = page(records, report, {})
+    for report in (report_of(records), json.loads(to_json(report_of(records))), summary.build_report(records)):
+        text = render_page(records, report, {})
         shown = Page(text)
         assert not re.search(
             r"\b(?:nan|none|null|undefined|inf)\b", shown.text.lower().replace("“i do not know”", "")
@@ -336,13 +368,23 @@ def test_what_a_run_does_not_have_leaves_no_hole(records: list[dict[str, Any]]) 
 
 
 def test_missing_and_nan_are_the_same_page() -> None:
-    records = [*run({"closed-book": "wwca", "grounded": "ccca"}), full(9), full(9, "closed-book")]
-    assert page(records, report_of(records), {}) == page(records, json.loads(as_json(report_of(records))), {})
+    records = [
+        *make_run_records({"closed-book": "wwca", "grounded": "ccca"}),
+        make_full_record(9),
+        make_full_record(9, "closed-book"),
+    ]
+    assert render_page(records, report_of(records), {}) == render_page(
+        records, json.loads(to_json(report_of(records))), {}
+    )
 
 
 def test_equal_runs_give_equal_bytes_in_any_process(tmp_path: Path) -> None:
-    records = [*run(SAYS), full(900, uncertainty=doubt(0.4)), full(901, "closed-book")]
-    (tmp_path / "in.json").write_text(json.dumps([records, json.loads(as_json(report_of(records))), MANIFEST]))
+    records = [
+        *make_run_records(SAYS),
+        make_full_record(900, uncertainty=make_uncertainty(0.4)),
+        make_full_record(901, "closed-book"),
+    ]
+    (tmp_path / "in.json").write_text(json.dumps([records, json.loads(to_json(report_of(records))), MANIFEST]))
     code = "import json, sys; from pathlib import Path; from kgrag.factuality.report import write_report as w; w(Path(sys.argv[2]), *json.load(open(sys.argv[1])))"
     pages = []
     for seed in ("1", "2"):
@@ -356,48 +398,63 @@ def test_equal_runs_give_equal_bytes_in_any_process(tmp_path: Path) -> None:
 
 
 def test_a_thousand_answers_are_a_few_megabytes() -> None:
-    texts = [evidence(passage_id=f"p{n}", text=TEXT * 12, title=f"Title {n}", spans=[[100, 400]]) for n in range(8)]
+    texts = [
+        make_evidence(passage_id=f"p{n}", text=PASSAGE_TEXT * 12, title=f"Title {n}", spans=[[100, 400]])
+        for n in range(8)
+    ]
     records = [
-        full(n, arm, evidence=texts)
+        make_full_record(n, arm, evidence=texts)
         for n in range(200)
         for arm in ("closed-book", "grounded", "vector", "graph", "gold")
     ]
-    size = len(page(records, report_of(records), MANIFEST).encode())
+    size = len(render_page(records, report_of(records), MANIFEST).encode())
     assert size < 6_000_000, f"{size / 1e6:.1f} MB"
 
 
 def test_a_passage_is_there_once_and_what_was_not_shown_is_a_title() -> None:
-    (case,) = cases(
-        [full(1), full(1, "vector", evidence=[evidence(rank=3, number=2, cited=False, spans=[[149, 161]])])]
+    (case,) = question_cards(
+        [
+            make_full_record(1),
+            make_full_record(1, "vector", evidence=[make_evidence(rank=3, number=2, cited=False, spans=[[149, 161]])]),
+        ]
     )
     first, other = case.passages
     assert first.uses == [("grounded", "shown as [1], cited"), ("vector", "shown as [2]")]
     assert [kind for _, kind in first.pieces] == ["cited", "", "shown", "", "shown"]
-    assert "".join(text for text, _ in first.pieces) == TEXT
+    assert "".join(text for text, _ in first.pieces) == PASSAGE_TEXT
     assert other.title == "Far away" and not other.pieces and other.uses == [("grounded", "found at rank 2, not shown")]
-    (edited,) = cases([full(1), full(1, "vector", evidence=[evidence(text="Ada Bell was born in Oslo.")])])
+    (edited,) = question_cards(
+        [
+            make_full_record(1),
+            make_full_record(1, "vector", evidence=[make_evidence(text="Ada Bell was born in Oslo.")]),
+        ]
+    )
     assert len(edited.passages) == 3, "an edited passage is another one"
 
 
 def test_marks_are_cut_at_the_ends_of_a_passage_and_citing_wins() -> None:
-    assert pieces("abcdef", 10, [(8, 12), (11, 14)], [(13, 99)]) == [("abc", "shown"), ("def", "cited")]
-    assert pieces("abc", 0, [], []) == [("abc", "")] and pieces("", 0, [(0, 1)], []) == []
+    assert mark_pieces("abcdef", 10, [(8, 12), (11, 14)], [(13, 99)]) == [("abc", "shown"), ("def", "cited")]
+    assert mark_pieces("abc", 0, [], []) == [("abc", "")] and mark_pieces("", 0, [(0, 1)], []) == []
 
 
 def test_paths_point_as_their_facts_do_and_quote_what_states_them() -> None:
-    shown = Page(html([full(1)]))
+    shown = Page(html([make_full_record(1)]))
     assert "Ada Bell —place of birth→ Paris Ada Bell was born in Paris. ←capital— France" in " ".join(
         shown.text.split()
     )
 
 
 def test_figures_are_said_with_their_signs() -> None:
-    assert minus("-0.0") == "0.0" and hundred(-0.125) == "−12.5" and hundred(float("nan")) == hundred(None) == "–"
-    assert p_value(0.0004) == "< 0.001" and p_value(0.0124) == "0.012"
-    assert points({"value": 0.03, "low": -0.01, "high": 0.07}) == "+3.0 [−1.0, +7.0]"
-    assert rate({"value": 0.5, "low": None, "high": None}) == "50.0"
-    assert reach([{"value": 0.2, "low": 0.1, "high": 0.31}]) == 0.4 and reach([]) == 0.1
-    widths = [float(w) for w in re.findall(r'width="([\d.]+)"', stacked({"correct": 3, "wrong": 0, "empty": 1}))]
+    assert (
+        with_minus_sign("-0.0") == "0.0"
+        and as_percent_points(-0.125) == "−12.5"
+        and as_percent_points(float("nan")) == as_percent_points(None) == "–"
+    )
+    assert format_p_value(0.0004) == "< 0.001" and format_p_value(0.0124) == "0.012"
+    assert format_difference({"value": 0.03, "low": -0.01, "high": 0.07}) == "+3.0 [−1.0, +7.0]"
+    assert format_rate({"value": 0.5, "low": None, "high": None}) == "50.0"
+    assert axis_limit([{"value": 0.2, "low": 0.1, "high": 0.31}]) == 0.4 and axis_limit([]) == 0.1
+    widths = [float(w) for w in re.findall(r'width="([\d.]+)"', stacked_bar({"correct": 3, "wrong": 0, "empty": 1}))]
     assert widths == pytest.approx([149.4, 49.4])
 
 
@@ -408,7 +465,7 @@ def test_figures_are_said_with_their_signs() -> None:
 def test_blue_is_only_what_both_interval_and_adjusted_p_find(
     low: float, p: float, p_holm: float | None, sure: bool
 ) -> None:
-    drawn = forest({"value": 0.1, "low": low, "high": 0.2, "p": p, "p_holm": p_holm}, 0.4)
+    drawn = forest_row({"value": 0.1, "low": low, "high": 0.2, "p": p, "p_holm": p_holm}, 0.4)
     assert ('class="point sure"' in drawn) is sure and ('class="point open"' in drawn) is not sure
     assert 'x1="95.00" x2="150.00"' in drawn if low < 0 else 'x1="105.00" x2="150.00"' in drawn
 
@@ -416,8 +473,8 @@ def test_blue_is_only_what_both_interval_and_adjusted_p_find(
 def test_the_picture_has_the_arms_and_the_differences(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for folder in ("a", "b"):
-        drawn = write_figure(tmp_path / folder, report_of(run(SAYS)), ["12 of 200"])
+        drawn = write_figure(tmp_path / folder, report_of(make_run_records(SAYS)), ["12 of 200"])
         assert [p.name for p in drawn] == ["report.svg", "report.png"] and all(p.stat().st_size > 1000 for p in drawn)
     assert (tmp_path / "a" / "report.svg").read_bytes() == (tmp_path / "b" / "report.svg").read_bytes()
-    assert write_figure(tmp_path / "c", report_of(run({"grounded": "aa"}, "unanswerable"))) == []
-    assert write_figure(tmp_path / "d", report_of(run({"grounded": "cw"})))
+    assert write_figure(tmp_path / "c", report_of(make_run_records({"grounded": "aa"}, "unanswerable"))) == []
+    assert write_figure(tmp_path / "d", report_of(make_run_records({"grounded": "cw"})))

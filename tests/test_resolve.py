@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import pytest
 
-from graphs.people import compatible, likeness, parts, plain
-from ingest.acronyms import declared, initials
-from ingest.extract import _read, _Seen, extract
-from ingest.names import Name
-from ingest.rules import PLAIN, Rules
-from kgrag.text import key
+from graphs.people import is_plain_name, may_be_same_person, name_parts, name_similarity
+from ingest.acronyms import declared_acronyms, initials
+from ingest.extract import _extract_document, _TokenStateStream, extract_documents
+from ingest.names import RecognizedEntity
+from ingest.rules import DEFAULT, ExtractionConfig
+from kgrag.text import normalize_name
 from kgrag.types import Document, Extraction, Passage
 
 
 def read(title: str, text: str, names: str, *apart: tuple[str, str], lang: str = "en") -> dict[str, set[str]]:
     """Spelling -> entities, of names given as "Spelling/TYPE; ...", each at all its places but within longer ones."""
-    given: list[Name] = []
+    given: list[RecognizedEntity] = []
     taken: set[int] = set()
     for spelling, _, kind in sorted((n.partition("/") for n in names.split("; ")), key=lambda n: -len(n[0])):
         start = text.find(spelling)
         while start >= 0:
             if taken.isdisjoint(span := range(start, start + len(spelling))):
                 taken.update(span)
-                given.append(Name(spelling, start, start + len(spelling), kind))
+                given.append(RecognizedEntity(spelling, start, start + len(spelling), kind))
             start = text.find(spelling, start + 1)
     given.sort(key=lambda n: n.start)
     passage = Passage("d#0001", "d", text, 0, len(text))
-    rules = Rules(frozenset(frozenset(map(key, pair)) for pair in apart))
+    rules = ExtractionConfig(frozenset(frozenset(map(normalize_name, pair)) for pair in apart))
     document = Document("d", title, text, "d.txt", lang, "0")
-    made = _read(document, [passage], {passage.id: given}, _Seen([document], [[passage]], all_=False), rules)
+    made = _extract_document(
+        document, [passage], {passage.id: given}, _TokenStateStream([document], [[passage]], all_languages=False), rules
+    )
     check(made)
     found: dict[str, set[str]] = {}
     for mention in made.mentions:
@@ -68,7 +70,7 @@ def test_a_name_known_from_one_place_is_found_at_another_but_not_in_a_word() -> 
     found = read("Trips", "The Orly train. An Orly bus, and Orlyval.", "Orly/PLACE")
     assert found == {"Orly": {"orly"}}
     text = "Friends came. All friends of Friends came with the Orly train."
-    assert len([m for m in extract([Document("d", "Trips", text, "d", "en", "0")], 500)[0].mentions]) <= 3
+    assert len([m for m in extract_documents([Document("d", "Trips", text, "d", "en", "0")], 500)[0].mentions]) <= 3
 
 
 def test_initials_and_middle_names() -> None:
@@ -100,12 +102,12 @@ def test_bodies(text: str, short: str, entity: str | None) -> None:
         "Peace Fund",
     ]
     given = [f"{name}/ORGANISATION" for name in (*names, short) if name in text]
-    assert read("Money", text, "; ".join(given))[short] == {entity or key(long)}
+    assert read("Money", text, "; ".join(given))[short] == {entity or normalize_name(long)}
 
 
 def test_a_declared_acronym_is_a_name_of_what_it_stands_for() -> None:
     text = "The Recording Industry Association of America (RIAA) certified it. RIAA spoke."
-    made = extract([Document("d", "Trouble", text, "d", "en", "0")], 500)[0]
+    made = extract_documents([Document("d", "Trouble", text, "d", "en", "0")], 500)[0]
     assert ("recording industry association of america", "RIAA", "MISC") in made.names
 
 
@@ -120,12 +122,12 @@ def test_a_declared_acronym_is_a_name_of_what_it_stands_for() -> None:
     ],
 )
 def test_what_a_bracket_declares(text: str, full: str, short: str) -> None:
-    assert declared(text, [Name(full, text.index(full), 0, "ORGANISATION")]) == {short: full}
+    assert declared_acronyms(text, [RecognizedEntity(full, text.index(full), 0, "ORGANISATION")]) == {short: full}
 
 
 @pytest.mark.parametrize("text", ["World Trade Body (1995)", "World Trade Body (Geneva)", "World Trade Body (TWB)"])
 def test_a_bracket_that_declares_nothing(text: str) -> None:
-    assert declared(text, [Name("World Trade Body", 0, 16, "ORGANISATION")]) == {}
+    assert declared_acronyms(text, [RecognizedEntity("World Trade Body", 0, 16, "ORGANISATION")]) == {}
 
 
 def test_what_a_document_is_about_keeps_its_acronym_and_has_the_long_name() -> None:
@@ -170,26 +172,38 @@ def test_england_is_not_the_united_kingdom() -> None:
     ],
 )
 def test_how_like_two_names_are(one: str, other: str, like: int) -> None:
-    assert compatible(parts(one), parts(other)) and likeness(parts(one), parts(other)) == like
-    assert compatible(parts(other), parts(one)) and likeness(parts(other), parts(one)) == like
+    assert (
+        may_be_same_person(name_parts(one), name_parts(other))
+        and name_similarity(name_parts(one), name_parts(other)) == like
+    )
+    assert (
+        may_be_same_person(name_parts(other), name_parts(one))
+        and name_similarity(name_parts(other), name_parts(one)) == like
+    )
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("Ann Bell", "Tom Bell"), ("Ann Bell", "Ann Hill"), ("J. K. Bell", "John Lee Bell")]
 )
 def test_names_of_two_persons(one: str, other: str) -> None:
-    assert not compatible(parts(one), parts(other))
+    assert not may_be_same_person(name_parts(one), name_parts(other))
 
 
 def test_parts() -> None:
-    assert parts("Sir Isaac Newton Jr.") == ["isaac", "newton"]
-    assert parts("阿兰·图灵") == [key("阿兰"), key("图灵")] and parts("王小明") == [key("王小明")]
-    assert plain(["ann", "bell"]) and not plain(["louis", "xv"]) and not plain(["earl", "of", "ross"])
+    assert name_parts("Sir Isaac Newton Jr.") == ["isaac", "newton"]
+    assert name_parts("阿兰·图灵") == [normalize_name("阿兰"), normalize_name("图灵")] and name_parts("王小明") == [
+        normalize_name("王小明")
+    ]
+    assert (
+        is_plain_name(["ann", "bell"])
+        and not is_plain_name(["louis", "xv"])
+        and not is_plain_name(["earl", "of", "ross"])
+    )
 
 
 def test_one_name_two_thousand_times_and_one_of_five_thousand_characters() -> None:
     text = "Kylie Minogue sang. " + "Minogue danced. " * 2_000 + "A" * 5_000 + " ended."
-    made = extract([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
+    made = extract_documents([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
     check(made)
     assert sum(m.entity_id == "kylie minogue" for m in made.mentions) > 1_900
 
@@ -201,16 +215,22 @@ def test_what_a_document_is_about_goes_before_its_relations() -> None:
 
 def test_a_word_that_the_text_has_in_small_letters_is_no_name_elsewhere() -> None:
     text = "Friends is a series. It has good friends in it. Old Friends met. Then Friends ended."
-    names = [Name("Friends", text.rindex("Friends"), text.rindex("Friends") + 7, "WORK")]
+    names = [RecognizedEntity("Friends", text.rindex("Friends"), text.rindex("Friends") + 7, "WORK")]
     passage = Passage("d#0001", "d", text, 0, len(text))
     document = Document("d", "Series", text, "d.txt", "en", "0")
-    made = _read(document, [passage], {passage.id: names}, _Seen([document], [[passage]], all_=False), PLAIN)
+    made = _extract_document(
+        document,
+        [passage],
+        {passage.id: names},
+        _TokenStateStream([document], [[passage]], all_languages=False),
+        DEFAULT,
+    )
     assert [m.start for m in made.mentions] == [text.rindex("Friends")]
 
 
 def test_an_acronym_of_which_the_first_letter_is_another_s_is_not_declared() -> None:
     text = "the World Trade Body of Europe (TBE) said"
-    assert declared(text, [Name("World Trade Body of Europe", 4, 30, "ORGANISATION")]) == {}
+    assert declared_acronyms(text, [RecognizedEntity("World Trade Body of Europe", 4, 30, "ORGANISATION")]) == {}
 
 
 def test_a_thousand_smiths_take_no_time() -> None:

@@ -6,23 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgrag.app import App
+from kgrag.app import Store
 from kgrag.errors import UsageError
-from kgrag.evaluate.bench import retrieval
+from kgrag.evaluate.bench import measure_retrieval
 from kgrag.evaluate.questions import load_questions
-from kgrag.retrieve.candidates import PARTS, gather
-from kgrag.retrieve.features import OWNED, features
-from kgrag.retrieve.matches import MENTION, match
-from kgrag.retrieve.ranker import Ranker
+from kgrag.retrieve.candidates import COMPONENTS, gather_candidates
+from kgrag.retrieve.features import COMPONENT_FEATURES, passage_features
+from kgrag.retrieve.matches import MENTION_PRIOR, match_sentences
+from kgrag.retrieve.ranker import TreeEnsemble
 from kgrag.types import Question
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = tmp_path_factory.mktemp("house") / ".kgrag"
-    opened = App(store, create=True)
+    opened = Store(store, create=True)
     report = opened.ingest([str(ROOT / "examples")], lambda *_: None)
     assert report.added == 62 and not report.problems
     return opened
@@ -36,29 +36,29 @@ def example_questions() -> list[Question]:
     return [replace(q, gold=tuple((ROOT / g).as_posix() for g in q.gold)) for q in questions]
 
 
-def test_the_examples_are_found(app: App) -> None:
-    report = retrieval(app.retriever, example_questions())
+def test_the_examples_are_found(app: Store) -> None:
+    report = measure_retrieval(app.retriever, example_questions())
     assert report["unscored"] == 5
     assert report["recall@5"]["value"] >= 0.9
     assert report["latency p50 ms"]["value"] < 1000  # a promise about hanging; speed is for benches
 
 
-def test_the_shipped_ranker_knows_the_features_of_today(app: App) -> None:
+def test_the_shipped_ranker_knows_the_features_of_today(app: Store) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
-    found = gather(question, app.retriever.vector(question), indices)
-    matches = match(question, found, indices)
-    names, rows = features(question, found, matches, indices)
-    assert Ranker.load().features == tuple(names)
+    found = gather_candidates(question, app.retriever.embed_question(question), indices)
+    matches = match_sentences(question, found, indices)
+    names, rows = passage_features(question, found, matches, indices)
+    assert TreeEnsemble.load().feature_names == tuple(names)
     assert rows.shape == (len(found.rows), len(names)) and np.isfinite(rows).all()
 
 
 @pytest.mark.parametrize("question", ["what is the of", "Who was it?", "是的吗？", "?!"])
-def test_a_question_of_stop_words_alone_finds_nothing(app: App, question: str) -> None:
+def test_a_question_of_stop_words_alone_finds_nothing(app: Store, question: str) -> None:
     assert app.retriever.retrieve(question, 5) == []
 
 
-def test_hits_carry_exact_offsets_ranks_and_parts(app: App) -> None:
+def test_hits_carry_exact_offsets_ranks_and_parts(app: Store) -> None:
     hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 8)
     assert [hit.rank for hit in hits] == list(range(1, 9))
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -66,27 +66,27 @@ def test_hits_carry_exact_offsets_ranks_and_parts(app: App) -> None:
         document = app.graph.document(hit.passage.document_id)
         assert document is not None
         assert document.text[hit.passage.start : hit.passage.end] == hit.passage.text
-        assert "ranker" in hit.parts and set(hit.parts) & {"bm25", "vector", "graph:names"}
+        assert "ranker" in hit.component_scores and set(hit.component_scores) & {"bm25", "vector", "graph:names"}
 
 
-def test_a_two_hop_passage_shows_the_path_that_led_to_it(app: App) -> None:
+def test_a_two_hop_passage_shows_the_path_that_led_to_it(app: Store) -> None:
     hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 5)
     byron = next(hit for hit in hits if hit.title == "Lord Byron")
     (path,) = byron.paths
     assert path.names[0] == "Ada Lovelace" and path.names[-1] == "Lord Byron"
     assert [t.predicate for t in path.triples] == ["father"]
     (triple,) = path.triples
-    document = app.graph.document(app.graph.passages_among([triple.passage_id])[triple.passage_id].document_id)  # type: ignore[union-attr]
+    document = app.graph.document(app.graph.passages_by_id([triple.passage_id])[triple.passage_id].document_id)  # type: ignore[union-attr]
     assert document is not None and "Her father was the poet Lord Byron" in document.text[triple.start : triple.end]
 
 
-def test_chinese_questions_are_found_by_words_and_names(app: App) -> None:
+def test_chinese_questions_are_found_by_words_and_names(app: Store) -> None:
     hits = app.retriever.retrieve("丘成桐的博士导师出生于哪里？", 5)
     assert {"丘成桐", "陈省身"} <= {hit.title for hit in hits[:3]}
-    assert all("vector" not in hit.parts for hit in hits)
+    assert all("vector" not in hit.component_scores for hit in hits)
 
 
-def test_the_same_question_has_one_ranking(app: App) -> None:
+def test_the_same_question_has_one_ranking(app: Store) -> None:
     first = app.retriever.retrieve("Who designed the Z3?", 10)
     assert first == app.retriever.retrieve("Who designed the Z3?", 10)
 
@@ -94,7 +94,7 @@ def test_the_same_question_has_one_ranking(app: App) -> None:
 @pytest.mark.parametrize(
     "question", ["the of and", "?!", "zzzzqqqq", "\u200b\u202e", "a" * 4000, "的是了", "Göttingen " * 300, "🤖"]
 )
-def test_odd_questions_are_answered_in_time(app: App, question: str) -> None:
+def test_odd_questions_are_answered_in_time(app: Store, question: str) -> None:
     app.retriever.retrieve("warm", 5)
     start = time.perf_counter()
     hits = app.retriever.retrieve(question, 5)
@@ -102,31 +102,31 @@ def test_odd_questions_are_answered_in_time(app: App, question: str) -> None:
 
 
 @pytest.mark.parametrize(("question", "k"), [("", 5), ("   ", 5), ("a" * 100_000, 5), ("Who?", 0)])
-def test_questions_that_cannot_be_asked_are_refused(app: App, question: str, k: int) -> None:
+def test_questions_that_cannot_be_asked_are_refused(app: Store, question: str, k: int) -> None:
     with pytest.raises(UsageError, match="Expected"):
         app.retriever.retrieve(question, k)
 
 
-def test_more_than_there_is(app: App) -> None:
+def test_more_than_there_is(app: Store) -> None:
     assert len(app.retriever.retrieve("Who designed the Z3?", 1000)) <= 62
 
 
-def test_typed_facts_answer_two_hops_in_both_languages(app: App) -> None:
+def test_typed_facts_answer_two_hops_in_both_languages(app: Store) -> None:
     for question, answer in (
         ("Where did Ada Lovelace's father die?", "Missolonghi"),
         ("丘成桐的博士导师出生于哪里？", "浙江嘉兴"),
     ):
-        given = app.answerer.ask(question, reader="graph")
+        given = app.answer_pipeline.answer(question, reader="graph")
         assert answer in given.text and not given.abstained and len(given.paths[0].triples) == 2
         for citation in given.citations:
             assert citation.quote
-    assert app.answerer.ask("How much did it cost to build the Harvard Mark I?", reader="graph").abstained
+    assert app.answer_pipeline.answer("How much did it cost to build the Harvard Mark I?", reader="graph").abstained
 
 
 def test_what_is_forgotten_is_not_found_again(tmp_path: Path) -> None:
     for name, text in (("a", "Ada Lovelace was born in London."), ("b", "Lord Byron died in Missolonghi.")):
         (tmp_path / f"{name}.txt").write_text(text)
-    app = App(tmp_path / ".kgrag", create=True)
+    app = Store(tmp_path / ".kgrag", create=True)
     app.ingest([str(tmp_path)], lambda *_: None)
     assert app.retriever.retrieve("Where did Lord Byron die?", 5)[0].title == "b"
     assert app.forget(str(tmp_path / "b.txt")) == ["b.txt"]
@@ -138,7 +138,7 @@ def test_what_is_forgotten_is_not_found_again(tmp_path: Path) -> None:
 
 def test_a_store_of_one_passage_and_of_two_hundred_equal_ones(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("Ada Lovelace was born in London.")
-    app = App(tmp_path / ".kgrag", create=True)
+    app = Store(tmp_path / ".kgrag", create=True)
     app.ingest([str(tmp_path / "one.txt")], lambda *_: None)
     assert len(app.retriever.retrieve("Where was Ada Lovelace born?", 5)) == 1
     lines = "".join(
@@ -152,42 +152,44 @@ def test_a_store_of_one_passage_and_of_two_hundred_equal_ones(tmp_path: Path) ->
 
 def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Ada Lovelace was born in London.")
-    writer = App(tmp_path / ".kgrag", create=True)
+    writer = Store(tmp_path / ".kgrag", create=True)
     writer.ingest([str(tmp_path / "a.txt")], lambda *_: None)
-    reader = App(tmp_path / ".kgrag")
+    reader = Store(tmp_path / ".kgrag")
     assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 1
     (tmp_path / "b.txt").write_text("Ada Lovelace met Charles Babbage.")
     writer.ingest([str(tmp_path / "b.txt")], lambda *_: None)
     assert len(reader.retriever.retrieve("Ada Lovelace", 5)) == 2
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_part_that_is_taken_away_says_nothing(app: App, part: str) -> None:
+@pytest.mark.parametrize("part", COMPONENTS)
+def test_a_part_that_is_taken_away_says_nothing(app: Store, part: str) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
-    found = gather(question, app.retriever.vector(question), indices, frozenset(PARTS) - {part})
-    matches = match(question, found, indices)
-    names, rows = features(question, found, matches, indices)
+    found = gather_candidates(question, app.retriever.embed_question(question), indices, frozenset(COMPONENTS) - {part})
+    matches = match_sentences(question, found, indices)
+    names, rows = passage_features(question, found, matches, indices)
     silent = {
-        "words": [found.bm25, matches.words],
+        "words": [found.bm25, matches.has_word],
         "vectors": [np.nan_to_num(found.cosine)],
-        "graph": [found.walks, matches.names],
-        "sentences": [matches.words, matches.names],
+        "graph": [found.walk_scores, matches.names_candidate],
+        "sentences": [matches.has_word, matches.names_candidate],
     }[part]
     assert not any(np.asarray(each).any() for each in silent)
-    assert not any(rows[:, names.index(name)].any() for name in OWNED.get(part, ()))
+    assert not any(rows[:, names.index(name)].any() for name in COMPONENT_FEATURES.get(part, ()))
 
 
-def test_a_sentence_that_names_a_candidate_leads_to_it(app: App) -> None:
+def test_a_sentence_that_names_a_candidate_leads_to_it(app: Store) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
-    found = gather(question, app.retriever.vector(question), indices)
-    matches = match(question, found, indices)
-    titles = [app.graph.titles()[app.retriever.document_of(row)][1] for row in found.rows]
+    found = gather_candidates(question, app.retriever.embed_question(question), indices)
+    matches = match_sentences(question, found, indices)
+    titles = [app.graph.titles()[app.retriever.document_id_of_row(row)][1] for row in found.rows]
     here, there = titles.index("Ada Lovelace"), titles.index("Lord Byron")
-    bridges = matches.bridges()
-    assert bridges[here, there] > MENTION  # "the only legitimate child of Lord Byron": her father is named, and how
+    bridges = matches.bridge_scores()
+    assert (
+        bridges[here, there] > MENTION_PRIOR
+    )  # "the only legitimate child of Lord Byron": her father is named, and how
     assert not bridges.diagonal().any()
-    said = matches.words[matches.owner == here]
-    assert said.any() and said.shape[1] == len(matches.weight)
-    assert matches.weight.sum() == pytest.approx(1)
+    said = matches.has_word[matches.sentence_owners == here]
+    assert said.any() and said.shape[1] == len(matches.word_weights)
+    assert matches.word_weights.sum() == pytest.approx(1)

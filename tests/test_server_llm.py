@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from fake_llm import FakeLLM
-from fake_server import KEY, FakeServer, serving
+from fake_server import API_KEY, FakeOpenAIServer, serve_fake_openai
 from shell import Shell
 
 from kgrag.config import Config, ServerConfig
@@ -17,16 +17,16 @@ from kgrag.errors import ModelError
 from kgrag.llm import http
 from kgrag.llm.choose import load_llm
 from kgrag.llm.server import ServerLLM
-from kgrag.models.address import address
+from kgrag.models.address import parse_address
 
 ASKED = [{"role": "user", "content": "what is the capital of France?"}]
-SAYS = FakeLLM().canned
+SAYS = FakeLLM().default_answer
 FAST = ServerConfig(timeout=0.5, tries=3, at_once=2)
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with serving() as running:
+def server() -> Iterator[FakeOpenAIServer]:
+    with serve_fake_openai() as running:
         yield running
 
 
@@ -34,23 +34,23 @@ def server() -> Iterator[FakeServer]:
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were waited between tries, without waiting."""
     seconds: list[float] = []
-    made = http.Http.__init__
+    made = http.JsonHttpClient.__init__
 
-    def init(self: http.Http, *arguments: object) -> None:
+    def init(self: http.JsonHttpClient, *arguments: object) -> None:
         made(self, *arguments, sleep=seconds.append)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(http.Http, "__init__", init)
+    monkeypatch.setattr(http.JsonHttpClient, "__init__", init)
     return seconds
 
 
-def client(server: FakeServer, key: str = "") -> ServerLLM:
-    return ServerLLM(address(f"{server.url}#fake"), key, FAST)
+def client(server: FakeOpenAIServer, key: str = "") -> ServerLLM:
+    return ServerLLM(parse_address(f"{server.url}#fake"), key, FAST)
 
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("fault", ["429", "500", "503", "cut", "slow"])
-def test_what_may_pass_is_tried_again(server: FakeServer, waited: list[float], fault: str, streams: bool) -> None:
-    server.slow = 1.0
+def test_what_may_pass_is_tried_again(server: FakeOpenAIServer, waited: list[float], fault: str, streams: bool) -> None:
+    server.response_delay = 1.0
     server.faults.extend([fault, fault])
     if streams and fault == "cut":
         return  # a stream that has begun is not begun again: see below
@@ -61,9 +61,9 @@ def test_what_may_pass_is_tried_again(server: FakeServer, waited: list[float], f
     assert 0.37 <= waited[0] <= 0.63 and 0.75 <= waited[1] <= 1.25, "twice as long each time"
 
 
-def test_a_server_says_how_long_to_wait(server: FakeServer, waited: list[float]) -> None:
+def test_a_server_says_how_long_to_wait(server: FakeOpenAIServer, waited: list[float]) -> None:
     server.faults.extend(["429 after 7", "429 after 3600"])
-    assert client(server).generate(ASKED) == SAYS and waited == [7.0, http.LONGEST_WAIT]
+    assert client(server).generate(ASKED) == SAYS and waited == [7.0, http.MAX_WAIT_SECONDS]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_a_server_says_how_long_to_wait(server: FakeServer, waited: list[float])
         ("slow", r"did not answer within 0.5 s, tried 3 times: .*server.timeout in kgrag.toml"),
     ],
 )
-def test_what_does_not_pass_is_a_sentence(server: FakeServer, fault: str, said: str) -> None:
-    server.slow = 1.0
+def test_what_does_not_pass_is_a_sentence(server: FakeOpenAIServer, fault: str, said: str) -> None:
+    server.response_delay = 1.0
     server.faults.extend([fault] * 3)
     with pytest.raises(ModelError, match=said):
         client(server).generate(ASKED)
@@ -94,14 +94,16 @@ def test_what_does_not_pass_is_a_sentence(server: FakeServer, fault: str, said: 
         ("404", r"refused with 404.*the model's name"),
     ],
 )
-def test_nonsense_and_refusals_are_not_tried_again(server: FakeServer, fault: str, said: str, streams: bool) -> None:
+def test_nonsense_and_refusals_are_not_tried_again(
+    server: FakeOpenAIServer, fault: str, said: str, streams: bool
+) -> None:
     server.faults.append(fault)
     with pytest.raises(ModelError, match=said):
         client(server).generate(ASKED, on_text=(lambda _: None) if streams else None)
     assert len(server.requests) == 1
 
 
-def test_a_stream_that_is_cut_in_the_middle_is_not_begun_again(server: FakeServer) -> None:
+def test_a_stream_that_is_cut_in_the_middle_is_not_begun_again(server: FakeOpenAIServer) -> None:
     server.faults.append("cut")
     heard: list[str] = []
     with pytest.raises(ModelError, match="cut the connection in the middle of an answer: ask again"):
@@ -109,8 +111,8 @@ def test_a_stream_that_is_cut_in_the_middle_is_not_begun_again(server: FakeServe
     assert heard == ["Par"] and len(server.requests) == 1
 
 
-def test_a_stop_in_the_middle_of_a_stream_closes_it(server: FakeServer) -> None:
-    server.llm.canned = "word " * 500
+def test_a_stop_in_the_middle_of_a_stream_closes_it(server: FakeOpenAIServer) -> None:
+    server.llm.default_answer = "word " * 500
     heard: list[str] = []
 
     def stop(piece: str) -> bool:
@@ -122,10 +124,10 @@ def test_a_stop_in_the_middle_of_a_stream_closes_it(server: FakeServer) -> None:
     assert llm.generate(ASKED, max_tokens=4) == "word", "and the next question is answered"
 
 
-def test_ctrl_c_does_not_wait_for_a_server(server: FakeServer) -> None:
+def test_ctrl_c_does_not_wait_for_a_server(server: FakeOpenAIServer) -> None:
     server.faults.append("slow")
-    server.slow = 20
-    llm = ServerLLM(address(f"{server.url}#fake"), "", ServerConfig(timeout=30, tries=1))
+    server.response_delay = 20
+    llm = ServerLLM(parse_address(f"{server.url}#fake"), "", ServerConfig(timeout=30, tries=1))
 
     def interrupt() -> None:
         time.sleep(0.3)
@@ -141,33 +143,33 @@ def test_ctrl_c_does_not_wait_for_a_server(server: FakeServer) -> None:
 
 
 def test_nobody_answers() -> None:
-    with serving() as server:
+    with serve_fake_openai() as server:
         gone = server.url
-    llm = ServerLLM(address(f"{gone}#fake"), "", FAST)
+    llm = ServerLLM(parse_address(f"{gone}#fake"), "", FAST)
     with pytest.raises(ModelError, match=r"cannot be reached \(.*\), tried 3 times: start the server"):
         llm.generate(ASKED)
     assert llm.context == 0
 
 
 def test_the_key_is_sent_and_never_shown(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch, shell: Shell, store: object
+    server: FakeOpenAIServer, monkeypatch: pytest.MonkeyPatch, shell: Shell, store: object
 ) -> None:
-    server.wants_key = True
-    assert client(server, KEY).generate(ASKED) == SAYS
+    server.requires_key = True
+    assert client(server, API_KEY).generate(ASKED) == SAYS
     with pytest.raises(ModelError, match="KGRAG_API_KEY"):
         client(server).generate(ASKED)
     server.faults.append("echo the key")
     with pytest.raises(ModelError) as error:
-        client(server, KEY).generate(ASKED)
-    assert KEY not in str(error.value) and "…" in str(error.value)
-    monkeypatch.setenv("KGRAG_API_KEY", KEY)
+        client(server, API_KEY).generate(ASKED)
+    assert API_KEY not in str(error.value) and "…" in str(error.value)
+    monkeypatch.setenv("KGRAG_API_KEY", API_KEY)
     assert load_llm(f"{server.url}#fake").generate(ASKED) == SAYS
     server.faults.append("echo the key")
     code, out, err = shell("ask", "Who paid?", "--closed-book", "--store", str(store), "--model", f"{server.url}#fake")
-    assert code == 1 and KEY not in out + err and "refused with 400" in err
+    assert code == 1 and API_KEY not in out + err and "refused with 400" in err
 
 
-def test_as_many_requests_at_a_time_as_are_allowed(server: FakeServer) -> None:
+def test_as_many_requests_at_a_time_as_are_allowed(server: FakeOpenAIServer) -> None:
     server.llm.answers = {f"question {n}": f"answer {n}" for n in range(9)}
     made = server.llm.generate
 
@@ -178,32 +180,32 @@ def test_as_many_requests_at_a_time_as_are_allowed(server: FakeServer) -> None:
     server.llm.generate = slowly  # type: ignore[method-assign]
     prompts = [[{"role": "user", "content": f"question {n}"}] for n in range(9)]
     assert client(server).batch(prompts) == [f"answer {n}" for n in range(9)]
-    assert server.most == 2
+    assert server.max_active_requests == 2
 
 
-def test_a_batch_ends_with_the_first_failure(server: FakeServer) -> None:
+def test_a_batch_ends_with_the_first_failure(server: FakeOpenAIServer) -> None:
     server.faults.append("400")
     with pytest.raises(ModelError, match="400"):
         client(server).batch([ASKED] * 3)
 
 
-def test_the_only_model_needs_no_name(server: FakeServer) -> None:
-    llm = ServerLLM(address(server.url), "", FAST)
+def test_the_only_model_needs_no_name(server: FakeOpenAIServer) -> None:
+    llm = ServerLLM(parse_address(server.url), "", FAST)
     assert llm.generate(ASKED) == SAYS and llm.name == "fake" and llm.context == FakeLLM.context
-    server.models = ["one", "two"]
+    server.model_names = ["one", "two"]
     with pytest.raises(ModelError, match=r"serves 2 models \(one, two\), expected one: name it, such as .*/v1#one"):
-        ServerLLM(address(server.url), "", FAST).generate(ASKED)
+        ServerLLM(parse_address(server.url), "", FAST).generate(ASKED)
 
 
-def test_a_server_that_follows_no_schema_or_gives_no_probabilities_is_told_apart(server: FakeServer) -> None:
-    server.constrains = server.scores = False
+def test_a_server_that_follows_no_schema_or_gives_no_probabilities_is_told_apart(server: FakeOpenAIServer) -> None:
+    server.supports_schema = server.supports_logprobs = False
     with pytest.raises(ModelError, match="none of yes, no: it does not follow"):
         client(server).generate(ASKED, choices=["yes", "no"])
     with pytest.raises(ModelError, match="does not give the log-probability"):
         client(server).score(ASKED, "Paris")
 
 
-def test_the_score_is_of_the_continuation_alone(server: FakeServer) -> None:
+def test_the_score_is_of_the_continuation_alone(server: FakeOpenAIServer) -> None:
     llm = client(server)
     for text in ("P", "Paris", "Paris is", "London"):
         assert llm.score(ASKED, text) == pytest.approx(server.llm.score(ASKED, text))
@@ -220,9 +222,9 @@ def test_the_score_is_of_the_continuation_alone(server: FakeServer) -> None:
     ],
 )
 def test_addresses(name: str, url: str, model: str, here: bool) -> None:
-    found = address(name)
-    assert (found.url, found.model, found.here) == (url, model, here)
-    assert str(address(str(found))) == str(found)
+    found = parse_address(name)
+    assert (found.url, found.model, found.is_local) == (url, model, here)
+    assert str(parse_address(str(found))) == str(found)
 
 
 def test_wrong_addresses(shell: Shell, store: object) -> None:
@@ -232,7 +234,7 @@ def test_wrong_addresses(shell: Shell, store: object) -> None:
         ("http:///v1", "found no host"),
         ("http://host:99999/v1", "this one is wrong"),
     ]:
-        line = shell.fails(2, "ask", "Who?", "--store", str(store), "--model", name)
+        line = shell.expect_error(2, "ask", "Who?", "--store", str(store), "--model", name)
         assert said in line and "secret" not in line
 
 
@@ -247,6 +249,6 @@ def test_it_is_said_when_passages_leave_this_machine() -> None:
 
 
 def test_waits_grow_and_are_bounded() -> None:
-    passing = http._Passing("x", "y")
-    least = [min(passing.wait(n) for _ in range(20)) for n in (1, 2, 3, 10, 50)]
-    assert all(a < b for a, b in pairwise(least[:3])) and least[-1] <= http.LONGEST_WAIT * 1.25
+    passing = http._TransientError("x", "y")
+    least = [min(passing.wait_seconds(n) for _ in range(20)) for n in (1, 2, 3, 10, 50)]
+    assert all(a < b for a, b in pairwise(least[:3])) and least[-1] <= http.MAX_WAIT_SECONDS * 1.25

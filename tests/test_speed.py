@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kgrag.cli import app, run
+from kgrag.cli import app, run_command
 from kgrag.errors import ReadError
-from kgrag.evaluate.speed import first_documents, peak_while
+from kgrag.evaluate.speed import copy_first_documents, measure_peak_memory
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,26 +24,26 @@ def test_memory_is_seen_while_it_is_held() -> None:
         time.sleep(0.3)
         held.clear()
 
-    _, before = peak_while(lambda: None, 0.05)
-    seconds, peak = peak_while(work, 0.05)
+    _, before = measure_peak_memory(lambda: None, 0.05)
+    seconds, peak = measure_peak_memory(work, 0.05)
     assert peak - before > 200e6 and seconds > 0.3
     with pytest.raises(ZeroDivisionError):
-        peak_while(lambda: 1 / 0)
+        measure_peak_memory(lambda: 1 / 0)
 
 
 def test_the_first_documents_of_anything_that_can_be_read(tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
-    assert first_documents(ROOT / "examples" / "en", 3, target) == 3
+    assert copy_first_documents(ROOT / "examples" / "en", 3, target) == 3
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert len(rows) == 3 and all(row["_id"] and row["title"] and row["text"] for row in rows)
     (tmp_path / "empty.jsonl").write_text("not json\n")
     with pytest.raises(ReadError, match="holds no documents"):
-        first_documents(tmp_path / "empty.jsonl", 3, target)
+        copy_first_documents(tmp_path / "empty.jsonl", 3, target)
 
 
 def test_ingesting_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     corpus = str(ROOT / "examples" / "en")
-    assert run(lambda: app(["bench", "ingest", corpus, "--limit", "3", "--json"], prog_name="kgrag")) == 0
+    assert run_command(lambda: app(["bench", "ingest", corpus, "--limit", "3", "--json"], prog_name="kgrag")) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert report["documents"] == 3 and report["passages"] == report["embedder"]["compared"] >= 3
     assert report["documents/s"] == pytest.approx(3 / report["seconds"]) and report["peak MB"] > 50

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from shell import Shell
 
-from ingest.patterns import vocabulary
-from kgrag.answer import Answerer
-from kgrag.reader.spoken import spoken
+from ingest.patterns import load_predicate_schema
+from kgrag.answer import AnswerPipeline
+from kgrag.reader.spoken import localize_answer
 from kgrag.types import Hit, Passage
 from tests.fake_llm import FakeLLM
 
@@ -50,7 +50,7 @@ from tests.fake_llm import FakeLLM
     ],
 )
 def test_an_answer_is_said_in_the_language_of_the_question(text: str, sentence: str, lang: str, said: str) -> None:
-    assert spoken(text, sentence, lang, vocabulary().countries) == said
+    assert localize_answer(text, sentence, lang, load_predicate_schema().countries) == said
 
 
 def test_a_country_that_english_documents_name_more_often_is_named_in_chinese(shell: Shell, tmp_path: Path) -> None:
@@ -69,5 +69,5 @@ def test_a_year_that_a_model_says_is_a_year_in_chinese_too() -> None:
         raise AssertionError("neither is needed")
 
     passage = Passage("a#0001", "a", "莱索托于1966年独立。", 0, 11)
-    answerer = Answerer(never, never, lambda: FakeLLM({}, "1966"))
-    assert answerer.from_passages("莱索托哪一年独立？", [Hit(passage, "莱索托", "", 1.0, 1)]).text == "1966年"
+    answerer = AnswerPipeline(never, never, lambda: FakeLLM({}, "1966"))
+    assert answerer.answer_from_passages("莱索托哪一年独立？", [Hit(passage, "莱索托", "", 1.0, 1)]).text == "1966年"

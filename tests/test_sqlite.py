@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fakes import ada, put, rows, vectors, wu
+from fakes import ada_extraction, embed_passages, put_extractions, read_all_rows, wu_extraction
 
 from graphs import sqlite
 from graphs.sqlite import SQLiteGraph
@@ -42,10 +42,10 @@ def graph(open_store: OpenStore) -> SQLiteGraph:
 
 def test_a_reader_sees_one_generation_while_another_writes(open_store: OpenStore) -> None:
     writer, reader = open_store(), open_store()
-    put(writer, ada())
+    put_extractions(writer, ada_extraction())
     with reader.snapshot():
         before = (reader.generation, list(reader.passages()), list(reader.entities()))
-        put(writer, wu())
+        put_extractions(writer, wu_extraction())
         writer.forget("ada")
         assert (reader.generation, list(reader.passages()), list(reader.entities())) == before
         assert len(reader.embeddings()) == 2
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
 def test_a_damaged_store_says_so_when_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "graph.db"
     graph = SQLiteGraph(path)
-    put(graph, *(ada("Ada Lovelace wrote a note. " * 40, str(number)) for number in range(40)))
+    put_extractions(graph, *(ada_extraction("Ada Lovelace wrote a note. " * 40, str(number)) for number in range(40)))
     graph.close()
     content = bytearray(path.read_bytes())
     content[8192 : len(content) - 4096] = b"\xa5" * (len(content) - 12288)
@@ -114,7 +114,7 @@ def test_a_store_whose_making_was_cut_short_is_made(tmp_path: Path) -> None:
         cut_short.execute("PRAGMA journal_mode = WAL")
     assert (tmp_path / "graph.db").stat().st_size > 0
     graph = SQLiteGraph(tmp_path / "graph.db")
-    put(graph, ada())
+    put_extractions(graph, ada_extraction())
     assert graph.generation == 1
     graph.close()
 
@@ -169,7 +169,7 @@ def test_a_folder_that_cannot_be_written(closed_folder: Path) -> None:
         SQLiteGraph(closed_folder / "below" / "graph.db")
     assert "cannot be made (Permission denied)" in sentence(found)
     with pytest.raises(StoreError) as found:
-        put(SQLiteGraph(closed_folder / "graph.db"), ada())
+        put_extractions(SQLiteGraph(closed_folder / "graph.db"), ada_extraction())
     assert "cannot be written" in sentence(found)
 
 
@@ -185,18 +185,18 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_locked_store_says_that_another_process_has_it(tmp_path: Path) -> None:
     graph = SQLiteGraph(tmp_path / "graph.db")
-    put(graph, ada())
+    put_extractions(graph, ada_extraction())
     graph._db.execute("PRAGMA busy_timeout = 20")  # not the half minute that people are given
     with closing(sqlite3.connect(tmp_path / "graph.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError) as found:
-            put(graph, wu())
+            put_extractions(graph, wu_extraction())
         assert "in use by another process" in sentence(found)
         with pytest.raises(StoreError):
             graph.forget("ada")
         assert [d.id for d in graph.documents()] == ["ada"]  # reading goes on
         other.execute("ROLLBACK")
-    put(graph, wu())
+    put_extractions(graph, wu_extraction())
     assert graph.generation == 2
     graph.close()
 
@@ -206,11 +206,13 @@ def test_a_full_disk_says_so_and_keeps_what_was_acknowledged(tmp_path: Path) -> 
     graph = SQLiteGraph(path)
     pages = graph._db.execute("PRAGMA page_count").fetchone()[0]
     graph._db.execute(f"PRAGMA max_page_count = {pages + 12}")
-    given = [ada(f"Ada Lovelace met Babbage on day {n}. " + "She wrote. " * 200, f"d{n:02}") for n in range(40)]
+    given = [
+        ada_extraction(f"Ada Lovelace met Babbage on day {n}. " + "She wrote. " * 200, f"d{n:02}") for n in range(40)
+    ]
     acknowledged: list[Extraction] = []
     with pytest.raises(StoreError) as found:
         for one in given:
-            graph.put(one, vectors(one))
+            graph.put(one, embed_passages(one))
             acknowledged.append(one)
     assert "is full" in sentence(found)
     assert 0 < len(acknowledged) < len(given)
@@ -221,20 +223,20 @@ def test_a_full_disk_says_so_and_keeps_what_was_acknowledged(tmp_path: Path) -> 
     assert list(again.documents()) == [e.document for e in acknowledged]
     assert list(again.passages()) == [p for e in acknowledged for p in e.passages]
     assert again.generation == len(acknowledged)
-    put(again, *given)
+    put_extractions(again, *given)
     again.close()
     whole = SQLiteGraph(tmp_path / "whole" / "graph.db")
-    put(whole, *given)
+    put_extractions(whole, *given)
     whole.close()
-    assert rows(path) == rows(tmp_path / "whole" / "graph.db")
+    assert read_all_rows(path) == read_all_rows(tmp_path / "whole" / "graph.db")
 
 
 def test_a_replacement_that_does_not_fit_leaves_what_was_there(tmp_path: Path) -> None:
     graph = SQLiteGraph(tmp_path / "graph.db")
-    put(graph, ada())
+    put_extractions(graph, ada_extraction())
     graph._db.execute(f"PRAGMA max_page_count = {graph._db.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(StoreError):
-        put(graph, ada("Ada Lovelace wrote a long note to Babbage. " * 2000))
-    assert list(graph.passages()) == list(ada().passages)
+        put_extractions(graph, ada_extraction("Ada Lovelace wrote a long note to Babbage. " * 2000))
+    assert list(graph.passages()) == list(ada_extraction().passages)
     assert graph.generation == 1
     graph.close()

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgrag.text import content_words, fold, is_cjk, key, language, sentences, shorten, simplified, tokens
+from kgrag.text import (
+    casefold_text,
+    content_words,
+    detect_language,
+    has_cjk,
+    normalize_name,
+    sentence_spans,
+    shorten,
+    to_simplified,
+    tokenize,
+)
 
 MIXED = st.text(
     alphabet=st.sampled_from("aB1 .。!?！？…\n\t\"“”《》(),，;；:：#|-*字国e\u0301\u200b\u202e\u05d0😀\u200d'"),
@@ -31,21 +41,21 @@ MIXED = st.text(
     ],
 )
 def test_spellings_of_one_word_fold_to_the_same(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
-    assert key(one) == key(other)
+    assert casefold_text(one) == casefold_text(other)
+    assert normalize_name(one) == normalize_name(other)
 
 
 def test_a_name_has_one_key() -> None:
-    assert key("Gödel's") == key("Gödel’s") == "godel"
-    assert key("  New-York ") == "new york"
-    assert key("清华大学") == "清 华 大 学"
-    assert key("Ada Lovelace") != key("Ada Lovelock")
-    assert key("?!") == ""
+    assert normalize_name("Gödel's") == normalize_name("Gödel’s") == "godel"
+    assert normalize_name("  New-York ") == "new york"
+    assert normalize_name("清华大学") == "清 华 大 学"
+    assert normalize_name("Ada Lovelace") != normalize_name("Ada Lovelock")
+    assert normalize_name("?!") == ""
 
 
 def test_tokens_keep_their_place() -> None:
     text = "Gödel’s 清华 AI\u200b-lab, cafe\u0301s"
-    found = tokens(text)
+    found = tokenize(text)
     assert [t.text for t in found] == ["godel", "清", "华", "ai", "lab", "cafes"]
     assert [text[t.start : t.end] for t in found] == ["Gödel’s", "清", "华", "AI", "lab", "cafe\u0301s"]
 
@@ -53,19 +63,19 @@ def test_tokens_keep_their_place() -> None:
 @given(MIXED)
 def test_token_offsets_are_in_order_and_within(text: str) -> None:
     at = 0
-    for token in tokens(text):
+    for token in tokenize(text):
         assert at <= token.start < token.end <= len(text)
         assert token.text
         at = token.end
 
 
 def test_language() -> None:
-    assert language("The capital of China is Beijing.") == "en"
-    assert language("北京是中国的首都。") == "zh"
-    assert language("使用 Transformer 的 encoder 与 decoder 架构完成序列任务") == "zh"
-    assert language("Beijing (北京) is the capital of the People's Republic of China.") == "en"
-    assert language("") == language("123 !?") == "en"
-    assert is_cjk("a北") and not is_cjk("abc。")
+    assert detect_language("The capital of China is Beijing.") == "en"
+    assert detect_language("北京是中国的首都。") == "zh"
+    assert detect_language("使用 Transformer 的 encoder 与 decoder 架构完成序列任务") == "zh"
+    assert detect_language("Beijing (北京) is the capital of the People's Republic of China.") == "en"
+    assert detect_language("") == detect_language("123 !?") == "en"
+    assert has_cjk("a北") and not has_cjk("abc。")
 
 
 def test_content_words() -> None:
@@ -74,7 +84,7 @@ def test_content_words() -> None:
 
 
 def cut(text: str) -> list[str]:
-    return [text[start:end] for start, end in sentences(text)]
+    return [text[start:end] for start, end in sentence_spans(text)]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +105,7 @@ def cut(text: str) -> list[str]:
     ],
 )
 def test_sentences_are_told_apart(parts: list[str]) -> None:
-    chinese = is_cjk(parts[0])
+    chinese = has_cjk(parts[0])
     assert cut(("" if chinese else " ").join(parts)) == [part.strip() for part in parts]
 
 
@@ -128,7 +138,7 @@ def test_a_paragraph_a_line() -> None:
 @given(MIXED)
 def test_sentences_cover_everything_once(text: str) -> None:
     at = 0
-    for start, end in sentences(text):
+    for start, end in sentence_spans(text):
         assert start < end
         assert text[at:start].strip() == ""
         assert text[start:end] == text[start:end].strip()
@@ -139,7 +149,7 @@ def test_sentences_cover_everything_once(text: str) -> None:
 @pytest.mark.parametrize("piece", ["J. ", "…", ".", "\n", " ", "a\n", '。"', "《。", "好!", ".[1]", "A. (", "**"])
 def test_no_text_takes_quadratic_time(piece: str) -> None:
     begin = time.process_time()
-    sentences(piece * 100_000)
+    sentence_spans(piece * 100_000)
     assert time.process_time() - begin < 3
 
 
@@ -150,11 +160,11 @@ def test_shorten() -> None:
 
 @given(st.text())
 def test_simplified_characters_are_as_many(text: str) -> None:
-    plain = simplified(text)
-    assert len(plain) == len(text) and simplified(plain) == plain
-    assert key(text) == key(plain)
+    plain = to_simplified(text)
+    assert len(plain) == len(text) and to_simplified(plain) == plain
+    assert normalize_name(text) == normalize_name(plain)
 
 
 def test_traditional_characters_are_their_simplified_ones_and_no_others_change() -> None:
-    assert simplified("陳省身後來出生於廣東, 2 km") == "陈省身后来出生于广东, 2 km"
-    assert key("陳省身") == key("陈省身") and simplified("Ströme") == "Ströme"
+    assert to_simplified("陳省身後來出生於廣東, 2 km") == "陈省身后来出生于广东, 2 km"
+    assert normalize_name("陳省身") == normalize_name("陈省身") and to_simplified("Ströme") == "Ströme"

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from shell import Shell
 
-from ingest.extract import extract
-from kgrag.text import simplified
+from ingest.extract import extract_documents
+from kgrag.text import to_simplified
 from kgrag.types import Document
 
 TEXT = "丘成桐，1949年4月4日出生於廣東汕頭。他的博士導師是陳省身。他畢業於香港中文大學。"
 
 
 def test_facts_are_the_same_and_spellings_are_the_document_s_own() -> None:
-    texts = TEXT, simplified(TEXT)
-    one, other = (extract([Document("d", "丘成桐", text, "d", "zh", "0")], 500)[0] for text in texts)
+    texts = TEXT, to_simplified(TEXT)
+    one, other = (extract_documents([Document("d", "丘成桐", text, "d", "zh", "0")], 500)[0] for text in texts)
     assert one.triples == other.triples and len(one.triples) > 3
     assert [m.entity_id for m in one.mentions] == [m.entity_id for m in other.mentions]
     assert "陳省身" in {m.surface for m in one.mentions}
@@ -25,7 +25,7 @@ def test_facts_are_the_same_and_spellings_are_the_document_s_own() -> None:
 
 
 def test_a_title_keeps_its_spelling() -> None:
-    made = extract([Document("d", "陳省身", "陳省身出生於浙江嘉興。", "d", "zh", "0")], 500)[0]
+    made = extract_documents([Document("d", "陳省身", "陳省身出生於浙江嘉興。", "d", "zh", "0")], 500)[0]
     assert made.names[0][1] == "陳省身" and made.document.title == "陳省身"
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgrag.errors import ReadError, UsageError
-from kgrag.evaluate.trec import Coverage, coverage, documents, read_run, slug, write_run
+from kgrag.evaluate.trec import Coverage, coverage, ranked_documents, read_run, slug, write_run
 from kgrag.types import Question
 
 IDS = st.text(max_size=12) | st.sampled_from(["a b", "100%", "%20", "\u3000", "\x85", "\u2028x", "\x1c", "", "%", "史"])
@@ -23,7 +23,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path, scores: dict[str, dict[
     run = {q: sorted(found.items(), key=lambda item: -item[1]) for q, found in scores.items()}
     write_run(tmp_path / "a.run", run, "a tag")
     back = read_run(tmp_path / "a.run")
-    assert {q: documents(r) for q, r in back.items()} == {q: documents(r) for q, r in run.items()}
+    assert {q: ranked_documents(r) for q, r in back.items()} == {q: ranked_documents(r) for q, r in run.items()}
     for question, ranking in run.items():
         if len({score for _, score in ranking}) == len(ranking):
             assert back[question] == ranking
@@ -41,7 +41,7 @@ def test_a_run_in_the_form_that_trec_eval_reads(tmp_path: Path) -> None:
 def test_scores_order_and_ranks_do_not(tmp_path: Path) -> None:
     (tmp_path / "r").write_text("q Q0 x 1 0.5 t\nq\tQ0\ty  2 7 t\n\nq Q0 z 3 0.5 t\nother 0 x 1 -1e3 t\n")
     run = read_run(tmp_path / "r")
-    assert documents(run["q"]) == ["y", "z", "x"]  # equal scores: the last id first, as trec_eval does
+    assert ranked_documents(run["q"]) == ["y", "z", "x"]  # equal scores: the last id first, as trec_eval does
     assert run["other"] == [("x", -1000.0)]
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest.patterns import vocabulary
-from kgrag.steps import concluded
-from kgrag.tune.questions.bridged import Bridges
-from kgrag.tune.questions.given import Given
-from kgrag.tune_write import write
+from ingest.patterns import load_predicate_schema
+from kgrag.steps import parse_steps
+from kgrag.tune.questions.bridged import BridgeFinder
+from kgrag.tune.questions.given import UserQuestion
+from kgrag.tune_write import build_examples
 from kgrag.types import Hit, Passage
 
 JOAN = ("Joan, Lady of Wales (born 1191)", "Joan ruled at Aber. She was a daughter of King John and of Clemence.")
@@ -25,18 +25,18 @@ def hit(title: str, text: str, at: int = 100) -> Hit:
     return Hit(Passage(f"{title}#0001", title, text, at, at + len(text)), title, "", 1.0, 1)
 
 
-def given(text: str, answers: tuple[str, ...], *gold: tuple[str, str]) -> Given:
+def given(text: str, answers: tuple[str, ...], *gold: tuple[str, str]) -> UserQuestion:
     hits = tuple(hit(*g) for g in gold)
-    return Given("q", text, answers, hits, lambda: [*hits])
+    return UserQuestion("q", text, answers, hits, lambda: [*hits])
 
 
 @pytest.fixture(scope="module")
-def bridges() -> Bridges:
-    return Bridges(vocabulary())
+def bridges() -> BridgeFinder:
+    return BridgeFinder(load_predicate_schema())
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_what_the_question_names_leads_over_what_it_asks_for_to_the_answer(bridges: Bridges, order: int) -> None:
+def test_what_the_question_names_leads_over_what_it_asks_for_to_the_answer(bridges: BridgeFinder, order: int) -> None:
     john = (JOHN[0], JOHN[1].replace("King John", "John"))
     joan = (JOAN[0], JOAN[1].replace("King John", "john, king of england"))
     question = given("Where did joan, lady of wales's father die?", ("Runnymede", "newark"), *(joan, john)[::order])
@@ -51,7 +51,7 @@ def test_what_the_question_names_leads_over_what_it_asks_for_to_the_answer(bridg
     assert ends[0][1] == ends[1][0] and found.path.nodes == (ends[0][0], *(end for _, end in ends))
 
 
-def test_a_passage_may_call_the_other_ones_subject_by_less_than_its_title(bridges: Bridges) -> None:
+def test_a_passage_may_call_the_other_ones_subject_by_less_than_its_title(bridges: BridgeFinder) -> None:
     for title, said in (
         ("Ada (singer)", "Ada"),
         ("Ada of Kent, Countess of Holland", "Ada of Kent"),
@@ -87,12 +87,12 @@ def test_a_passage_may_call_the_other_ones_subject_by_less_than_its_title(bridge
     ids=["no answer", "no bridge", "one step", "not named", "unknown words", "one passage", "three", "in a ring", "itself"],
 )  # fmt: skip
 def test_else_there_are_none(
-    bridges: Bridges, text: str, answers: tuple[str, ...], gold: list[tuple[str, str]]
+    bridges: BridgeFinder, text: str, answers: tuple[str, ...], gold: list[tuple[str, str]]
 ) -> None:
     assert bridges.find(given(text, answers, *gold)) is None
 
 
-def test_documents_of_several_passages_have_none(bridges: Bridges) -> None:
+def test_documents_of_several_passages_have_none(bridges: BridgeFinder) -> None:
     two = given("Where did X's father die?", ("Rome",), ("X", "X, son of Y."), ("Y", "Y died in Rome."))
     more = Hit(Passage("Y#0002", "Y", "Y was old.", 200, 210), "Y", "", 1.0, 3)
     assert bridges.find(two) is not None
@@ -115,11 +115,11 @@ def test_they_are_written_without_any_store(tmp_path: Path) -> None:
         rows.append({"_id": f"q{n}", "text": asked, "answers": [f"Port {n + 500}"], "passages": passages})
     file = tmp_path / "q.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    written = write(None, file, number=40, seed=0, count=lambda text: len(text) // 4 + 1, stepwise=True)
-    assert written.left == Counter({"takes several passages, and nothing says in which steps": 10})
+    written = build_examples(None, file, number=40, seed=0, count=lambda text: len(text) // 4 + 1, stepwise=True)
+    assert written.skipped == Counter({"takes several passages, and nothing says in which steps": 10})
     for example in written.examples:
         number = example.id[1:]
-        answer, steps = concluded(example.answer)
+        answer, steps = parse_steps(example.answer)
         if example.kind == "given":
             assert answer.startswith(f"Port {int(number) + 500} [")
             assert [step[:-4] for step in steps] == [

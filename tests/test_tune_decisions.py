@@ -12,21 +12,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tune_world import SILENT, examples, go, job, preferences
+from tune_world import ABSTENTION, make_examples, make_job, make_preferences, run_job
 
 from kgrag.errors import ModelError, UsageError
 from kgrag.models.device import GB, Device
-from kgrag.models.plan import Task, need
-from kgrag.models.registry import find
-from kgrag.steps import stepped
+from kgrag.models.plan import Workload, memory_need
+from kgrag.models.registry import find_model
+from kgrag.steps import format_steps
 from kgrag.tune.training import curves
-from kgrag.tune.training.learner import Learner
-from kgrag.tune.training.measured import choices as choices_of
-from kgrag.tune.training.measured import evidence, hold_out, some
-from kgrag.tune.training.memory import fitted, needed
-from kgrag.tune.training.objective import Preferences
-from kgrag.tune.training.packing import Pack
-from kgrag.tune.training.settings import Settings, decide
+from kgrag.tune.training.learner import TrainState
+from kgrag.tune.training.measured import evidence_text, sample_heldout, split_heldout
+from kgrag.tune.training.measured import heldout_choices as choices_of
+from kgrag.tune.training.memory import fit_settings_to_memory, memory_needed
+from kgrag.tune.training.objective import DPOObjective
+from kgrag.tune.training.packing import PackedSequence
+from kgrag.tune.training.settings import TrainingConfig, plan_for_device
 
 ROOT = Path(__file__).parent.parent
 PLAIN = Device("cpu", "2 cores", 16 * GB, 12 * GB)
@@ -53,58 +53,63 @@ MAC = Device("mps", "Apple GPU", 16 * GB, 12 * GB)
     ],
 )
 def test_precision_by_device(method: Any, device: Device, expected: tuple[str, str, bool]) -> None:
-    way = decide(method, device)
-    assert (way.weights, way.half, way.scaled) == expected and way.device == device.kind and way.why
+    way = plan_for_device(method, device)
+    assert (
+        (way.weights, way.compute_dtype, way.uses_loss_scaling) == expected and way.device == device.kind and way.reason
+    )
 
 
 def test_what_cannot_run_is_said_with_what_can() -> None:
     with pytest.raises(ModelError, match=r"needs a CUDA device, found cpu \(2 cores\): use --method lora"):
-        decide("qlora", PLAIN)
+        plan_for_device("qlora", PLAIN)
     with pytest.raises(ModelError, match="pip install bitsandbytes"):
-        decide("qlora", OLD)
+        plan_for_device("qlora", OLD)
     with pytest.raises(UsageError, match="Expected --method to be one of"):
-        decide("adalora", PLAIN)  # type: ignore[arg-type]
+        plan_for_device("adalora", PLAIN)  # type: ignore[arg-type]
 
 
 def test_memory_is_asked_of_the_planner_before_anything_is_loaded() -> None:
-    model = find("qwen2.5-coder-1.5b-instruct")
-    way, wanted = decide("lora", PLAIN), Settings()
+    model = find_model("qwen2.5-coder-1.5b-instruct")
+    way, wanted = plan_for_device("lora", PLAIN), TrainingConfig()
     shape = model.shape
     assert shape is not None
-    total = needed(shape, wanted, way).total
+    total = memory_needed(shape, wanted, way).total
     assert (
-        needed(shape, replace(wanted, layers="third"), way).total
+        memory_needed(shape, replace(wanted, layers="third"), way).total
         < total
-        < needed(shape, replace(wanted, layers="all"), way).total
+        < memory_needed(shape, replace(wanted, layers="all"), way).total
     )
-    kept, keep, said = fitted(shape, wanted, way, PLAIN, "it")
+    kept, keep, said = fit_settings_to_memory(shape, wanted, way, PLAIN, "it")
     assert kept == wanted and said == "" and keep == int(0.5 * (PLAIN.free - total))
-    again, keep, said = fitted(shape, wanted, way, replace(PLAIN, free=int(total - 1)), "it")
+    again, keep, said = fit_settings_to_memory(shape, wanted, way, replace(PLAIN, free=int(total - 1)), "it")
     assert again.checkpointing and keep == 0 and "computed again on the way back" in said
     with pytest.raises(
         ModelError,
         match=r"Training it by lora needs .* GB of memory and 2\.0 GB are free on 2 cores; what would fit: a smaller",
     ):
-        fitted(shape, wanted, way, replace(PLAIN, free=2 * GB), "it")
-    assert fitted(None, wanted, way, PLAIN, "it") == (wanted, 0, "")
+        fit_settings_to_memory(shape, wanted, way, replace(PLAIN, free=2 * GB), "it")
+    assert fit_settings_to_memory(None, wanted, way, PLAIN, "it") == (wanted, 0, "")
 
 
 def test_the_planner_counts_the_layers_that_are_trained_and_the_answers() -> None:
-    shape = find("qwen2.5-coder-0.5b-instruct").shape
+    shape = find_model("qwen2.5-coder-0.5b-instruct").shape
     assert shape is not None
-    whole = Task(context=512, train="lora")
-    every = need(shape, "fp32", whole, "transformers")
-    half = need(shape, "fp32", replace(whole, layers=12), "transformers")
-    few = need(shape, "fp32", replace(whole, answers=16), "transformers")
+    whole = Workload(context=512, train="lora")
+    every = memory_need(shape, "fp32", whole, "transformers")
+    half = memory_need(shape, "fp32", replace(whole, layers=12), "transformers")
+    few = memory_need(shape, "fp32", replace(whole, answers=16), "transformers")
     assert half.trained == every.trained / 2
     assert every.activations - few.activations == (512 - 16) * 3 * shape.vocabulary * 4
-    assert need(shape, "fp32", replace(whole, checkpointing=True), "transformers").activations < half.activations
+    assert memory_need(shape, "fp32", replace(whole, checkpointing=True), "transformers").activations < half.activations
 
 
 def test_virtual_tokens_read_nothing_once_more() -> None:
-    shape = find("qwen2.5-coder-1.5b-instruct").shape
+    shape = find_model("qwen2.5-coder-1.5b-instruct").shape
     assert shape is not None
-    by = {method: needed(shape, Settings(method, layers="all"), decide(method, NEW)) for method in ("lora", "p-tuning")}
+    by = {
+        method: memory_needed(shape, TrainingConfig(method, layers="all"), plan_for_device(method, NEW))
+        for method in ("lora", "p-tuning")
+    }
     assert by["p-tuning"].activations < 0.8 * by["lora"].activations and by["p-tuning"].trained == 0
 
 
@@ -115,7 +120,7 @@ def test_attention_whose_gradients_are_no_numbers_is_left_out_on_a_gpu(monkeypat
     from kgrag.tune.training.methods import load_base
 
     monkeypatch.setattr("kgrag.tune.training.methods.load_model", lambda *asked: asked)
-    for way, allowed in ((decide("lora", PLAIN), True), (decide("lora", NEW), False)):
+    for way, allowed in ((plan_for_device("lora", PLAIN), True), (plan_for_device("lora", NEW), False)):
         torch.backends.cuda.enable_cudnn_sdp(True)
         load_base(Path(), "", way)
         found = torch.backends.cuda.cudnn_sdp_enabled()
@@ -124,30 +129,33 @@ def test_attention_whose_gradients_are_no_numbers_is_left_out_on_a_gpu(monkeypat
 
 
 def test_questions_on_the_same_evidence_are_on_the_same_side() -> None:
-    marked = examples()
-    assert hold_out(marked) == ([e for e in marked if not e.held], [e for e in marked if e.held])
-    bare = [replace(one, held=False) for one in examples(80)]
-    learned, held = hold_out(bare)
+    marked = make_examples()
+    assert split_heldout(marked) == ([e for e in marked if not e.held], [e for e in marked if e.held])
+    bare = [replace(one, held=False) for one in make_examples(80)]
+    learned, held = split_heldout(bare)
     assert len(learned) + len(held) == len(bare) and 0.03 < len(held) / len(bare) < 0.25
-    assert not {evidence(one) for one in learned} & {evidence(one) for one in held}
-    few = some(held, 5)
-    assert few == some(list(held), 5) and 0 < len(few) <= 5
+    assert not {evidence_text(one) for one in learned} & {evidence_text(one) for one in held}
+    few = sample_heldout(held, 5)
+    assert few == sample_heldout(list(held), 5) and 0 < len(few) <= 5
 
 
 def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> None:
-    from test_tune_packing import FP32
+    from test_tune_packing import FP32_CHOICE
 
-    from kgrag.tune.training.encoding import Encoder, turn_ends
+    from kgrag.tune.training.encoding import ChatEncoder, find_turn_ends
     from kgrag.tune.training.methods import load_base
 
-    tokenizer = load_base(tiny, "tiny", FP32)[0]
-    encoder = Encoder(tokenizer, turn_ends(tiny, tokenizer), "tiny")
-    held = [one for one in examples() if one.held][:3]
-    made = choices_of(held, ["Rome", "Oslo", "Lima", "Bonn", "Kyiv", "Riga", SILENT], encoder, 200)
-    assert [len(others) for others in made.units.values()] == [2, 2, 1], "where silence is right, one other is enough"
-    assert len(choices_of([one for one in examples() if one.held], [], encoder, 200, limit=1).units) == 3, (
-        "whole evidence"
+    tokenizer = load_base(tiny, "tiny", FP32_CHOICE)[0]
+    encoder = ChatEncoder(tokenizer, find_turn_ends(tiny, tokenizer), "tiny")
+    held = [one for one in make_examples() if one.held][:3]
+    made = choices_of(held, ["Rome", "Oslo", "Lima", "Bonn", "Kyiv", "Riga", ABSTENTION], encoder, 200)
+    assert [len(others) for others in made.alternatives.values()] == [2, 2, 1], (
+        "where silence is right, one other is enough"
     )
+    assert (
+        len(choices_of([one for one in make_examples() if one.held], [], encoder, 200, max_total_tokens=1).alternatives)
+        == 3
+    ), "whole evidence"
     said: dict[int, str] = {}
     for pack in made.packs:
         for place, number in enumerate(pack.members):
@@ -155,15 +163,15 @@ def test_a_right_answer_stands_beside_silence_and_a_wrong_one(tiny: Path) -> Non
                 [int(t) for t, o in zip(pack.targets, pack.owner, strict=True) if o == place]
             )
     step = "Ada – home: Rome [1]"
-    worked = [replace(held[0], answer=stepped([step], held[0].answer, "en"))]
-    after = choices_of(worked, ["Rome", "Oslo", SILENT], encoder, 400)
+    worked = [replace(held[0], answer=format_steps([step], held[0].answer, "en"))]
+    after = choices_of(worked, ["Rome", "Oslo", ABSTENTION], encoder, 400)
     for pack in after.packs:
         owned = [[int(t) for t, o in zip(pack.targets, pack.owner, strict=True) if o == p] for p in range(3)]
         texts = [tokenizer.decode(ids) for ids in owned]
         assert len({*texts}) == 3 and all(text.startswith(f"{step}\nAnswer: ") for text in texts), (
             "what is measured is what follows the right steps"
         )
-    for one, (right, others) in zip(held, made.units.items(), strict=True):
+    for one, (right, others) in zip(held, made.alternatives.items(), strict=True):
         assert said[right] == one.answer + "<|end|>"
         wrong = said[others[-1]].removesuffix("<|end|>")
         assert wrong in one.messages[-1]["content"] and wrong != one.answer, "it stands in the evidence"
@@ -175,20 +183,20 @@ def test_preferences_by_the_formula(anchor: float) -> None:
     import torch
 
     none = np.zeros(0, dtype=np.int64)
-    pack = Pack(none, none, none, none, none, np.array([0, 0, 1, 2, 3]), (0, 1, 2, 3), 0)
+    pack = PackedSequence(none, none, none, none, none, np.array([0, 0, 1, 2, 3]), (0, 1, 2, 3), 0)
     values = [torch.tensor([-1.0, -2, -3, -4, -5]), torch.tensor([-1.0, -1, -3, -5, -4])]
     told = iter(values)
-    loss = Preferences(lambda _: next(told), [pack], [], choices_none(), 0.5, anchor)
-    loss.begin(None)
+    loss = DPOObjective(lambda _: next(told), [pack], [], choices_none(), 0.5, anchor)
+    loss.prepare(None)
     # the first pair gained 1 - 0, the second -1 - 1; the chosen ones have 1 and 5 nats a token
     expected = -math.log(1 / (1 + math.exp(-0.5))) - math.log(1 / (1 + math.exp(1.0))) + anchor * (1 + 5)
-    assert float(loss.loss(pack)) == pytest.approx(expected, abs=1e-6) and loss.size(pack) == 2
+    assert float(loss.loss(pack)) == pytest.approx(expected, abs=1e-6) and loss.count_terms(pack) == 2
 
 
 def choices_none() -> Any:
-    from kgrag.tune.training.objective import Choices
+    from kgrag.tune.training.objective import HeldoutChoices
 
-    return Choices([], {})
+    return HeldoutChoices([], {})
 
 
 def looks(*pairs: tuple[float, float]) -> list[dict[str, float]]:
@@ -196,15 +204,17 @@ def looks(*pairs: tuple[float, float]) -> list[dict[str, float]]:
 
 
 def test_it_warns_when_the_margin_rises_and_factuality_falls() -> None:
-    said = curves.warning(looks((0, 0.8), (1, 0.7), (2, 0.6)))
+    said = curves.overfitting_warning(looks((0, 0.8), (1, 0.7), (2, 0.6)))
     assert (
         "margin rose from 0.00 to 2.00" in said
         and "fell from 80 to 60 of 100 (50 questions)" in said
         and "--beta" in said
     )
-    assert not curves.warning(looks((0, 0.8), (2, 0.78))), "one question is chance"
-    assert not curves.warning(looks((0, 0.6), (2, 0.8))) and not curves.warning(looks((2, 0.8), (1, 0.6)))
-    assert not curves.warning([]) and not curves.warning([{"step": 1, "loss": 1.0}])
+    assert not curves.overfitting_warning(looks((0, 0.8), (2, 0.78))), "one question is chance"
+    assert not curves.overfitting_warning(looks((0, 0.6), (2, 0.8))) and not curves.overfitting_warning(
+        looks((2, 0.8), (1, 0.6))
+    )
+    assert not curves.overfitting_warning([]) and not curves.overfitting_warning([{"step": 1, "loss": 1.0}])
 
 
 @pytest.mark.parametrize(
@@ -225,25 +235,25 @@ def test_pairs_told_apart_better_are_not_better_where_fewer_answers_are_right(
     )
     objective: Any = SimpleNamespace(evaluate=lambda _: next(found))
     weight = torch.nn.Parameter(torch.zeros(1))
-    learner = Learner({"a": weight}, objective, Settings(), decide("lora", PLAIN))
+    learner = TrainState({"a": weight}, objective, TrainingConfig(), plan_for_device("lora", PLAIN))
     best = []
     for step in range(5):
         learner.step = step
         with torch.no_grad():
             weight.fill_(step)
         row: dict[str, float] = {"step": step}
-        learner.look(row)
+        learner.evaluate_heldout(row)
         learner.rows.append(row)
-        best.append((learner.best[0], float(learner.best[2]["a"]), learner.stale))
+        best.append((learner.best[0], float(learner.best[2]["a"]), learner.evaluations_since_best))
     assert best == kept
 
 
 def test_curves_are_written_with_their_warning(tmp_path: Path) -> None:
     rows = [{**row, "loss": 1.0, "held loss": 0.7} for row in looks((0, 0.8), (2, 0.5))]
-    paths = curves.write(tmp_path, {"preferences": rows})
+    paths = curves.write_curves(tmp_path, {"preferences": rows})
     assert [p.name for p in paths] == ["curves.json", "curves.png"] and paths[1].read_bytes()[:4] == b"\x89PNG"
     held = json.loads(paths[0].read_text())["preferences"]
-    assert held["rows"] == rows and held["warning"] == curves.warning(rows)
+    assert held["rows"] == rows and held["warning"] == curves.overfitting_warning(rows)
 
 
 def test_virtual_tokens_are_used_by_transformers(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,25 +264,25 @@ def test_virtual_tokens_are_used_by_transformers(tiny: Path, tmp_path: Path, mon
     from kgrag.llm.adapter import check_base, load_adapter
     from kgrag.llm.choose import load_llm
 
-    go(job(tiny, tmp_path / "mine", method="p-tuning", lr=0.05, patience=0))
+    run_job(make_job(tiny, tmp_path / "mine", method="p-tuning", lr=0.05, patience=0))
     adapter = load_adapter(tmp_path / "mine")
-    assert (adapter.virtual, adapter.rank, adapter.base) == (20, 0, "tiny")
+    assert (adapter.virtual_tokens, adapter.rank, adapter.base) == (20, 0, "tiny")
     check_base(adapter, "tiny", tiny)
     config = Config.model_validate({"adapter": str(tmp_path / "mine")})
     llm: Any = load_llm(str(tiny), config=config)  # OpenVINO is what would run it without
     plain: Any = load_llm(str(tiny), config=Config.model_validate({"precision": "bf16"}))
-    messages = examples()[2].messages
-    assert llm.score(messages, SILENT) > plain.score(messages, SILENT) + 1
+    messages = make_examples()[2].messages
+    assert llm.score(messages, ABSTENTION) > plain.score(messages, ABSTENTION) + 1
     torch, peft = importlib.import_module("torch"), importlib.import_module("peft")
     model = peft.PeftModel.from_pretrained(
         importlib.import_module("transformers").AutoModelForCausalLM.from_pretrained(str(tiny)), str(tmp_path / "mine")
     )
     before = llm._prompt(messages, 0)[20:]
-    wanted = llm._encoded(SILENT)
+    wanted = llm._encoded(ABSTENTION)
     with torch.no_grad():
         logits = model(torch.tensor([before + wanted])).logits[0, -len(wanted) - 1 : -1].log_softmax(-1)
     expected = float(logits.gather(1, torch.tensor(wanted)[:, None]).sum())
-    assert llm.score(messages, SILENT) == pytest.approx(expected, abs=0.02)
+    assert llm.score(messages, ABSTENTION) == pytest.approx(expected, abs=0.02)
     assert llm.batch([messages], max_tokens=4) == [llm.generate(messages, max_tokens=4)]
     config = tmp_path / "mine" / "adapter_config.json"
     held = json.loads(config.read_text())
@@ -287,7 +297,7 @@ def test_virtual_tokens_are_used_by_transformers(tiny: Path, tmp_path: Path, mon
 
 
 def test_preferences_of_the_tests_prefer_what_is_right() -> None:
-    assert all(one.chosen != one.rejected for one in preferences())
+    assert all(one.chosen != one.rejected for one in make_preferences())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")

@@ -12,29 +12,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import document, extraction
+from fakes import build_document, build_extraction
 from shell import Shell
 
 from graphs.sqlite import SQLiteGraph
 from kgrag import tune_embedder
-from kgrag.app import App
-from kgrag.cli import app, run
-from kgrag.commands.tune_embedder import embedder_command
+from kgrag.app import Store
+from kgrag.cli import app, run_command
+from kgrag.commands.tune_embedder import tune_embedder_command
 from kgrag.embed import SentenceTransformersEmbedder
 from kgrag.errors import KgragError, ModelError, StoreError
-from kgrag.models.registry import find
+from kgrag.models.registry import find_model
 from kgrag.protocols import Embedder
 from kgrag.tune.adapters.card import load_card
-from kgrag.tune.encoder.fit import Settings, train
-from kgrag.tune.encoder.retrieving import Pair
-from kgrag.tune_embedder import WORK, name_embedder, tune
+from kgrag.tune.encoder.fit import EncoderTrainingConfig, train_encoder
+from kgrag.tune.encoder.retrieving import TrainingPair
+from kgrag.tune_embedder import WORK_FOLDER, tune_encoder, update_embedder_name
 
 pytestmark = pytest.mark.alone
 
 NAMES = [f"{first} {last}" for first in ("Ada", "Ben", "Cora", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Joe", "Kim", "Lea", "Max", "Nan", "Otto")
          for last in ("Bell", "Cole", "Dean", "Eyre", "Frost", "Grant", "Hale", "Ives", "Jones", "King", "Lamb", "Moss", "Nash", "Orr", "Pike")]  # fmt: skip
 CITIES = ("Paris", "Oslo", "Rome", "Lima", "Cairo", "Delhi", "Kyoto", "Quito", "Accra", "Perth")
-QUICK = Settings(batch=8, steps=4, save=100)
+QUICK = EncoderTrainingConfig(batch=8, steps=4, save=100)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embedder]:
     """Encoders by torch: converting them takes longer than all of this."""
 
     def loaded(name: str, progress: object = None) -> Embedder:
-        return SentenceTransformersEmbedder(find(name), Path(name), device="cpu")
+        return SentenceTransformersEmbedder(find_model(name), Path(name), device="cpu")
 
     monkeypatch.setattr("kgrag.embed.load_embedder", loaded)
     return loaded
@@ -101,10 +101,12 @@ def people(encoder: Path, load: Callable[..., Embedder], tmp_path: Path, monkeyp
     for number, name in enumerate(NAMES):
         city = CITIES[number % len(CITIES)]
         text = f"{name} was born in {city}."
-        read = extraction(document(name, text), {name: "PERSON", city: "PLACE"}, [(name, "place_of_birth", city)])
+        read = build_extraction(
+            build_document(name, text), {name: "PERSON", city: "PLACE"}, [(name, "place_of_birth", city)]
+        )
         rows.append((read, embedder.embed([f"{name}. {text}"])))
     graph = SQLiteGraph(tmp_path / "people" / "graph.db")
-    graph.put_all(rows)
+    graph.put_many(rows)
     graph.set_meta("embedder", str(encoder))
     graph.close()
     return tmp_path / "people"
@@ -118,14 +120,14 @@ def state(store: Path) -> tuple[bytes, str | None]:
         graph.close()
 
 
-def some_pairs(number: int = 48) -> list[Pair]:
+def some_pairs(number: int = 48) -> list[TrainingPair]:
     texts = [f"{name}. {name} was born in {CITIES[n % 10]}." for n, name in enumerate(NAMES[: number + 1])]
-    return [Pair(f"birthplace of {NAMES[n]}", texts[n], (texts[n + 1],)) for n in range(number)]
+    return [TrainingPair(f"birthplace of {NAMES[n]}", texts[n], (texts[n + 1],)) for n in range(number)]
 
 
 def test_it_learns_and_goes_on_where_it_was_stopped(encoder: Path, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
-    settings = Settings(batch=8, epochs=3, rate=5e-3, save=100)
+    settings = EncoderTrainingConfig(batch=8, epochs=3, rate=5e-3, save=100)
     seen: list[tuple[int, int]] = []
 
     def stop(done: int, total: int) -> None:
@@ -134,26 +136,28 @@ def test_it_learns_and_goes_on_where_it_was_stopped(encoder: Path, tmp_path: Pat
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings, stop)
+        train_encoder(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings, stop)
     assert seen[-1] == (5, 18) and not (tmp_path / "out").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     seen.clear()
-    done = train(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings, lambda *at: seen.append(at))
+    done = train_encoder(
+        encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings, lambda *at: seen.append(at)
+    )
     assert seen[0] == (6, 18) and done.steps == 18
-    straight = train(encoder, some_pairs(), tmp_path / "whole", tmp_path / "work2", settings)
-    assert straight.last < 0.7 * straight.first
-    one, two = (SentenceTransformersEmbedder(find(str(p)), p, "cpu").embed(["birthplace of Ada Bell"]) for p in (tmp_path / "out", tmp_path / "whole"))  # fmt: skip
+    straight = train_encoder(encoder, some_pairs(), tmp_path / "whole", tmp_path / "work2", settings)
+    assert straight.last_loss < 0.7 * straight.first_loss
+    one, two = (SentenceTransformersEmbedder(find_model(str(p)), p, "cpu").embed(["birthplace of Ada Bell"]) for p in (tmp_path / "out", tmp_path / "whole"))  # fmt: skip
     np.testing.assert_allclose(one, two, atol=1e-4)
     seen.clear()
-    train(encoder, some_pairs(40), tmp_path / "other", tmp_path / "work", settings, lambda *at: seen.append(at))
+    train_encoder(encoder, some_pairs(40), tmp_path / "other", tmp_path / "work", settings, lambda *at: seen.append(at))
     assert seen[0][0] == 1, "other pairs begin anew"
 
 
 def test_a_loss_that_is_no_number(encoder: Path, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
-    settings = Settings(batch=8, epochs=3, rate=1e38)
+    settings = EncoderTrainingConfig(batch=8, epochs=3, rate=1e38)
     with pytest.raises(ModelError, match="The loss is no number after"):
-        train(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings)
+        train_encoder(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings)
     assert not (tmp_path / "out").exists()
 
 
@@ -161,8 +165,10 @@ def test_not_kept_leaves_the_store_as_it_was(people: Path) -> None:
     pytest.importorskip("datasets")
     before = state(people), sorted(p.name for p in people.iterdir())
     said: list[str] = []
-    done = tune(App(people), settings=Settings(batch=8, steps=3, rate=0.0), notice=said.append)
-    assert not done.kept and done.folder is None and "did not rise" in done.why and done.dense.difference.value == 0
+    done = tune_encoder(Store(people), settings=EncoderTrainingConfig(batch=8, steps=3, rate=0.0), notice=said.append)
+    assert (
+        not done.is_kept and done.folder is None and "did not rise" in done.reason and done.dense.difference.value == 0
+    )
     assert done.dense.questions >= 20 and "questions of typed facts" in said[0]
     names = sorted(p.name for p in people.iterdir() if p.name not in ("indices", "lock") and "graph.db-" not in p.name)
     assert (state(people), names) == before
@@ -173,11 +179,11 @@ def test_kept_changes_all_of_it(
 ) -> None:
     pytest.importorskip("datasets")
     (people / "kgrag.toml").write_text(f"k = 5\nembedder = '{encoder}'\n")
-    monkeypatch.setattr(tune_embedder, "verdict", lambda *_: (True, "it is better"))
-    opened = App(people)
+    monkeypatch.setattr(tune_embedder, "should_keep", lambda *_: (True, "it is better"))
+    opened = Store(people)
     opened.retriever.retrieve("Where was Ada Bell born?", 3)
-    done = tune(opened, settings=QUICK)
-    assert done.kept and done.folder is not None and done.folder.parent == people
+    done = tune_encoder(opened, settings=QUICK)
+    assert done.is_kept and done.folder is not None and done.folder.parent == people
     vectors, name = state(people)
     assert name == done.folder.name and (people / "kgrag.toml").read_text() == f'k = 5\nembedder = "{name}"\n'
     graph = SQLiteGraph(people / "graph.db")
@@ -189,12 +195,12 @@ def test_kept_changes_all_of_it(
     assert (
         card is not None and card.method == "embedder" and card.after["n"] == done.dense.questions and card.steps == 4
     )
-    assert not (people / WORK).exists() and len(list(people.glob("*embedder-*"))) == 1
-    for again in (opened, App(people)):
+    assert not (people / WORK_FOLDER).exists() and len(list(people.glob("*embedder-*"))) == 1
+    for again in (opened, Store(people)):
         assert again.embedder.name == name, "and it is what questions are read with"
         assert again.retriever.retrieve("Where was Ada Bell born?", 3)[0].passage.text
     (people / "kgrag.toml").unlink()
-    assert App(people).embedder.name == name, "the store itself says which"
+    assert Store(people).embedder.name == name, "the store itself says which"
 
 
 def test_stopped_while_it_measures(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,11 +213,11 @@ def test_stopped_while_it_measures(people: Path, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.setattr(tune_embedder, "embed_all", stop)
         with pytest.raises(KeyboardInterrupt):
-            tune(App(people), settings=QUICK)
+            tune_encoder(Store(people), settings=QUICK)
     assert state(people) == before and not list(people.glob("embedder-*"))
     steps: list[int] = []
-    tune(
-        App(people),
+    tune_encoder(
+        Store(people),
         settings=QUICK,
         tick=lambda what: lambda done, total: steps.append(done) if what == "steps" else None,
     )
@@ -227,39 +233,39 @@ def test_a_store_that_changed_meanwhile(people: Path, monkeypatch: pytest.Monkey
         graph.close()
         return True, "it is better"
 
-    monkeypatch.setattr(tune_embedder, "verdict", better)
+    monkeypatch.setattr(tune_embedder, "should_keep", better)
     with pytest.raises(KgragError, match="written to meanwhile"):
-        tune(App(people), settings=QUICK)
+        tune_encoder(Store(people), settings=QUICK)
     assert not list(people.glob("embedder-*"))
 
 
 def test_all_vectors_or_none(people: Path) -> None:
     before = state(people)
     graph = SQLiteGraph(people / "graph.db")
-    ids, generation = [i for i, _ in graph.rows()], graph.generation
+    ids, generation = [i for i, _ in graph.passage_keys()], graph.generation
     other = np.ones(32, np.float32)
     with pytest.raises(StoreError, match="1 of 225 passages got a vector, so none did"):
-        graph.embed_again("other", [(ids[0], other)])
+        graph.replace_embeddings("other", [(ids[0], other)])
 
     def broken() -> Any:
         yield ids[0], other
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError):
-        graph.embed_again("other", broken())
+        graph.replace_embeddings("other", broken())
     assert state(people) == before and graph.generation == generation
-    graph.embed_again("other", [(i, other) for i in ids])
+    graph.replace_embeddings("other", [(i, other) for i in ids])
     assert graph.meta("embedder") == "other" and (graph.embeddings() == 1).all() and graph.generation == generation + 1
 
 
 def test_too_little_to_learn_from(people: Path, tmp_path: Path) -> None:
     with pytest.raises(KgragError, match=r"Expected 20 held-out questions at least, found \d+: the corpus"):
-        tune(App(people), number=30, settings=QUICK)
+        tune_encoder(Store(people), number=30, settings=QUICK)
     (tmp_path / "q.jsonl").write_text(
         '{"_id": "1", "text": "Where was Ada Bell born?", "answers": ["Paris"], "gold": ["ada bell"]}\n'
     )
     with pytest.raises(KgragError, match="Expected 20 held-out questions"):
-        tune(App(people), tmp_path / "q.jsonl", settings=QUICK)
+        tune_encoder(Store(people), tmp_path / "q.jsonl", settings=QUICK)
 
 
 def test_at_the_door(people: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +273,7 @@ def test_at_the_door(people: Path, capsys: pytest.CaptureFixture[str], monkeypat
 
     def call(*arguments: str) -> tuple[int, str, str]:
         given = ["tune", "--embedder", "--store", str(people), "--batch", "8", "--steps", "2", *arguments]
-        code = run(lambda: app(given, prog_name="kgrag"))
+        code = run_command(lambda: app(given, prog_name="kgrag"))
         return (code, *capsys.readouterr())
 
     code, out, err = call("--rate", "0", "--json")
@@ -284,7 +290,7 @@ def test_at_the_door(people: Path, capsys: pytest.CaptureFixture[str], monkeypat
 
     monkeypatch.setattr(tune_embedder, "embed_all", stop)
     with pytest.raises(KeyboardInterrupt, match="run the same command again to go on"):  # `Commands` says it
-        embedder_command(str(people), None, steps=2, batch=8)
+        tune_embedder_command(str(people), None, steps=2, batch=8)
 
 
 def test_copied_with_its_embedder(people: Path, encoder: Path, tmp_path: Path, shell: Shell) -> None:
@@ -293,7 +299,7 @@ def test_copied_with_its_embedder(people: Path, encoder: Path, tmp_path: Path, s
     graph.set_meta("embedder", "embedder-1")
     graph.close()
     assert shell("copy", people, tmp_path / "other")[0] == 0
-    assert App(tmp_path / "other").embedder.name == "embedder-1" and state(tmp_path / "other") == state(people)
+    assert Store(tmp_path / "other").embedder.name == "embedder-1" and state(tmp_path / "other") == state(people)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +312,7 @@ def test_copied_with_its_embedder(people: Path, encoder: Path, tmp_path: Path, s
 )
 def test_the_configuration_names_it(tmp_path: Path, before: str, after: str) -> None:
     (tmp_path / "kgrag.toml").write_text(before)
-    name_embedder(tmp_path / "kgrag.toml", "new")
+    update_embedder_name(tmp_path / "kgrag.toml", "new")
     assert (tmp_path / "kgrag.toml").read_text() == after
-    name_embedder(tmp_path / "none.toml", "new")
+    update_embedder_name(tmp_path / "none.toml", "new")
     assert not (tmp_path / "none.toml").exists()

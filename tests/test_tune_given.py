@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fact_world import DIRECTORS, FILMS, World, world
+from fact_world import DIRECTORS, FILMS, FilmWorld, film_world
 
 from kgrag import prompts
 from kgrag.errors import ReadError, UsageError
 from kgrag.evaluate.questions import load_questions
-from kgrag.reader.walk import Candidate
-from kgrag.silence import abstains
-from kgrag.steps import concluded
+from kgrag.reader.walk import GraphAnswer
+from kgrag.silence import is_abstention
+from kgrag.steps import parse_steps
 from kgrag.tune.example import Example
 from kgrag.tune.questions import given
-from kgrag.tune.questions.corpus import as_corpus
-from kgrag.tune.questions.given import Given
-from kgrag.tune.questions.given_packs import GivenPacker
-from kgrag.tune.questions.made import GIVEN, UNANSWERABLE
-from kgrag.tune_write import LEAST, summary, write
+from kgrag.tune.questions.corpus import write_corpus
+from kgrag.tune.questions.given import UserQuestion
+from kgrag.tune.questions.given_packs import UserExampleBuilder
+from kgrag.tune.questions.made import UNANSWERABLE, USER_PROVIDED
+from kgrag.tune_write import MIN_EXAMPLES, build_examples, summarize_examples
 from kgrag.types import Hit, Question
 
 
@@ -35,8 +35,8 @@ def count(text: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("given")) as made:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilmWorld]:
+    with film_world(tmp_path_factory.mktemp("given")) as made:
         yield made
 
 
@@ -63,30 +63,30 @@ def saved(rows: list[Any], path: Path) -> Path:
 
 def test_questions_with_passages_need_no_store(tmp_path: Path) -> None:
     for name in ("q.jsonl", "q.jsonl.gz"):
-        written = write(None, saved(rows(), tmp_path / name), number=100, seed=0, count=count)
-        assert len(written.examples) == 60 and {e.kind for e in written.examples} == {GIVEN, UNANSWERABLE}
+        written = build_examples(None, saved(rows(), tmp_path / name), number=100, seed=0, count=count)
+        assert len(written.examples) == 60 and {e.kind for e in written.examples} == {USER_PROVIDED, UNANSWERABLE}
         assert 0 < sum(e.held for e in written.examples) < 20
     by_id = {row["_id"]: row for row in rows()}
     for example in written.examples:
         said = example.messages[-1]["content"]
         assert said.endswith(by_id[example.id]["text"])
-        if example.kind == GIVEN:
+        if example.kind == USER_PROVIDED:
             assert example.answer.startswith(f"{by_id[example.id]['answers'][0]} [")
         else:
-            assert example.answer in (prompts.ABSTAIN["en"], prompts.UNKNOWN["en"])
+            assert example.answer in (prompts.ABSTENTION_TEXT["en"], prompts.DONT_KNOW["en"])
             assert by_id[example.id]["answers"][0] not in said
 
 
 def test_questions_about_the_same_passages_share_their_evidence(tmp_path: Path) -> None:
-    written = write(None, saved(rows(), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
-    evidence = {e.id: e.messages[-1]["content"].rsplit("\n", 1)[0] for e in written.examples if e.kind == GIVEN}
+    written = build_examples(None, saved(rows(), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    evidence = {e.id: e.messages[-1]["content"].rsplit("\n", 1)[0] for e in written.examples if e.kind == USER_PROVIDED}
     pairs = [(f"q{n}", f"q{n + 1}") for n in range(0, 60, 3)]
     both = [pair for pair in pairs if evidence.keys() >= {*pair}]
     assert both and all(evidence[one] == evidence[other] for one, other in both)
 
 
 def test_the_sides_share_no_gold_passage(tmp_path: Path) -> None:
-    written = write(None, saved(rows(), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    written = build_examples(None, saved(rows(), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
     asked = {side: {int(e.messages[-1]["content"].rsplit("Town ", 1)[1].strip("?")) for e in written.examples if e.held is side} for side in (False, True)}  # fmt: skip
     assert asked[True] and not asked[True] & asked[False]
 
@@ -95,11 +95,11 @@ def test_some_without_an_answer_are_left_out_and_said(tmp_path: Path) -> None:
     some = rows()
     for row in some[:7]:
         row["answers"] = []
-    written = write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
-    assert len(written.examples) == 53 and "7 left out: a question without an answer." in summary(written)
+    written = build_examples(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    assert len(written.examples) == 53 and "7 left out: a question without an answer." in summarize_examples(written)
     some[9]["text"] = "  "
-    written = write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
-    assert len(written.examples) == 52 and "1 left out: an answer without a question." in summary(written)
+    written = build_examples(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    assert len(written.examples) == 52 and "1 left out: an answer without a question." in summarize_examples(written)
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path: Path, change: Any, say
     for row in some:
         change(row)
     with pytest.raises(UsageError, match=says):
-        write(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+        build_examples(None, saved(some, tmp_path / "q.jsonl"), number=100, seed=0, count=count)
 
 
 def test_too_few_are_refused_with_their_number(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=rf"Expected {LEAST} examples or more.*has 6 questions.*gave 6"):
-        write(None, saved(rows(6), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
+    with pytest.raises(UsageError, match=rf"Expected {MIN_EXAMPLES} examples or more.*has 6 questions.*gave 6"):
+        build_examples(None, saved(rows(6), tmp_path / "q.jsonl"), number=100, seed=0, count=count)
 
 
 @pytest.mark.parametrize(
@@ -135,28 +135,30 @@ def test_a_line_that_is_no_question_is_named(tmp_path: Path, line: str, says: st
     path = saved(rows(1), tmp_path / "q.jsonl")
     path.write_text(path.read_text("utf-8") + line + "\n", "utf-8")
     with pytest.raises(ReadError, match=says):
-        write(None, path, number=100, seed=0, count=count)
+        build_examples(None, path, number=100, seed=0, count=count)
 
 
 def test_no_file_and_no_store_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: check the path"):
-        write(None, tmp_path / "none.jsonl", number=10, seed=0, count=count)
+        build_examples(None, tmp_path / "none.jsonl", number=10, seed=0, count=count)
     with pytest.raises(UsageError, match="found neither"):
-        write(None, None, number=10, seed=0, count=count)
+        build_examples(None, None, number=10, seed=0, count=count)
 
 
-def of_store(small: World, questions: list[Question], path: Path) -> list[Given]:
-    hits = small.hits()
+def of_store(small: FilmWorld, questions: list[Question], path: Path) -> list[UserQuestion]:
+    hits = small.all_hits()
     path.write_text("".join(json.dumps({"_id": q.id, "text": q.text, "answers": q.answers, "gold": q.gold}) + "\n" for q in questions), "utf-8")  # fmt: skip
 
     def gold(question: Question) -> list[Hit]:
         return [h for h in hits if h.passage.document_id in question.gold]
 
-    return given.settled(given.read(path, small.evidence().retrieve, gold, Counter()))
+    return given.infer_gold_passages(
+        given.load_user_questions(path, small.evidence_provider().retrieve, gold, Counter())
+    )
 
 
 @pytest.mark.parametrize("with_gold", [True, False])
-def test_questions_of_a_store_with_and_without_gold(small: World, tmp_path: Path, with_gold: bool) -> None:
+def test_questions_of_a_store_with_and_without_gold(small: FilmWorld, tmp_path: Path, with_gold: bool) -> None:
     asked = [
         Question(film, f"Who made {film}?", ("Nobody", director), (film,) if with_gold else ())
         for film, director in zip(FILMS, DIRECTORS, strict=True)
@@ -164,9 +166,9 @@ def test_questions_of_a_store_with_and_without_gold(small: World, tmp_path: Path
     found = of_store(small, asked, tmp_path / "q.jsonl")
     assert all(q.documents for q in found)
     left: Counter[str] = Counter()
-    for example in GivenPacker(count, 0, left).examples(found):
+    for example in UserExampleBuilder(count, 0, left).build_examples(found):
         director = dict(zip(FILMS, DIRECTORS, strict=True))[example.id]
-        if example.kind == GIVEN:
+        if example.kind == USER_PROVIDED:
             assert example.answer.startswith(f"{director} [")  # the first accepted one is said by no passage
             number = example.answer[len(director) + 2]
             assert f"[{number}] {example.id}: {example.id} is a" in example.messages[-1]["content"]
@@ -175,8 +177,8 @@ def test_questions_of_a_store_with_and_without_gold(small: World, tmp_path: Path
     assert not left
 
 
-def test_where_the_graph_knows_the_way_its_steps_come_first(small: World, tmp_path: Path) -> None:
-    born = {q.subject.name: q for q in small.facts() if q.predicate == "date_of_birth"}
+def test_where_the_graph_knows_the_way_its_steps_come_first(small: FilmWorld, tmp_path: Path) -> None:
+    born = {q.subject.name: q for q in small.select_facts() if q.predicate == "date_of_birth"}
     pairs = [(f, d) for f, d in zip(FILMS, DIRECTORS, strict=True) if d in born]
     asked = [
         Question(f, f"When was the director of the film {f} born?", (born[d].answer,), (f, born[d].document))
@@ -185,42 +187,44 @@ def test_where_the_graph_knows_the_way_its_steps_come_first(small: World, tmp_pa
     asked += [Question(f"not {f}", f"Which thing makes {f} famous?", (d,), (f, born[d].document)) for f, d in pairs]
     found = of_store(small, asked, tmp_path / "q.jsonl")
     left: Counter[str] = Counter()
-    read = small.evidence().read
-    whole = {e.id: e for e in GivenPacker(count, 0, Counter(), read=read).examples(found)}
-    made = {e.id: e for e in GivenPacker(count, 0, left, read=read, stepwise=True).examples(found)}
+    read = small.evidence_provider().read_graph
+    whole = {e.id: e for e in UserExampleBuilder(count, 0, Counter(), read_graph=read).build_examples(found)}
+    made = {
+        e.id: e for e in UserExampleBuilder(count, 0, left, read_graph=read, require_steps=True).build_examples(found)
+    }
     assert made.keys() == {f for f, _ in pairs} and left.total() == len(pairs)
     assert whole.keys() > made.keys(), "otherwise they are answered at once"
     for film, director in pairs:
-        answer, steps = concluded(made[film].answer)
+        answer, steps = parse_steps(made[film].answer)
         if made[film].kind == UNANSWERABLE:
             continue
         assert answer.startswith(f"{born[director].answer} [")
         assert steps[0].startswith(f"{film} – director: {director} [") and len(steps) == 2
         assert steps[1].startswith(f"{director} – date of birth: {born[director].answer} [")
         other = whole[f"not {film}"]
-        assert not concluded(other.answer).steps
-    assert sum(bool(concluded(e.answer).steps) for e in made.values()) > len(pairs) / 2
+        assert not parse_steps(other.answer).steps
+    assert sum(bool(parse_steps(e.answer).steps) for e in made.values()) > len(pairs) / 2
 
 
-def silent_ones(found: list[Given], read: Callable[..., list[Candidate]]) -> list[Example]:
+def silent_ones(found: list[UserQuestion], read: Callable[..., list[GraphAnswer]]) -> list[Example]:
     """What cannot be answered, of eight seeds."""
-    packers = [GivenPacker(count, seed, Counter(), read=read, stepwise=True) for seed in range(8)]
-    return [e for packer in packers for e in packer.examples(found) if e.kind == UNANSWERABLE]
+    packers = [UserExampleBuilder(count, seed, Counter(), read_graph=read, require_steps=True) for seed in range(8)]
+    return [e for packer in packers for e in packer.build_examples(found) if e.kind == UNANSWERABLE]
 
 
-def test_of_two_steps_the_first_may_be_all_there_is(small: World, tmp_path: Path) -> None:
-    born = {q.subject.name: q for q in small.facts() if q.predicate == "date_of_birth"}
+def test_of_two_steps_the_first_may_be_all_there_is(small: FilmWorld, tmp_path: Path) -> None:
+    born = {q.subject.name: q for q in small.select_facts() if q.predicate == "date_of_birth"}
     pairs = {f: d for f, d in zip(FILMS, DIRECTORS, strict=True) if d in born}
     asked = [
         Question(f, f"When was the director of the film {f} born?", (born[d].answer,), (f, born[d].document))
         for f, d in pairs.items()
     ]
-    found, read = of_store(small, asked, tmp_path / "q.jsonl"), small.evidence().read
+    found, read = of_store(small, asked, tmp_path / "q.jsonl"), small.evidence_provider().read_graph
     kinds: Counter[int] = Counter()
     for example in silent_ones(found, read):
         film, prompt = example.id, example.messages[-1]["content"]
-        answer, steps = concluded(example.answer)
-        assert abstains(answer) and born[pairs[film]].answer not in prompt
+        answer, steps = parse_steps(example.answer)
+        assert is_abstention(answer) and born[pairs[film]].answer not in prompt
         kinds[len(steps)] += 1
         number = re.search(rf"^\[(\d+)\] {film}: {film} is a", prompt, re.MULTILINE)
         assert bool(number) == bool(steps), "its first passage is shown with the step that it says, or not at all"
@@ -228,19 +232,19 @@ def test_of_two_steps_the_first_may_be_all_there_is(small: World, tmp_path: Path
             assert steps == (f"{film} – director: {pairs[film]} [{number[1]}]",)
     assert kinds.keys() == {0, 1} and min(kinds.values()) > 2
 
-    def twofold(question: str) -> list[Candidate]:
+    def twofold(question: str) -> list[GraphAnswer]:
         return [c._replace(also=(c.path,)) for c in read(question)]
 
     compared = silent_ones(found, twofold)
-    assert compared and not any(concluded(e.answer).steps for e in compared), "of a comparison all is hidden"
+    assert compared and not any(parse_steps(e.answer).steps for e in compared), "of a comparison all is hidden"
     said = [replace(q, answers=(*q.answers, pairs[q.id])) for q in found]
     told = silent_ones(said, read)
-    assert told and not any(concluded(e.answer).steps for e in told), "a first passage that says an answer is hidden"
+    assert told and not any(parse_steps(e.answer).steps for e in told), "a first passage that says an answer is hidden"
 
 
-def test_an_answer_of_the_graph_that_is_not_accepted_lends_no_steps(small: World, tmp_path: Path) -> None:
-    born = {q.subject.name: q for q in small.facts() if q.predicate == "date_of_birth"}
-    read = small.evidence().read
+def test_an_answer_of_the_graph_that_is_not_accepted_lends_no_steps(small: FilmWorld, tmp_path: Path) -> None:
+    born = {q.subject.name: q for q in small.select_facts() if q.predicate == "date_of_birth"}
+    read = small.evidence_provider().read_graph
     asked = [
         Question(f, f"When was the director of the film {f} born?", (d,), (f, born[d].document))
         for f, d in zip(FILMS, DIRECTORS, strict=True)
@@ -249,7 +253,9 @@ def test_an_answer_of_the_graph_that_is_not_accepted_lends_no_steps(small: World
     assert asked and all(read(q.text) for q in asked), "the graph says a date"
     left: Counter[str] = Counter()
     found = of_store(small, asked, tmp_path / "q.jsonl")
-    assert not [*GivenPacker(count, 0, left, read=read, stepwise=True).examples(found)] and left.total() == len(asked)
+    assert not [
+        *UserExampleBuilder(count, 0, left, read_graph=read, require_steps=True).build_examples(found)
+    ] and left.total() == len(asked)
 
 
 def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
@@ -257,7 +263,7 @@ def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
     asked = rows(9)
     wordless = asked[0] | {"text": " "}
     file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in [wordless, *asked]).encode()))
-    written = as_corpus([file], tmp_path / "out")
+    written = write_corpus([file], tmp_path / "out")
     corpus = [json.loads(line) for line in (tmp_path / "out" / "corpus.jsonl").read_text("utf-8").splitlines()]
     texts = {row["_id"]: row["text"] for row in corpus}
     assert written == {"corpus.jsonl": len(corpus), "questions.en.jsonl": 9}
@@ -266,6 +272,6 @@ def test_questions_with_passages_as_a_corpus(tmp_path: Path) -> None:
         assert [texts[i] for i in question.gold] == [p["text"] for p in row["passages"] if p["gold"]]
     file.write_bytes(gzip.compress(b'{"_id": "1", "text": "Who?"}'))
     with pytest.raises(ReadError, match=r"line 1: expected .*passages"):
-        as_corpus([file], tmp_path / "out")
+        write_corpus([file], tmp_path / "out")
     with pytest.raises(ReadError, match="could not be read"):
-        as_corpus([tmp_path / "train.zh.jsonl.gz"], tmp_path / "out")
+        write_corpus([tmp_path / "train.zh.jsonl.gz"], tmp_path / "out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgrag.tune.questions.held import SHARE, held_out
+from kgrag.tune.questions.held import HOLDOUT_SHARE, assign_holdout
 
 DOCUMENTS = st.lists(st.sampled_from([f"d{n}" for n in range(40)]), max_size=3, unique=True)
 
@@ -13,7 +13,7 @@ DOCUMENTS = st.lists(st.sampled_from([f"d{n}" for n in range(40)]), max_size=3, 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(DOCUMENTS, max_size=60), st.integers(0, 5))
 def test_the_two_sides_share_no_document(rests_on: list[list[str]], seed: int) -> None:
-    sides = held_out(rests_on, seed)
+    sides = assign_holdout(rests_on, seed)
     held = {d for documents, side in zip(rests_on, sides, strict=True) if side is True for d in documents}
     trained = {d for documents, side in zip(rests_on, sides, strict=True) if side is False for d in documents}
     assert len(sides) == len(rests_on) and not held & trained
@@ -21,19 +21,19 @@ def test_the_two_sides_share_no_document(rests_on: list[list[str]], seed: int) -
 
 def test_a_tenth_is_held_out_and_always_the_same() -> None:
     alone = [[f"d{n}"] for n in range(2000)]
-    sides = held_out(alone)
-    assert None not in sides and sides == held_out(alone) != held_out(alone, 1)
-    assert 0.8 * SHARE < sum(map(bool, sides)) / len(sides) < 1.2 * SHARE
+    sides = assign_holdout(alone)
+    assert None not in sides and sides == assign_holdout(alone) != assign_holdout(alone, 1)
+    assert 0.8 * HOLDOUT_SHARE < sum(map(bool, sides)) / len(sides) < 1.2 * HOLDOUT_SHARE
 
 
 def test_questions_of_one_great_cluster_are_divided_too() -> None:
     # each shares a document with the next one: as a cluster, all of them would be on one side
     chain = [[f"d{n}", f"d{n + 1}"] for n in range(2000)]
-    sides = held_out(chain)
+    sides = assign_holdout(chain)
     assert sides.count(True) > 0 and sides.count(False) > 0.7 * len(sides)
     assert sides.count(None) < 0.25 * len(sides)
 
 
 def test_questions_that_rest_on_nothing_known_are_divided_by_their_place() -> None:
-    sides = held_out([[] for _ in range(1000)])
+    sides = assign_holdout([[] for _ in range(1000)])
     assert 0.05 < sides.count(True) / 1000 < 0.15 and None not in sides

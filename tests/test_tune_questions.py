@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fact_world import BORN, DIRECTORS, FILMS, PLACES, STUDENTS, World, world
+from fact_world import ADVISOR_BY_STUDENT, BIRTH_DATES, DIRECTORS, FILMS, PLACES, FilmWorld, film_world
 
-from kgrag.reader.questions import Questions
-from kgrag.reader.wording import filled, fitting
-from kgrag.text import key
-from kgrag.tune.questions.facts import DOUBT
-from kgrag.tune.questions.made import COMPARISON, ONE, TWO
-from kgrag.tune.questions.naming import described, readable
-from kgrag.tune.questions.sample import sample
+from kgrag.reader.questions import QuestionParser
+from kgrag.reader.wording import fill_template, templates_for_date
+from kgrag.text import normalize_name
+from kgrag.tune.questions.facts import MIN_DISPUTING_CONFIDENCE
+from kgrag.tune.questions.made import COMPARISON, ONE_HOP, TWO_HOP
+from kgrag.tune.questions.naming import describe_title, is_readable
+from kgrag.tune.questions.sample import sample_questions
 from kgrag.types import Triple
 
 DIRECTED = dict(zip(FILMS, DIRECTORS, strict=True))
@@ -23,14 +23,14 @@ LIVED = dict(zip(DIRECTORS, PLACES, strict=True))
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
+def small(tmp_path: Path) -> Iterator[FilmWorld]:
+    with film_world(tmp_path) as made:
         yield made
 
 
-def test_every_question_of_one_step_is_answered_by_its_sentence(small: World) -> None:
-    asked = [q for q in small.questions() if q.kind == ONE]
-    assert {q.asks for q in asked} == {"director", "publication_date", "date_of_birth", "place_of_birth", "student_of"}
+def test_every_question_of_one_step_is_answered_by_its_sentence(small: FilmWorld) -> None:
+    asked = [q for q in small.generate_questions() if q.kind == ONE_HOP]
+    assert {q.topic for q in asked} == {"director", "publication_date", "date_of_birth", "place_of_birth", "student_of"}
     for question in asked:
         fact = question.facts[0]
         text = next(d.text for d in small.graph.documents() if d.id == fact.document)
@@ -39,35 +39,38 @@ def test_every_question_of_one_step_is_answered_by_its_sentence(small: World) ->
         assert question.path.triples == (fact.triple,)
 
 
-def test_two_steps_lead_over_two_documents(small: World) -> None:
-    asked = [q for q in small.questions() if q.kind == TWO and q.lang == "en"]
-    assert {q.asks for q in asked} == {"director place_of_birth", "director date_of_birth"}
+def test_two_steps_lead_over_two_documents(small: FilmWorld) -> None:
+    asked = [q for q in small.generate_questions() if q.kind == TWO_HOP and q.lang == "en"]
+    assert {q.topic for q in asked} == {"director place_of_birth", "director date_of_birth"}
     for question in asked:
         film, director = (f.subject.name for f in question.facts)
         assert DIRECTED[film] == director and director not in question.text and film in question.text
         assert len(question.documents) == 2
-    born = {q.facts[0].subject.name: q.answer for q in asked if q.asks == "director place_of_birth"}
+    born = {q.facts[0].subject.name: q.answer for q in asked if q.topic == "director place_of_birth"}
     assert born == {film: LIVED[director] for film, director in DIRECTED.items()}
 
 
-def test_documents_in_chinese_are_asked_in_chinese(small: World) -> None:
-    asked = [q for q in small.questions() if q.lang == "zh"]
+def test_documents_in_chinese_are_asked_in_chinese(small: FilmWorld) -> None:
+    asked = [q for q in small.generate_questions() if q.lang == "zh"]
     assert asked and all(f.lang == "zh" for q in asked for f in q.facts)
-    assert {(q.facts[0].subject.name, q.answer) for q in asked if q.kind == TWO} == {
-        (student, BORN[teacher]) for student, teacher in STUDENTS.items()
+    assert {(q.facts[0].subject.name, q.answer) for q in asked if q.kind == TWO_HOP} == {
+        (student, BIRTH_DATES[teacher]) for student, teacher in ADVISOR_BY_STUDENT.items()
     }
-    assert all("导师" in q.text for q in asked if q.kind == TWO)
+    assert all("导师" in q.text for q in asked if q.kind == TWO_HOP)
 
 
-def test_comparisons_are_right(small: World) -> None:
-    asked = [q for q in small.questions() if q.kind == COMPARISON]
-    assert {q.asks.split()[1] for q in asked} == {"first", "last", "same", "other"}
+def test_comparisons_are_right(small: FilmWorld) -> None:
+    asked = [q for q in small.generate_questions() if q.kind == COMPARISON]
+    assert {q.topic.split()[1] for q in asked} == {"first", "last", "same", "other"}
     for question in asked:
         one, other = question.facts
         assert one.subject.name in question.text and other.subject.name in question.text
-        said = question.asks.split()[1]
+        said = question.topic.split()[1]
         if said in ("same", "other"):
-            values = [key(f.answer).split()[-1] if f.predicate != "place_of_birth" else f.answer for f in (one, other)]
+            values = [
+                normalize_name(f.answer).split()[-1] if f.predicate != "place_of_birth" else f.answer
+                for f in (one, other)
+            ]
             if one.lang == "zh":
                 values = [f.answer[:4] for f in (one, other)]
             assert (values[0] == values[1]) == (said == "same") == (question.answer in ("yes", "是"))
@@ -77,14 +80,14 @@ def test_comparisons_are_right(small: World) -> None:
 
 
 def triple(subject: str, predicate: str, object_: str, of: str, text: str, confidence: float = 0.9) -> Triple:
-    return Triple(key(subject), predicate, key(object_), f"{of}#0001", 0, len(text), confidence)
+    return Triple(normalize_name(subject), predicate, normalize_name(object_), f"{of}#0001", 0, len(text), confidence)
 
 
 def asked_of(tmp_path: Path, text: str, mentions: dict[str, str], *triples: Triple) -> tuple[list[str], Counter[str]]:
     """What is asked of a document about Zed Young, and why the rest is not."""
-    with world(tmp_path, (("Zed Young", text, mentions, triples),)) as made:
-        asked = [q.answer for q in made.questions() if q.kind == ONE and "Zed Young" in q.text]
-        return asked, made.left
+    with film_world(tmp_path, (("Zed Young", text, mentions, triples),)) as made:
+        asked = [q.answer for q in made.generate_questions() if q.kind == ONE_HOP and "Zed Young" in q.text]
+        return asked, made.skip_counts
 
 
 def test_what_is_disputed_is_not_asked(tmp_path: Path) -> None:
@@ -92,9 +95,9 @@ def test_what_is_disputed_is_not_asked(tmp_path: Path) -> None:
     lima, quito = (triple("Zed Young", "place_of_birth", p, "Zed Young", text) for p in ("Lima", "Quito"))
     places = {"Lima": "PLACE", "Quito": "PLACE"}
     assert asked_of(tmp_path / "a", text, places, lima, quito)[0] == []
-    doubted = triple("Zed Young", "place_of_birth", "Quito", "Zed Young", text, DOUBT)
+    doubted = triple("Zed Young", "place_of_birth", "Quito", "Zed Young", text, MIN_DISPUTING_CONFIDENCE)
     assert asked_of(tmp_path / "b", text, places, lima, doubted)[0] == []
-    guessed = triple("Zed Young", "place_of_birth", "Quito", "Zed Young", text, DOUBT - 0.01)
+    guessed = triple("Zed Young", "place_of_birth", "Quito", "Zed Young", text, MIN_DISPUTING_CONFIDENCE - 0.01)
     text = "Zed Young was born in Lima, not in Quito."
     assert asked_of(tmp_path / "c", text, places, lima, guessed)[0] == ["Lima"]
 
@@ -123,38 +126,38 @@ def test_what_does_not_read_well_is_not_asked(
 def test_of_what_else_is_said_in_a_document_nothing_is_asked(tmp_path: Path) -> None:
     text = "Zed Young knew Ann Lee, who was born in Lima."
     born = triple("Ann Lee", "place_of_birth", "Lima", "Zed Young", text)
-    with world(tmp_path, (("Zed Young", text, {"Lima": "PLACE"}, (born,)),)) as made:
-        assert not [q for q in made.questions() if "Ann Lee" in q.text]
+    with film_world(tmp_path, (("Zed Young", text, {"Lima": "PLACE"}, (born,)),)) as made:
+        assert not [q for q in made.generate_questions() if "Ann Lee" in q.text]
 
 
-def test_a_sample_is_balanced_and_the_same_again(small: World) -> None:
-    made = small.questions()
-    chosen = sample(made, 40, 0)
-    assert chosen == sample(list(reversed(made)), 40, 0) != sample(made, 40, 1)
+def test_a_sample_is_balanced_and_the_same_again(small: FilmWorld) -> None:
+    made = small.generate_questions()
+    chosen = sample_questions(made, 40, 0)
+    assert chosen == sample_questions(list(reversed(made)), 40, 0) != sample_questions(made, 40, 1)
     assert len({q.text for q in chosen}) == 40
     kinds = Counter(q.kind for q in chosen)
-    assert kinds == {ONE: 16, TWO: 12, COMPARISON: 12}
-    asks = Counter(q.asks for q in chosen if q.kind == ONE)
+    assert kinds == {ONE_HOP: 16, TWO_HOP: 12, COMPARISON: 12}
+    asks = Counter(q.topic for q in chosen if q.kind == ONE_HOP)
     # of teachers there are three, and elsewhere they are asked for, too; no more birthdays than films
     assert asks.pop("student_of") == 2 and max(asks.values()) - min(asks.values()) <= 1
     used = Counter(d for q in chosen for d in q.documents)
     assert max(used.values()) <= 6
 
 
-def test_where_there_are_few_of_a_kind_others_take_their_place(small: World) -> None:
-    one = [q for q in small.questions() if q.kind == ONE]
-    assert len(sample(one, 30, 0)) == 30
-    assert len(sample(one, 10_000, 0)) == len({q.text for q in one})
+def test_where_there_are_few_of_a_kind_others_take_their_place(small: FilmWorld) -> None:
+    one = [q for q in small.generate_questions() if q.kind == ONE_HOP]
+    assert len(sample_questions(one, 30, 0)) == 30
+    assert len(sample_questions(one, 10_000, 0)) == len({q.text for q in one})
 
 
-def test_the_reader_of_facts_understands_most_of_the_words(small: World) -> None:
+def test_the_reader_of_facts_understands_most_of_the_words(small: FilmWorld) -> None:
     """What a question asks for is what the graph reader takes it to ask for, where it knows the words."""
-    reads = Questions(small.known)
+    reads = QuestionParser(small.predicates)
     understood = asked = 0
-    for name, asking in small.words.asking.items():
+    for name, asking in small.templates.by_predicate.items():
         for lang in ("en", "zh"):
-            for form in asking.whole[lang]:
-                steps, last, _ = reads.parse(form.rstrip("?？"))
+            for form in asking.questions[lang]:
+                steps, last, _ = reads.parse_relation_path(form.rstrip("?？"))
                 said = [*steps, *last]
                 asked += 1
                 if said:
@@ -163,25 +166,30 @@ def test_the_reader_of_facts_understands_most_of_the_words(small: World) -> None
     assert understood > 0.75 * asked
 
 
-def test_the_words_are_whole(small: World) -> None:
-    for name, asking in small.words.asking.items():
-        for form in (*asking.whole["en"], *asking.whole["zh"], *asking.of["en"], *asking.of["zh"]):
-            assert form.count("X") == 1 and "N" not in filled(form, X="").split(), name
-    for comparing in small.words.comparing:
+def test_the_words_are_whole(small: FilmWorld) -> None:
+    for name, asking in small.templates.by_predicate.items():
+        for form in (
+            *asking.questions["en"],
+            *asking.questions["zh"],
+            *asking.noun_phrases["en"],
+            *asking.noun_phrases["zh"],
+        ):
+            assert form.count("X") == 1 and "N" not in fill_template(form, X="").split(), name
+    for comparing in small.templates.comparisons:
         for side in (comparing.first, comparing.last, comparing.same):
             assert all("X" in form and "Y" in form for forms in side.values() for form in forms)
 
 
 def test_names_are_put_into_a_question_at_once() -> None:
-    assert filled("Who is older, X or Y?", X="Malcolm Y", Y="Planet X") == "Who is older, Malcolm Y or Planet X?"
-    assert filled("Who directed X?", X="Who Are You?") == "Who directed Who Are You?"
+    assert fill_template("Who is older, X or Y?", X="Malcolm Y", Y="Planet X") == "Who is older, Malcolm Y or Planet X?"
+    assert fill_template("Who directed X?", X="Who Are You?") == "Who directed Who Are You?"
 
 
 def test_a_form_asks_for_no_more_than_is_known() -> None:
     forms = ("When was X born?", "On what date was X born?", "In which year was X born?")
-    assert fitting(forms, "1912-06-23") == ["When was X born?", "On what date was X born?"]
-    assert fitting(forms, "1912") == ["When was X born?", "In which year was X born?"]
-    assert fitting(forms, "1912-06") == ["When was X born?"]
+    assert templates_for_date(forms, "1912-06-23") == ["When was X born?", "On what date was X born?"]
+    assert templates_for_date(forms, "1912") == ["When was X born?", "In which year was X born?"]
+    assert templates_for_date(forms, "1912-06") == ["When was X born?"]
 
 
 @pytest.mark.parametrize(
@@ -195,8 +203,8 @@ def test_a_form_asks_for_no_more_than_is_known() -> None:
         ("The company published a novel.", ""),
     ],
 )
-def test_what_a_document_says_its_subject_is(small: World, sentence: str, kind: str) -> None:
-    assert small.words.kind(sentence)[0] == kind
+def test_what_a_document_says_its_subject_is(small: FilmWorld, sentence: str, kind: str) -> None:
+    assert small.templates.document_type(sentence)[0] == kind
 
 
 def test_of_those_with_one_name_none_is_taken_for_another(tmp_path: Path) -> None:
@@ -205,10 +213,10 @@ def test_of_those_with_one_name_none_is_taken_for_another(tmp_path: Path) -> Non
         ("Zed Young", married, {"Mary": "PERSON"}, (triple("Zed Young", "spouse", "Mary", "Zed Young", married),)),
         ("Mary (duchess)", born, {"Lima": "PLACE"}, (triple("Mary (duchess)", "place_of_birth", "Lima", "Mary (duchess)", born),)),
     )  # fmt: skip
-    with world(tmp_path, extra) as made:
-        asked = made.questions()
-        assert [q.answer for q in asked if "Zed Young" in q.text and q.kind == ONE] == ["Mary"]
-        assert not [q for q in asked if "Zed Young" in q.text and q.kind == TWO]
+    with film_world(tmp_path, extra) as made:
+        asked = made.generate_questions()
+        assert [q.answer for q in asked if "Zed Young" in q.text and q.kind == ONE_HOP] == ["Mary"]
+        assert not [q for q in asked if "Zed Young" in q.text and q.kind == TWO_HOP]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +228,7 @@ def test_of_those_with_one_name_none_is_taken_for_another(tmp_path: Path) -> Non
     ],
 )
 def test_what_is_in_a_bracket_is_said_before_the_name(title: str, plain: str, said: str) -> None:
-    assert described(title, plain) == said
+    assert describe_title(title, plain) == said
 
 
 @pytest.mark.parametrize(
@@ -239,4 +247,4 @@ def test_what_is_in_a_bracket_is_said_before_the_name(title: str, plain: str, sa
     ],
 )
 def test_names_that_read_well(name: str, lang: str, value: str, fine: bool) -> None:
-    assert readable(name, lang, value) == fine
+    assert is_readable(name, lang, value) == fine

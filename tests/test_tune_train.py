@@ -15,15 +15,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tune_world import SILENT, examples, go, job, preferences
+from tune_world import ABSTENTION, make_examples, make_job, make_preferences, run_job
 
 from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.llm.adapter import check_base, load_adapter
 from kgrag.tune.adapters.card import load_card
-from kgrag.tune.example import Example, load, save
-from kgrag.tune.training.objective import Preferences
+from kgrag.tune.example import Example, load_rows, save_rows
+from kgrag.tune.training.objective import DPOObjective
 from kgrag.tune.training.schedule import Schedule
-from kgrag.tune_run import run
+from kgrag.tune_run import train_adapter
 
 pytestmark = pytest.mark.alone
 
@@ -49,13 +49,13 @@ def weights(folder: Path) -> bytes:
 def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The adapter of a training that nothing stopped."""
     folder = tmp_path_factory.mktemp("whole") / "mine"
-    go(job(tiny, folder, patience=0))
+    run_job(make_job(tiny, folder, patience=0))
     return folder
 
 
 def test_it_learns_and_leaves_what_was_promised(tiny: Path, tmp_path: Path) -> None:
     seen: list[Any] = []
-    report = go(job(tiny, tmp_path / "mine", what="made up"), tick=lambda name, now: seen.append((name, now)))
+    report = run_job(make_job(tiny, tmp_path / "mine", what="made up"), tick=lambda name, now: seen.append((name, now)))
     phase = report["phases"]["answers"]
     assert phase["after"]["held loss"] < phase["before"]["held loss"] - 0.4
     assert (
@@ -81,9 +81,9 @@ def test_it_learns_and_leaves_what_was_promised(tiny: Path, tmp_path: Path) -> N
 
 
 def test_the_same_command_gives_the_same_bytes(tiny: Path, whole: Path, tmp_path: Path) -> None:
-    go(job(tiny, tmp_path / "again", patience=0))
+    run_job(make_job(tiny, tmp_path / "again", patience=0))
     assert weights(tmp_path / "again") == weights(whole)
-    go(job(tiny, tmp_path / "other", patience=0, seed=1))
+    run_job(make_job(tiny, tmp_path / "other", patience=0, seed=1))
     assert weights(tmp_path / "other") != weights(whole)
 
 
@@ -112,7 +112,7 @@ def test_killed_outright_it_goes_on_and_ends_the_same(tiny: Path, whole: Path, t
         process.wait()
         assert not out.exists() and (tmp_path / ".mine.answers.pt").is_file()
     seen: list[int] = []
-    go(job(tiny, out, patience=0), tick=lambda _, now: seen.append(now.step))
+    run_job(make_job(tiny, out, patience=0), tick=lambda _, now: seen.append(now.step))
     assert seen[0] > 4, "it did not begin anew"
     assert weights(out) == weights(whole)
     mine, other = (json.loads((folder / "curves.json").read_text())["answers"]["rows"] for folder in (out, whole))
@@ -129,7 +129,7 @@ def test_ctrl_c_is_told_in_a_sentence_and_keeps_the_last_step(tiny: Path, whole:
     assert "Stopped. What was learned is kept in" in said and "run the same command again to go on" in said
     assert "Traceback" not in said
     seen: list[int] = []
-    go(job(tiny, tmp_path / "mine", patience=0), tick=lambda _, now: seen.append(now.step))
+    run_job(make_job(tiny, tmp_path / "mine", patience=0), tick=lambda _, now: seen.append(now.step))
     assert seen[0] >= 6, "what was learned since the last state was saved is not lost"
     assert weights(tmp_path / "mine") == weights(whole)
 
@@ -144,7 +144,7 @@ def test_a_disk_that_fills_keeps_the_last_good_state(tiny: Path, whole: Path, tm
     assert "Traceback" not in said
     assert not (tmp_path / "mine").exists()
     assert [p.name for p in tmp_path.glob(".mine.*.pt")] == [".mine.answers.pt"], "nothing half written is left"
-    go(job(tiny, tmp_path / "mine", patience=0))
+    run_job(make_job(tiny, tmp_path / "mine", patience=0))
     assert weights(tmp_path / "mine") == weights(whole)
 
 
@@ -153,24 +153,26 @@ def test_a_loss_that_is_no_number_stops_it(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"Stopped, since the (loss|gradient) is no number after step \d+: .* Nothing that"
     ) as error:
-        go(job(tiny, out, lr=1e30, patience=0))
+        run_job(make_job(tiny, out, lr=1e30, patience=0))
     assert "--fresh and a lower --lr" in str(error.value) and not out.exists()
     with pytest.raises(UsageError, match=r"it is another one \(lr 1e\+30 there, 0.005 here\).*--fresh"):
-        go(job(tiny, out, patience=0))
-    go(job(tiny, out, patience=0), fresh=True)
+        run_job(make_job(tiny, out, patience=0))
+    run_job(make_job(tiny, out, patience=0), fresh=True)
     assert out.is_dir()
 
 
 def test_what_was_best_before_is_kept_then(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = Schedule.lr
-    monkeypatch.setattr(Schedule, "lr", lambda self, step, seconds: 1e30 if step == 12 else plan(self, step, seconds))
+    plan = Schedule.learning_rate
+    monkeypatch.setattr(
+        Schedule, "learning_rate", lambda self, step, seconds: 1e30 if step == 12 else plan(self, step, seconds)
+    )
     with pytest.raises(
         ModelError, match=r"no number after step 13: .* What was best, step 10 of answers, is in .*mine"
     ):
-        go(job(tiny, tmp_path / "mine", patience=0))
+        run_job(make_job(tiny, tmp_path / "mine", patience=0))
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["answers"]["rows"]
     assert rows[10]["held loss"] == min(row["held loss"] for row in rows if "held loss" in row)
-    report = go(job(tiny, tmp_path / "again", start=tmp_path / "mine", steps=1))
+    report = run_job(make_job(tiny, tmp_path / "again", start=tmp_path / "mine", steps=1))
     assert report["phases"]["answers"]["before"]["held loss"] == pytest.approx(rows[10]["held loss"], abs=2e-3)
 
 
@@ -180,23 +182,23 @@ def test_a_state_of_other_data_is_refused(tiny: Path, tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt, match="What was learned is kept in"):
-        go(job(tiny, tmp_path / "mine"), tick=stop)
+        run_job(make_job(tiny, tmp_path / "mine"), tick=stop)
     with pytest.raises(UsageError, match=r"and it is another one \(examples '[0-9a-f]+' there"):
-        go(job(tiny, tmp_path / "mine", examples=examples(6)))
+        run_job(make_job(tiny, tmp_path / "mine", examples=make_examples(6)))
     (tmp_path / ".mine.answers.pt").write_bytes(b"half")
     with pytest.raises(KgragError, match=r"cannot be read .* remove that file"):
-        go(job(tiny, tmp_path / "mine"))
+        run_job(make_job(tiny, tmp_path / "mine"))
 
 
 def test_what_is_there_is_not_written_over(tiny: Path, whole: Path) -> None:
     with pytest.raises(UsageError, match=r"There is something in .* already"):
-        go(job(tiny, whole))
+        run_job(make_job(tiny, whole))
 
 
 def test_it_stops_when_nothing_gets_better_and_keeps_the_best(tiny: Path, tmp_path: Path) -> None:
     # what is held out is of another kind: the more is learned, the less likely it is
-    learned = [one if one.held else replace(one, answer="zzzz") for one in examples()]
-    report = go(job(tiny, tmp_path / "mine", examples=learned, lr=0.05, epochs=20, patience=2, batch=36))
+    learned = [one if one.held else replace(one, answer="zzzz") for one in make_examples()]
+    report = run_job(make_job(tiny, tmp_path / "mine", examples=learned, lr=0.05, epochs=20, patience=2, batch=36))
     phase = report["phases"]["answers"]
     assert "did not fall any more in 2 looks" in phase["why it ended"] and phase["best step"] < phase["steps"] < 20
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["answers"]["rows"]
@@ -205,7 +207,7 @@ def test_it_stops_when_nothing_gets_better_and_keeps_the_best(tiny: Path, tmp_pa
 
 
 def test_minutes_are_kept(tiny: Path, tmp_path: Path) -> None:
-    report = go(job(tiny, tmp_path / "mine", minutes=0.1, epochs=1000, patience=0))
+    report = run_job(make_job(tiny, tmp_path / "mine", minutes=0.1, epochs=1000, patience=0))
     phase = report["phases"]["answers"]
     assert phase["why it ended"] == "the 0.1 minutes were used up" and 0 < phase["steps"] < 6000
 
@@ -213,21 +215,27 @@ def test_minutes_are_kept(tiny: Path, tmp_path: Path) -> None:
 def test_what_comes_before_the_first_step_counts_among_the_minutes(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, takes = Preferences.begin, 1.0
+    begin, takes = DPOObjective.prepare, 1.0
 
-    def slow(self: Preferences, *args: Any) -> dict[str, Any]:
+    def slow(self: DPOObjective, *args: Any) -> dict[str, Any]:
         time.sleep(takes)
         return begin(self, *args)
 
-    monkeypatch.setattr(Preferences, "begin", slow)
-    alone: dict[str, Any] = {"examples": [], "preferences": preferences(), "patience": 0, "epochs": 1000, "lr": 0.01}
+    monkeypatch.setattr(DPOObjective, "prepare", slow)
+    alone: dict[str, Any] = {
+        "examples": [],
+        "preferences": make_preferences(),
+        "patience": 0,
+        "epochs": 1000,
+        "lr": 0.01,
+    }
     with pytest.raises(
         UsageError, match=r"The 0\.01 minutes were used up before the first step, by asking the model as it is"
     ):
-        go(job(tiny, tmp_path / "mine", minutes=0.01, **alone))
+        run_job(make_job(tiny, tmp_path / "mine", minutes=0.01, **alone))
     assert not [*tmp_path.iterdir()]
     seen: list[Any] = []
-    report = go(job(tiny, tmp_path / "mine", minutes=0.2, **alone), tick=lambda _, now: seen.append(now))
+    report = run_job(make_job(tiny, tmp_path / "mine", minutes=0.2, **alone), tick=lambda _, now: seen.append(now))
     phase = report["phases"]["preferences"]
     assert phase["why it ended"] == "the 0.2 minutes were used up" and phase["steps"] > 1 and 8 < phase["seconds"] < 17
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["preferences"]["rows"]
@@ -236,22 +244,26 @@ def test_what_comes_before_the_first_step_counts_among_the_minutes(
     )
     assert rows[1]["seconds"] > 1 and 0 < seen[0].left < 11
     takes = 7.0  # more than the half of the minutes that pairs have
-    report = go(job(tiny, tmp_path / "both", minutes=0.2, **(alone | {"examples": examples(6), "epochs": 1})))
+    report = run_job(
+        make_job(tiny, tmp_path / "both", minutes=0.2, **(alone | {"examples": make_examples(6), "epochs": 1}))
+    )
     assert [*report["phases"]] == ["answers"] and (tmp_path / "both" / "card.json").is_file(), "what was learned stays"
 
 
 def test_the_rate_falls_to_nothing_in_the_minutes_or_the_steps() -> None:
     timed = Schedule([[0]] * 1000, 10, minutes=2.0, rate=1.0)
-    assert timed.lr(10, 1) < timed.lr(10, 6) and timed.lr(10, 6) > 0.99, "it rises for a twentieth of the time"
-    assert timed.lr(10, 60) == pytest.approx(0.54, abs=0.01) and timed.lr(10, 119.9) < 0.001
-    assert timed.lr(990, 10) < 0.001, "whichever ends first"
+    assert timed.learning_rate(10, 1) < timed.learning_rate(10, 6) and timed.learning_rate(10, 6) > 0.99, (
+        "it rises for a twentieth of the time"
+    )
+    assert timed.learning_rate(10, 60) == pytest.approx(0.54, abs=0.01) and timed.learning_rate(10, 119.9) < 0.001
+    assert timed.learning_rate(990, 10) < 0.001, "whichever ends first"
     steps = Schedule([[0]] * 1000, 10, rate=1.0)
-    assert steps.lr(0, 0) > 0 and steps.lr(500, 10**6) == pytest.approx(0.54, abs=0.01)
+    assert steps.learning_rate(0, 0) > 0 and steps.learning_rate(500, 10**6) == pytest.approx(0.54, abs=0.01)
 
 
 def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_path: Path) -> None:
-    both = {"preferences": preferences(), "patience": 0}
-    report = go(job(tiny, tmp_path / "a", **both))
+    both = {"preferences": make_preferences(), "patience": 0}
+    report = run_job(make_job(tiny, tmp_path / "a", **both))
     phase = report["phases"]["preferences"]
     assert list(report["phases"]) == ["answers", "preferences"] and report["method"] == "dpo"
     assert phase["before"]["margin"] == 0 and phase["before"]["held loss"] == pytest.approx(0.693147, abs=1e-5)
@@ -263,9 +275,9 @@ def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_p
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        go(job(tiny, tmp_path / "b", **both), tick=stop)
+        run_job(make_job(tiny, tmp_path / "b", **both), tick=stop)
     seen: list[tuple[str, int]] = []
-    go(job(tiny, tmp_path / "b", **both), tick=lambda name, now: seen.append((name, now.step)))
+    run_job(make_job(tiny, tmp_path / "b", **both), tick=lambda name, now: seen.append((name, now.step)))
     assert seen[0] == ("preferences", 4)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
@@ -273,13 +285,13 @@ def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_p
 def unmeasured(tiny: Path, folder: Path, held: list[Example]) -> list[str]:
     """What is said of a training on pairs with these examples beside them."""
     said: list[str] = []
-    work = job(tiny, folder / f"said-{len(held)}", examples=held, preferences=preferences(), steps=1)
-    run(work, said.append, lambda *_: None, lambda *_: None)
+    work = make_job(tiny, folder / f"said-{len(held)}", examples=held, preferences=make_preferences(), steps=1)
+    train_adapter(work, said.append, lambda *_: None, lambda *_: None)
     return said
 
 
 def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing(tiny: Path, tmp_path: Path) -> None:
-    pairs, held = preferences(), [replace(one, held=True) for one in examples(6)]
+    pairs, held = make_preferences(), [replace(one, held=True) for one in make_examples(6)]
     told: list[tuple[str, float]] = []
 
     def progress(what: str, share: float) -> None:
@@ -289,7 +301,7 @@ def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing
 
     going = False
     with pytest.raises(KeyboardInterrupt, match=r"^Nothing had been learned yet\.$"):
-        go(job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
+        run_job(make_job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
     assert not [*tmp_path.iterdir()], "so nothing has to be taken away"
     for begins in ("asking the model as it is about every pair", "looking at the questions that are held out"):
         shares = [share for what, share in told if what == begins]
@@ -297,49 +309,52 @@ def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing
     assert "--examples" in " ".join(unmeasured(tiny, tmp_path, [])), "nothing would tell that right answers are lost"
     assert "--examples" not in " ".join(unmeasured(tiny, tmp_path, held))
     going = True
-    report = go(job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
+    report = run_job(make_job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
     assert [*report["phases"]] == ["preferences"] and "factuality" in report["phases"]["preferences"]["after"]
 
 
 def test_it_goes_on_from_an_adapter(tiny: Path, whole: Path, tmp_path: Path) -> None:
-    report = go(job(tiny, tmp_path / "more", start=whole, steps=2))
+    report = run_job(make_job(tiny, tmp_path / "more", start=whole, steps=2))
     first = json.loads((whole / "curves.json").read_text())["answers"]["rows"][-1]
     assert report["phases"]["answers"]["before"]["held loss"] == pytest.approx(first["held loss"], abs=2e-3)
     with pytest.raises(ModelError, match="has other matrices than are to be trained"):
-        go(job(tiny, tmp_path / "other", start=whole, rank=8))
+        run_job(make_job(tiny, tmp_path / "other", start=whole, rank=8))
 
 
 def test_nothing_to_learn_from(tiny: Path, tmp_path: Path) -> None:
     long = [Example("1", [{"role": "user", "content": "word " * 200}], "x")]
     for learned in ([], long):
         with pytest.raises(KgragError, match="There is nothing to learn from"):
-            go(job(tiny, tmp_path / "mine", examples=learned))
+            run_job(make_job(tiny, tmp_path / "mine", examples=learned))
     assert not list(tmp_path.iterdir())
 
 
 def test_without_anything_held_out_the_last_step_is_kept(tiny: Path, tmp_path: Path) -> None:
-    learned = [one for one in examples() if not one.held][:3]
-    report = go(job(tiny, tmp_path / "mine", examples=learned, steps=3))
+    learned = [one for one in make_examples() if not one.held][:3]
+    report = run_job(make_job(tiny, tmp_path / "mine", examples=learned, steps=3))
     assert report["phases"]["answers"]["best step"] == 3 and report["phases"]["answers"]["before"] == {}
 
 
 @pytest.mark.slow
 def test_both_homes_say_the_same_with_it(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
-    from test_adapter import torch_llm
+    from test_adapter import load_torch_llm
 
     from kgrag.llm.openvino import OpenVINOLLM
 
-    go(job(tiny, tmp_path / "mine", rank=8, epochs=30, patience=0))
-    messages = examples()[0].messages
-    plain, added = torch_llm(tiny).score(messages, SILENT), torch_llm(tiny, tmp_path / "mine").score(messages, SILENT)
+    run_job(make_job(tiny, tmp_path / "mine", rank=8, epochs=30, patience=0))
+    messages = make_examples()[0].messages
+    plain, added = (
+        load_torch_llm(tiny).score(messages, ABSTENTION),
+        load_torch_llm(tiny, tmp_path / "mine").score(messages, ABSTENTION),
+    )
     assert added > plain + 5, "it says what it learned to say"
     other = OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path / "cache", adapter=load_adapter(tmp_path / "mine"))
-    assert other.score(messages, SILENT) == pytest.approx(added, abs=0.05)
+    assert other.score(messages, ABSTENTION) == pytest.approx(added, abs=0.05)
 
 
 def test_by_the_command_line(tiny: Path, tmp_path: Path, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
-    save(examples(), tmp_path / "examples.jsonl")
+    save_rows(make_examples(), tmp_path / "examples.jsonl")
     told = [
         "tune",
         "--model",
@@ -370,13 +385,15 @@ def test_by_the_command_line(tiny: Path, tmp_path: Path, shell: Any, monkeypatch
 
 
 def test_full_writes_a_model(tiny: Path, tmp_path: Path) -> None:
-    from test_adapter import torch_llm
+    from test_adapter import load_torch_llm
 
-    report = go(job(tiny, tmp_path / "model", method="full", lr=1e-3, epochs=2))
+    report = run_job(make_job(tiny, tmp_path / "model", method="full", lr=1e-3, epochs=2))
     phase = report["phases"]["answers"]
     assert phase["after"]["held loss"] < phase["before"]["held loss"] - 0.2
-    llm = torch_llm(tmp_path / "model")
-    assert llm.score(examples()[0].messages, SILENT) > torch_llm(tiny).score(examples()[0].messages, SILENT)
+    llm = load_torch_llm(tmp_path / "model")
+    assert llm.score(make_examples()[0].messages, ABSTENTION) > load_torch_llm(tiny).score(
+        make_examples()[0].messages, ABSTENTION
+    )
 
 
 def test_without_examples_they_are_written_once(
@@ -392,16 +409,16 @@ def test_without_examples_they_are_written_once(
         written.append((opened is not None, questions, number, seed))
         for n in (1, 5, 36):
             tick(n, 36)
-        return examples()
+        return make_examples()
 
-    monkeypatch.setitem(sys.modules, "kgrag.tune_write", SimpleNamespace(examples_of=examples_of))
+    monkeypatch.setitem(sys.modules, "kgrag.tune_write", SimpleNamespace(load_or_build_examples=examples_of))
     told = ["--store", store, "--model", tiny, "--number", "36", "--seed", "3"]
     code, out, err = shell("tune", "write", *told, "--out", tmp_path / "e.jsonl")
     assert code == 0 and "36 examples" in out and "6 of them held out" in out, err
-    assert load(tmp_path / "e.jsonl", Example) == examples() and written == [(True, None, 36, 3)]
+    assert load_rows(tmp_path / "e.jsonl", Example) == make_examples() and written == [(True, None, 36, 3)]
     more = ["--rank", "4", "--steps", "3", "--tokens", "128", "--out", tmp_path / "there" / "mine"]
     with monkeypatch.context() as patch:
-        patch.setattr("kgrag.tune_run.train", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr("kgrag.tune_run.run_training_loop", lambda *_: signal.raise_signal(signal.SIGINT))
         code, _, err = shell("tune", *told, *more)
         assert code == 130 and "Stopped." in err, err
     code, _, err = shell("tune", *told, *more)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from shell import Shell
 
-from graphs.merges import Said
-from ingest.own import read_own
-from ingest.patterns import vocabulary
-from kgrag.app import App
+from graphs.merges import AliasOverride
+from ingest.own import load_user_predicates
+from ingest.patterns import load_predicate_schema
+from kgrag.app import Store
 from kgrag.errors import UsageError
-from kgrag.same import read_said, say
+from kgrag.same import append_alias_override, load_alias_overrides
 
 PREDICATES = """
 [predicate.sponsor]
@@ -32,15 +32,15 @@ confidence = 0.9
 
 def test_aliases_are_read_in_their_order(tmp_path: Path) -> None:
     path = tmp_path / "aliases.toml"
-    assert read_said(path) == []
-    say(path, "same", "Count Ada", 'Ada "the Countess" Lovelace')
-    say(path, "apart", "Count Ada", "Ada King")
+    assert load_alias_overrides(path) == []
+    append_alias_override(path, "same", "Count Ada", 'Ada "the Countess" Lovelace')
+    append_alias_override(path, "apart", "Count Ada", "Ada King")
     path.write_text(path.read_text() + '\n# a word\n[[ same ]]\nnames = ["a b", "c d", "e f"]\n')
-    found = read_said(path)
-    assert found[0] == Said(True, frozenset(["count ada", "ada the countess lovelace"]))
-    assert found[1] == Said(False, frozenset(["count ada", "ada king"]))
+    found = load_alias_overrides(path)
+    assert found[0] == AliasOverride(True, frozenset(["count ada", "ada the countess lovelace"]))
+    assert found[1] == AliasOverride(False, frozenset(["count ada", "ada king"]))
     path.write_text(path.read_text() + '[[same]]\nnames = ["g", "h", "G"]\n')
-    assert len(read_said(path)) == 6
+    assert len(load_alias_overrides(path)) == 6
     assert len(found) == 5 and all(one.same for one in found[2:])
 
 
@@ -59,18 +59,21 @@ def test_wrong_aliases_are_refused(tmp_path: Path, text: str, named: str) -> Non
     path = tmp_path / "aliases.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=r"aliases\.toml") as error:
-        read_said(path)
+        load_alias_overrides(path)
     assert named in str(error.value)
 
 
 def test_a_user_s_predicates_are_added(tmp_path: Path) -> None:
     path = tmp_path / "predicates.toml"
-    assert read_own(path) == ""
+    assert load_user_predicates(path) == ""
     path.write_text(PREDICATES)
-    known = vocabulary(read_own(path)).predicates
+    known = load_predicate_schema(load_user_predicates(path)).predicates
     assert known["sponsor"].nouns == ("sponsor", "赞助商")
     assert {"director", "helmer"} <= set(known["director"].nouns) and known["director"].functional
-    assert "sponsor" not in vocabulary().predicates and "helmer" not in vocabulary().predicates["director"].nouns
+    assert (
+        "sponsor" not in load_predicate_schema().predicates
+        and "helmer" not in load_predicate_schema().predicates["director"].nouns
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_wrong_predicates_are_refused(tmp_path: Path, text: str, named: str) -> 
     path = tmp_path / "predicates.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=r"predicates\.toml") as error:
-        read_own(path)
+        load_user_predicates(path)
     assert named in str(error.value)
 
 
@@ -117,13 +120,13 @@ def test_changed_predicates_read_all_again_and_answer(shell: Shell, cup: Path) -
     (cup / "predicates.toml").write_text(PREDICATES)
     code, out, err = shell("ingest", cup.parent / "rows.jsonl", "--store", cup)
     assert code == 0 and "read again" in err and "3 replaced" in out
-    assert [t.object for t in App(cup).graph.triples() if t.predicate == "sponsor"] == ["acme works"]
+    assert [t.object for t in Store(cup).graph.triples() if t.predicate == "sponsor"] == ["acme works"]
     code, out, _ = shell("ask", "Who sponsors the Calder Cup?", "--store", cup, "--reader", "graph")
     assert code == 0 and "Acme Works" in out
     code, out, err = shell("ingest", cup.parent / "rows.jsonl", "--store", cup)
     assert "read again" not in err and "3 unchanged" in out
     (cup / "predicates.toml").write_text("[predicate.x]\nvalue = 'NUMBER'\n")
-    assert "predicate.x.value" in shell.fails(2, "ask", "Who?", "--store", cup, "--reader", "graph")
+    assert "predicate.x.value" in shell.expect_error(2, "ask", "Who?", "--store", cup, "--reader", "graph")
 
 
 def test_merges_are_listed_kept_apart_and_joined_again(shell: Shell, cup: Path) -> None:
@@ -133,19 +136,19 @@ def test_merges_are_listed_kept_apart_and_joined_again(shell: Shell, cup: Path) 
     assert {(one["name"], one["between"]) for one in listed} >= {("WTB", True), ("Minogue", False)}
     one = shell("graph", "merges", "WTB", "--store", cup)[1]
     assert "WTB" in one and "Minogue" not in one
-    assert "wtb" not in {e.id for e in App(cup).merged.entities()}
+    assert "wtb" not in {e.id for e in Store(cup).merged_graph.entities()}
 
     code, out, err = shell("graph", "apart", "WTB", "World Trade Body", "--store", cup)
     assert code == 0 and "two things" in out and "Read again: Talks" in err
-    assert "wtb" in {e.id for e in App(cup).merged.entities()}
+    assert "wtb" in {e.id for e in Store(cup).merged_graph.entities()}
     assert "WTB" not in shell("graph", "merges", "--store", cup)[1]
     code, out, err = shell("graph", "apart", "Minogue", "Kylie Minogue", "--store", cup)
-    assert {m.entity_id for m in App(cup).graph.mentions() if m.surface == "Minogue"} == {"minogue"}
+    assert {m.entity_id for m in Store(cup).graph.mentions() if m.surface == "Minogue"} == {"minogue"}
 
     assert shell("graph", "same", "WTB", "World Trade Body", "--store", cup)[0] == 0
     assert "WTB is World Trade Body" in shell("graph", "merges", "--store", cup)[1]
     assert shell("graph", "same", "Minogue", "Kylie Minogue", "--store", cup)[0] == 0
-    assert {m.entity_id for m in App(cup).merged.mentions() if m.surface == "Minogue"} == {"kylie minogue"}
+    assert {m.entity_id for m in Store(cup).merged_graph.mentions() if m.surface == "Minogue"} == {"kylie minogue"}
     code, out, err = shell("ingest", cup.parent / "rows.jsonl", "--store", cup)
     assert "3 unchanged" in out
 
@@ -156,12 +159,12 @@ def test_aliases_that_were_edited_by_hand_count_at_once(shell: Shell, cup: Path)
     assert "also called Bordeaux" in out
     (cup / "aliases.toml").write_text('[[apart]]\nnames = ["Minogue", "Kylie Minogue"]\n')
     assert shell("ingest", cup.parent / "rows.jsonl", "--store", cup)[0] == 0
-    assert {m.entity_id for m in App(cup).graph.mentions() if m.surface == "Minogue"} == {"minogue"}
+    assert {m.entity_id for m in Store(cup).graph.mentions() if m.surface == "Minogue"} == {"minogue"}
     (cup / "aliases.toml").unlink()
     assert shell("ingest", cup.parent / "rows.jsonl", "--store", cup)[0] == 0
-    assert {m.entity_id for m in App(cup).graph.mentions() if m.surface == "Minogue"} == {"kylie minogue"}
+    assert {m.entity_id for m in Store(cup).graph.mentions() if m.surface == "Minogue"} == {"kylie minogue"}
 
 
 @pytest.mark.parametrize("names", [("Ada", "ada"), ("--", "Ada")])
 def test_one_name_cannot_be_joined_with_itself(shell: Shell, cup: Path, names: tuple[str, str]) -> None:
-    assert "Expected two names" in shell.fails(2, "graph", "same", "--store", cup, "--", *names)
+    assert "Expected two names" in shell.expect_error(2, "graph", "same", "--store", cup, "--", *names)

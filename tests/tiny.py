@@ -5,32 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = (
+CHAT_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m['role'] }} {{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant {% endif %}"
 )
-CONTEXT = 128
+CONTEXT_TOKENS = 128
 
 
-def build(folder: Path, context: int = CONTEXT) -> None:
+def build_tiny_model(folder: Path, context: int = CONTEXT_TOKENS) -> None:
     """A Qwen2 of some 400,000 random weights, and a tokenizer over single bytes and a few words."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-untyped, unused-ignore]
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    special = ["<|end|>", "<|start|>"]
+    bpe_tokenizer = Tokenizer(models.BPE())
+    bpe_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe_tokenizer.decoder = decoders.ByteLevel()
+    special_tokens = ["<|end|>", "<|start|>"]
     trainer = trainers.BpeTrainer(
         vocab_size=320,
-        special_tokens=special,
+        special_tokens=special_tokens,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    core.train_from_iterator(["user assistant system what is the capital of France? Paris. " * 3], trainer)
+    bpe_tokenizer.train_from_iterator(["user assistant system what is the capital of France? Paris. " * 3], trainer)
     make_tokenizer: Any = PreTrainedTokenizerFast  # these classes come without types
-    tokenizer = make_tokenizer(tokenizer_object=core, eos_token="<|end|>", pad_token="<|end|>", chat_template=TEMPLATE)
+    tokenizer = make_tokenizer(
+        tokenizer_object=bpe_tokenizer, eos_token="<|end|>", pad_token="<|end|>", chat_template=CHAT_TEMPLATE
+    )
     tokenizer.save_pretrained(str(folder))
     torch.manual_seed(1)
     make_config: Any = Qwen2Config

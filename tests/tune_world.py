@@ -11,84 +11,92 @@ from typing import Any
 from kgrag.tune.example import Example, Preference
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACES = ("Rome", "Oslo", "Lima", "Bonn", "Kyiv", "Riga")
-SILENT = "The documents do not say."
+CITIES = ("Rome", "Oslo", "Lima", "Bonn", "Kyiv", "Riga")
+ABSTENTION = "The documents do not say."
 
 
-def examples(groups: int = 12, each: int = 3) -> list[Example]:
+def make_examples(groups: int = 12, per_group: int = 3) -> list[Example]:
     """Groups with the same evidence; each sixth group is held out, and one question of each is unanswerable."""
-    draw = random.Random(5)
-    made = []
+    rng = random.Random(5)
+    result = []
     for group in range(groups):
-        named = draw.sample(PLACES, each)
-        text = "; ".join(f"{chr(65 + n)}: {place}" for n, place in enumerate(named))
-        for n in range(each):
-            silent = n == each - 1
-            asked = "Z" if silent else chr(65 + n)
-            messages = [{"role": "user", "content": f"{text}.\n{asked}?"}]
-            answer = SILENT if silent else named[n]
-            kind = "unanswerable" if silent else "one-hop"
-            made.append(Example(f"{group}-{n}", messages, answer, kind, held=group % 6 == 5))
-    return made
+        cities = rng.sample(CITIES, per_group)
+        text = "; ".join(f"{chr(65 + n)}: {place}" for n, place in enumerate(cities))
+        for n in range(per_group):
+            is_unanswerable = n == per_group - 1
+            letter = "Z" if is_unanswerable else chr(65 + n)
+            messages = [{"role": "user", "content": f"{text}.\n{letter}?"}]
+            answer = ABSTENTION if is_unanswerable else cities[n]
+            kind = "unanswerable" if is_unanswerable else "one-hop"
+            result.append(Example(f"{group}-{n}", messages, answer, kind, held=group % 6 == 5))
+    return result
 
 
-def preferences(groups: int = 12) -> list[Preference]:
+def make_preferences(groups: int = 12) -> list[Preference]:
     """The right answer over another, of the same questions."""
-    others = {one.answer: other for one, other in zip(examples(groups), reversed(PLACES * groups), strict=False)}
+    rejected_answers = {
+        one.answer: other for one, other in zip(make_examples(groups), reversed(CITIES * groups), strict=False)
+    }
     return [
-        Preference(one.id, one.messages, one.answer, others[one.answer] if others[one.answer] != one.answer else "Nowhere", held=one.held)
-        for one in examples(groups)
+        Preference(one.id, one.messages, one.answer, rejected_answers[one.answer] if rejected_answers[one.answer] != one.answer else "Nowhere", held=one.held)
+        for one in make_examples(groups)
     ]  # fmt: skip
 
 
-def job(model: Path, out: Path, **changed: Any) -> Any:
+def make_job(model: Path, out: Path, **settings_overrides: Any) -> Any:
     """A training of half a minute at most."""
-    from kgrag.tune.training.settings import Settings
-    from kgrag.tune_run import Job
+    from kgrag.tune.training.settings import TrainingConfig
+    from kgrag.tune_run import TrainingJob
 
-    parts = {name: changed.pop(name) for name in ("examples", "preferences", "start", "what") if name in changed}
-    parts.setdefault("examples", examples())
-    settings = Settings(**{"rank": 4, "layers": "half", "lr": 5e-3, "epochs": 3, "batch": 4, "tokens": 128, **changed})  # type: ignore[arg-type]
-    return Job(str(model), out, settings, **parts)
+    job_fields = {
+        name: settings_overrides.pop(name)
+        for name in ("examples", "preferences", "start", "what")
+        if name in settings_overrides
+    }
+    job_fields.setdefault("examples", make_examples())
+    settings = TrainingConfig(
+        **{"rank": 4, "layers": "half", "lr": 5e-3, "epochs": 3, "batch": 4, "tokens": 128, **settings_overrides}
+    )  # type: ignore[arg-type]
+    return TrainingJob(str(model), out, settings, **job_fields)
 
 
-def go(work: Any, **options: Any) -> dict[str, Any]:
+def run_job(training_job: Any, **options: Any) -> dict[str, Any]:
     """Run it, unseen."""
-    from kgrag.tune_run import run
+    from kgrag.tune_run import train_adapter
 
-    unseen = {name: options.pop(name, lambda *_: None) for name in ("progress", "tick")}
-    return run(work, lambda _: None, unseen["progress"], unseen["tick"], **options)
+    callbacks = {name: options.pop(name, lambda *_: None) for name in ("progress", "tick")}
+    return train_adapter(training_job, lambda _: None, callbacks["progress"], callbacks["tick"], **options)
 
 
-def train_here(model: Path, out: Path, often: int, limit: int) -> None:
+def train_in_process(model: Path, out: Path, save_every_step: int, max_file_bytes: int) -> None:
     """In a process of its own: a state after each step if ``often``; files of at most ``limit`` bytes if that is not 0."""
     import resource
 
     import torch
 
-    from kgrag.cli import Stopped, run
+    from kgrag.cli import CommandInterruptedError, run_command
     from kgrag.tune.training import loop
 
     torch.set_num_threads(1)
-    if often:
-        loop.SOONEST, loop.SAVING = 0.0, 1e9
-    steps = [0]
+    if save_every_step:
+        loop.MIN_SECONDS_BETWEEN_SAVES, loop.MAX_SAVING_SHARE = 0.0, 1e9
+    step_count = [0]
 
-    def tick(name: str, now: Any) -> None:
-        print(now.step, flush=True)
-        steps[0] += 1
-        if limit and steps[0] == 3:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    def tick(name: str, progress: Any) -> None:
+        print(progress.step, flush=True)
+        step_count[0] += 1
+        if max_file_bytes and step_count[0] == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
 
     def command() -> None:
         try:
-            go(job(model, out, patience=0), tick=tick)
+            run_job(make_job(model, out, patience=0), tick=tick)
         except KeyboardInterrupt as stop:
-            raise Stopped(f"Stopped. {stop}") from stop
+            raise CommandInterruptedError(f"Stopped. {stop}") from stop
 
-    os._exit(run(command))
+    os._exit(run_command(command))
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    train_here(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    train_in_process(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

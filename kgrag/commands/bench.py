@@ -18,19 +18,30 @@ from kgrag.commands.bench_scale import bench_scale
 from kgrag.commands.bench_sentences import bench_sentences
 from kgrag.commands.bench_server import bench_server
 from kgrag.commands.bench_sets import (
-    CORPUS,
-    QUESTIONS,
-    STORES,
-    Data,
-    Stores,
-    named_run,
-    rankings_of,
-    set_folders,
-    with_corpus,
+    CORPUS_FILE,
+    DEFAULT_STORES_FOLDER,
+    QUESTIONS_FILE,
+    DataOption,
+    StoresOption,
+    find_set_folders,
+    load_rankings,
+    open_store_with_corpus,
+    parse_run,
 )
 from kgrag.commands.bench_table import bench_compare, bench_table
 from kgrag.commands.bench_tune import bench_reader_data, bench_tune
-from kgrag.commands.options import STORE, Arm, Json, Model, ReaderName, Store, Walk, defined, need, print_json
+from kgrag.commands.options import (
+    DEFAULT_STORE,
+    ArmChoice,
+    JsonOption,
+    ModelOption,
+    ReaderChoice,
+    StoreOption,
+    WalkOption,
+    nan_to_none,
+    print_json,
+    require_library,
+)
 from kgrag.errors import UsageError
 
 bench = typer.Typer(
@@ -55,126 +66,137 @@ bench.command("sentences")(bench_sentences)
 @bench.command("retrieval")
 def bench_retrieval(
     questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, gold.")],
-    store: Store = STORE,
+    store: StoreOption = DEFAULT_STORE,
     corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
     run: Annotated[list[str] | None, typer.Option(help="Another system's TREC run: NAME=FILE; repeatable.")] = None,
     runs_out: Annotated[Path | None, typer.Option(help="Write what was found, as scored, as a TREC run.")] = None,
-    walk: Walk = None,
-    json_: Json = False,
+    walk: WalkOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Recall, mean reciprocal rank and latency of `retrieve`; other systems' runs beside it."""
-    from kgrag.evaluate.bench import retrieval_report, search
-    from kgrag.evaluate.compare import beside, unique
+    from kgrag.evaluate.bench import retrieval_report, time_retrieval
+    from kgrag.evaluate.compare import check_unique_ids, score_against_baseline
     from kgrag.evaluate.questions import fingerprint, load_questions
-    from kgrag.evaluate.table import difference, shown
+    from kgrag.evaluate.table import format_difference, format_interval
     from kgrag.evaluate.trec import write_run
-    from kgrag.retrieve.ranker import Ranker
+    from kgrag.retrieve.ranker import TreeEnsemble
 
-    asked = load_questions(questions, limit)
-    named = [named_run(text) for text in run or []]
-    if len({name for name, _ in named}) < len(named):
+    question_list = load_questions(questions, limit)
+    named_runs = [parse_run(text) for text in run or []]
+    if len({name for name, _ in named_runs}) < len(named_runs):
         raise UsageError("Expected a name of its own for every --run, found one twice: give another.")
-    if named or runs_out:
-        unique(asked)
-    others = {name: rankings_of(name, file, asked) for name, file in named}
-    _folder_of(runs_out, "--runs-out")
-    opened = with_corpus(store, corpus, walk=walk)
-    with console.counter("questions", len(asked)) as tick:
-        rankings, milliseconds = search(opened.retriever, asked, tick)
-    report = retrieval_report(asked, rankings, milliseconds)
+    if named_runs or runs_out:
+        check_unique_ids(question_list)
+    others = {name: load_rankings(name, file, question_list) for name, file in named_runs}
+    _require_parent_folder(runs_out, "--runs-out")
+    opened_store = open_store_with_corpus(store, corpus, walk=walk)
+    with console.show_counter("questions", len(question_list)) as tick:
+        rankings, milliseconds = time_retrieval(opened_store.retriever, question_list, tick)
+    report = retrieval_report(question_list, rankings, milliseconds)
     if runs_out:
-        write_run(runs_out, {q.id: r for q, r in zip(asked, rankings, strict=True)}, "kgrag")
+        write_run(runs_out, {q.id: r for q, r in zip(question_list, rankings, strict=True)}, "kgrag")
     if others:
-        report["runs"] = {name: beside(asked, rankings, other) for name, other in others.items()}
-    seen = fingerprint(questions) in Ranker.load().trained_on
-    report["trained on these questions"] = seen
-    if seen:
-        console.notice(
+        report["runs"] = {
+            name: score_against_baseline(question_list, rankings, other) for name, other in others.items()
+        }
+    is_trained_on = fingerprint(questions) in TreeEnsemble.load().trained_on
+    report["trained on these questions"] = is_trained_on
+    if is_trained_on:
+        console.print_notice(
             "The shipped ranker was trained on these questions, so these figures flatter it: "
             "`kgrag bench table` has honest ones."
         )
     runs = {} if json_ else report.pop("runs", {})
-    _report(report, json_)
+    _print_report(report, json_)
     for name, figures in runs.items():
-        console.say(f"\n[bold]{escape(name)}[/bold]")
+        console.print_result(f"\n[bold]{escape(name)}[/bold]")
         lines = [("measure", "value and 95 % interval", "kgrag less this")]
-        lines += [(m, shown(figures[m]), difference(apart)) for m, apart in figures["difference"].items()]
-        console.table(lines, right=(1, 2), heading=True)
+        lines += [
+            (m, format_interval(figures[m]), format_difference(apart)) for m, apart in figures["difference"].items()
+        ]
+        console.print_table(lines, right=(1, 2), heading=True)
 
 
 @bench.command("answers")
 def bench_answers(
     questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, answers, gold.")],
-    store: Store = STORE,
+    store: StoreOption = DEFAULT_STORE,
     corpus: Annotated[Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it.")] = None,
-    reader: Annotated[ReaderName, typer.Option(help="Who answers.")] = ReaderName.auto,
-    arm: Annotated[Arm, typer.Option(help="With which evidence.")] = Arm.grounded,
+    reader: Annotated[ReaderChoice, typer.Option(help="Who answers.")] = ReaderChoice.auto,
+    arm: Annotated[ArmChoice, typer.Option(help="With which evidence.")] = ArmChoice.grounded,
     limit: Annotated[int | None, typer.Option(help="Only the first N questions.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write every answer to this jsonl file.")] = None,
-    model: Model = None,
-    json_: Json = False,
+    model: ModelOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Token F1, exact match, abstention and seconds a question."""
-    from kgrag.evaluate.bench import answers
+    from kgrag.evaluate.bench import measure_answers
     from kgrag.evaluate.questions import load_questions
     from kgrag.render import answer_json
 
-    asked = load_questions(questions, limit)
-    _folder_of(out, "--out")
-    opened = with_corpus(store, corpus, model)
-    with console.counter("questions", len(asked)) as tick:
-        report, given = answers(
-            opened.answerer, asked, reader=reader.value, arm=arm.value, k=opened.config.k, gold=opened.gold, tick=tick
+    question_list = load_questions(questions, limit)
+    _require_parent_folder(out, "--out")
+    opened_store = open_store_with_corpus(store, corpus, model)
+    with console.show_counter("questions", len(question_list)) as tick:
+        report, given_answers = measure_answers(
+            opened_store.answer_pipeline,
+            question_list,
+            reader=reader.value,
+            arm=arm.value,
+            k=opened_store.config.k,
+            gold=opened_store.gold_passages,
+            tick=tick,
         )
     if out:
         rows = [
-            defined({**answer_json(a), "id": q.id, "answers": q.answers}) for q, a in zip(asked, given, strict=True)
+            nan_to_none({**answer_json(a), "id": q.id, "answers": q.answers})
+            for q, a in zip(question_list, given_answers, strict=True)
         ]
         out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    _report(report, json_)
+    _print_report(report, json_)
 
 
 @bench.command("ranker")
 def bench_ranker(
-    data: Data,
-    stores: Stores = STORES,
+    data: DataOption,
+    stores: StoresOption = DEFAULT_STORES_FOLDER,
     out: Annotated[Path | None, typer.Option(help="Train on all of it and write the ranker here.")] = None,
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """Train the ordering of `retrieve`, and say what it is worth on questions and on sets that it never saw."""
-    from kgrag.evaluate.examples import Example, examples
+    from kgrag.evaluate.examples import RankingExample, build_examples
     from kgrag.evaluate.questions import fingerprint, load_questions
-    from kgrag.evaluate.ranking import compare, write
+    from kgrag.evaluate.ranking import compare_rankers, write_ranker
 
-    folders = set_folders(data, least=2)
-    need("lightgbm", "train")
-    sets: dict[str, list[Example]] = {}
+    folders = find_set_folders(data, min_folders=2)
+    require_library("lightgbm", "train")
+    sets: dict[str, list[RankingExample]] = {}
     names: list[str] = []
     for folder in folders:
-        opened = with_corpus(stores / folder.name, folder / CORPUS)
-        names, sets[folder.name] = examples(opened.retriever, load_questions(folder / QUESTIONS))
-    report = compare(sets)
+        store = open_store_with_corpus(stores / folder.name, folder / CORPUS_FILE)
+        names, sets[folder.name] = build_examples(store.retriever, load_questions(folder / QUESTIONS_FILE))
+    report = compare_rankers(sets)
     if out:
-        write(out, names, sets, [fingerprint(folder / QUESTIONS) for folder in folders])
+        write_ranker(out, names, sets, [fingerprint(folder / QUESTIONS_FILE) for folder in folders])
     if json_:
         print_json(report)
         return
     for name, rows in report.items():
-        console.say(f"[bold]{name}[/bold] ({len(sets[name])} questions)")
-        console.bench_table(rows)
+        console.print_result(f"[bold]{name}[/bold] ({len(sets[name])} questions)")
+        console.print_benchmark(rows)
 
 
-def _folder_of(file: Path | None, option: str) -> None:
+def _require_parent_folder(file: Path | None, option: str) -> None:
     if file and not file.parent.is_dir():
         raise UsageError(f"Expected a folder for {option}, found none at {file.parent}: make it, or name another file.")
 
 
-def _report(report: dict[str, Any], json_: bool) -> None:
+def _print_report(report: dict[str, Any], json_: bool) -> None:
     if json_:
         print_json(report)
     else:
-        console.bench_table(report)
+        console.print_benchmark(report)
 
 
 bench.command("scale")(bench_scale)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from kgrag import console
-from kgrag.commands.options import Json, need, print_json
+from kgrag.commands.options import JsonOption, print_json, require_library
 from kgrag.errors import UsageError
 
-DATA = typer.Option("--data", help="The folder that holds `support`, `reader` and the corpora.")
-FIRST = ("right_over_wrong", "balanced_accuracy", "auroc", "brier", "ece")
+DATA_OPTION = typer.Option("--data", help="The folder that holds `support`, `reader` and the corpora.")
+MAIN_MEASURES = ("right_over_wrong", "balanced_accuracy", "auroc", "brier", "ece")
 
 
 def bench_judge(
@@ -24,45 +24,54 @@ def bench_judge(
         str, typer.Option(help="auto, overlap, details, learned, combined, llm, or the folder of a published judge.")
     ] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """Balanced accuracy, AUROC and calibration of a judge of claims, beside plain overlap and length."""
-    from kgrag.evaluate.judge_sets import load_rows
-    from kgrag.evaluate.judging import report
+    from kgrag.evaluate.judge_sets import load_claims
+    from kgrag.evaluate.judging import judge_report
     from kgrag.evaluate.questions import fingerprint
     from kgrag.judge import load_judge
-    from kgrag.judge.model import shipped
+    from kgrag.judge.model import load_builtin_judge
 
-    rows = load_rows(file, limit)
+    rows = load_claims(file, limit)
     loaded = load_judge(judge)
-    with console.counter("claims", len(rows.rows)) as tick:
-        figures = report(loaded, rows, tick)
-    seen = judge in ("auto", "overlap", "details", "learned", "combined") and fingerprint(file) in shipped().trained_on
-    figures["trained on these claims"] = seen
-    if seen:
-        console.notice(
+    with console.show_counter("claims", len(rows.claims)) as tick:
+        figures = judge_report(loaded, rows, tick)
+    is_trained_on = (
+        judge in ("auto", "overlap", "details", "learned", "combined")
+        and fingerprint(file) in load_builtin_judge().trained_on
+    )
+    figures["trained on these claims"] = is_trained_on
+    if is_trained_on:
+        console.print_notice(
             "The judge was trained on these claims, so these figures flatter it: `kgrag bench judge-train` has honest ones."
         )
     if json_:
         print_json(figures)
         return
     lines = [("measure", "value", "95 % interval")]
-    for name in FIRST:
+    for name in MAIN_MEASURES:
         if name in figures:
             low, high = figures.pop(f"{name}_low"), figures.pop(f"{name}_high")
             lines.append(
-                (_called(name), f"[bold]{_shown(figures.pop(name))}[/bold]", f"\\[{_shown(low)}, {_shown(high)}]")
+                (
+                    _measure_label(name),
+                    f"[bold]{_format_value(figures.pop(name))}[/bold]",
+                    f"\\[{_format_value(low)}, {_format_value(high)}]",
+                )
             )
     lines += [
-        (_called(name), _shown(value), "") for name, value in figures.items() if name != "trained on these claims"
+        (_measure_label(name), _format_value(value), "")
+        for name, value in figures.items()
+        if name != "trained on these claims"
     ]
-    console.table(lines, right=(1, 2), heading=True)
+    console.print_table(lines, right=(1, 2), heading=True)
 
 
 def bench_judge_train(
-    data: Annotated[Path, DATA],
+    data: Annotated[Path, DATA_OPTION],
     out: Annotated[Path | None, typer.Option(help="Train on all of it and write the judge here.")] = None,
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """Train the judge of claims, and say what it is worth on texts and on sets that it never saw."""
     from kgrag.evaluate import judge_fitting, judge_training
@@ -70,30 +79,33 @@ def bench_judge_train(
 
     if out and not out.resolve().parent.is_dir():  # known before the minutes of training, not after
         raise UsageError(f"Expected a folder for the judge at {out.parent}, found none: make it, or name another.")
-    need("lightgbm", "train")
-    sets = judge_training.load_sets(data)
-    with console.counter("claims", sum(map(len, sets.values()))) as tick:
-        parts = [judge_training.prepare(name, rows, tick) for name, rows in sets.items()]
+    require_library("lightgbm", "train")
+    sets = judge_training.load_claim_sets(data)
+    with console.show_counter("claims", sum(map(len, sets.values()))) as tick:
+        parts = [judge_training.prepare_claims(name, rows, tick) for name, rows in sets.items()]
     english = [part for part in parts if part.lang == "en"]
-    found = {"cross-validated": judge_fitting.cross_validated(english), "left out": judge_fitting.left_out(english)}
+    support_by_method = {
+        "cross-validated": judge_fitting.cross_validate(english),
+        "left out": judge_fitting.leave_one_set_out(english),
+    }
     table = {
-        f"{part.name}, {how}, {tier}": judge_fitting.figures(part, support)
+        f"{part.name}, {how}, {tier}": judge_fitting.judge_figures(part, support)
         for part in english
-        for how, by_set in found.items()
+        for how, by_set in support_by_method.items()
         for tier, support in by_set.get(part.name, {}).items()
     }
     if out:
-        files = [data / "support" / f"{file}.jsonl.gz" for file in judge_training.SETS.values()]
-        judge_fitting.write(out, parts, [fingerprint(file) for file in files])
+        files = [data / "support" / f"{file}.jsonl.gz" for file in judge_training.HUMAN_SETS.values()]
+        judge_fitting.write_judge(out, parts, [fingerprint(file) for file in files])
     if json_:
         print_json(table)
         return
     columns = ("balanced_accuracy", "auroc", "brier", "ece", "right_over_wrong")
-    lines = [("set, how it was trained, judge", *map(_called, columns))]
-    lines += [(name, *(_shown(row[c]) if c in row else "" for c in columns)) for name, row in table.items()]
-    console.table(lines, right=tuple(range(1, 6)), heading=True)
+    lines = [("set, how it was trained, judge", *map(_measure_label, columns))]
+    lines += [(name, *(_format_value(row[c]) if c in row else "" for c in columns)) for name, row in table.items()]
+    console.print_table(lines, right=tuple(range(1, 6)), heading=True)
     if out:
-        console.notice(f"The judge is in {out}.")
+        console.print_notice(f"The judge is in {out}.")
 
 
 def bench_judge_set(
@@ -102,11 +114,11 @@ def bench_judge_set(
     seed: Annotated[int, typer.Option(help="Another seed makes other claims.")] = 0,
 ) -> None:
     """Make a Chinese set for `bench judge`: sentences and answered questions, and such with something changed."""
-    from kgrag.evaluate.judge_training import made_cmrc
+    from kgrag.evaluate.judge_training import perturbed_cmrc
 
     if not out.resolve().parent.is_dir():
         raise UsageError(f"Expected a folder for the claims at {out.parent}, found none: make it, or name another.")
-    made = list(made_cmrc(folder, seed))
+    claims = list(perturbed_cmrc(folder, seed))
     rows = (
         {
             "_id": f"{folder.name}-{n}",
@@ -115,17 +127,19 @@ def bench_judge_set(
             "supported": m.supported,
             "kind": m.kind,
         }
-        for n, m in enumerate(made)
+        for n, m in enumerate(claims)
     )
     out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    console.notice(f"{len(made):,} claims, {sum(m.supported for m in made):,} of them supported, are in {out}.")
+    console.print_notice(
+        f"{len(claims):,} claims, {sum(m.supported for m in claims):,} of them supported, are in {out}."
+    )
 
 
-def _called(name: str) -> str:
+def _measure_label(name: str) -> str:
     return name.replace("_", " ").replace("auroc", "AUROC").replace("ece", "calibration error")
 
 
-def _shown(value: float) -> str:
+def _format_value(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "–" if value != value else f"{value:.3f}" if value < 10 else f"{value:,.1f}"

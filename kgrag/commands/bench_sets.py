@@ -9,58 +9,60 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kgrag import console
-from kgrag.app import App
-from kgrag.commands.options import WalkName, ingest_into, open_app, something
+from kgrag.app import Store
+from kgrag.commands.options import WalkChoice, ingest_into, open_store, require_ingested
 from kgrag.errors import UsageError
 
 if TYPE_CHECKING:
     from kgrag.evaluate.trec import Ranking
     from kgrag.types import Question
 
-CORPUS, QUESTIONS = "corpus.jsonl.gz", "questions.dev.jsonl"
-Data = Annotated[Path, typer.Option(help="A folder for each set, with corpus.jsonl.gz and questions.dev.jsonl.")]
-Stores = Annotated[Path, typer.Option(help="Where the sets' stores are, or are made.")]
-Sets = Annotated[str | None, typer.Option(help="Only these sets, by the names of their folders: 2wiki,hotpot.")]
-STORES = Path("build/stores")
+CORPUS_FILE, QUESTIONS_FILE = "corpus.jsonl.gz", "questions.dev.jsonl"
+DataOption = Annotated[Path, typer.Option(help="A folder for each set, with corpus.jsonl.gz and questions.dev.jsonl.")]
+StoresOption = Annotated[Path, typer.Option(help="Where the sets' stores are, or are made.")]
+SetsOption = Annotated[str | None, typer.Option(help="Only these sets, by the names of their folders: 2wiki,hotpot.")]
+DEFAULT_STORES_FOLDER = Path("build/stores")
 
 
-def set_folders(data: Path, sets: str | None = None, least: int = 1) -> list[Path]:
+def find_set_folders(data: Path, sets: str | None = None, min_folders: int = 1) -> list[Path]:
     """The folders of the sets in ``data``, by name.
 
     Raises:
         UsageError: there are fewer than ``least``, or one that was named is not there.
     """
-    found = sorted(f for f in data.iterdir() if (f / QUESTIONS).is_file()) if data.is_dir() else []
+    folders = sorted(f for f in data.iterdir() if (f / QUESTIONS_FILE).is_file()) if data.is_dir() else []
     if sets is not None:
-        wanted = [name.strip() for name in sets.split(",") if name.strip()]
-        known = {folder.name: folder for folder in found}
-        for name in wanted:
-            if name not in known:
+        wanted_names = [name.strip() for name in sets.split(",") if name.strip()]
+        folders_by_name = {folder.name: folder for folder in folders}
+        for name in wanted_names:
+            if name not in folders_by_name:
                 raise UsageError(
-                    f"Expected --sets to name folders of {data} with {CORPUS} and {QUESTIONS} "
-                    f"({', '.join(known) or 'there are none'}), found {name!r}."
+                    f"Expected --sets to name folders of {data} with {CORPUS_FILE} and {QUESTIONS_FILE} "
+                    f"({', '.join(folders_by_name) or 'there are none'}), found {name!r}."
                 )
-        found = [known[name] for name in dict.fromkeys(wanted)]
-    if len(found) < least:
-        number = {1: "a folder", 2: "two or more folders"}[least]
+        folders = [folders_by_name[name] for name in dict.fromkeys(wanted_names)]
+    if len(folders) < min_folders:
+        number = {1: "a folder", 2: "two or more folders"}[min_folders]
         raise UsageError(
-            f"Expected {number} with {CORPUS} and {QUESTIONS} in {data}, found {len(found)}: "
+            f"Expected {number} with {CORPUS_FILE} and {QUESTIONS_FILE} in {data}, found {len(folders)}: "
             "see docs/experiments.md for the sets."
         )
-    return found
+    return folders
 
 
-def with_corpus(store: str | Path, corpus: Path | None, model: str | None = None, walk: WalkName | None = None) -> App:
+def open_store_with_corpus(
+    store: str | Path, corpus: Path | None, model: str | None = None, walk: WalkChoice | None = None
+) -> Store:
     """A store, after a corpus has been read into it where one is named; what is in it already costs little."""
-    opened = open_app(store, create=corpus is not None, model=model, walk=walk)
+    opened_store = open_store(store, create=corpus is not None, model=model, walk=walk)
     if corpus:
-        report = ingest_into(opened, [str(corpus)])
-        console.read_report(report)
-        something(report)
-    return opened
+        report = ingest_into(opened_store, [str(corpus)])
+        console.print_unread(report)
+        require_ingested(report)
+    return opened_store
 
 
-def named_run(text: str) -> tuple[str, Path]:
+def parse_run(text: str) -> tuple[str, Path]:
     """``NAME=FILE`` in its two parts.
 
     Raises:
@@ -74,7 +76,7 @@ def named_run(text: str) -> tuple[str, Path]:
     return name.strip(), Path(file)
 
 
-def rankings_of(name: str, path: Path, questions: Sequence[Question]) -> list[Ranking]:
+def load_rankings(name: str, path: Path, questions: Sequence[Question]) -> list[Ranking]:
     """Another system's ranking of each question, none where its run has none; what does not meet is said.
 
     Raises:
@@ -83,9 +85,13 @@ def rankings_of(name: str, path: Path, questions: Sequence[Question]) -> list[Ra
     from kgrag.evaluate.trec import coverage, read_run
 
     run = read_run(path)
-    meets = coverage(run, questions)
-    if meets.unknown:
-        console.notice(f"{name}: {meets.unknown:,} questions of {path} are not asked here and were passed over.")
-    if meets.missing:
-        console.notice(f"{name}: {meets.missing:,} questions are not in {path} and count as a recall of 0.")
+    run_coverage = coverage(run, questions)
+    if run_coverage.unknown:
+        console.print_notice(
+            f"{name}: {run_coverage.unknown:,} questions of {path} are not asked here and were passed over."
+        )
+    if run_coverage.missing:
+        console.print_notice(
+            f"{name}: {run_coverage.missing:,} questions are not in {path} and count as a recall of 0."
+        )
     return [run.get(question.id, []) for question in questions]

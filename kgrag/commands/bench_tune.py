@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.commands.options import Json, model_names, print_json
-from kgrag.commands.tune import LayersName
+from kgrag.commands.options import JsonOption, model_names, print_json
+from kgrag.commands.tune import LayersChoice
 
 
 def bench_tune(
@@ -23,40 +23,55 @@ def bench_tune(
     number: Annotated[int, typer.Option(min=1, help="Examples that are learned from, about.")] = 24,
     rank: Annotated[int, typer.Option(min=1, help="Of LoRA's matrices.")] = 16,
     layers: Annotated[
-        LayersName, typer.Option(help="Where ours are put; the plain loop's are in all.")
-    ] = LayersName.half,
+        LayersChoice, typer.Option(help="Where ours are put; the plain loop's are in all.")
+    ] = LayersChoice.half,
     tokens: Annotated[int, typer.Option(min=64, help="Tokens that are computed together.")] = 1024,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of all ways, one after the other.")] = 2,
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """Tokens of separate examples learned from in a second: a plain loop of peft, packs, and packs with fewer layers."""
     import torch
 
     from kgrag.config import Config
-    from kgrag.llm.choose import chosen, weights_of
+    from kgrag.llm.choose import resolve_model, weights_folder
     from kgrag.models.device import this_device
-    from kgrag.tune.example import Example, load
-    from kgrag.tune.training.memory import fitted
-    from kgrag.tune.training.settings import Settings, decide
-    from kgrag.tune.training.speed import first, made_up, speed
-    from kgrag.tune_run import label
+    from kgrag.tune.example import Example, load_rows
+    from kgrag.tune.training.memory import fit_settings_to_memory
+    from kgrag.tune.training.settings import TrainingConfig, plan_for_device
+    from kgrag.tune.training.speed import measure_training_speed, synthetic_examples, take_first
+    from kgrag.tune_run import model_short_name
 
-    given = load(examples, Example) if examples else made_up(-(-number // 3))
-    settings = Settings(rank=rank, layers=layers.value, tokens=tokens)
+    all_examples = load_rows(examples, Example) if examples else synthetic_examples(-(-number // 3))
+    settings = TrainingConfig(rank=rank, layers=layers.value, tokens=tokens)
     device = this_device()
-    way = decide("lora", device)
-    found, _, _ = chosen(model, Config.model_validate({}))
-    _, keep, _ = fitted(found.shape, Settings(rank=rank, layers="all", tokens=tokens), way, device, label(found))
-    folder = weights_of(found, console.model_progress)
+    precision_choice = plan_for_device("lora", device)
+    model_entry, _, _ = resolve_model(model, Config.model_validate({}))
+    _, keep, _ = fit_settings_to_memory(
+        model_entry.shape,
+        TrainingConfig(rank=rank, layers="all", tokens=tokens),
+        precision_choice,
+        device,
+        model_short_name(model_entry),
+    )
+    folder = weights_folder(model_entry, console.show_model_progress)
     console.end_progress()
-    ways = 2 if settings.layers == "all" else 4
-    with console.counter("rounds", ways * repeats) as tick:
-        report = speed(folder, label(found), first(given, number), settings, way, repeats=repeats, keep=keep, tick=tick)
+    way_count = 2 if settings.layers == "all" else 4
+    with console.show_counter("rounds", way_count * repeats) as tick:
+        report = measure_training_speed(
+            folder,
+            model_short_name(model_entry),
+            take_first(all_examples, number),
+            settings,
+            precision_choice,
+            repeats=repeats,
+            cache_bytes=keep,
+            on_progress=tick,
+        )
     report = {
-        "model": label(found),
+        "model": model_short_name(model_entry),
         "device": device.name,
         "threads": torch.get_num_threads(),
-        "precision": way.half or way.weights,
+        "precision": precision_choice.compute_dtype or precision_choice.weights,
         "rank": rank,
         "data": examples.name if examples else "made up",
         **report,
@@ -64,26 +79,28 @@ def bench_tune(
     if json_:
         print_json(report)
         return
-    console.say(
+    console.print_result(
         f"{escape(report['model'])} in {report['precision']} on {escape(report['device'])}, {report['threads']} threads: "
         f"{report['examples']} examples, {report['tokens']:,} tokens one by one, {report['tokens in packs']:,} in packs"
     )
     rows = [("learning", "tokens/s", "times the plain loop")]
-    for name, one in report["ways"].items():
-        rows.append((name, f"[bold]{one['tokens per second']:,.1f}[/bold]", f"{one['times the plain loop']:.2f}"))
-    console.table(rows, right=(1, 2), heading=True)
+    for name, figures in report["ways"].items():
+        rows.append(
+            (name, f"[bold]{figures['tokens per second']:,.1f}[/bold]", f"{figures['times the plain loop']:.2f}")
+        )
+    console.print_table(rows, right=(1, 2), heading=True)
 
 
 def bench_reader_data(
     data: Annotated[Path, typer.Option("--data", help="The folder that holds `reader`.")],
     out: Annotated[Path, typer.Option(help="Folder for corpus.jsonl and questions.en.jsonl, questions.zh.jsonl.")],
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """The passages of the reader's training questions as a corpus, and the questions as about that: see `make reader`."""
-    from kgrag.tune.questions.corpus import as_corpus
+    from kgrag.tune.questions.corpus import write_corpus
 
-    written = as_corpus([data / "reader" / f"train.{lang}.jsonl.gz" for lang in ("en", "zh")], out)
+    lines_by_file = write_corpus([data / "reader" / f"train.{lang}.jsonl.gz" for lang in ("en", "zh")], out)
     if json_:
-        print_json(written)
+        print_json(lines_by_file)
     else:
-        console.table([(str(out / name), f"{lines:,}") for name, lines in written.items()], right=(1,))
+        console.print_table([(str(out / name), f"{lines:,}") for name, lines in lines_by_file.items()], right=(1,))

@@ -9,33 +9,35 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.commands.options import Json, open_app, print_json
+from kgrag.commands.options import JsonOption, open_store, print_json
 
-FILES = ("kgrag.toml", "aliases.toml", "predicates.toml")
+CONFIG_FILES = ("kgrag.toml", "aliases.toml", "predicates.toml")
 
 
 def copy(
     source: Annotated[str, typer.Argument(help="The store to copy: a folder, or a server's database.")],
     target: Annotated[str, typer.Argument(help="Where to: a new folder, or an empty database.")],
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """Copy everything of a store into another, such as from a folder to a Neo4j server. Run it again to go on."""
-    from graphs.copy import copy as copied
+    from graphs.copy import copy_store as copied
 
-    one = open_app(source)
-    total = one.graph.counts()["documents"]
-    other = open_app(target, create=True)
-    with other.writing():
-        with console.counter("documents", total) as tick:
-            count = copied(one.graph, other.graph, tick)
-        other.store.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            if (one.store / name).is_file() and not (other.store / name).exists():
-                shutil.copy(one.store / name, other.store / name)
-        embedder = one.graph.meta("embedder") or ""  # tuned ones lie beside the store
-        if embedder and (one.store / embedder).is_dir() and not (other.store / embedder).exists():
-            shutil.copytree(one.store / embedder, other.store / embedder)
+    source_store = open_store(source)
+    total = source_store.graph.counts()["documents"]
+    target_store = open_store(target, create=True)
+    with target_store.write_lock():
+        with console.show_counter("documents", total) as tick:
+            count = copied(source_store.graph, target_store.graph, tick)
+        target_store.folder.mkdir(parents=True, exist_ok=True)
+        for name in CONFIG_FILES:
+            if (source_store.folder / name).is_file() and not (target_store.folder / name).exists():
+                shutil.copy(source_store.folder / name, target_store.folder / name)
+        embedder = source_store.graph.meta("embedder") or ""  # tuned ones lie beside the store
+        if embedder and (source_store.folder / embedder).is_dir() and not (target_store.folder / embedder).exists():
+            shutil.copytree(source_store.folder / embedder, target_store.folder / embedder)
     if json_:
         print_json({"copied": count, "documents": total})
     else:
-        console.say(f"Copied {count:,} documents. [bold]{escape(target)}[/bold] now holds what {escape(source)} holds.")
+        console.print_result(
+            f"Copied {count:,} documents. [bold]{escape(target)}[/bold] now holds what {escape(source)} holds."
+        )

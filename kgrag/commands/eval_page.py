@@ -10,13 +10,13 @@ from typing import Any
 from kgrag import console
 from kgrag.errors import ReadError
 from kgrag.factuality import people
-from kgrag.factuality.headline import SYSTEM, sentences
-from kgrag.factuality.records import Record, load
+from kgrag.factuality.headline import SYSTEM_ARM, headline_sentences
+from kgrag.factuality.records import RunRecord, load_records
 from kgrag.factuality.report import write_report
-from kgrag.factuality.write import REPORT, as_json, text
+from kgrag.factuality.write import REPORT_FILE, to_json, write_text
 
 
-def pages(folder: Path, records: Sequence[Record], report: dict[str, Any]) -> list[Path]:
+def write_pages(folder: Path, records: Sequence[RunRecord], report: dict[str, Any]) -> list[Path]:
     """Write ``report.html``, and the picture of its first screen where matplotlib is installed; gives their paths.
 
     Raises:
@@ -24,35 +24,35 @@ def pages(folder: Path, records: Sequence[Record], report: dict[str, Any]) -> li
     """
     manifest = report.get("manifest", {})
     seed = int(manifest.get("seed", 0))
-    made = [write_report(folder, records, report, manifest)]
+    paths = [write_report(folder, records, report, manifest)]
     from kgrag.factuality.figure import write_figure
 
     try:
-        made += write_figure(
-            folder, report, sentences(report, records, seed=seed)[: 3 if SYSTEM in report["arms"] else 2]
+        paths += write_figure(
+            folder, report, headline_sentences(report, records, seed=seed)[: 3 if SYSTEM_ARM in report["arms"] else 2]
         )
     except ImportError:
-        console.notice("No picture beside the page: it needs matplotlib (`pip install 'kgrag[bench]'`).")
-    return made
+        console.print_notice("No picture beside the page: it needs matplotlib (`pip install 'kgrag[bench]'`).")
+    return paths
 
 
-def again(folder: Path) -> dict[str, Any]:
+def rebuild_page(folder: Path) -> dict[str, Any]:
     """Bring what people said of a run into its ``report.json`` and its page; gives the report.
 
     Raises:
         UsageError: there is no finished run in ``folder``.
         ReadError: one of its files is damaged.
     """
-    records = load(folder)
-    path = folder / REPORT
+    records = load_records(folder)
+    path = folder / REPORT_FILE
     try:
         report: dict[str, Any] = json.loads(path.read_text("utf-8"))
         report["people"] = {
-            "claims": people.agreement(records, people.load_labels(folder)),
-            "preferences": people.preferences(folder),
+            "claims": people.judge_agreement(records, people.load_labels(folder)),
+            "preferences": people.count_preferences(folder),
         }
     except (OSError, ValueError, TypeError) as error:
         raise ReadError(f"{path} cannot be read ({error}): run `kgrag eval` again, which costs little.") from error
-    text(path, as_json(report))
-    pages(folder, records, report)
+    write_text(path, to_json(report))
+    write_pages(folder, records, report)
     return report

@@ -17,59 +17,64 @@ from typer.core import TyperGroup
 
 from kgrag import console
 from kgrag.commands.options import (
-    STORE,
-    Json,
-    Model,
-    Precision,
-    Store,
-    adapter_here,
+    DEFAULT_STORE,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    StoreOption,
     adapter_names,
-    open_app,
+    open_store,
     print_json,
+    validate_adapter,
 )
-from kgrag.errors import Busy, KgragError, UsageError
+from kgrag.errors import KgragError, StoreBusyError, UsageError
 
 if TYPE_CHECKING:
-    from kgrag.app import App
+    from kgrag.app import Store
     from kgrag.types import Question
 
-RUN = "run"
-Out = Annotated[Path, typer.Option(help="Folder for the report; a run that was stopped goes on there.")]
+DEFAULT_COMMAND = "run"
+OutOption = Annotated[Path, typer.Option(help="Folder for the report; a run that was stopped goes on there.")]
 
 
-class Experiments(TyperGroup):
+class EvalGroup(TyperGroup):
     """`kgrag eval QUESTIONS`, and commands beside it: what names no command is a file of questions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the command in where it is left out."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help") and not self._misspelt(args[0]):
-            args = [RUN, *args]
+        if (
+            args
+            and args[0] not in self.commands
+            and args[0] not in ("-h", "--help")
+            and not self._is_misspelt_command(args[0])
+        ):
+            args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
-    def _misspelt(self, word: str) -> bool:
+    def _is_misspelt_command(self, word: str) -> bool:
         """Whether a word that is no file is nearly a command's name, so that click can say which."""
         return not Path(word).exists() and bool(get_close_matches(word, self.commands))
 
 
 evaluation = typer.Typer(
     suggest_commands=False,  # click does
-    cls=Experiments,
+    cls=EvalGroup,
     help="What grounding is worth: kgrag eval QUESTIONS answers them with and without evidence, and tells the difference.",
     no_args_is_help=True,
 )
 
 
-@evaluation.command(RUN)
+@evaluation.command(DEFAULT_COMMAND)
 def eval_run(
     questions: Annotated[Path, typer.Argument(help="Questions: jsonl with _id, text, answers, gold.")],
-    store: Store = STORE,
+    store: StoreOption = DEFAULT_STORE,
     arms: Annotated[
         str, typer.Option(help="Some of closed-book, grounded, vector, graph, gold, placebo, system.")
     ] = "closed-book,grounded,vector,graph,gold,placebo",
     conditions: Annotated[
         str, typer.Option(help="Some of answerable, unanswerable (evidence hidden), counterfactual (evidence edited).")
     ] = "answerable,unanswerable,counterfactual",
-    out: Out = Path("report"),
+    out: OutOption = Path("report"),
     samples: Annotated[
         int, typer.Option(min=0, max=100, help="Draw each answer so often, for its uncertainty; 0: not measured.")
     ] = 0,
@@ -88,46 +93,67 @@ def eval_run(
     fail_if: Annotated[
         list[str] | None, typer.Option(help='Exit with 1 if so: "hallucination.grounded > 0.2"; repeatable.')
     ] = None,
-    model: Model = None,
-    precision: Precision = None,
-    json_: Json = False,
+    model: ModelOption = None,
+    precision: PrecisionOption = None,
+    json_: JsonOption = False,
 ) -> None:
     """Answer questions in several arms that differ in their evidence alone, and report what that is worth."""
-    from kgrag.commands.eval_page import pages
-    from kgrag.commands.eval_view import progress, show
-    from kgrag.eval_run import models_of, run
-    from kgrag.evaluate.compare import unique
+    from kgrag.commands.eval_page import write_pages
+    from kgrag.commands.eval_view import answer_progress, print_report
+    from kgrag.eval_run import arm_models, run_experiment
+    from kgrag.evaluate.compare import check_unique_ids
     from kgrag.evaluate.questions import load_questions
     from kgrag.factuality import gate
-    from kgrag.factuality.arms import ADAPTED, chosen
-    from kgrag.factuality.asking import Plan
-    from kgrag.factuality.conditions import cases
+    from kgrag.factuality.arms import ADAPTER_SUFFIX, parse_arms
+    from kgrag.factuality.asking import ExperimentPlan
+    from kgrag.factuality.conditions import make_cases
 
-    named = chosen(arms)
-    wanted = _conditions(conditions)
-    gates = [gate.read(text) for text in fail_if or []]
-    gate.check_known(gates, named + [a + ADAPTED for a in named if adapter], [c.value for c in wanted])
-    asked = load_questions(questions, limit)
-    unique(asked)
-    _can_be_scored(asked, wanted, questions)
-    opened = open_app(store, model=model, precision=precision)
+    arm_names = parse_arms(arms)
+    wanted_conditions = _parse_conditions(conditions)
+    gates = [gate.parse_gate(text) for text in fail_if or []]
+    gate.check_gates(
+        gates, arm_names + [a + ADAPTER_SUFFIX for a in arm_names if adapter], [c.value for c in wanted_conditions]
+    )
+    question_list = load_questions(questions, limit)
+    check_unique_ids(question_list)
+    _require_scorable(question_list, wanted_conditions, questions)
+    opened_store = open_store(store, model=model, precision=precision)
     if adapter:
-        console.notice(f"Every arm is run twice: without and with the adapter {adapter_here(adapter, store)}.")
-    asked = _with_known_gold(asked, opened, questions)
-    config = opened.config
-    plan = Plan(tuple(named), tuple(wanted), config.k, samples, seed, config.evidence_tokens, config.answer_tokens)
-    models = models_of(opened, adapter)
-    about = {
+        console.print_notice(
+            f"Every arm is run twice: without and with the adapter {validate_adapter(adapter, store)}."
+        )
+    question_list = _with_known_gold(question_list, opened_store, questions)
+    config = opened_store.config
+    plan = ExperimentPlan(
+        tuple(arm_names),
+        tuple(wanted_conditions),
+        config.k,
+        samples,
+        seed,
+        config.evidence_tokens,
+        config.answer_tokens,
+    )
+    models = arm_models(opened_store, adapter)
+    question_metadata = {
         "questions": questions.name,
         "questions_sha256": hashlib.sha256(questions.read_bytes()).hexdigest(),
-        "asked": len(asked),
+        "asked": len(question_list),
     }
-    total = len(cases(asked, wanted, seed)) * len(named) * len(models)
-    with _held(out):
+    total = len(make_cases(question_list, wanted_conditions, seed)) * len(arm_names) * len(models)
+    with _lock_folder(out):
         try:
-            with progress(total) as tick:
-                report, records = run(opened, asked, plan, out, judge=judge, models=models, about=about, tick=tick)
-            pages(out, records, report)
+            with answer_progress(total) as tick:
+                report, records = run_experiment(
+                    opened_store,
+                    question_list,
+                    plan,
+                    out,
+                    judge=judge,
+                    models=models,
+                    question_metadata=question_metadata,
+                    tick=tick,
+                )
+            write_pages(out, records, report)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"What was answered is kept in {out}: run the same command again to go on."
@@ -135,28 +161,28 @@ def eval_run(
     if json_:
         print_json(report)
     else:
-        show(report)
-        console.notice(f"{out}/report.html shows all of it, report.json has every figure, records.jsonl every answer, answers.csv and rates.csv tables; preference.csv is for people to fill in.")  # fmt: skip
-    broken = [sentence for one in gates if (sentence := gate.failed(one, report))]
-    if broken:
-        raise KgragError(" ".join(broken))
+        print_report(report)
+        console.print_notice(f"{out}/report.html shows all of it, report.json has every figure, records.jsonl every answer, answers.csv and rates.csv tables; preference.csv is for people to fill in.")  # fmt: skip
+    failed_gates = [sentence for one in gates if (sentence := gate.gate_failure(one, report))]
+    if failed_gates:
+        raise KgragError(" ".join(failed_gates))
 
 
 @evaluation.command("compare")
 def eval_compare(
     a: Annotated[Path, typer.Argument(help="The folder of a run.")],
     b: Annotated[Path, typer.Argument(help="The folder of another.")],
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """What changed from one run to another, arm by arm, on the questions that both asked."""
-    from kgrag.commands.eval_view import show_compared
-    from kgrag.factuality.compare import compare
-    from kgrag.factuality.records import load
+    from kgrag.commands.eval_view import print_comparison
+    from kgrag.factuality.compare import compare_runs
+    from kgrag.factuality.records import load_records
 
-    found = compare(load(a), load(b), manifests=(_manifest(a), _manifest(b)))
-    if not found["differences"]:
+    comparison = compare_runs(load_records(a), load_records(b), manifests=(_read_manifest(a), _read_manifest(b)))
+    if not comparison["differences"]:
         raise UsageError(f"{a} and {b} have no question, condition and arm in common: run both with the same --arms.")
-    print_json(found) if json_ else show_compared(found)
+    print_json(comparison) if json_ else print_comparison(comparison)
 
 
 @evaluation.command("label")
@@ -166,105 +192,109 @@ def eval_label(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
 ) -> None:
     """Judge a sample of claims yourself: how far the judge agrees with you stands in the report."""
-    from kgrag.commands.eval_page import again
+    from kgrag.commands.eval_page import rebuild_page
     from kgrag.factuality import people
-    from kgrag.factuality.records import load
+    from kgrag.factuality.records import load_records
 
-    records = load(run)
-    known = people.load_labels(run)
-    waiting = [item for item in people.to_label(records, number, seed) if item["key"] not in known]
+    records = load_records(run)
+    labels = people.load_labels(run)
+    unlabelled = [item for item in people.sample_claims_to_label(records, number, seed) if item["key"] not in labels]
     keys = {"s": "supported", "c": "contradicted", "u": "unverifiable"}
-    for place, item in enumerate(waiting, 1):
-        console.say(f"\n[dim]{place} of {len(waiting)}[/dim]  {escape(item['question'])}")
+    for position, item in enumerate(unlabelled, 1):
+        console.print_result(f"\n[dim]{position} of {len(unlabelled)}[/dim]  {escape(item['question'])}")
         for passage in item["evidence"]:
-            console.say(f"  • {escape(passage)}")
-        console.say(f"[bold]{escape(item['claim'])}[/bold]")
-        said = _asked(keys)
-        if said is None:
+            console.print_result(f"  • {escape(passage)}")
+        console.print_result(f"[bold]{escape(item['claim'])}[/bold]")
+        label = _prompt_label(keys)
+        if label is None:
             break
-        if said:
-            people.keep_label(run, item["key"], said)
-    found = again(run)["people"]["claims"]
-    if found is None:
-        console.say("No claim has been labelled yet.")
+        if label:
+            people.save_label(run, item["key"], label)
+    agreement = rebuild_page(run)["people"]["claims"]
+    if agreement is None:
+        console.print_result("No claim has been labelled yet.")
         return
-    agreed = 100 * found["agreement"]["value"]
-    console.say(f"{found['labels']} labels; the judge agrees on {agreed:.0f} of 100, kappa {found['kappa']:.2f}.")
+    agreement_percent = 100 * agreement["agreement"]["value"]
+    console.print_result(
+        f"{agreement['labels']} labels; the judge agrees on {agreement_percent:.0f} of 100, kappa {agreement['kappa']:.2f}."
+    )
 
 
 @evaluation.command("page")
 def eval_page(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
     """Make the page of a run again, with what people have written into its blind sheet and its labels since."""
-    from kgrag.commands.eval_page import again
+    from kgrag.commands.eval_page import rebuild_page
 
-    again(run)
-    console.notice(f"{run}/report.html is as its files are now.")
+    rebuild_page(run)
+    console.print_notice(f"{run}/report.html is as its files are now.")
 
 
-def _asked(keys: dict[str, str]) -> str | None:
+def _prompt_label(keys: dict[str, str]) -> str | None:
     """What a person says of a claim; "" to pass over it, None to stop."""
     while True:
         try:
-            said = input("supported (s), contradicted (c), unverifiable (u), pass (p), stop (q): ").strip().lower()
+            reply = input("supported (s), contradicted (c), unverifiable (u), pass (p), stop (q): ").strip().lower()
         except EOFError:
             return None
-        if said in keys:
-            return keys[said]
-        if said in ("p", "q"):
-            return "" if said == "p" else None
+        if reply in keys:
+            return keys[reply]
+        if reply in ("p", "q"):
+            return "" if reply == "p" else None
 
 
-def _conditions(text: str) -> list[Any]:
+def _parse_conditions(text: str) -> list[Any]:
     from kgrag.factuality.conditions import Condition
 
     names = [name.strip() for name in text.split(",") if name.strip()]
-    known = [c.value for c in Condition]
+    known_names = [c.value for c in Condition]
     for name in names:
-        if name not in known:
-            raise UsageError(f"Expected --conditions to name some of {', '.join(known)}, found {name!r}.")
+        if name not in known_names:
+            raise UsageError(f"Expected --conditions to name some of {', '.join(known_names)}, found {name!r}.")
     if not names or len({*names}) < len(names):
         raise UsageError(f"Expected --conditions to name each once, and one at least, found {text!r}.")
     return [Condition(name) for name in names]
 
 
-def _can_be_scored(asked: Any, wanted: Any, path: Path) -> None:
+def _require_scorable(question_list: Any, conditions: Any, path: Path) -> None:
     """Say what questions lack; raises UsageError if nothing is left to ask."""
-    from kgrag.factuality.conditions import cases
+    from kgrag.factuality.conditions import make_cases
 
-    if not cases(asked, wanted):
+    if not make_cases(question_list, conditions):
         raise UsageError(
-            f"No question of {path} can be asked under --conditions {','.join(wanted)}: they need answers, or gold."
+            f"No question of {path} can be asked under --conditions {','.join(conditions)}: they need answers, or gold."
         )
-    without = sum(not q.answers for q in asked)
-    if without:
-        console.notice(f"{without} of {len(asked)} questions have no accepted answer: there, silence is right.")
-    bare = sum(bool(q.answers) and not q.gold for q in asked)
-    if bare:
-        console.notice(
-            f"{bare} of {len(asked)} questions name no gold document: for them there is no arm gold, and nothing to hide or edit."
+    without_answers = sum(not q.answers for q in question_list)
+    if without_answers:
+        console.print_notice(
+            f"{without_answers} of {len(question_list)} questions have no accepted answer: there, silence is right."
+        )
+    without_gold = sum(bool(q.answers) and not q.gold for q in question_list)
+    if without_gold:
+        console.print_notice(
+            f"{without_gold} of {len(question_list)} questions name no gold document: for them there is no arm gold, and nothing to hide or edit."
         )
 
 
-def _with_known_gold(asked: Sequence[Question], opened: App, path: Path) -> list[Question]:
+def _with_known_gold(question_list: Sequence[Question], store: Store, path: Path) -> list[Question]:
     """The questions with those of their gold documents that the store has; raises UsageError if it has none of any."""
-    named = {document for q in asked for document in q.gold}
-    known = set(opened.graph.headings(named))
-    if named and not known:
-        have = next((document.id for document in opened.graph.documents()), "none")
+    gold_ids = {document for q in question_list for document in q.gold}
+    known_ids = set(store.graph.document_headers(gold_ids))
+    if gold_ids and not known_ids:
+        example_id = next((document.id for document in store.graph.documents()), "none")
         raise UsageError(
-            f"{opened.place} has none of the gold documents of {path}, such as {min(named)!r}; its own are called such as "
-            f"{have!r}: name the store that they were read into, or mend the ids."
+            f"{store.location} has none of the gold documents of {path}, such as {min(gold_ids)!r}; its own are called such as "
+            f"{example_id!r}: name the store that they were read into, or mend the ids."
         )
-    if named - known:
-        lacking = sum(bool({*q.gold} - known) for q in asked)
-        console.notice(
-            f"{lacking} of {len(asked)} questions name gold documents that the store lacks, such as {min(named - known)!r}: "
+    if gold_ids - known_ids:
+        affected_questions = sum(bool({*q.gold} - known_ids) for q in question_list)
+        console.print_notice(
+            f"{affected_questions} of {len(question_list)} questions name gold documents that the store lacks, such as {min(gold_ids - known_ids)!r}: "
             "these are left out."
         )
-    return [replace(q, gold=tuple(document for document in q.gold if document in known)) for q in asked]
+    return [replace(q, gold=tuple(document for document in q.gold if document in known_ids)) for q in question_list]
 
 
-def _held(out: Path) -> FileLock:
+def _lock_folder(out: Path) -> FileLock:
     """Hold a report's folder."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"Expected a folder for --out at {out}, found a file: name another.")
@@ -273,15 +303,17 @@ def _held(out: Path) -> FileLock:
         lock = FileLock(out / ".lock")
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise Busy(f"Another run writes to {out}: wait for it to end, or name another folder with --out.") from error
+        raise StoreBusyError(
+            f"Another run writes to {out}: wait for it to end, or name another folder with --out."
+        ) from error
     return lock
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    from kgrag.factuality.write import MANIFEST
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    from kgrag.factuality.write import MANIFEST_FILE
 
     try:
-        found = json.loads((folder / MANIFEST).read_text("utf-8"))
-        return found if isinstance(found, dict) else {}
+        manifest = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
+        return manifest if isinstance(manifest, dict) else {}
     except (OSError, ValueError):
         return {}

@@ -11,74 +11,78 @@ from rich.markup import escape
 
 from kgrag import console
 from kgrag.commands.graph import graph as graph
-from kgrag.commands.options import STORE, Json, Store, open_app, print_json, whole
+from kgrag.commands.options import DEFAULT_STORE, JsonOption, StoreOption, open_store, print_json, replace_surrogates
 
 if TYPE_CHECKING:
-    from kgrag.explore.joined import Joined
+    from kgrag.explore.joined import MergeRecord
 
-Name = Annotated[str, typer.Argument(help="A name.", callback=whole)]
-Other = Annotated[str, typer.Argument(help="Another.", callback=whole)]
-MANY = 20
+NameArgument = Annotated[str, typer.Argument(help="A name.", callback=replace_surrogates)]
+OtherNameArgument = Annotated[str, typer.Argument(help="Another.", callback=replace_surrogates)]
+MAX_LISTED_MERGES = 20
 """Names that are listed without being asked for; JSON has all."""
 
 
 @graph.command("merges")
-def merged(
+def show_merges(
     name: Annotated[str | None, typer.Argument(help="Only what became this, or is called this.")] = None,
-    store: Store = STORE,
-    json_: Json = False,
+    store: StoreOption = DEFAULT_STORE,
+    json_: JsonOption = False,
 ) -> None:
     """What became one thing, within documents and between them, and why; `graph apart` undoes it."""
-    from ingest.patterns import vocabulary
-    from kgrag.explore.joined import joined
-    from kgrag.explore.show import readings
-    from kgrag.text import key
+    from ingest.patterns import load_predicate_schema
+    from kgrag.explore.joined import list_merges
+    from kgrag.explore.show import resolve_entities
+    from kgrag.text import normalize_name
 
-    opened = open_app(store)
-    with opened.graph.snapshot():
-        found = joined(opened.graph, opened.indices.merges, vocabulary().lands)
+    opened_store = open_store(store)
+    with opened_store.graph.snapshot():
+        records = list_merges(opened_store.graph, opened_store.indices.merges, load_predicate_schema().country_names)
         if name is not None:
-            means = set(readings(opened.merged, opened.facts, name))
-            found = [one for one in found if one.into_id in means or key(one.name) == key(name)]
+            entity_ids = set(resolve_entities(opened_store.merged_graph, opened_store.facts, name))
+            records = [
+                one for one in records if one.into_id in entity_ids or normalize_name(one.name) == normalize_name(name)
+            ]
     if json_:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(one) for one in records])
         return
-    if not found:
-        console.say("No name became another's.")
+    if not records:
+        console.print_result("No name became another's.")
     for between, heading in ((True, "Between documents"), (False, "Within documents")):
-        some = [one for one in found if one.between == between]
-        if not some:
+        group = [one for one in records if one.between == between]
+        if not group:
             continue
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in Counter(o.reason for o in some).most_common())
-        console.say(f"[bold]{heading}[/bold]: {len(some):,} [dim]({escape(reasons)})[/dim]")
-        for one in some if name is not None else some[:MANY]:
-            _tell(one)
-        if name is None and len(some) > MANY:
-            console.notice(f"  … and {len(some) - MANY:,} more: name one, or --json has all.")
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in Counter(o.reason for o in group).most_common())
+        console.print_result(f"[bold]{heading}[/bold]: {len(group):,} [dim]({escape(reasons)})[/dim]")
+        for record in group if name is not None else group[:MAX_LISTED_MERGES]:
+            _print_merge(record)
+        if name is None and len(group) > MAX_LISTED_MERGES:
+            console.print_notice(f"  … and {len(group) - MAX_LISTED_MERGES:,} more: name one, or --json has all.")
 
 
-def _tell(one: Joined) -> None:
-    more = one.documents_in_all - len(one.documents)
-    where = ", ".join(one.documents) + (f" and {more:,} more" if more else "")
-    line = f"{escape(' '.join(one.name.split()))} [cyan]is[/cyan] [bold]{escape(one.into)}[/bold]"
-    console.say(f"  {line} [dim]{escape(one.reason)}{escape(f': {where}') if where else ''}[/dim]")
+def _print_merge(record: MergeRecord) -> None:
+    more = record.documents_in_all - len(record.documents)
+    documents = ", ".join(record.documents) + (f" and {more:,} more" if more else "")
+    line = f"{escape(' '.join(record.name.split()))} [cyan]is[/cyan] [bold]{escape(record.into)}[/bold]"
+    console.print_result(f"  {line} [dim]{escape(record.reason)}{escape(f': {documents}') if documents else ''}[/dim]")
 
 
 @graph.command("same")
-def same(one: Name, other: Other, store: Store = STORE) -> None:
+def declare_same(one: NameArgument, other: OtherNameArgument, store: StoreOption = DEFAULT_STORE) -> None:
     """Say that two names are one thing; kept in the store's aliases.toml, which wins over what was read."""
-    _keep("same", one, other, store)
-    console.say(f"{escape(one)} and {escape(other)} are one thing now; `kgrag graph apart` undoes it.")
+    _set_alias("same", one, other, store)
+    console.print_result(f"{escape(one)} and {escape(other)} are one thing now; `kgrag graph apart` undoes it.")
 
 
 @graph.command("apart")
-def apart(one: Name, other: Other, store: Store = STORE) -> None:
+def declare_apart(one: NameArgument, other: OtherNameArgument, store: StoreOption = DEFAULT_STORE) -> None:
     """Say that two names are two things; documents that took one for the other are read again."""
-    _keep("apart", one, other, store)
-    console.say(f"{escape(one)} and {escape(other)} are two things now; `kgrag graph same` undoes it.")
+    _set_alias("apart", one, other, store)
+    console.print_result(f"{escape(one)} and {escape(other)} are two things now; `kgrag graph same` undoes it.")
 
 
-def _keep(kind: str, one: str, other: str, store: Store) -> None:
-    again = open_app(store).keep(kind, one, other)
-    if again:
-        console.notice(f"Read again: {', '.join(again[:3])}{f' and {len(again) - 3} more' if len(again) > 3 else ''}.")
+def _set_alias(kind: str, first_name: str, second_name: str, store: StoreOption) -> None:
+    reread_ids = open_store(store).set_alias(kind, first_name, second_name)
+    if reread_ids:
+        console.print_notice(
+            f"Read again: {', '.join(reread_ids[:3])}{f' and {len(reread_ids) - 3} more' if len(reread_ids) > 3 else ''}."
+        )

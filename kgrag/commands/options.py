@@ -15,34 +15,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kgrag import console
-from kgrag.app import App
+from kgrag.app import Store
 from kgrag.errors import KgragError, ModelError, UsageError
-from kgrag.place import place
+from kgrag.place import parse_location
 
 if TYPE_CHECKING:
-    from ingest.pipeline import Report
+    from ingest.pipeline import IngestReport
 
-Store = Annotated[
+StoreOption = Annotated[
     str,
     typer.Option(
         "--store", "-s", help="Folder of the store, or neo4j://user@host:port/database.", envvar="KGRAG_STORE"
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-STORE = ".kgrag"
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DEFAULT_STORE = ".kgrag"
 
 
-def _language_model(name: str | None) -> str | None:
+def _validate_model_name(name: str | None) -> str | None:
     """The name of a language model as it was given; a wrong one is said before anything is opened."""
-    from kgrag.models.address import address, is_address
-    from kgrag.models.registry import find
+    from kgrag.models.address import is_address, parse_address
+    from kgrag.models.registry import find_model
 
     if name is None or name == "auto":
         return name
     try:
         if is_address(name):
-            return str(address(name))
-        kind = find(name).kind
+            return str(parse_address(name))
+        kind = find_model(name).kind
     except ModelError as error:
         raise UsageError(str(error)) from error
     if kind != "llm":
@@ -57,17 +57,17 @@ def model_names() -> list[str]:
     return [model.name for model in all_models()]
 
 
-def whole(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """An argument without the halves of characters that a terminal of another encoding leaves in it."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
         help="Language model: a name of `kgrag models`, a folder, a GGUF file, or http://host:port/v1#name.",
-        callback=_language_model,
+        callback=_validate_model_name,
         autocompletion=model_names,
     ),
 ]
@@ -75,12 +75,12 @@ Model = Annotated[
 
 def adapter_names() -> list[str]:
     """The adapters that have a name here, for completion."""
-    from kgrag.llm.shelf import shelved
+    from kgrag.llm.shelf import list_adapters
 
-    return [one.name for one in shelved(folder_of(os.environ.get("KGRAG_STORE", STORE)))]
+    return [one.name for one in list_adapters(store_folder(os.environ.get("KGRAG_STORE", DEFAULT_STORE)))]
 
 
-Adapter = Annotated[
+AdapterOption = Annotated[
     str | None,
     typer.Option(
         "--adapter",
@@ -90,7 +90,7 @@ Adapter = Annotated[
 ]
 
 
-class WalkName(StrEnum):
+class WalkChoice(StrEnum):
     """Where a server's graph is walked."""
 
     auto = "auto"
@@ -98,44 +98,44 @@ class WalkName(StrEnum):
     server = "server"
 
 
-Walk = Annotated[
-    WalkName | None,
+WalkOption = Annotated[
+    WalkChoice | None,
     typer.Option("--walk", help="Of a server's store: walk its graph on the server, or here; auto: what is faster."),
 ]
 
 
-def _one_of(names: tuple[str, ...]) -> Callable[[str | None], str | None]:
-    def checked(name: str | None) -> str | None:
+def _choice_validator(names: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    def validate(name: str | None) -> str | None:
         if name is not None and name not in names:
             raise UsageError(f"Expected one of {', '.join(names)}, found {name!r}.")
         return name
 
-    return checked
+    return validate
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8", "int4")
-Precision = Annotated[
+PrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
         help="Of the model's weights: auto, fp32, bf16, fp16, int8 or int4.",
-        callback=_one_of(PRECISIONS),
+        callback=_choice_validator(PRECISIONS),
         autocompletion=lambda: list(PRECISIONS),
     ),
 ]
 ATTENTIONS = ("auto", "eager", "sdpa", "flash_attention_2")
-Attention = Annotated[
+AttentionOption = Annotated[
     str | None,
     typer.Option(
         "--attention",
         help="What computes attention, where transformers runs the model: auto, eager, sdpa or flash_attention_2.",
-        callback=_one_of(ATTENTIONS),
+        callback=_choice_validator(ATTENTIONS),
         autocompletion=lambda: list(ATTENTIONS),
     ),
 ]
 
 
-class ReaderName(StrEnum):
+class ReaderChoice(StrEnum):
     """Who answers."""
 
     auto = "auto"
@@ -143,7 +143,7 @@ class ReaderName(StrEnum):
     graph = "graph"
 
 
-class Arm(StrEnum):
+class ArmChoice(StrEnum):
     """With which evidence."""
 
     grounded = "grounded"
@@ -151,59 +151,66 @@ class Arm(StrEnum):
     gold = "gold"
 
 
-def open_app(
+def open_store(
     store: str | Path,
     *,
     create: bool = False,
     model: str | None = None,
     precision: str | None = None,
     attention: str | None = None,
-    walk: WalkName | None = None,
+    walk: WalkChoice | None = None,
     adapter: str | None = None,
-) -> App:
+) -> Store:
     """A store, with what takes long shown on standard error; what is None is as the store's kgrag.toml says."""
-    from kgrag.llm.shelf import NONE
+    from kgrag.llm.shelf import NO_ADAPTER
 
-    given = {"precision": precision, "attention": attention, "walk": walk.value if walk else None}
+    overrides = {"precision": precision, "attention": attention, "walk": walk.value if walk else None}
     if adapter is not None:
-        given["adapter"] = "" if adapter in ("", NONE) else adapter_here(adapter, store)
-    return App(place(str(store)), console.notice, console.model_progress, create=create, model=model, given=given)
+        overrides["adapter"] = "" if adapter in ("", NO_ADAPTER) else validate_adapter(adapter, store)
+    return Store(
+        parse_location(str(store)),
+        console.print_notice,
+        console.show_model_progress,
+        create=create,
+        model=model,
+        overrides=overrides,
+    )
 
 
-def adapter_here(name: str, store: str | Path) -> str:
+def validate_adapter(name: str, store: str | Path) -> str:
     """The name of an adapter as it was given; a wrong one is said before anything is opened."""
     from kgrag.llm.adapter import load_adapter
-    from kgrag.llm.shelf import find_adapter
+    from kgrag.llm.shelf import resolve_adapter_folder
 
     try:
-        load_adapter(find_adapter(name, folder_of(store)))
+        load_adapter(resolve_adapter_folder(name, store_folder(store)))
     except ModelError as error:
         raise UsageError(str(error)) from error
     return name
 
 
-def folder_of(store: str | Path) -> Path:
+def store_folder(store: str | Path) -> Path:
     """The folder of a store, or the one that keeps what is derived from a server's."""
-    where = place(str(store))
-    return where if isinstance(where, Path) else where.folder
+    location = parse_location(str(store))
+    return location if isinstance(location, Path) else location.folder
 
 
 def print_json(value: Any) -> None:
     """A result for programs; plain ASCII where the output cannot take more."""
-    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    sys.stdout.write(json.dumps(defined(value), ensure_ascii=plain, indent=2, allow_nan=False) + "\n")
+    is_ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(nan_to_none(value), ensure_ascii=is_ascii_only, indent=2, allow_nan=False) + "\n")
 
 
-def defined(value: Any) -> Any:
+def nan_to_none(value: Any) -> Any:
     """``value`` with null for what is not a number: JSON has no NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {name: defined(part) for name, part in value.items()}
-    return [defined(part) for part in value] if isinstance(value, list | tuple) else value
+        return {name: nan_to_none(part) for name, part in value.items()}
+    return [nan_to_none(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-class Extract(StrEnum):
+class ExtractorChoice(StrEnum):
     """Who looks for facts while ingesting."""
 
     rules = "rules"
@@ -211,22 +218,22 @@ class Extract(StrEnum):
     both = "both"
 
 
-def ingest_into(opened: App, paths: list[str], extract: str | None = None) -> Report:
+def ingest_into(store: Store, paths: list[str], extract: str | None = None) -> IngestReport:
     """Read files into a store behind a bar; Ctrl-C says what was kept."""
     try:
-        with console.ingest_progress() as progress:
-            return opened.ingest(paths, progress, extract)
+        with console.show_ingest_progress() as progress:
+            return store.ingest(paths, progress, extract)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("What was read is kept; run the same command again to go on.") from None
 
 
-def something(report: Report) -> None:
+def require_ingested(report: IngestReport) -> None:
     """Raises KgragError if an ingest found nothing to read."""
     if not report.added + report.replaced + report.unchanged + report.removed:
         raise KgragError("Nothing was ingested: no document could be read from what was named.")
 
 
-def need(library: str, extra: str) -> None:
+def require_library(library: str, extra: str) -> None:
     """Raises KgragError if a library that only some commands need is not installed."""
     try:
         import_module(library)

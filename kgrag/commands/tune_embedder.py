@@ -11,38 +11,38 @@ import typer
 from rich.markup import escape
 
 from kgrag import console
-from kgrag.commands.options import STORE, Json, Store, need, open_app, print_json
-from kgrag.tune.encoder.fit import Settings
-from kgrag.tune_embedder import NUMBER, Tick, tune
+from kgrag.commands.options import DEFAULT_STORE, JsonOption, StoreOption, open_store, print_json, require_library
+from kgrag.tune.encoder.fit import EncoderTrainingConfig
+from kgrag.tune_embedder import DEFAULT_QUESTIONS, EncoderProgress, tune_encoder
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str], Tick]]:
+def _progress_bars() -> Iterator[Callable[[str], EncoderProgress]]:
     """A bar for each thing that is counted."""
     with ExitStack() as stack:
 
-        def bar(what: str) -> Tick:
+        def open_bar(what: str) -> EncoderProgress:
             state: dict[str, Any] = {"done": 0}
 
             def tick(done: int, total: int) -> None:
                 if "one" not in state:
                     stack.close()  # the bar before
-                    state["one"] = stack.enter_context(console.counter(what, total))
+                    state["one"] = stack.enter_context(console.show_counter(what, total))
                 for _ in range(done - state["done"]):
                     state["one"]()
                 state["done"] = max(done, state["done"])
 
             return tick
 
-        yield bar
+        yield open_bar
 
 
-def embedder_command(
-    store: Store = STORE,
+def tune_embedder_command(
+    store: StoreOption = DEFAULT_STORE,
     questions: Annotated[
         Path | None, typer.Option(help="Questions with gold documents (jsonl); left out: made from the store's facts.")
     ] = None,
-    number: Annotated[int, typer.Option(min=1, help="Questions to make or to read, at most.")] = NUMBER,
+    number: Annotated[int, typer.Option(min=1, help="Questions to make or to read, at most.")] = DEFAULT_QUESTIONS,
     steps: Annotated[int, typer.Option(min=0, help="Steps at most; 0: all pairs once for each epoch.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="How often each pair is learned from.")] = 1,
     batch: Annotated[
@@ -51,22 +51,22 @@ def embedder_command(
     negatives: Annotated[int, typer.Option(min=1, max=7, help="Hard negatives of each pair.")] = 1,
     rate: Annotated[float, typer.Option(min=0.0, help="Learning rate at its peak.")] = 2e-5,
     seed: Annotated[int, typer.Option(help="Of questions, negatives and training.")] = 0,
-    json_: Json = False,
+    json_: JsonOption = False,
 ) -> None:
     """Adapt the sentence encoder to the corpus; kept only if it finds more of what was held out."""
-    need("datasets", "tune")
-    opened = open_app(store)
-    settings = Settings(batch=batch, epochs=epochs, steps=steps, rate=rate, seed=seed)
+    require_library("datasets", "tune")
+    opened_store = open_store(store)
+    settings = EncoderTrainingConfig(batch=batch, epochs=epochs, steps=steps, rate=rate, seed=seed)
     try:
-        with _bars() as bars:
-            done = tune(
-                opened,
+        with _progress_bars() as bars:
+            result = tune_encoder(
+                opened_store,
                 questions,
                 number=number,
                 negatives=negatives,
                 settings=settings,
                 tick=bars,
-                notice=console.notice,
+                notice=console.print_notice,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -75,19 +75,19 @@ def embedder_command(
     finally:
         console.end_progress()
     if json_:
-        print_json(done.json())
+        print_json(result.to_json())
         return
-    console.table(
+    console.print_table(
         [
             ("recall@5 on held-out questions, of 100", "before → after, with 95 % interval"),
-            ("the encoder by itself", done.dense.said()),
-            ("the whole retriever", done.hybrid.said()),
+            ("the encoder by itself", result.dense.describe()),
+            ("the whole retriever", result.hybrid.describe()),
         ],
         heading=True,
     )
-    if done.kept:
-        console.say(
-            f"Kept, as {escape(done.why)}. {escape(str(store))} has its vectors from {escape(str(done.folder))} now."
+    if result.is_kept:
+        console.print_result(
+            f"Kept, as {escape(result.reason)}. {escape(str(store))} has its vectors from {escape(str(result.folder))} now."
         )
     else:
-        console.say(f"Not kept, as {escape(done.why)}. The store is as it was.")
+        console.print_result(f"Not kept, as {escape(result.reason)}. The store is as it was.")

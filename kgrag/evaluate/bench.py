@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kgrag.answer import Answerer, Reader
+from kgrag.answer import AnswerPipeline, ReaderMode
 from kgrag.errors import UsageError
-from kgrag.evaluate.compare import measured, with_intervals
-from kgrag.evaluate.metrics import DEPTH, bare, exact_match, token_f1
-from kgrag.evaluate.statistics import interval, percentile
+from kgrag.evaluate.compare import score_rankings, with_intervals
+from kgrag.evaluate.metrics import MAX_RANK, exact_match, normalize_answer, token_f1
+from kgrag.evaluate.statistics import bootstrap_interval, percentile
 from kgrag.evaluate.trec import Ranking
 from kgrag.protocols import Retriever
 from kgrag.types import Answer, Hit, Interval, Question
@@ -21,33 +21,33 @@ Tick = Callable[[], None]
 ARMS = ("grounded", "closed-book", "gold")
 
 
-def retrieval(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
+def measure_retrieval(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
     """Ask every question, and report: `search`, then `retrieval_report`."""
-    return retrieval_report(questions, *search(retriever, questions, tick))
+    return retrieval_report(questions, *time_retrieval(retriever, questions, tick))
 
 
-def search(
+def time_retrieval(
     retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None
 ) -> tuple[list[Ranking], list[float]]:
     """For each question the documents of its `DEPTH` best passages, by their best, and the milliseconds it took.
 
     The time is of `Retriever.retrieve` alone, after one question to warm up.
     """
-    retriever.retrieve(questions[0].text, DEPTH)
+    retriever.retrieve(questions[0].text, MAX_RANK)
     rankings: list[Ranking] = []
-    taken = []
+    milliseconds = []
     for question in questions:
         start = time.perf_counter()
-        hits = retriever.retrieve(question.text, DEPTH)
-        taken.append(1000 * (time.perf_counter() - start))
-        best: dict[str, float] = {}
+        hits = retriever.retrieve(question.text, MAX_RANK)
+        milliseconds.append(1000 * (time.perf_counter() - start))
+        score_by_document: dict[str, float] = {}
         lowest = 1.0
         for hit in hits:  # with a cross-encoder the scores do not always fall, and a run file must say the order
             lowest = min(lowest, hit.score)
-            best.setdefault(hit.passage.document_id, lowest)
-        rankings.append(list(best.items()))
+            score_by_document.setdefault(hit.passage.document_id, lowest)
+        rankings.append(list(score_by_document.items()))
         tick()
-    return rankings, taken
+    return rankings, milliseconds
 
 
 def retrieval_report(
@@ -58,28 +58,29 @@ def retrieval_report(
     Returns:
         JSON-ready: measure -> {"value", "low", "high"}, "questions", "unscored", and "by type" with recall@5.
     """
-    values = measured(questions, rankings)
-    kinds: dict[str, list[float]] = {}
+    values = score_rankings(questions, rankings)
+    recalls_by_type: dict[str, list[float]] = {}
     for question, recall in zip(questions, values["recall@5"], strict=True):
         if question.type:
-            kinds.setdefault(question.type, []).append(recall)
+            recalls_by_type.setdefault(question.type, []).append(recall)
     report = with_intervals(values)
-    report["latency p50 ms"] = asdict(interval(milliseconds, percentile(50)))
-    report["latency p95 ms"] = asdict(interval(milliseconds, percentile(95)))
+    report["latency p50 ms"] = asdict(bootstrap_interval(milliseconds, percentile(50)))
+    report["latency p95 ms"] = asdict(bootstrap_interval(milliseconds, percentile(95)))
     report["questions"] = len(questions)
     report["unscored"] = sum(math.isnan(v) for v in values["mrr"])
-    if kinds:
+    if recalls_by_type:
         report["by type"] = {
-            kind: {"questions": len(v), "recall@5": asdict(interval(v))} for kind, v in sorted(kinds.items())
+            kind: {"questions": len(v), "recall@5": asdict(bootstrap_interval(v))}
+            for kind, v in sorted(recalls_by_type.items())
         }
     return report
 
 
-def answers(
-    answerer: Answerer,
+def measure_answers(
+    answerer: AnswerPipeline,
     questions: Sequence[Question],
     *,
-    reader: Reader = "auto",
+    reader: ReaderMode = "auto",
     arm: str = "grounded",
     k: int = 8,
     gold: Callable[[Question], list[Hit]] = lambda _: [],
@@ -99,37 +100,39 @@ def answers(
     """
     if arm not in ARMS:
         raise UsageError(f"Expected --arm to be one of {', '.join(ARMS)}, found {arm!r}.")
-    given: list[Answer] = []
+    answer_list: list[Answer] = []
     for question in questions:
         if arm == "closed-book":
-            given.append(answerer.from_memory(question.text))
+            answer_list.append(answerer.answer_closed_book(question.text))
         elif arm == "gold":
-            given.append(answerer.from_passages(question.text, gold(question)))
+            answer_list.append(answerer.answer_from_passages(question.text, gold(question)))
         else:
-            given.append(answerer.ask(question.text, k, reader=reader))
+            answer_list.append(answerer.answer(question.text, k, reader=reader))
         tick()
-    return score(questions, given), given
+    return score_answers(questions, answer_list), answer_list
 
 
-def score(questions: Sequence[Question], given: Sequence[Answer]) -> dict[str, Any]:
+def score_answers(questions: Sequence[Question], answer_list: Sequence[Answer]) -> dict[str, Any]:
     """The measures of answers that were given to questions, JSON-ready."""
-    answerable = [(q, a) for q, a in zip(questions, given, strict=True) if q.answers]
-    silent = [float(a.abstained) for q, a in zip(questions, given, strict=True) if not q.answers]
-    spoken = [(q, a) for q, a in answerable if not a.abstained]
+    answerable = [(q, a) for q, a in zip(questions, answer_list, strict=True) if q.answers]
+    abstained_unanswerable = [float(a.abstained) for q, a in zip(questions, answer_list, strict=True) if not q.answers]
+    answered_pairs = [(q, a) for q, a in answerable if not a.abstained]
 
     def scored(pairs: Sequence[tuple[Question, Answer]], metric: Callable[[str, Sequence[str]], float]) -> Interval:
-        return interval([0.0 if a.abstained else metric(bare(a.text), q.answers) for q, a in pairs])
+        return bootstrap_interval(
+            [0.0 if a.abstained else metric(normalize_answer(a.text), q.answers) for q, a in pairs]
+        )
 
     report: dict[str, Any] = {
         "f1": asdict(scored(answerable, token_f1)),
         "em": asdict(scored(answerable, exact_match)),
-        "abstained": asdict(interval([float(a.abstained) for _, a in answerable])),
-        "f1 when answered": asdict(scored(spoken, token_f1)),
-        "seconds": asdict(interval([a.seconds for a in given])),
+        "abstained": asdict(bootstrap_interval([float(a.abstained) for _, a in answerable])),
+        "f1 when answered": asdict(scored(answered_pairs, token_f1)),
+        "seconds": asdict(bootstrap_interval([a.seconds for a in answer_list])),
         "questions": len(questions),
-        "by graph": sum(a.reader == "graph" and not a.abstained for a in given),
-        "model": next((a.model for a in given if a.model), ""),
+        "by graph": sum(a.reader == "graph" and not a.abstained for a in answer_list),
+        "model": next((a.model for a in answer_list if a.model), ""),
     }
-    if silent:
-        report["abstained on unanswerable"] = asdict(interval(silent))
+    if abstained_unanswerable:
+        report["abstained on unanswerable"] = asdict(bootstrap_interval(abstained_unanswerable))
     return report

@@ -21,17 +21,17 @@ import graphs
 import indices
 import kgrag
 from kgrag.errors import ReadError
-from kgrag.evaluate.examples import Example
-from kgrag.files import replaced
+from kgrag.evaluate.examples import RankingExample
+from kgrag.files import atomic_write
 from kgrag.types import Question
 
-BLOCK = 100
+BLOCK_SIZE = 100
 """Questions of one file: what an interruption costs at most."""
-Make = Callable[[Sequence[Question]], list[Example]]
+BuildExamples = Callable[[Sequence[Question]], list[RankingExample]]
 
 
 @dataclass
-class Cache:
+class ExampleCache:
     """The examples of one set in ``folder``.
 
     Args:
@@ -43,26 +43,26 @@ class Cache:
     folder: Path
     name: str
     state: str
-    reused: int = field(default=0, init=False)
+    reused_count: int = field(default=0, init=False)
     """Questions whose examples were read rather than made, over all calls."""
 
     def __post_init__(self) -> None:
-        for path in self.folder.glob(f"{self._stem}.*.npz"):
-            if path.name.split(".")[1] != self._state:
+        for path in self.folder.glob(f"{self._name_digest}.*.npz"):
+            if path.name.split(".")[1] != self._state_digest:
                 path.unlink()
 
     @property
-    def _stem(self) -> str:
+    def _name_digest(self) -> str:
         # a folder's name may hold a dot or a star
         return hashlib.sha256(self.name.encode()).hexdigest()[:8]
 
     @property
-    def _state(self) -> str:
+    def _state_digest(self) -> str:
         return hashlib.sha256(self.state.encode()).hexdigest()[:12]
 
-    def examples(
-        self, label: str, questions: Sequence[Question], make: Make, tick: Callable[[], None] = lambda: None
-    ) -> list[Example]:
+    def load_or_build(
+        self, label: str, questions: Sequence[Question], build: BuildExamples, tick: Callable[[], None] = lambda: None
+    ) -> list[RankingExample]:
         """The examples of ``questions``, in their order: read where they are kept, else made and kept.
 
         Args:
@@ -74,62 +74,67 @@ class Cache:
         Raises:
             ReadError: a file is damaged.
         """
-        found: list[Example] = []
-        for start in range(0, len(questions), BLOCK):
-            block = questions[start : start + BLOCK]
-            asked = json.dumps([label, [(q.text, q.gold) for q in block]])
-            digest = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            path = self.folder / f"{self._stem}.{self._state}.{digest}.npz"
+        examples: list[RankingExample] = []
+        for start in range(0, len(questions), BLOCK_SIZE):
+            block = questions[start : start + BLOCK_SIZE]
+            key_json = json.dumps([label, [(q.text, q.gold) for q in block]])
+            digest = hashlib.sha256(key_json.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            path = self.folder / f"{self._name_digest}.{self._state_digest}.{digest}.npz"
             if path.is_file():
-                found += read(path)
-                self.reused += len(block)
+                examples += read_examples(path)
+                self.reused_count += len(block)
                 for _ in block:
                     tick()
                 continue
-            made = []
+            built = []
             for question in block:
-                made += make([question])
+                built += build([question])
                 tick()
-            write(path, made)
-            found += made
-        return found
+            write_examples(path, built)
+            examples += built
+        return examples
 
 
-def code() -> str:
+def code_digest() -> str:
     """A digest of the program text that gathering and describing candidates rests on: other text may find others."""
-    house = Path(str(kgrag.__file__)).parent
-    rooms = [Path(str(package.__file__)).parent for package in (graphs, indices)] + [house, house / "retrieve"]
-    files = [file for room in rooms for file in sorted(room.glob("*.py"))]
-    files += [house / "evaluate" / "examples.py", house / "evaluate" / "whole.py"]
+    package_folder = Path(str(kgrag.__file__)).parent
+    source_folders = [Path(str(package.__file__)).parent for package in (graphs, indices)] + [
+        package_folder,
+        package_folder / "retrieve",
+    ]
+    files = [file for room in source_folders for file in sorted(room.glob("*.py"))]
+    files += [package_folder / "evaluate" / "examples.py", package_folder / "evaluate" / "whole.py"]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def write(path: Path, examples: Sequence[Example]) -> None:
+def write_examples(path: Path, examples: Sequence[RankingExample]) -> None:
     """Keep one or more examples of the same features, whole or not at all."""
     names = sorted({document for e in examples for document in e.documents})
-    place = {name: number for number, name in enumerate(names)}
-    said = {
+    number_by_document = {name: number for number, name in enumerate(names)}
+    metadata = {
         "documents": names,
         "gold": [list(e.gold) for e in examples],
-        "alone": list(examples[0].alone),
+        "alone": list(examples[0].retriever_scores),
     }
-    with replaced(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             rows=np.vstack([e.rows for e in examples]),
             sizes=np.array([len(e.rows) for e in examples], np.int64),
-            places=np.array([place[d] for e in examples for d in e.documents], np.int32),
-            alone=np.hstack([_stacked(e) for e in examples]),
-            said=np.frombuffer(json.dumps(said).encode(), np.uint8),
+            places=np.array([number_by_document[d] for e in examples for d in e.documents], np.int32),
+            alone=np.hstack([_stack_scores(e) for e in examples]),
+            said=np.frombuffer(json.dumps(metadata).encode(), np.uint8),
         )
 
 
-def _stacked(example: Example) -> NDArray[np.float32]:
+def _stack_scores(example: RankingExample) -> NDArray[np.float32]:
     """(retrievers, candidates)"""
-    return np.array([values for values in example.alone.values()], np.float32).reshape(len(example.alone), -1)
+    return np.array([values for values in example.retriever_scores.values()], np.float32).reshape(
+        len(example.retriever_scores), -1
+    )
 
 
-def read(path: Path) -> list[Example]:
+def read_examples(path: Path) -> list[RankingExample]:
     """What `write` wrote.
 
     Raises:
@@ -137,17 +142,17 @@ def read(path: Path) -> list[Example]:
     """
     try:
         with np.load(path) as file:
-            kept: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
-        said = json.loads(kept["said"].tobytes())
-        ends = np.cumsum(kept["sizes"])
+            arrays: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
+        metadata = json.loads(arrays["said"].tobytes())
+        ends = np.cumsum(arrays["sizes"])
         return [
-            Example(
-                rows=kept["rows"][end - size : end],
-                documents=tuple(said["documents"][place] for place in kept["places"][end - size : end]),
+            RankingExample(
+                rows=arrays["rows"][end - size : end],
+                documents=tuple(metadata["documents"][place] for place in arrays["places"][end - size : end]),
                 gold=tuple(gold),
-                alone=dict(zip(said["alone"], kept["alone"][:, end - size : end], strict=True)),
+                retriever_scores=dict(zip(metadata["alone"], arrays["alone"][:, end - size : end], strict=True)),
             )
-            for gold, size, end in zip(said["gold"], kept["sizes"].tolist(), ends.tolist(), strict=True)
+            for gold, size, end in zip(metadata["gold"], arrays["sizes"].tolist(), ends.tolist(), strict=True)
         ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ReadError(f"{path}, kept from an earlier bench, is damaged ({error}): remove it.") from error

@@ -8,28 +8,28 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from graphs.vocabulary import Vocabulary
-from kgrag.dates import in_words
-from kgrag.text import key
+from graphs.vocabulary import PredicateSchema
+from kgrag.dates import parse_written_date
+from kgrag.text import normalize_name
 from kgrag.types import Extraction, Triple
 
 _THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
 
 
 @lru_cache(maxsize=1 << 16)
-def value(name: str) -> str:
+def comparison_form(name: str) -> str:
     """What a name, date or number is compared as.
 
     Names: `kgrag.text.key`, underscores as blanks. Dates: "13 March 1963" and "March 13, 1963" are "1963-03-13", a
     month of a year "1963-03". Whole numbers lose the commas of their thousands.
     """
-    plain = key(name.replace("_", " "))
-    if said := in_words(plain):
-        return said
-    return plain.replace(" ", "") if _THOUSANDS.fullmatch(plain) else plain
+    normalized = normalize_name(name.replace("_", " "))
+    if iso_date := parse_written_date(normalized):
+        return iso_date
+    return normalized.replace(" ", "") if _THOUSANDS.fullmatch(normalized) else normalized
 
 
-class Stated(NamedTuple):
+class NormalizedTriple(NamedTuple):
     """A triple of ours, its ends as all values that they go by in their document."""
 
     subject: frozenset[str]
@@ -37,58 +37,62 @@ class Stated(NamedTuple):
     object: frozenset[str]
     triple: Triple
 
-    def joins(self, a: frozenset[str], b: frozenset[str]) -> int:
+    def direction_between(self, a: frozenset[str], b: frozenset[str]) -> int:
         """1 if it goes from a thing called one of ``a`` to one called one of ``b``, -1 if back, 0 if neither."""
         if self.subject & a and self.object & b:
             return 1
         return -1 if self.subject & b and self.object & a else 0
 
 
-def values(names: Sequence[str]) -> frozenset[str]:
+def comparison_forms(names: Sequence[str]) -> frozenset[str]:
     """`value` of each name that has any letter or number."""
-    return frozenset(v for v in map(value, names) if v)
+    return frozenset(v for v in map(comparison_form, names) if v)
 
 
-def called(extraction: Extraction) -> Mapping[str, frozenset[str]]:
+def entity_name_forms(extraction: Extraction) -> Mapping[str, frozenset[str]]:
     """All values that each entity of a document goes by: its id, its mentions, and its other names.
 
     The id that stands for the title of a document without one is no name.
     """
-    nameless = key(extraction.document.id) if not key(extraction.document.title) else None
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    untitled_id = normalize_name(extraction.document.id) if not normalize_name(extraction.document.title) else None
+    forms_by_entity: defaultdict[str, set[str]] = defaultdict(set)
     for entity, name, _ in extraction.names:
-        found[entity].add(value(name))
+        forms_by_entity[entity].add(comparison_form(name))
     for mention in extraction.mentions:
-        found[mention.entity_id] |= {value(mention.entity_id), value(mention.surface)}
+        forms_by_entity[mention.entity_id] |= {comparison_form(mention.entity_id), comparison_form(mention.surface)}
     for triple in extraction.triples:
         for end in (triple.subject, triple.object):
-            found[end].add(value(end))
+            forms_by_entity[end].add(comparison_form(end))
         if triple.predicate == "also_known_as":
-            found[triple.subject].add(value(triple.object))
-    if nameless is not None:
-        found[nameless].discard(value(nameless))
-    return {entity: frozenset(v for v in names if v) for entity, names in found.items()}
+            forms_by_entity[triple.subject].add(comparison_form(triple.object))
+    if untitled_id is not None:
+        forms_by_entity[untitled_id].discard(comparison_form(untitled_id))
+    return {entity: frozenset(v for v in names if v) for entity, names in forms_by_entity.items()}
 
 
-def stated(extraction: Extraction, vocabulary: Vocabulary) -> list[Stated]:
+def normalize_triples(extraction: Extraction, vocabulary: PredicateSchema) -> list[NormalizedTriple]:
     """The triples of a document; an end that is a people is also called by its country where that is what is said.
 
     What only says how the subject of a document without a title is called is left out: it joins nothing.
     """
-    names = called(extraction)
-    nameless = not key(extraction.document.title)
-    found = []
+    name_forms = entity_name_forms(extraction)
+    is_untitled = not normalize_name(extraction.document.title)
+    normalized = []
     for triple in extraction.triples:
-        if nameless and triple.predicate == "also_known_as" and triple.subject == key(extraction.document.id):
+        if (
+            is_untitled
+            and triple.predicate == "also_known_as"
+            and triple.subject == normalize_name(extraction.document.id)
+        ):
             continue
-        known = vocabulary.predicates.get(triple.predicate)
-        ends = [names.get(triple.subject, frozenset()), names.get(triple.object, frozenset())]
-        if known is not None and known.value == "COUNTRY":
-            ends[1] |= countries(ends[1], vocabulary)
-        found.append(Stated(ends[0], triple.predicate, ends[1], triple))
-    return found
+        predicate = vocabulary.predicates.get(triple.predicate)
+        end_forms = [name_forms.get(triple.subject, frozenset()), name_forms.get(triple.object, frozenset())]
+        if predicate is not None and predicate.value == "COUNTRY":
+            end_forms[1] |= country_forms(end_forms[1], vocabulary)
+        normalized.append(NormalizedTriple(end_forms[0], triple.predicate, end_forms[1], triple))
+    return normalized
 
 
-def countries(names: frozenset[str], vocabulary: Vocabulary) -> frozenset[str]:
+def country_forms(names: frozenset[str], vocabulary: PredicateSchema) -> frozenset[str]:
     """The countries that any of the names stands for, as values: "american" -> "united states"."""
-    return frozenset(value(vocabulary.countries[name]) for name in names if name in vocabulary.countries)
+    return frozenset(comparison_form(vocabulary.countries[name]) for name in names if name in vocabulary.countries)

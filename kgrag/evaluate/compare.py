@@ -8,47 +8,51 @@ from typing import Any
 
 from kgrag.errors import UsageError
 from kgrag.evaluate.metrics import ranking_measures
-from kgrag.evaluate.statistics import interval, paired
-from kgrag.evaluate.trec import Ranking, Run, coverage, documents
+from kgrag.evaluate.statistics import bootstrap_interval, paired_permutation_test
+from kgrag.evaluate.trec import Ranking, Run, coverage, ranked_documents
 from kgrag.types import Question
 
-EXTREMES = 10
+MAX_EXTREMES = 10
 """Questions that are shown because the two differ most on them."""
-Values = dict[str, list[float]]
+MeasureValues = dict[str, list[float]]
 
 
-def measured(questions: Sequence[Question], rankings: Sequence[Ranking]) -> Values:
+def score_rankings(questions: Sequence[Question], rankings: Sequence[Ranking]) -> MeasureValues:
     """Measure -> its value for each question: NaN without gold, 0 where a ranking is empty."""
-    each = [ranking_measures(documents(r), q.gold) for q, r in zip(questions, rankings, strict=True)]
-    return {name: [values[name] for values in each] for name in ranking_measures([], [])}
+    question_measures = [
+        ranking_measures(ranked_documents(r), q.gold) for q, r in zip(questions, rankings, strict=True)
+    ]
+    return {name: [values[name] for values in question_measures] for name in ranking_measures([], [])}
 
 
-def with_intervals(values: Values) -> dict[str, Any]:
+def with_intervals(values: MeasureValues) -> dict[str, Any]:
     """Measure -> {"value", "low", "high"}, JSON-ready."""
-    return {name: asdict(interval(each)) for name, each in values.items()}
+    return {name: asdict(bootstrap_interval(each)) for name, each in values.items()}
 
 
-def differences(ours: Values, others: Values) -> dict[str, Any]:
+def paired_differences(ours: MeasureValues, others: MeasureValues) -> dict[str, Any]:
     """Measure -> {"value", "low", "high", "p"} of ``ours - others``, JSON-ready; see `paired`."""
-    return {name: asdict(paired(ours[name], others[name])) for name in ours}
+    return {name: asdict(paired_permutation_test(ours[name], others[name])) for name in ours}
 
 
-def beside(questions: Sequence[Question], ours: Sequence[Ranking], others: Sequence[Ranking]) -> dict[str, Any]:
+def score_against_baseline(
+    questions: Sequence[Question], our_rankings: Sequence[Ranking], baseline_rankings: Sequence[Ranking]
+) -> dict[str, Any]:
     """Another system's measures, and under "difference" what ours are above them, paired; JSON-ready."""
-    values = measured(questions, others)
-    return with_intervals(values) | {"difference": differences(measured(questions, ours), values)}
+    values = score_rankings(questions, baseline_rankings)
+    return with_intervals(values) | {"difference": paired_differences(score_rankings(questions, our_rankings), values)}
 
 
-def unique(questions: Sequence[Question]) -> None:
+def check_unique_ids(questions: Sequence[Question]) -> None:
     """Raises UsageError unless each question has an id of its own: runs name questions by nothing else."""
-    seen: set[str] = set()
+    seen_ids: set[str] = set()
     for question in questions:
-        if question.id in seen:
+        if question.id in seen_ids:
             raise UsageError(
                 f"Expected each question to have an _id of its own, found {question.id!r} twice: "
                 "number the questions, as TREC runs name them by their ids alone."
             )
-        seen.add(question.id)
+        seen_ids.add(question.id)
 
 
 def compare_runs(a: Run, b: Run, questions: Sequence[Question]) -> dict[str, Any]:
@@ -64,20 +68,20 @@ def compare_runs(a: Run, b: Run, questions: Sequence[Question]) -> dict[str, Any
     Raises:
         UsageError: two questions have the same id.
     """
-    unique(questions)
+    check_unique_ids(questions)
     sides = {name: [run.get(q.id, ()) for q in questions] for name, run in (("a", a), ("b", b))}
-    values = {name: measured(questions, rankings) for name, rankings in sides.items()}
+    values = {name: score_rankings(questions, rankings) for name, rankings in sides.items()}
     report: dict[str, Any] = {
         name: with_intervals(values[name]) | asdict(coverage(run, questions)) for name, run in (("a", a), ("b", b))
     }
-    report["difference"] = differences(values["a"], values["b"])
+    report["difference"] = paired_differences(values["a"], values["b"])
     report["questions"] = len(questions)
     report["unscored"] = sum(not q.gold for q in questions)
-    report["extremes"] = _extremes(questions, values)
+    report["extremes"] = _largest_differences(questions, values)
     return report
 
 
-def _extremes(questions: Sequence[Question], values: dict[str, Values]) -> list[dict[str, Any]]:
+def _largest_differences(questions: Sequence[Question], values: dict[str, MeasureValues]) -> list[dict[str, Any]]:
     def apart(number: int) -> tuple[float, float]:
         recall, rank = (values["a"][m][number] - values["b"][m][number] for m in ("recall@5", "mrr"))
         return abs(recall), abs(rank)
@@ -89,5 +93,5 @@ def _extremes(questions: Sequence[Question], values: dict[str, Values]) -> list[
             "text": questions[number].text,
             **{side: {m: values[side][m][number] for m in ("recall@5", "mrr")} for side in ("a", "b")},
         }
-        for number in sorted(differing, key=apart, reverse=True)[:EXTREMES]
+        for number in sorted(differing, key=apart, reverse=True)[:MAX_EXTREMES]
     ]

@@ -12,31 +12,31 @@ from numpy.typing import NDArray
 from kgrag.evaluate.statistics import RESAMPLES
 from kgrag.types import Interval
 
-CHUNK = 50
+RESAMPLES_PER_CHUNK = 50
 """Drawings at a time: 50 of ten thousand items are 16 MB."""
 
 
-class Count(NamedTuple):
+class MatchCounts(NamedTuple):
     """Of one item: how many of ours are right, how many ours are, how many there should be.
 
     ``found`` is how many of the gold ones are met; it differs from ``right`` only where one of ours may meet several.
     """
 
-    right: int
-    ours: int
+    correct: int
+    predicted: int
     gold: int
-    found: int
+    gold_found: int
 
 
-def count(ours: Iterable[object], gold: Iterable[object]) -> Count:
+def count_matches(predicted: Iterable[object], gold: Iterable[object]) -> MatchCounts:
     """Two sets held against each other; what is there twice counts once."""
-    a, b = set(ours), set(gold)
-    both = len(a & b)
-    return Count(both, len(a), len(b), both)
+    a, b = set(predicted), set(gold)
+    common = len(a & b)
+    return MatchCounts(common, len(a), len(b), common)
 
 
-def scores(
-    name: str, counts: Sequence[Count], parts: Sequence[str] = ("precision", "recall", "f1")
+def micro_scores(
+    name: str, counts: Sequence[MatchCounts], parts: Sequence[str] = ("precision", "recall", "f1")
 ) -> dict[str, Interval]:
     """``NAME_precision``, ``NAME_recall`` and ``NAME_f1`` of all items together, in [0, 1], or those of ``parts``.
 
@@ -47,41 +47,41 @@ def scores(
         counts: one for each item; items are what is drawn, so that what stands in one text stays together.
     """
     table = np.array(counts, float).reshape(-1, 4)
-    values = _measures(table.sum(0)[None])[0]
-    drawn = _measures(_drawn(table))
-    found = {}
+    values = _precision_recall_f1(table.sum(0)[None])[0]
+    resampled = _precision_recall_f1(_resampled_sums(table))
+    intervals = {}
     for place, part in enumerate(("precision", "recall", "f1")):
         if part in parts:
-            sample = drawn[:, place][~np.isnan(drawn[:, place])]
+            sample = resampled[:, place][~np.isnan(resampled[:, place])]
             low, high = np.percentile(sample, (2.5, 97.5)) if len(sample) else (math.nan, math.nan)
-            found[f"{name}_{part}"] = Interval(float(values[place]), float(low), float(high))
-    return found
+            intervals[f"{name}_{part}"] = Interval(float(values[place]), float(low), float(high))
+    return intervals
 
 
-def share(name: str, counts: Sequence[tuple[int, int]]) -> dict[str, Interval]:
+def micro_share(name: str, counts: Sequence[tuple[int, int]]) -> dict[str, Interval]:
     """``name``: the share of (met, wanted) over all items together, with its interval; NaN where nothing is wanted."""
-    recall = scores(name, [Count(met, 0, wanted, met) for met, wanted in counts], ("recall",))
+    recall = micro_scores(name, [MatchCounts(met, 0, wanted, met) for met, wanted in counts], ("recall",))
     return {name: recall[f"{name}_recall"]}
 
 
-def _drawn(table: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
+def _resampled_sums(table: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
     """(drawings, 4), the sums of as many items as there are, drawn with replacement."""
     if not len(table):
         return np.zeros((1, 4))
     rng = np.random.default_rng(seed)
     sums = []
-    for start in range(0, RESAMPLES, CHUNK):
-        rows = rng.integers(0, len(table), (min(CHUNK, RESAMPLES - start), len(table)))
+    for start in range(0, RESAMPLES, RESAMPLES_PER_CHUNK):
+        rows = rng.integers(0, len(table), (min(RESAMPLES_PER_CHUNK, RESAMPLES - start), len(table)))
         sums.append(table[rows].sum(1))
     return np.concatenate(sums)
 
 
-def _measures(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def _precision_recall_f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """(rows, 3): precision, recall and F1 of (rows, 4) sums of `Count`."""
-    right, ours, gold, found = sums.T
+    correct, predicted, gold, gold_found = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.where(ours > 0, right / ours, np.nan)
-        recall = np.where(gold > 0, found / gold, np.nan)
+        precision = np.where(predicted > 0, correct / predicted, np.nan)
+        recall = np.where(gold > 0, gold_found / gold, np.nan)
         p, r = np.nan_to_num(precision), np.nan_to_num(recall)
         harmonic = np.where(p + r > 0, 2 * p * r / (p + r), 0.0)
     return np.stack([precision, recall, np.where(gold > 0, harmonic, np.nan)], 1)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.retrieve.candidates import PARTS, WALKS, gather
-from kgrag.retrieve.features import features
+from kgrag.retrieve.candidates import COMPONENTS, PAGERANK_VARIANTS, gather_candidates
+from kgrag.retrieve.features import passage_features
 from kgrag.retrieve.hybrid import HybridRetriever
-from kgrag.retrieve.matches import match
+from kgrag.retrieve.matches import match_sentences
 from kgrag.types import Question
 
 
 @dataclass(frozen=True)
-class Example:
+class RankingExample:
     """One question's candidates: ``rows`` (candidates, features), their ``documents``, and the ``gold`` documents.
 
     ``alone`` are the scores that single retrievers gave, each (candidates,), NaN where a retriever did not find one:
@@ -26,7 +26,7 @@ class Example:
     rows: NDArray[np.float32]
     documents: tuple[str, ...]
     gold: tuple[str, ...]
-    alone: dict[str, NDArray[np.float32]]
+    retriever_scores: dict[str, NDArray[np.float32]]
 
     @property
     def labels(self) -> NDArray[np.int8]:
@@ -34,24 +34,31 @@ class Example:
         return np.array([document in self.gold for document in self.documents], np.int8)
 
 
-def examples(
-    retriever: HybridRetriever, questions: Sequence[Question], parts: frozenset[str] = frozenset(PARTS)
-) -> tuple[list[str], list[Example]]:
+def build_examples(
+    retriever: HybridRetriever, questions: Sequence[Question], parts: frozenset[str] = frozenset(COMPONENTS)
+) -> tuple[list[str], list[RankingExample]]:
     """Feature names and an `Example` for each question that has gold documents, from some `PARTS` alone."""
     names: list[str] = []
-    made = []
+    built = []
     for question in questions:
         if not question.gold:
             continue
-        found = gather(question.text, retriever.vector(question.text), retriever.indices, parts)
-        matches = match(question.text, found, retriever.indices)
-        names, rows = features(question.text, found, matches, retriever.indices)
-        alone = {"BM25": _found(found.bm25), "dense": found.cosine, "RRF": _found(found.fused)}
-        alone |= {f"walk {walk}": _found(found.walks[:, number]) for number, walk in enumerate(WALKS)}
-        documents = tuple(retriever.document_of(row) for row in found.rows)
-        made.append(Example(rows, documents, question.gold, alone))
-    return names, made
+        candidates = gather_candidates(question.text, retriever.embed_question(question.text), retriever.indices, parts)
+        matches = match_sentences(question.text, candidates, retriever.indices)
+        names, rows = passage_features(question.text, candidates, matches, retriever.indices)
+        retriever_scores = {
+            "BM25": _nan_where_missing(candidates.bm25),
+            "dense": candidates.cosine,
+            "RRF": _nan_where_missing(candidates.fused),
+        }
+        retriever_scores |= {
+            f"walk {walk}": _nan_where_missing(candidates.walk_scores[:, number])
+            for number, walk in enumerate(PAGERANK_VARIANTS)
+        }
+        documents = tuple(retriever.document_id_of_row(row) for row in candidates.rows)
+        built.append(RankingExample(rows, documents, question.gold, retriever_scores))
+    return names, built
 
 
-def _found(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+def _nan_where_missing(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(scores > 0, scores, np.float32(np.nan))

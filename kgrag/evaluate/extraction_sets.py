@@ -40,12 +40,12 @@ PRONOUNS = frozenset(
         "you",
     ]
 )
-_BEFORE = frozenset(".,;:!?)]}%…、。，；：！？）】") | {"n't", "''", "..."}
-_AFTER = frozenset("([{$#£€（【") | {"``"}
+_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…、。，；：！？）】") | {"n't", "''", "..."}
+_NO_SPACE_AFTER = frozenset("([{$#£€（【") | {"``"}
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class LabelledSpan:
     """A name that a set marks: its span in `Document.text`, its type as the set calls it, and which thing it is.
 
     Two of a document with the same ``thing`` are one thing; -1 where the set does not say.
@@ -55,11 +55,11 @@ class Marked:
     end: int
     type: str
     text: str
-    thing: int = -1
+    entity_number: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class GoldFact:
     """A fact that a set states: all names of its two ends, as written, and its relation as the set calls it.
 
     ``places`` are the spans of the sentences that mention both ends; none where the set does not say.
@@ -68,16 +68,16 @@ class Fact:
     subject: tuple[str, ...]
     relation: str
     object: tuple[str, ...]
-    places: tuple[tuple[int, int], ...] = ()
+    sentence_spans: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LabelledText:
     """A text of a set, as the extraction is given it, with what the set says of it."""
 
     document: Document
-    names: tuple[Marked, ...] = ()
-    facts: tuple[Fact, ...] = ()
+    names: tuple[LabelledSpan, ...] = ()
+    facts: tuple[GoldFact, ...] = ()
 
 
 def read_text(path: Path) -> str:
@@ -96,18 +96,18 @@ def read_text(path: Path) -> str:
         raise ReadError(f"{path} could not be read as UTF-8 text ({error}): download it again.") from error
 
 
-def load(name: str, path: Path, limit: int | None = None) -> list[Item]:
+def load_labelled_texts(name: str, path: Path, limit: int | None = None) -> list[LabelledText]:
     """The first ``limit`` items of a file in one of `FORMATS`.
 
     Raises:
         UsageError: there is no such file.
         ReadError: it is of another format; the message says what was expected and what was found.
     """
-    form, expected = FORMATS[name]
+    parse, expected = FORMATS[name]
     text = read_text(path)
-    items: list[Item] = []
+    items: list[LabelledText] = []
     try:
-        for number, item in enumerate(form(text)):
+        for number, item in enumerate(parse(text)):
             if limit is not None and number >= limit:
                 break
             items.append(item)
@@ -122,84 +122,100 @@ def load(name: str, path: Path, limit: int | None = None) -> list[Item]:
     return items
 
 
-def document(name: str, number: int, text: str, lang: str, title: str = "") -> Document:
+def make_set_document(name: str, number: int, text: str, lang: str, title: str = "") -> Document:
     """A text of a set as a document, with an id that no text has."""
     sha256 = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()
     return Document(f"{name}/{number:06d}", title, text, name, lang, sha256)
 
 
-def joined(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+def detokenize(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     """Words put together as they are written, and the span of each: no space before a comma or in brackets."""
     text = ""
     spans = []
-    quoted = glued = False
-    for place, word in enumerate(words):
-        close = word == '"' and quoted
-        around = words[place - 1][-1:], "".join(words[place + 1 : place + 2])[:1]
-        hyphen = word == "-" and place > 0 and all(map(str.isalpha, around))
-        tight = not text or glued or close or hyphen or word in _BEFORE or (word[:1] in "'’" and len(word) < 4)
-        text += "" if tight else " "
+    inside_quotes = joins_next = False
+    for position, word in enumerate(words):
+        closes_quote = word == '"' and inside_quotes
+        neighbours = words[position - 1][-1:], "".join(words[position + 1 : position + 2])[:1]
+        is_hyphen = word == "-" and position > 0 and all(map(str.isalpha, neighbours))
+        has_no_space = (
+            not text
+            or joins_next
+            or closes_quote
+            or is_hyphen
+            or word in _NO_SPACE_BEFORE
+            or (word[:1] in "'’" and len(word) < 4)
+        )
+        text += "" if has_no_space else " "
         spans.append((len(text), len(text) + len(word)))
         text += word
-        glued = word in _AFTER or hyphen or (word == '"' and not quoted)
-        quoted ^= word == '"'
+        joins_next = word in _NO_SPACE_AFTER or is_hyphen or (word == '"' and not inside_quotes)
+        inside_quotes ^= word == '"'
     return text, spans
 
 
-def _rows(text: str) -> list[Any]:
+def _parse_array(text: str) -> list[Any]:
     rows = json.loads(text)
     if not isinstance(rows, list):
         raise TypeError(f"a JSON {type(rows).__name__} and not an array")
     return rows
 
 
-def _webnlg(text: str) -> Iterable[Item]:
-    for number, row in enumerate(_rows(text)):
-        written, _ = joined(row["text"].split())
-        facts = [Fact((s,), relation, (o,)) for s, relation, o in row["triple_list"]]
-        yield Item(document("webnlg", number, written, "en"), facts=tuple(facts))
+def _parse_webnlg(text: str) -> Iterable[LabelledText]:
+    for number, row in enumerate(_parse_array(text)):
+        text_joined, _ = detokenize(row["text"].split())
+        facts = [GoldFact((s,), relation, (o,)) for s, relation, o in row["triple_list"]]
+        yield LabelledText(make_set_document("webnlg", number, text_joined, "en"), facts=tuple(facts))
 
 
-def _conll04(text: str) -> Iterable[Item]:
-    for number, row in enumerate(_rows(text)):
-        written, spans = joined(row["tokens"])
+def _parse_conll04(text: str) -> Iterable[LabelledText]:
+    for number, row in enumerate(_parse_array(text)):
+        text_joined, spans = detokenize(row["tokens"])
         names = []
         for thing, entity in enumerate(row["entities"]):
-            at = spans[entity["start"]][0], spans[entity["end"] - 1][1]
-            names.append(Marked(*at, entity["type"], written[slice(*at)], thing))
-        facts = [Fact((names[r["head"]].text,), r["type"], (names[r["tail"]].text,)) for r in row["relations"]]
-        yield Item(document("conll04", number, written, "en"), tuple(names), tuple(facts))
+            span = spans[entity["start"]][0], spans[entity["end"] - 1][1]
+            names.append(LabelledSpan(*span, entity["type"], text_joined[slice(*span)], thing))
+        facts = [GoldFact((names[r["head"]].text,), r["type"], (names[r["tail"]].text,)) for r in row["relations"]]
+        yield LabelledText(make_set_document("conll04", number, text_joined, "en"), tuple(names), tuple(facts))
 
 
-def _redocred(text: str) -> Iterable[Item]:
-    for number, row in enumerate(_rows(text)):
-        written = ""
-        places: list[list[tuple[int, int]]] = []
-        bounds: list[tuple[int, int]] = []
+def _parse_redocred(text: str) -> Iterable[LabelledText]:
+    for number, row in enumerate(_parse_array(text)):
+        document_text = ""
+        word_spans: list[list[tuple[int, int]]] = []
+        sentence_bounds: list[tuple[int, int]] = []
         for words in row["sents"]:
-            written += " " if written else ""
-            piece, spans = joined(words)
-            places.append([(s + len(written), e + len(written)) for s, e in spans])
-            bounds.append((len(written), len(written) + len(piece)))
-            written += piece
-        names: list[Marked] = []
-        calls: list[tuple[str, ...]] = []
-        homes: list[set[int]] = []
+            document_text += " " if document_text else ""
+            piece, spans = detokenize(words)
+            word_spans.append([(s + len(document_text), e + len(document_text)) for s, e in spans])
+            sentence_bounds.append((len(document_text), len(document_text) + len(piece)))
+            document_text += piece
+        names: list[LabelledSpan] = []
+        names_by_entity: list[tuple[str, ...]] = []
+        sentences_by_entity: list[set[int]] = []
         for thing, mentions in enumerate(row["vertexSet"]):
-            mine = [m for m in mentions if m["name"].lower() not in PRONOUNS]
-            for m in mine:
-                start, end = places[m["sent_id"]][m["pos"][0]][0], places[m["sent_id"]][m["pos"][1] - 1][1]
-                names.append(Marked(start, end, m["type"], written[start:end], thing))
-            calls.append(tuple(dict.fromkeys(m["name"] for m in mine)))
-            homes.append({m["sent_id"] for m in mine})
+            entity_mentions = [m for m in mentions if m["name"].lower() not in PRONOUNS]
+            for m in entity_mentions:
+                start, end = word_spans[m["sent_id"]][m["pos"][0]][0], word_spans[m["sent_id"]][m["pos"][1] - 1][1]
+                names.append(LabelledSpan(start, end, m["type"], document_text[start:end], thing))
+            names_by_entity.append(tuple(dict.fromkeys(m["name"] for m in entity_mentions)))
+            sentences_by_entity.append({m["sent_id"] for m in entity_mentions})
         facts = []
         for label in row["labels"]:
-            both = sorted(homes[label["h"]] & homes[label["t"]])
-            facts.append(Fact(calls[label["h"]], label["r"], calls[label["t"]], tuple(bounds[s] for s in both)))
-        yield Item(document("redocred", number, written, "en", row["title"]), tuple(names), tuple(facts))
+            shared_sentences = sorted(sentences_by_entity[label["h"]] & sentences_by_entity[label["t"]])
+            facts.append(
+                GoldFact(
+                    names_by_entity[label["h"]],
+                    label["r"],
+                    names_by_entity[label["t"]],
+                    tuple(sentence_bounds[s] for s in shared_sentences),
+                )
+            )
+        yield LabelledText(
+            make_set_document("redocred", number, document_text, "en", row["title"]), tuple(names), tuple(facts)
+        )
 
 
-def _peoples_daily(text: str) -> Iterable[Item]:
+def _parse_peoples_daily(text: str) -> Iterable[LabelledText]:
     number = 0
     letters: list[str] = []
     tags: list[str] = []
@@ -211,39 +227,47 @@ def _peoples_daily(text: str) -> Iterable[Item]:
             letters.append(letter)
             tags.append(tag)
         elif letters:
-            written = "".join(letters)
-            yield Item(document("peoples-daily", number, written, "zh"), tuple(_tagged(letters, tags, written)))
+            text_joined = "".join(letters)
+            yield LabelledText(
+                make_set_document("peoples-daily", number, text_joined, "zh"),
+                tuple(_spans_from_tags(letters, tags, text_joined)),
+            )
             number += 1
             letters, tags = [], []
 
 
-def _tagged(letters: Sequence[str], tags: Sequence[str], written: str) -> Iterable[Marked]:
-    start, kind, at = -1, "", 0
+def _spans_from_tags(letters: Sequence[str], tags: Sequence[str], sentence_text: str) -> Iterable[LabelledSpan]:
+    start, kind, position = -1, "", 0
     for letter, tag in [*zip(letters, tags, strict=True), ("", "O")]:
         if start >= 0 and (not tag.startswith("I-") or tag[2:] != kind):
-            yield Marked(start, at, kind, written[start:at])
+            yield LabelledSpan(start, position, kind, sentence_text[start:position])
             start = -1
         if tag != "O" and start < 0:
-            start, kind = at, tag[2:]
-        at += len(letter)
+            start, kind = position, tag[2:]
+        position += len(letter)
 
 
-def _cluener(text: str) -> Iterable[Item]:
+def _parse_cluener(text: str) -> Iterable[LabelledText]:
     for number, line in enumerate(text.splitlines()):
         if line.strip():
             row = json.loads(line)
             names = []
-            for kind, called in row["label"].items():
-                for spans in called.values():
-                    names += [Marked(s, e + 1, kind, row["text"][s : e + 1]) for s, e in spans]
-            yield Item(document("cluener", number, row["text"], "zh"), tuple(sorted(names, key=lambda n: n.start)))
+            for kind, spans_by_name in row["label"].items():
+                for spans in spans_by_name.values():
+                    names += [LabelledSpan(s, e + 1, kind, row["text"][s : e + 1]) for s, e in spans]
+            yield LabelledText(
+                make_set_document("cluener", number, row["text"], "zh"), tuple(sorted(names, key=lambda n: n.start))
+            )
 
 
-FORMATS: dict[str, tuple[Callable[[str], Iterable[Item]], str]] = {
-    "webnlg": (_webnlg, 'a JSON array of {"text", "triple_list": [[subject, property, object], …]}'),
-    "conll04": (_conll04, 'a JSON array of {"tokens", "entities", "relations"}'),
-    "redocred": (_redocred, 'a JSON array of {"title", "sents", "vertexSet", "labels"}'),
-    "peoples-daily": (_peoples_daily, "lines of a character and its tag (O, B-PER, …), an empty line between texts"),
-    "cluener": (_cluener, 'JSON lines of {"text", "label": {type: {name: [[first, last], …]}}}'),
+FORMATS: dict[str, tuple[Callable[[str], Iterable[LabelledText]], str]] = {
+    "webnlg": (_parse_webnlg, 'a JSON array of {"text", "triple_list": [[subject, property, object], …]}'),
+    "conll04": (_parse_conll04, 'a JSON array of {"tokens", "entities", "relations"}'),
+    "redocred": (_parse_redocred, 'a JSON array of {"title", "sents", "vertexSet", "labels"}'),
+    "peoples-daily": (
+        _parse_peoples_daily,
+        "lines of a character and its tag (O, B-PER, …), an empty line between texts",
+    ),
+    "cluener": (_parse_cluener, 'JSON lines of {"text", "label": {type: {name: [[first, last], …]}}}'),
 }
 """How to read each format, and what a file of it holds, in words."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kgrag.errors import ReadError, UsageError
-from kgrag.judge.reading import stated
+from kgrag.judge.reading import question_answer_to_claim
 
-CHOICE = ("knowledge", "question", "right_answer", "hallucinated_answer")
+HALUEVAL_KEYS = ("knowledge", "question", "right_answer", "hallucinated_answer")
 
 
-class Row(NamedTuple):
+class JudgedClaim(NamedTuple):
     """A claim about texts, and whether they bear it out."""
 
     claim: str
@@ -22,14 +22,14 @@ class Row(NamedTuple):
     supported: bool
 
 
-class Rows(NamedTuple):
+class JudgedClaims(NamedTuple):
     """Of a file: ``rows``, and whether they come in pairs of a right and a wrong answer to one question, in this order."""
 
-    rows: tuple[Row, ...]
-    paired: bool
+    claims: tuple[JudgedClaim, ...]
+    is_paired: bool
 
 
-def load_rows(path: Path, limit: int | None = None) -> Rows:
+def load_claims(path: Path, limit: int | None = None) -> JudgedClaims:
     """Rows ``{"evidence", "claim", "supported"}`` (``evidence`` a text or a list of texts), or HaluEval's ``{"knowledge",
     "question", "right_answer", "hallucinated_answer"}``, of which each gives two; JSON lines, gzip or plain.
 
@@ -39,27 +39,27 @@ def load_rows(path: Path, limit: int | None = None) -> Rows:
     """
     if not path.is_file():
         raise UsageError(f"Expected a file of claims at {path} and found none: check the path.")
-    found: list[Row] = []
-    kinds: set[bool] = set()
+    claims: list[JudgedClaim] = []
+    pairings: set[bool] = set()
     opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
     try:
         with opened as lines:
-            for line in filled(lines, limit):
-                rows = list(_rows(path, *line))
-                kinds.add(len(rows) == 2)
-                if len(kinds) > 1:
+            for line in nonblank_lines(lines, limit):
+                rows = list(_parse_claims(path, *line))
+                pairings.add(len(rows) == 2)
+                if len(pairings) > 1:
                     raise ReadError(
                         f"{path}, line {line[0]}: expected rows of one kind, found the other: split the file."
                     )
-                found += rows
+                claims += rows
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} could not be read to its end ({error}).") from error
-    if not found:
+    if not claims:
         raise ReadError(f"{path} holds no claims: expected JSON lines with evidence, claim and supported.")
-    return Rows(tuple(found), True in kinds)
+    return JudgedClaims(tuple(claims), True in pairings)
 
 
-def filled(lines: Iterator[str], limit: int | None) -> Iterator[tuple[int, str]]:
+def nonblank_lines(lines: Iterator[str], limit: int | None) -> Iterator[tuple[int, str]]:
     """(number, line) of the first ``limit`` lines that are not blank."""
     count = 0
     for number, line in enumerate(lines, 1):
@@ -70,37 +70,37 @@ def filled(lines: Iterator[str], limit: int | None) -> Iterator[tuple[int, str]]
             yield number, line
 
 
-def _rows(path: Path, number: int, line: str) -> Iterator[Row]:
-    place = f"{path}, line {number}"
+def _parse_claims(path: Path, number: int, line: str) -> Iterator[JudgedClaim]:
+    location = f"{path}, line {number}"
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise ReadError(f"{place}: expected a JSON object, found other text ({error}); mend that line.") from error
+        raise ReadError(f"{location}: expected a JSON object, found other text ({error}); mend that line.") from error
     if not isinstance(row, dict):
-        raise ReadError(f"{place}: expected a JSON object, found {type(row).__name__}; mend that line.")
+        raise ReadError(f"{location}: expected a JSON object, found {type(row).__name__}; mend that line.")
     if "right_answer" in row or "knowledge" in row:
-        said = [_text(place, row, name) for name in CHOICE]
-        for answer, supported in ((said[2], True), (said[3], False)):
-            yield Row(stated(said[1], answer), (said[0],), supported)
+        fields = [_require_text(location, row, name) for name in HALUEVAL_KEYS]
+        for answer, supported in ((fields[2], True), (fields[3], False)):
+            yield JudgedClaim(question_answer_to_claim(fields[1], answer), (fields[0],), supported)
         return
-    claim = _text(place, row, "claim")
-    given = row.get("evidence")
-    texts = tuple(given) if isinstance(given, list) else (_text(place, row, "evidence"),)
+    claim = _require_text(location, row, "claim")
+    raw_evidence = row.get("evidence")
+    texts = tuple(raw_evidence) if isinstance(raw_evidence, list) else (_require_text(location, row, "evidence"),)
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise ReadError(f"{place}: expected a text, or some, as evidence, found an empty one; mend that line.")
-    truth = row.get("supported")
-    if truth not in (True, False):
-        raise ReadError(f'{place}: expected true or false as "supported", found {truth!r}; mend that line.')
-    yield Row(claim, texts, bool(truth))
+        raise ReadError(f"{location}: expected a text, or some, as evidence, found an empty one; mend that line.")
+    label = row.get("supported")
+    if label not in (True, False):
+        raise ReadError(f'{location}: expected true or false as "supported", found {label!r}; mend that line.')
+    yield JudgedClaim(claim, texts, bool(label))
 
 
-def _text(place: str, row: dict[str, object], name: str) -> str:
+def _require_text(location: str, row: dict[str, object], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str):
         raise ReadError(
-            f'{place}: expected a JSON object with "evidence", "claim" and "supported" (or HaluEval\'s keys), '
+            f'{location}: expected a JSON object with "evidence", "claim" and "supported" (or HaluEval\'s keys), '
             f'found no text as "{name}"; mend that line.'
         )
     if not value.strip():
-        raise ReadError(f'{place}: expected a text as "{name}", found an empty one; mend that line.')
+        raise ReadError(f'{location}: expected a text as "{name}", found an empty one; mend that line.')
     return value

@@ -20,20 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.errors import ReadError, UsageError
-from kgrag.evaluate.corruption import Made, make, sources
-from kgrag.evaluate.judge_sets import Row, load_rows
-from kgrag.judge.details import checked
-from kgrag.judge.features import NAMES, features
-from kgrag.judge.reading import read
-from kgrag.judge.tiers import scored
+from kgrag.evaluate.corruption import PerturbedClaim, build_sources, perturb_claims
+from kgrag.evaluate.judge_sets import JudgedClaim, load_claims
+from kgrag.judge.details import run_literal_checks
+from kgrag.judge.features import FEATURE_NAMES, claim_features
+from kgrag.judge.reading import tokenize_pair
+from kgrag.judge.tiers import member_scores
 
-SETS = {"begin": "begin.dev", "wice": "wice.dev", "qags-cnndm": "qags-cnndm", "halueval-qa": "halueval-qa.dev"}
+HUMAN_SETS = {"begin": "begin.dev", "wice": "wice.dev", "qags-cnndm": "qags-cnndm", "halueval-qa": "halueval-qa.dev"}
 """Sets that people judged, all English, and their files in ``support``; each is reported on."""
 CORPORA = ("2wiki", "hotpot", "musique")
-DOCUMENTS = 700
+DOCUMENTS_PER_CORPUS = 700
 """From each of the corpora."""
-SNLI = "snli.train"
-WEIGHTS = {"made": 0.3, "snli": 0.3}
+SNLI_FILE = "snli.train"
+SET_WEIGHTS = {"made": 0.3, "snli": 0.3}
 """Of a set beside the judged ones, which weigh 1 each."""
 FOLDS = 5
 Floats = NDArray[np.float64]
@@ -41,13 +41,13 @@ Tick = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Part:
+class ClaimSet:
     """A set as it is learned from: ``rows`` (claims, features), ``scores`` (claims, 2) of overlap and details, ``labels``,
     and ``folds``, each claim's in [0, `FOLDS`), equal for claims that share a sentence of evidence or are the same."""
 
     name: str
     lang: str
-    rows: NDArray[np.float32]
+    feature_rows: NDArray[np.float32]
     scores: Floats
     labels: NDArray[np.bool_]
     folds: NDArray[np.int64]
@@ -57,10 +57,10 @@ class Part:
         """Of each claim: both labels weigh the same, so that log-odds of 0 are where errors of either kind are alike."""
         yes = self.labels.sum()
         each = np.where(self.labels, 0.5 / max(1, yes), 0.5 / max(1, len(self.labels) - yes))
-        return np.asarray(each * WEIGHTS.get(self.name, 1.0), np.float64)
+        return np.asarray(each * SET_WEIGHTS.get(self.name, 1.0), np.float64)
 
 
-def load_sets(data: Path) -> dict[str, list[Row]]:
+def load_claim_sets(data: Path) -> dict[str, list[JudgedClaim]]:
     """Every set that is learned from, by name: `SETS`, ``snli``, ``made`` (English) and ``made-zh``.
 
     Args:
@@ -70,56 +70,64 @@ def load_sets(data: Path) -> dict[str, list[Row]]:
         UsageError: a file is missing.
         ReadError: one cannot be read.
     """
-    sets = {name: list(load_rows(data / "support" / f"{file}.jsonl.gz").rows) for name, file in SETS.items()}
-    lines = list(_json(data / "support" / f"{SNLI}.jsonl.gz"))
-    sets["snli"] = [Row(row["claim"], (row["evidence"],), row["label"] == "entailment") for row in lines]
-    sets["made"] = [_row(one) for one in made_english(data)]
-    sets["made-zh"] = [_row(one) for one in made_chinese(data)]
+    sets = {name: list(load_claims(data / "support" / f"{file}.jsonl.gz").claims) for name, file in HUMAN_SETS.items()}
+    lines = list(_read_json_lines(data / "support" / f"{SNLI_FILE}.jsonl.gz"))
+    sets["snli"] = [JudgedClaim(row["claim"], (row["evidence"],), row["label"] == "entailment") for row in lines]
+    sets["made"] = [_as_judged_claim(one) for one in perturbed_english(data)]
+    sets["made-zh"] = [_as_judged_claim(one) for one in perturbed_chinese(data)]
     return sets
 
 
-def made_english(data: Path) -> Iterator[Made]:
+def perturbed_english(data: Path) -> Iterator[PerturbedClaim]:
     """Claims made from documents of the corpora, and from the questions of ``reader/train.en.jsonl.gz``."""
     texts: list[str] = []
-    asked: list[list[tuple[str, str]]] = []
+    questions_by_text: list[list[tuple[str, str]]] = []
     rng = random.Random(0)
     for corpus in CORPORA:
-        long = [d for d in _json(data / corpus / "corpus.jsonl.gz") if len(d["text"]) >= 200]
-        for document in rng.sample(long, min(DOCUMENTS, len(long))):
+        long_documents = [d for d in _read_json_lines(data / corpus / "corpus.jsonl.gz") if len(d["text"]) >= 200]
+        for document in rng.sample(long_documents, min(DOCUMENTS_PER_CORPUS, len(long_documents))):
             texts.append(f"{document['title']}. {document['text']}")
-            asked.append([])
-    for question in _json(data / "reader" / "train.en.jsonl.gz"):
+            questions_by_text.append([])
+    for question in _read_json_lines(data / "reader" / "train.en.jsonl.gz"):
         texts.append("\n".join(f"{p['title']}. {p['text']}" for p in question["passages"] if p["gold"]))
-        asked.append([(question["text"], answer) for answer in question["answers"][:1]])
-    return make(sources(texts, "en", asked), "en", 0, 2)
+        questions_by_text.append([(question["text"], answer) for answer in question["answers"][:1]])
+    return perturb_claims(build_sources(texts, "en", questions_by_text), "en", 0, 2)
 
 
-def made_chinese(data: Path) -> Iterator[Made]:
+def perturbed_chinese(data: Path) -> Iterator[PerturbedClaim]:
     """Claims made from the passages and questions of ``reader/train.zh.jsonl.gz``."""
-    asked: dict[str, list[tuple[str, str]]] = {}
-    for question in _json(data / "reader" / "train.zh.jsonl.gz"):
+    questions_by_text: dict[str, list[tuple[str, str]]] = {}
+    for question in _read_json_lines(data / "reader" / "train.zh.jsonl.gz"):
         for passage in question["passages"]:
-            held = asked.setdefault(passage["text"], [])
-            held += [(question["text"], a) for a in question["answers"][:1] if passage["gold"] and a in passage["text"]]
-    return make(sources(list(asked), "zh", list(asked.values())), "zh", 0, 4)
+            passage_questions = questions_by_text.setdefault(passage["text"], [])
+            passage_questions += [
+                (question["text"], a) for a in question["answers"][:1] if passage["gold"] and a in passage["text"]
+            ]
+    return perturb_claims(build_sources(list(questions_by_text), "zh", list(questions_by_text.values())), "zh", 0, 4)
 
 
-def made_cmrc(folder: Path, seed: int) -> Iterator[Made]:
+def perturbed_cmrc(folder: Path, seed: int) -> Iterator[PerturbedClaim]:
     """Claims made from a folder with ``corpus.jsonl.gz`` and ``questions.dev.jsonl``: a Chinese set to measure a judge on."""
-    asked: dict[str, list[tuple[str, str]]] = {d["_id"]: [] for d in _json(folder / "corpus.jsonl.gz")}
-    texts = {d["_id"]: d["text"] for d in _json(folder / "corpus.jsonl.gz")}
-    for question in _json(folder / "questions.dev.jsonl"):
+    questions_by_document: dict[str, list[tuple[str, str]]] = {
+        d["_id"]: [] for d in _read_json_lines(folder / "corpus.jsonl.gz")
+    }
+    texts = {d["_id"]: d["text"] for d in _read_json_lines(folder / "corpus.jsonl.gz")}
+    for question in _read_json_lines(folder / "questions.dev.jsonl"):
         for document in question["gold"]:
             if document in texts:
-                asked[document] += [(question["text"], a) for a in question["answers"][:1] if a in texts[document]]
-    return make(sources(list(texts.values()), "zh", list(asked.values())), "zh", seed, 2)
+                questions_by_document[document] += [
+                    (question["text"], a) for a in question["answers"][:1] if a in texts[document]
+                ]
+    return perturb_claims(
+        build_sources(list(texts.values()), "zh", list(questions_by_document.values())), "zh", seed, 2
+    )
 
 
-def _row(made: Made) -> Row:
-    return Row(made.claim, (made.evidence,), made.supported)
+def _as_judged_claim(claim: PerturbedClaim) -> JudgedClaim:
+    return JudgedClaim(claim.claim, (claim.evidence,), claim.supported)
 
 
-def _json(path: Path) -> Iterator[dict[str, Any]]:
+def _read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise UsageError(f"Expected {path.name} at {path.parent}, found none: name the folder that holds the sets.")
     opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
@@ -131,26 +139,26 @@ def _json(path: Path) -> Iterator[dict[str, Any]]:
                 raise ReadError(f"{path}, line {number}: expected a JSON object ({error}); mend that line.") from error
 
 
-def prepare(name: str, rows: Sequence[Row], tick: Tick = lambda: None) -> Part:
+def prepare_claims(name: str, rows: Sequence[JudgedClaim], tick: Tick = lambda: None) -> ClaimSet:
     """A set's numbers; claims without words are left out."""
-    found, scores, kept = [], [], []
+    feature_lists, scores, scored_claims = [], [], []
     lang = "en"
     for row in rows:
-        reading = read(row.claim, row.evidence)
+        reading = tokenize_pair(row.claim, row.evidence)
         tick()
-        if not reading.scored:
+        if not reading.is_scorable:
             continue
         lang = reading.lang if name.endswith("zh") else "en"
-        against = checked(reading)
-        found.append(features(reading, against))
-        scores.append(list(scored(reading, against, 0.0).values())[:2])
-        kept.append(row)
-    labels = np.array([row.supported for row in kept])
-    numbers = np.array(found, np.float32).reshape(-1, len(NAMES))
-    return Part(name, lang, numbers, np.nan_to_num(np.array(scores)), labels, folds(kept))
+        literal_checks = run_literal_checks(reading)
+        feature_lists.append(claim_features(reading, literal_checks))
+        scores.append(list(member_scores(reading, literal_checks, 0.0).values())[:2])
+        scored_claims.append(row)
+    labels = np.array([row.supported for row in scored_claims])
+    feature_rows = np.array(feature_lists, np.float32).reshape(-1, len(FEATURE_NAMES))
+    return ClaimSet(name, lang, feature_rows, np.nan_to_num(np.array(scores)), labels, assign_folds(scored_claims))
 
 
-def folds(rows: Sequence[Row]) -> NDArray[np.int64]:
+def assign_folds(rows: Sequence[JudgedClaim]) -> NDArray[np.int64]:
     """(rows,), each in [0, `FOLDS`): claims that are the same, or whose texts share a long sentence, are in one fold."""
     parent = list(range(len(rows)))
 
@@ -160,16 +168,16 @@ def folds(rows: Sequence[Row]) -> NDArray[np.int64]:
             n = parent[n]
         return n
 
-    seen: dict[str, int] = {}
+    number_by_line: dict[str, int] = {}
     for number, row in enumerate(rows):
-        lines = [s.text for s in read("", row.evidence).evidence]
+        lines = [s.text for s in tokenize_pair("", row.evidence).evidence]
         for line in [row.claim, *(line for line in lines if len(line) > 40)]:
-            parent[root(number)] = root(seen.setdefault(line, number))
+            parent[root(number)] = root(number_by_line.setdefault(line, number))
     groups, sizes = np.unique([root(n) for n in range(len(rows))], return_counts=True)
     shuffled = np.random.default_rng(0).permutation(len(groups))
-    filled, fold = [0] * FOLDS, dict[int, int]()
-    for place in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        least = int(np.argmin(filled))
-        fold[int(groups[place])] = least
-        filled[least] += int(sizes[place])
-    return np.array([fold[root(n)] for n in range(len(rows))], np.int64)
+    fold_sizes, fold_by_group = [0] * FOLDS, dict[int, int]()
+    for group_index in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        smallest_fold = int(np.argmin(fold_sizes))
+        fold_by_group[int(groups[group_index])] = smallest_fold
+        fold_sizes[smallest_fold] += int(sizes[group_index])
+    return np.array([fold_by_group[root(n)] for n in range(len(rows))], np.int64)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.evaluate.judge_sets import Row, Rows
-from kgrag.judge.reading import read
+from kgrag.evaluate.judge_sets import JudgedClaim, JudgedClaims
+from kgrag.judge.reading import tokenize_pair
 from kgrag.protocols import SupportJudge
-from kgrag.types import Interval, Judgement
+from kgrag.types import ClaimVerdict, Interval
 
 RESAMPLES = 1000
-BINS = 10
-TOGETHER = 32
+CALIBRATION_BINS = 10
+BATCH_SIZE = 32
 Floats = NDArray[np.float64]
 Tick = Callable[[], None]
 Statistic = Callable[[Floats, NDArray[np.bool_]], float]
@@ -27,8 +27,8 @@ def balanced_accuracy(support: Floats, labels: NDArray[np.bool_], threshold: flo
     """The mean of the share of supported claims that are taken for such and of the share of the others that are not."""
     if not labels.any() or labels.all():
         return math.nan
-    said = support >= threshold
-    return float((said[labels].mean() + (~said[~labels]).mean()) / 2)
+    predicted = support >= threshold
+    return float((predicted[labels].mean() + (~predicted[~labels]).mean()) / 2)
 
 
 def auroc(support: Floats, labels: NDArray[np.bool_]) -> float:
@@ -46,13 +46,15 @@ def brier(support: Floats, labels: NDArray[np.bool_]) -> float:
     return float(np.mean((support - labels) ** 2)) if len(labels) else math.nan
 
 
-def ece(support: Floats, labels: NDArray[np.bool_]) -> float:
+def expected_calibration_error(support: Floats, labels: NDArray[np.bool_]) -> float:
     """Expected calibration error over `BINS` bins of one width (Guo et al. 2017); lower is better."""
     if not len(labels):
         return math.nan
-    bins = np.minimum((support * BINS).astype(int), BINS - 1)
-    off = [abs(support[bins == b].mean() - labels[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return float(sum(off))
+    bins = np.minimum((support * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bin_errors = [
+        abs(support[bins == b].mean() - labels[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)
+    ]
+    return float(sum(bin_errors))
 
 
 def right_over_wrong(support: Floats, labels: NDArray[np.bool_]) -> float:
@@ -61,61 +63,69 @@ def right_over_wrong(support: Floats, labels: NDArray[np.bool_]) -> float:
     return float(np.mean((right > wrong) + 0.5 * (right == wrong))) if len(right) else math.nan
 
 
-def run(judge: SupportJudge, rows: Sequence[Row], tick: Tick = lambda: None) -> tuple[list[Judgement], float]:
+def run_judge(
+    judge: SupportJudge, rows: Sequence[JudgedClaim], tick: Tick = lambda: None
+) -> tuple[list[ClaimVerdict], float]:
     """What a judge says of rows, and the seconds that it took; several at once where it can."""
-    found: list[Judgement] = []
-    together = getattr(judge, "judge_all", None)
-    began = perf_counter()
-    for start in range(0, len(rows), TOGETHER):
-        group = [(row.claim, row.evidence) for row in rows[start : start + TOGETHER]]
-        found += together(group) if together else [judge.judge(*pair) for pair in group]
+    judgements: list[ClaimVerdict] = []
+    judge_batch = getattr(judge, "judge_all", None)
+    start_time = perf_counter()
+    for start in range(0, len(rows), BATCH_SIZE):
+        group = [(row.claim, row.evidence) for row in rows[start : start + BATCH_SIZE]]
+        judgements += judge_batch(group) if judge_batch else [judge.judge(*pair) for pair in group]
         for _ in group:
             tick()
-    return found, perf_counter() - began
+    return judgements, perf_counter() - start_time
 
 
-def report(judge: SupportJudge, rows: Rows, tick: Tick = lambda: None) -> dict[str, Any]:
+def judge_report(judge: SupportJudge, rows: JudgedClaims, tick: Tick = lambda: None) -> dict[str, Any]:
     """All figures of a judge on rows, flat: each with ``_low`` and ``_high``, its 95 % interval over texts.
 
     Claims that it did not score (NaN) are counted and left out. ``overlap_*`` and ``length_*`` are the baselines: the
     share of the claim's words that the evidence has, and the shorter claim; their ``best`` balanced accuracy is at the
     threshold that is best on these very rows, which is more than anyone could reach.
     """
-    said, seconds = run(judge, rows.rows, tick)
-    support = np.array([one.support for one in said])
-    labels = np.array([row.supported for row in rows.rows])
-    groups = np.unique([row.evidence[0] for row in rows.rows], return_inverse=True)[1]
-    kept = ~np.isnan(support)
-    if rows.paired:
-        kept = np.repeat(kept[0::2] & kept[1::2], 2)
-    overlap, length = baselines(rows.rows)
+    judgements, seconds = run_judge(judge, rows.claims, tick)
+    support = np.array([one.support for one in judgements])
+    labels = np.array([row.supported for row in rows.claims])
+    groups = np.unique([row.evidence[0] for row in rows.claims], return_inverse=True)[1]
+    is_scored = ~np.isnan(support)
+    if rows.is_paired:
+        is_scored = np.repeat(is_scored[0::2] & is_scored[1::2], 2)
+    overlap, length = baseline_scores(rows.claims)
     figures: dict[str, Any] = {
-        "claims": len(said),
-        "unscored": int((~kept).sum()),
+        "claims": len(judgements),
+        "unscored": int((~is_scored).sum()),
         "supported": float(labels.mean()),
-        "claims_per_second": len(said) / seconds,
+        "claims_per_second": len(judgements) / seconds,
     }
     measures: dict[str, Statistic] = {
         "balanced_accuracy": balanced_accuracy,
         "auroc": auroc,
         "brier": brier,
-        "ece": ece,
+        "ece": expected_calibration_error,
     }
-    if rows.paired:
+    if rows.is_paired:
         measures = {"right_over_wrong": right_over_wrong, **measures}
     for name, measure in measures.items():
-        figures |= _flat(name, interval(measure, support[kept], labels[kept], groups[kept]))
+        figures |= _with_bounds(
+            name, grouped_bootstrap_interval(measure, support[is_scored], labels[is_scored], groups[is_scored])
+        )
     for name, values in (("overlap", overlap), ("length", length)):
-        plain = {"right_over_wrong": right_over_wrong} if rows.paired else {}
-        for what, measure in {**plain, "auroc": auroc, "best_balanced_accuracy": best_balanced_accuracy}.items():
-            figures[f"{name}_{what}"] = measure(values[kept], labels[kept])
+        ranking_measure = {"right_over_wrong": right_over_wrong} if rows.is_paired else {}
+        for what, measure in {
+            **ranking_measure,
+            "auroc": auroc,
+            "best_balanced_accuracy": best_balanced_accuracy,
+        }.items():
+            figures[f"{name}_{what}"] = measure(values[is_scored], labels[is_scored])
     return figures
 
 
-def baselines(rows: Sequence[Row]) -> tuple[Floats, Floats]:
+def baseline_scores(rows: Sequence[JudgedClaim]) -> tuple[Floats, Floats]:
     """Of each claim: the share of its words of content that the evidence has (0 without any), and its length, negative."""
-    readings = [read(row.claim, row.evidence) for row in rows]
-    shares = [r.covered(range(len(r.evidence)), weighted=False) for r in readings]
+    readings = [tokenize_pair(row.claim, row.evidence) for row in rows]
+    shares = [r.coverage(range(len(r.evidence)), weighted=False) for r in readings]
     return np.nan_to_num(np.array(shares)), -np.array([float(len(row.claim)) for row in rows])
 
 
@@ -124,7 +134,9 @@ def best_balanced_accuracy(values: Floats, labels: NDArray[np.bool_]) -> float:
     return max((balanced_accuracy(values, labels, t) for t in np.unique(values)), default=math.nan)
 
 
-def interval(measure: Statistic, support: Floats, labels: NDArray[np.bool_], groups: NDArray[np.int64]) -> Interval:
+def grouped_bootstrap_interval(
+    measure: Statistic, support: Floats, labels: NDArray[np.bool_], groups: NDArray[np.int64]
+) -> Interval:
     """A measure with its percentile bootstrap interval over texts (Efron 1979): claims about one text go together, as
     they stand (so that a pair stays one)."""
     value = measure(support, labels)
@@ -135,11 +147,11 @@ def interval(measure: Statistic, support: Floats, labels: NDArray[np.bool_], gro
     members = np.split(order, np.cumsum(np.unique(groups, return_counts=True)[1])[:-1])
     values = []
     for _ in range(RESAMPLES):
-        drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        values.append(measure(support[drawn], labels[drawn]))
+        resample = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        values.append(measure(support[resample], labels[resample]))
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return Interval(value, float(low), float(high))
 
 
-def _flat(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def _with_bounds(name: str, measured: Interval) -> dict[str, float]:
+    return {name: measured.value, f"{name}_low": measured.low, f"{name}_high": measured.high}

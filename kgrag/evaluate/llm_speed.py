@@ -10,69 +10,73 @@ from statistics import median
 from kgrag import prompts
 from kgrag.protocols import LLM
 
-ANSWER = 48
+ANSWER_TOKENS = 48
 """Tokens that are written for a measurement."""
-Passages = Sequence[tuple[str, str]]
+TitledPassages = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class GenerationTiming:
     """One question: seconds to the first piece of text, and tokens a second after it."""
 
-    first: float
-    decode: float
+    seconds_to_first: float
+    decode_rate: float
     prompt_tokens: int
     answer_tokens: int
 
     @property
-    def prefill(self) -> float:
+    def prefill_rate(self) -> float:
         """Tokens of the prompt a second, until the first piece."""
-        return self.prompt_tokens / self.first
+        return self.prompt_tokens / self.seconds_to_first
 
 
-Count = Callable[[str], int]
+TokenCounter = Callable[[str], int]
 
 
-def ask(llm: LLM, question: str, passages: Passages, count: Count, answer: int = ANSWER) -> Timing:
+def time_answer(
+    llm: LLM, question: str, passages: TitledPassages, count: TokenCounter, max_tokens: int = ANSWER_TOKENS
+) -> GenerationTiming:
     """Ask a question of passages, and time it. The model is told to write on, so that there is something to time.
 
     ``count`` says how many tokens a text is: one for all that are compared, since a server only guesses it.
     """
-    messages = prompts.grounded(question, passages)
+    messages = prompts.grounded_prompt(question, passages)
     messages[0] = {**messages[0], "content": "Copy out the passages, word by word."}
     times: list[float] = []
-    began = time.perf_counter()
-    text = llm.generate(messages, max_tokens=answer, on_text=lambda _: times.append(time.perf_counter()))
-    ended = time.perf_counter()
-    written = max(count(text), 1)
-    first = (times[0] if times else ended) - began
-    after = max(ended - began - first, 1e-9)
+    start_time = time.perf_counter()
+    text = llm.generate(messages, max_tokens=max_tokens, on_text=lambda _: times.append(time.perf_counter()))
+    end_time = time.perf_counter()
+    answer_tokens = max(count(text), 1)
+    seconds_to_first = (times[0] if times else end_time) - start_time
+    decode_seconds = max(end_time - start_time - seconds_to_first, 1e-9)
     tokens = sum(count(message["content"]) for message in messages)
-    return Timing(first, (written - 1) / after, tokens, written)
+    return GenerationTiming(seconds_to_first, (answer_tokens - 1) / decode_seconds, tokens, answer_tokens)
 
 
-def speed(llm: LLM, questions: Sequence[tuple[str, Passages]], count: Count) -> dict[str, float]:
+def measure_llm_speed(
+    llm: LLM, questions: Sequence[tuple[str, TitledPassages]], count: TokenCounter
+) -> dict[str, float]:
     """Medians over questions, each with other passages; then the last one's passages with another question.
 
     What the first question of all costs beside (compiling, allocating) is left out: it is asked before.
     """
-    ask(llm, "Warm up?", questions[0][1][:1], count, 4)
-    timings = [ask(llm, question, passages, count) for question, passages in questions]
-    again = ask(llm, "What else do the passages say?", questions[-1][1], count)
+    time_answer(llm, "Warm up?", questions[0][1][:1], count, 4)
+    timings = [time_answer(llm, question, passages, count) for question, passages in questions]
+    repeated = time_answer(llm, "What else do the passages say?", questions[-1][1], count)
     return {
         "prompt tokens": median(t.prompt_tokens for t in timings),
-        "seconds to the first word": median(t.first for t in timings),
-        "prefill tokens per second": median(t.prefill for t in timings),
-        "decode tokens per second": median(t.decode for t in timings),
-        "seconds to the first word, same passages again": again.first,
+        "seconds to the first word": median(t.seconds_to_first for t in timings),
+        "prefill tokens per second": median(t.prefill_rate for t in timings),
+        "decode tokens per second": median(t.decode_rate for t in timings),
+        "seconds to the first word, same passages again": repeated.seconds_to_first,
     }
 
 
 def split_passages(
-    text: str, sentences_of: Sequence[tuple[int, int]], each: int = 3, together: int = 8
-) -> list[Passages]:
+    text: str, sentences_of: Sequence[tuple[int, int]], sentences_per_passage: int = 3, passages_per_group: int = 8
+) -> list[TitledPassages]:
     """Groups of ``together`` passages of ``each`` sentences of a text, in order, none used twice."""
     parts = [text[start:end].strip() for start, end in sentences_of]
-    passages = [" ".join(parts[n : n + each]) for n in range(0, len(parts), each)]
-    named = [(f"Passage {number}", passage) for number, passage in enumerate(passages, 1)]
-    return [named[n : n + together] for n in range(0, len(named), together)]
+    passages = [" ".join(parts[n : n + sentences_per_passage]) for n in range(0, len(parts), sentences_per_passage)]
+    titled = [(f"Passage {number}", passage) for number, passage in enumerate(passages, 1)]
+    return [titled[n : n + passages_per_group] for n in range(0, len(titled), passages_per_group)]

@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from kgrag.text import is_cjk, tokens
+from kgrag.text import has_cjk, tokenize
 
-DEPTH = 10
+MAX_RANK = 10
 """Documents of a ranking that are looked at: what comes later counts in no measure of `ranking_measures`."""
-_ARTICLES = frozenset(("a", "an", "the"))
+_ENGLISH_ARTICLES = frozenset(("a", "an", "the"))
 
 
 def recall_at(ranked: Sequence[str], gold: Sequence[str], k: int) -> float:
@@ -20,7 +20,7 @@ def recall_at(ranked: Sequence[str], gold: Sequence[str], k: int) -> float:
     return len(wanted & set(ranked[:k])) / len(wanted) if wanted else math.nan
 
 
-def all_gold_at(ranked: Sequence[str], gold: Sequence[str], k: int) -> float:
+def full_recall_at(ranked: Sequence[str], gold: Sequence[str], k: int) -> float:
     """1 if every one of ``gold`` is among the first ``k``, else 0; NaN without gold."""
     return float(set(gold) <= set(ranked[:k])) if gold else math.nan
 
@@ -35,17 +35,17 @@ def reciprocal_rank(ranked: Sequence[str], gold: Sequence[str]) -> float:
 
 def ranking_measures(ranked: Sequence[str], gold: Sequence[str]) -> dict[str, float]:
     """Every measure of one ranking of documents, each in [0, 1], or NaN without gold; ``mrr`` within `DEPTH`."""
-    measured = {f"recall@{k}": recall_at(ranked, gold, k) for k in (1, 2, 5, DEPTH)}
-    return measured | {
-        "mrr": reciprocal_rank(ranked[:DEPTH], gold),
-        "all-gold@5": all_gold_at(ranked, gold, 5),
+    recalls = {f"recall@{k}": recall_at(ranked, gold, k) for k in (1, 2, 5, MAX_RANK)}
+    return recalls | {
+        "mrr": reciprocal_rank(ranked[:MAX_RANK], gold),
+        "all-gold@5": full_recall_at(ranked, gold, 5),
     }
 
 
 def answer_tokens(text: str) -> list[str]:
     """Folded words without articles, and single Chinese characters: no answer in either language becomes empty
     because of its script."""
-    return [t.text for t in tokens(text) if t.text not in _ARTICLES]
+    return [t.text for t in tokenize(text) if t.text not in _ENGLISH_ARTICLES]
 
 
 def token_f1(answer: str, accepted: Sequence[str]) -> float:
@@ -53,11 +53,11 @@ def token_f1(answer: str, accepted: Sequence[str]) -> float:
     return max((_f1(answer_tokens(answer), answer_tokens(a)) for a in accepted), default=math.nan)
 
 
-def _f1(given: list[str], wanted: list[str]) -> float:
-    if not given or not wanted:
-        return float(given == wanted)
-    common = sum((Counter(given) & Counter(wanted)).values())
-    return 2 * common / (len(given) + len(wanted))
+def _f1(answer_tokens_list: list[str], wanted: list[str]) -> float:
+    if not answer_tokens_list or not wanted:
+        return float(answer_tokens_list == wanted)
+    common = sum((Counter(answer_tokens_list) & Counter(wanted)).values())
+    return 2 * common / (len(answer_tokens_list) + len(wanted))
 
 
 def exact_match(answer: str, accepted: Sequence[str]) -> float:
@@ -65,10 +65,10 @@ def exact_match(answer: str, accepted: Sequence[str]) -> float:
     return max((float(answer_tokens(answer) == answer_tokens(a)) for a in accepted), default=math.nan)
 
 
-_CITED = re.compile(r"\s*\[[\d,\s]+\]")
+_CITATION_MARK = re.compile(r"\s*\[[\d,\s]+\]")
 
 
-def bare(answer: str) -> str:
+def normalize_answer(answer: str) -> str:
     """An answer without citation marks and without the full stop of a sentence: what is compared with a short answer."""
-    text = _CITED.sub("", answer).strip()
-    return text.rstrip("。" if is_cjk(text) else ".").strip()
+    text = _CITATION_MARK.sub("", answer).strip()
+    return text.rstrip("。" if has_cjk(text) else ".").strip()

@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from math import comb
 from pathlib import Path
 
-from ingest.patterns import vocabulary
+from ingest.patterns import load_predicate_schema
 from kgrag.errors import ReadError, UsageError
 from kgrag.evaluate.extraction import Figures
 from kgrag.evaluate.extraction_sets import read_text
-from kgrag.evaluate.statistics import interval
-from kgrag.reader.relations import LIMIT, Embed, Reached, RelationReader
+from kgrag.evaluate.statistics import bootstrap_interval
+from kgrag.reader.relations import MAX_ANSWERS, Embed, RelationPathAnswer, RelationPathReader
 
-SETS = {"PQ-2H": "2H-kb", "PQ-3H": "3H-kb", "PQL-2H": "PQL2-KB", "PQL-3H": "PQL3-KB"}
+GRAPH_FILES = {"PQ-2H": "2H-kb", "PQ-3H": "3H-kb", "PQL-2H": "PQL2-KB", "PQL-3H": "PQL3-KB"}
 """Files of questions and the graphs that they are asked of, with .txt or .txt.gz after the name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PathQuestion:
     """A question, the answers that count as right, and one path to them: relations, and where it ends."""
 
     text: str
     answers: frozenset[str]
     relations: tuple[str, ...]
-    end: str
+    answer_node: str
 
 
 def load_graph(path: Path) -> list[tuple[str, str, str]]:
@@ -52,21 +52,21 @@ def load_graph(path: Path) -> list[tuple[str, str, str]]:
     return triples
 
 
-def load_asked(path: Path, limit: int | None = None) -> list[Asked]:
+def load_path_questions(path: Path, limit: int | None = None) -> list[PathQuestion]:
     """The first ``limit`` questions of a file.
 
     Raises:
         UsageError: there is no such file.
         ReadError: a line is no question with answers and path; the message has its number.
     """
-    found: list[Asked] = []
+    questions: list[PathQuestion] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        if limit is not None and len(found) >= limit:
+        if limit is not None and len(questions) >= limit:
             break
         if line.strip():
             try:
-                text, answers, walked = line.split("\t")
-                nodes = walked.split("#<end>")[0].strip().split("#")
+                text, answers, path_text = line.split("\t")
+                nodes = path_text.split("#<end>")[0].strip().split("#")
                 if not text.strip() or len(nodes) < 3 or len(nodes) % 2 == 0:
                     raise ValueError("no path of nodes and relations")
             except ValueError as error:
@@ -75,56 +75,62 @@ def load_asked(path: Path, limit: int | None = None) -> list[Asked]:
                     f"{line[:60]!r} ({error})."
                 ) from error
             # "answer(answer/another/)", where an answer may have brackets of its own
-            many = answers.strip().removeprefix(nodes[-1]).removeprefix("(").removesuffix("/)")
-            right = frozenset([nodes[-1], *(a for a in many.split("/") if a)])
-            found.append(Asked(text.strip(), right, tuple(nodes[1::2]), nodes[-1]))
-    return found
+            other_answers = answers.strip().removeprefix(nodes[-1]).removeprefix("(").removesuffix("/)")
+            accepted = frozenset([nodes[-1], *(a for a in other_answers.split("/") if a)])
+            questions.append(PathQuestion(text.strip(), accepted, tuple(nodes[1::2]), nodes[-1]))
+    return questions
 
 
-def load_sets(folder: Path, limit: int | None = None) -> dict[str, tuple[list[tuple[str, str, str]], list[Asked]]]:
+def load_path_sets(
+    folder: Path, limit: int | None = None
+) -> dict[str, tuple[list[tuple[str, str, str]], list[PathQuestion]]]:
     """The sets of a folder by the names of their question files, those of `SETS` that are there.
 
     Raises:
         UsageError: there is none, or a set's graph is missing.
         ReadError: a file is of another format.
     """
-    found = {}
-    for name, graph in SETS.items():
-        if (questions := _file(folder, name)) is not None:
-            triples = _file(folder, graph)
+    sets = {}
+    for name, graph in GRAPH_FILES.items():
+        if (questions := _find_file(folder, name)) is not None:
+            triples = _find_file(folder, graph)
             if triples is None:
                 raise UsageError(f"Expected the graph {graph}.txt beside {questions}, found none: put it there.")
-            found[name] = load_graph(triples), load_asked(questions, limit)
-    if not found:
+            sets[name] = load_graph(triples), load_path_questions(questions, limit)
+    if not sets:
         raise UsageError(
-            f"Expected a folder with PathQuestion's files ({', '.join(f'{n}.txt' for n in SETS)}, gzip or not) at "
+            f"Expected a folder with PathQuestion's files ({', '.join(f'{n}.txt' for n in GRAPH_FILES)}, gzip or not) at "
             f"{folder}, found none of them: name the folder that they are in."
         )
-    return found
+    return sets
 
 
-def judged(asked: Asked, reached: Sequence[Reached]) -> tuple[bool, bool, bool]:
+def score_answer(question: PathQuestion, path_answers: Sequence[RelationPathAnswer]) -> tuple[bool, bool, bool]:
     """Whether the first answer is right, whether any is, and whether the set's own path leads to one of them."""
-    right = [answer.node in asked.answers for answer in reached]
-    path = any(answer.node == asked.end and asked.relations in answer.chains for answer in reached)
-    return right[:1] == [True], any(right), path
+    is_right = [answer.node in question.answers for answer in path_answers]
+    has_gold_path = any(
+        answer.node == question.answer_node and question.relations in answer.chains for answer in path_answers
+    )
+    return is_right[:1] == [True], any(is_right), has_gold_path
 
 
-def by_chance(asked: Asked, nodes: Collection[str]) -> tuple[float, float]:
+def chance_accuracy(question: PathQuestion, nodes: Collection[str]) -> tuple[float, float]:
     """How likely the first of ``nodes`` in any order is right, and how likely one of the first `LIMIT` is."""
-    right = len(asked.answers.intersection(nodes))
-    if not right:
+    right_count = len(question.answers.intersection(nodes))
+    if not right_count:
         return 0.0, 0.0
-    wrong = len(nodes) - right
-    missed = comb(wrong, LIMIT) / comb(len(nodes), LIMIT) if wrong >= LIMIT else 0.0
-    return right / len(nodes), 1.0 - missed
+    wrong_count = len(nodes) - right_count
+    miss_probability = (
+        comb(wrong_count, MAX_ANSWERS) / comb(len(nodes), MAX_ANSWERS) if wrong_count >= MAX_ANSWERS else 0.0
+    )
+    return right_count / len(nodes), 1.0 - miss_probability
 
 
-MEASURES = ("answer_hit1", "answer_recall", "path_recall", "chance_hit1", "chance_recall")
+PATH_MEASURES = ("answer_hit1", "answer_recall", "path_recall", "chance_hit1", "chance_recall")
 
 
-def paths(
-    sets: dict[str, tuple[list[tuple[str, str, str]], list[Asked]]],
+def measure_path_answers(
+    sets: dict[str, tuple[list[tuple[str, str, str]], list[PathQuestion]]],
     embed: Embed | None,
     tick: Callable[[], None] = lambda: None,
 ) -> Figures:
@@ -136,19 +142,22 @@ def paths(
     """
     rows: dict[str, list[tuple[float, ...]]] = {"": []}
     for name, (triples, questions) in sets.items():
-        reader = RelationReader(triples, vocabulary(), embed)
-        reader.prepare(question.text for question in questions)
+        reader = RelationPathReader(triples, load_predicate_schema(), embed)
+        reader.precompute_fits(question.text for question in questions)
         for question in questions:
-            row = (*judged(question, reader.read(question.text)), *by_chance(question, reader.within(question.text)))
+            row = (
+                *score_answer(question, reader.answer(question.text)),
+                *chance_accuracy(question, reader.reachable_nodes(question.text)),
+            )
             for part in ("", f"_{len(question.relations)}_hops", f"_{name.lower().replace('-', '_')}"):
                 rows.setdefault(part, []).append(row)
             tick()
     return {
-        measure + part: interval([float(row[place]) for row in rows[part]])
+        measure + part: bootstrap_interval([float(row[place]) for row in rows[part]])
         for part in sorted(rows, key=lambda part: (part[1:2].isalpha(), part))
-        for place, measure in enumerate(MEASURES)
+        for place, measure in enumerate(PATH_MEASURES)
     }
 
 
-def _file(folder: Path, name: str) -> Path | None:
+def _find_file(folder: Path, name: str) -> Path | None:
     return next((f for f in (folder / f"{name}.txt", folder / f"{name}.txt.gz") if f.is_file()), None)

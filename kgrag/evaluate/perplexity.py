@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kgrag.protocols import TextModel
-from kgrag.text import is_cjk, sentences
+from kgrag.text import has_cjk, sentence_spans
 
-WINDOW = 1024
+WINDOW_TOKENS = 1024
 """Tokens that are read at a time: what came before them is not known, so figures of other windows differ."""
 
 
 @dataclass(frozen=True, slots=True)
-class Foresight:
+class PerplexityResult:
     """The cross-entropy of a text, in nats, summed over ``tokens``; ``characters`` and ``bytes`` (UTF-8) are its size.
 
     Per character or per byte models with other tokenisers can be compared; per token they cannot.
@@ -27,14 +27,14 @@ class Foresight:
     bytes: int
 
     @property
-    def per_token(self) -> float:
+    def nats_per_token(self) -> float:
         """Nats a token; NaN for no text."""
         return self.nats / self.tokens if self.tokens else math.nan
 
     @property
     def perplexity(self) -> float:
         """The exponential of the nats a token."""
-        return math.exp(self.per_token)
+        return math.exp(self.nats_per_token)
 
     @property
     def bits_per_character(self) -> float:
@@ -47,49 +47,53 @@ class Foresight:
         return self.nats / math.log(2) / self.bytes if self.bytes else math.nan
 
 
-def foresight(model: TextModel, text: str, window: int = WINDOW, tick: Callable[[], None] = lambda: None) -> Foresight:
+def measure_perplexity(
+    model: TextModel, text: str, window: int = WINDOW_TOKENS, tick: Callable[[], None] = lambda: None
+) -> PerplexityResult:
     """How well ``model`` foresees ``text``: every token given those before it in its piece of the text.
 
     A piece has whole sentences and at most ``window`` tokens, and begins after a line break, so that its first token
     is foreseen too. ``tick`` is called for each piece.
     """
     nats, tokens, characters, size = 0.0, 0, 0, 0
-    for piece in pieces(model, text, min(window, model.context or window) - 2):
-        found = model.token_logprobs("\n" + piece)
-        nats -= sum(found)
-        tokens += len(found)
+    for piece in split_text(model, text, min(window, model.context or window) - 2):
+        logprobs = model.token_logprobs("\n" + piece)
+        nats -= sum(logprobs)
+        tokens += len(logprobs)
         characters += len(piece)
         size += len(piece.encode())
         tick()
-    return Foresight(nats, tokens, characters, size)
+    return PerplexityResult(nats, tokens, characters, size)
 
 
-def pieces(model: TextModel, text: str, most: int) -> Iterator[str]:
+def split_text(model: TextModel, text: str, max_tokens: int) -> Iterator[str]:
     """``text`` in pieces of at most ``most`` tokens, cut between sentences, and within one only where it is too long."""
     start = end = 0
-    for _, stop in sentences(text):
-        if end > start and model.count(text[start:stop].strip()) > most:
-            yield from _cut(model, text[start:end].strip(), most)
+    for _, stop in sentence_spans(text):
+        if end > start and model.count(text[start:stop].strip()) > max_tokens:
+            yield from _split_long_piece(model, text[start:end].strip(), max_tokens)
             start = end
         end = stop
-    yield from _cut(model, text[start:end].strip(), most)
+    yield from _split_long_piece(model, text[start:end].strip(), max_tokens)
 
 
-def _cut(model: TextModel, piece: str, most: int) -> Iterator[str]:
-    while piece and (count := model.count(piece)) > most:
-        part = max(int(len(piece) * most / count * 0.9), 1)
+def _split_long_piece(model: TextModel, piece: str, max_tokens: int) -> Iterator[str]:
+    while piece and (count := model.count(piece)) > max_tokens:
+        part = max(int(len(piece) * max_tokens / count * 0.9), 1)
         yield piece[:part].strip()
         piece = piece[part:].strip()
     if piece:
         yield piece
 
 
-def fertility(model: TextModel, text: str) -> dict[str, float]:
+def tokens_per_word(model: TextModel, text: str) -> dict[str, float]:
     """How many tokens a word of an alphabet takes, and a Chinese character; NaN where a text has none."""
     chinese = [run.group() for run in re.finditer(r"[\u4e00-\u9fff]+", text)]
-    words = [w for w in re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", text) if not is_cjk(w)]
-    signs = sum(map(len, chinese))
+    words = [w for w in re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", text) if not has_cjk(w)]
+    chinese_characters = sum(map(len, chinese))
     return {
         "tokens per word": model.count(" ".join(words)) / len(words) if words else math.nan,
-        "tokens per Chinese character": model.count("，".join(chinese)) / signs if signs else math.nan,
+        "tokens per Chinese character": model.count("，".join(chinese)) / chinese_characters
+        if chinese_characters
+        else math.nan,
     }

@@ -10,7 +10,7 @@ _WIDTH, _HEIGHT = 1.6, 4.2
 """Inches: of a set's group of bars for each six rows, and of the picture."""
 
 
-def plot(report: dict[str, Any], folder: Path) -> list[Path]:
+def plot_recall(report: dict[str, Any], folder: Path) -> list[Path]:
     """Draw ``recall.svg`` and ``recall.png`` into ``folder``, which is made; gives their paths.
 
     Args:
@@ -46,9 +46,9 @@ def plot(report: dict[str, Any], folder: Path) -> list[Path]:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [folder / "recall.svg", folder / "recall.png"]
-    for path in drawn:
+    paths = [folder / "recall.svg", folder / "recall.png"]
+    for path in paths:
         metadata = {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(path, bbox_inches="tight", dpi=160, metadata=metadata)
     pyplot.close(figure)
-    return drawn
+    return paths

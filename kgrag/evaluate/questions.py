@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from kgrag.errors import ReadError, UsageError
-from kgrag.text import language
+from kgrag.text import detect_language
 from kgrag.types import Question
 
 
@@ -66,7 +66,7 @@ def _question(path: Path, number: int, line: str) -> Question:
             text=text,
             answers=tuple(map(str, row.get("answers", ()))),
             gold=tuple(map(str, row.get("gold", ()))),
-            lang=str(row.get("lang") or language(text)),
+            lang=str(row.get("lang") or detect_language(text)),
             type=str(kind),
             hops=int(row.get("hops") or len(row.get("decomposition", ())) or len(row.get("gold", ()))),
         )

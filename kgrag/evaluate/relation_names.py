@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graphs.vocabulary import Vocabulary
-from kgrag.text import key
+from graphs.vocabulary import PredicateSchema
+from kgrag.text import normalize_name
 
-FILE = Path(__file__).parents[1] / "data" / "relation_names.toml"
+RELATION_NAMES_PATH = Path(__file__).parents[1] / "data" / "relation_names.toml"
 
 
-class Kind(NamedTuple):
+class RelationMapping(NamedTuple):
     """How a relation of CoNLL-04 shows here: our predicates, and the types that their subject may have."""
 
     predicates: tuple[str, ...]
@@ -23,32 +23,40 @@ class Kind(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _data() -> dict[str, Any]:
-    return tomllib.loads(FILE.read_text("utf-8"))
+def _load_tables() -> dict[str, Any]:
+    return tomllib.loads(RELATION_NAMES_PATH.read_text("utf-8"))
 
 
-def predicates_of(name: str) -> Mapping[str, tuple[str, ...]]:
+def relation_predicates(name: str) -> Mapping[str, tuple[str, ...]]:
     """The relations of a set (``webnlg`` or ``2wiki``) -> our predicates; ``^p`` is our ``p`` read backwards."""
-    return {relation: tuple(ours) for relation, ours in _data()[name].items()}
+    return {relation: tuple(ours) for relation, ours in _load_tables()[name].items()}
 
 
-def kinds() -> Mapping[str, Kind]:
+def conll04_relations() -> Mapping[str, RelationMapping]:
     """The relations of CoNLL-04, in the order in which a triple of ours is tried against them."""
-    return {name: Kind(tuple(k["predicates"]), tuple(k["subjects"])) for name, k in _data()["conll04"].items()}
+    return {
+        name: RelationMapping(tuple(k["predicates"]), tuple(k["subjects"]))
+        for name, k in _load_tables()["conll04"].items()
+    }
 
 
-def types_of(name: str) -> Mapping[str, str]:
+def entity_types(name: str) -> Mapping[str, str]:
     """The types of a set -> ours, "" where there is none of ours."""
-    return dict(_data()["types"][name])
+    return dict(_load_tables()["types"][name])
 
 
-def words(relation: str) -> str:
+def relation_name_words(relation: str) -> str:
     """The words of a relation's or predicate's name: ``words("birthPlace") == words("birth_place") == "birth place"``."""
-    return key(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", relation).replace("_", " "))
+    return normalize_name(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", relation).replace("_", " "))
 
 
-def agrees(
-    relation: str, predicate: str, table: Mapping[str, tuple[str, ...]], vocabulary: Vocabulary, *, turned: bool
+def is_same_relation(
+    relation: str,
+    predicate: str,
+    predicate_table: Mapping[str, tuple[str, ...]],
+    vocabulary: PredicateSchema,
+    *,
+    is_reversed: bool,
 ) -> bool:
     """Whether our ``predicate`` says what a set's ``relation`` does.
 
@@ -59,16 +67,22 @@ def agrees(
         turned: whether our subject is the set's object, and the other way round. A predicate then agrees if it is
             the inverse of the right one, or symmetric; father and mother are both the inverse of child.
     """
-    known = vocabulary.predicates.get(predicate)
-    for wanted in table.get(relation, ()):
-        backwards = wanted.startswith("^")
-        right = wanted.removeprefix("^")
-        if backwards != turned:
-            other = vocabulary.predicates.get(right)
-            if predicate == right and other is not None and other.symmetric:
+    our_predicate = vocabulary.predicates.get(predicate)
+    for mapped_name in predicate_table.get(relation, ()):
+        is_inverse = mapped_name.startswith("^")
+        mapped_predicate = mapped_name.removeprefix("^")
+        if is_inverse != is_reversed:
+            mapped_definition = vocabulary.predicates.get(mapped_predicate)
+            if predicate == mapped_predicate and mapped_definition is not None and mapped_definition.symmetric:
                 return True
-            if (other is not None and other.inverse == predicate) or (known is not None and known.inverse == right):
+            if (mapped_definition is not None and mapped_definition.inverse == predicate) or (
+                our_predicate is not None and our_predicate.inverse == mapped_predicate
+            ):
                 return True
-        elif predicate == right:
+        elif predicate == mapped_predicate:
             return True
-    return relation not in table and not turned and words(relation) == words(predicate)
+    return (
+        relation not in predicate_table
+        and not is_reversed
+        and relation_name_words(relation) == relation_name_words(predicate)
+    )

@@ -12,24 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgrag.errors import UsageError
-from kgrag.evaluate.examples import Example
-from kgrag.evaluate.ranking import FOLDS, cross_validated, left_out, ranked
+from kgrag.evaluate.examples import RankingExample
+from kgrag.evaluate.ranking import FOLDS, cross_validate, leave_one_set_out, rank_documents
 from kgrag.evaluate.trec import Ranking
-from kgrag.evaluate.whole import fused
-from kgrag.retrieve.candidates import PARTS
+from kgrag.evaluate.whole import reciprocal_rank_fusion
+from kgrag.retrieve.candidates import COMPONENTS
 from kgrag.types import Question
 
 Tick = Callable[[], None]
-ALL = "all"
+ALL_PARTS = "all"
 BASELINES = ("BM25", "dense", "RRF of both")
-WALK = "walk alone"
+WALK_ALONE = "walk alone"
 UNTRAINED = "without the ranker"
-_WALK = "walk names+3"
-_LEFT_OUT = ", left out"
+_WALK_SCORES = "walk names+3"
+_LEFT_OUT_SUFFIX = ", left out"
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SetCandidates:
     """One set: its ``questions`` with gold, and examples in their order.
 
     ``whole``: what the baselines find in the whole store. ``parts``: ``"all"`` and ``"without …"`` for each of
@@ -37,43 +37,54 @@ class Gathered:
     """
 
     questions: list[Question]
-    whole: list[Example]
-    parts: dict[str, list[Example]]
+    baseline_examples: list[RankingExample]
+    examples_by_ablation: dict[str, list[RankingExample]]
 
 
 def ablations() -> dict[str, frozenset[str]]:
     """What is gathered: label -> the `PARTS` it may use."""
-    return {ALL: frozenset(PARTS)} | {f"without {part}": frozenset(PARTS) - {part} for part in PARTS}
+    return {ALL_PARTS: frozenset(COMPONENTS)} | {
+        f"without {part}": frozenset(COMPONENTS) - {part} for part in COMPONENTS
+    }
 
 
-def reference(row: str) -> str | None:
+def reference_row(row: str) -> str | None:
     """The row that another is compared with: all parts, trained in the same way; None for `ALL` itself."""
-    if row == ALL:
+    if row == ALL_PARTS:
         return None
-    return ALL + _LEFT_OUT if row.endswith(_LEFT_OUT) and row != ALL + _LEFT_OUT else ALL
+    return (
+        ALL_PARTS + _LEFT_OUT_SUFFIX
+        if row.endswith(_LEFT_OUT_SUFFIX) and row != ALL_PARTS + _LEFT_OUT_SUFFIX
+        else ALL_PARTS
+    )
 
 
 def row_names() -> list[str]:
     """Every row that `rows` may make."""
-    return [*BASELINES, WALK, UNTRAINED, *(label + end for label in ablations() for end in ("", _LEFT_OUT))]
+    return [
+        *BASELINES,
+        WALK_ALONE,
+        UNTRAINED,
+        *(label + end for label in ablations() for end in ("", _LEFT_OUT_SUFFIX)),
+    ]
 
 
-def trainings(sets: int) -> int:
+def count_trainings(sets: int) -> int:
     """How often `rows` ticks."""
     return len(ablations()) * (FOLDS + (sets if sets > 1 else 0))
 
 
-def enough(name: str, questions: Sequence[Question]) -> None:
+def check_enough_questions(name: str, questions: Sequence[Question]) -> None:
     """Raises UsageError if a set has too few questions with gold to train on some and measure on others."""
-    found = sum(bool(question.gold) for question in questions)
-    if found < FOLDS:
+    scored_count = sum(bool(question.gold) for question in questions)
+    if scored_count < FOLDS:
         raise UsageError(
             f"Expected {FOLDS} or more questions with gold documents in {name}, to train on some and measure on "
-            f"others, found {found}: give more with a greater --limit, or leave the set out."
+            f"others, found {scored_count}: give more with a greater --limit, or leave the set out."
         )
 
 
-def rows(sets: dict[str, Gathered], tick: Tick = lambda: None) -> dict[str, dict[str, list[Ranking]]]:
+def build_rows(sets: dict[str, SetCandidates], tick: Tick = lambda: None) -> dict[str, dict[str, list[Ranking]]]:
     """Set -> row -> a ranking for each question.
 
     With one set only there is nothing else to train on, and the rows that leave a set out are not there.
@@ -85,26 +96,32 @@ def rows(sets: dict[str, Gathered], tick: Tick = lambda: None) -> dict[str, dict
     Raises:
         UsageError: a set is too small.
     """
-    for name, gathered in sets.items():
-        enough(name, gathered.questions)
-    made: dict[str, dict[str, list[Ranking]]] = {}
-    for name, gathered in sets.items():
-        made[name] = {row: [ranked(e, e.alone[row]) for e in gathered.whole] for row in BASELINES}
-        made[name][WALK] = [ranked(e, e.alone[_WALK]) for e in gathered.parts[ALL]]
-        made[name][UNTRAINED] = [untrained(e) for e in gathered.parts[ALL]]
+    for name, candidates in sets.items():
+        check_enough_questions(name, candidates.questions)
+    rankings_by_set: dict[str, dict[str, list[Ranking]]] = {}
+    for name, candidates in sets.items():
+        rankings_by_set[name] = {
+            row: [rank_documents(e, e.retriever_scores[row]) for e in candidates.baseline_examples] for row in BASELINES
+        }
+        rankings_by_set[name][WALK_ALONE] = [
+            rank_documents(e, e.retriever_scores[_WALK_SCORES]) for e in candidates.examples_by_ablation[ALL_PARTS]
+        ]
+        rankings_by_set[name][UNTRAINED] = [
+            rank_without_training(e) for e in candidates.examples_by_ablation[ALL_PARTS]
+        ]
     for label in ablations():
-        group = {name: gathered.parts[label] for name, gathered in sets.items()}
-        for name, rankings in cross_validated(group, tick).items():
-            made[name][label] = rankings
+        group = {name: gathered.examples_by_ablation[label] for name, gathered in sets.items()}
+        for name, rankings in cross_validate(group, tick).items():
+            rankings_by_set[name][label] = rankings
         if len(group) > 1:
-            for name, rankings in left_out(group, tick).items():
-                made[name][label + _LEFT_OUT] = rankings
-    return made
+            for name, rankings in leave_one_set_out(group, tick).items():
+                rankings_by_set[name][label + _LEFT_OUT_SUFFIX] = rankings
+    return rankings_by_set
 
 
-def untrained(example: Example) -> Ranking:
+def rank_without_training(example: RankingExample) -> Ranking:
     """Reciprocal rank fusion of words, vectors and every walk: the best ordering of the candidates that needs no
     training. The fusion of words and vectors, which the example carries too, would count both twice."""
-    single = [scores.astype(np.float64) for name, scores in example.alone.items() if name != "RRF"]
-    scores = fused(single)
-    return ranked(example, np.where(np.isfinite(scores), scores, np.nan))
+    single = [scores.astype(np.float64) for name, scores in example.retriever_scores.items() if name != "RRF"]
+    scores = reciprocal_rank_fusion(single)
+    return rank_documents(example, np.where(np.isfinite(scores), scores, np.nan))

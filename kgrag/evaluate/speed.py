@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 
 from kgrag.errors import ReadError
-from kgrag.evaluate.bench import search
-from kgrag.evaluate.statistics import interval, percentile
+from kgrag.evaluate.bench import time_retrieval
+from kgrag.evaluate.statistics import bootstrap_interval, percentile
 from kgrag.protocols import Embedder, Retriever
 from kgrag.types import Question
 
 Tick = Callable[[], None]
-ASKED = 200
+MAX_TIMED_QUESTIONS = 200
 """Questions that are timed at most."""
-PLAIN = 500
+MAX_BASELINE_PASSAGES = 500
 """Passages that sentence-transformers encodes at most: it takes several times as long."""
 
 
-def latency(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
+def measure_latency(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
     """Milliseconds of `Retriever.retrieve` for ten passages, the question's embedding included, once warm.
 
     Args:
@@ -37,15 +37,15 @@ def latency(retriever: Retriever, questions: Sequence[Question], tick: Tick = la
     Returns:
         JSON-ready: "p50 ms", "p95 ms" with their intervals, and "questions".
     """
-    _, taken = search(retriever, questions[:ASKED], tick)
+    _, milliseconds = time_retrieval(retriever, questions[:MAX_TIMED_QUESTIONS], tick)
     return {
-        "p50 ms": asdict(interval(taken, percentile(50))),
-        "p95 ms": asdict(interval(taken, percentile(95))),
-        "questions": len(taken),
+        "p50 ms": asdict(bootstrap_interval(milliseconds, percentile(50))),
+        "p95 ms": asdict(bootstrap_interval(milliseconds, percentile(95))),
+        "questions": len(milliseconds),
     }
 
 
-def peak_while(work: Callable[[], Any], every: float = 0.1) -> tuple[float, int]:
+def measure_peak_memory(work: Callable[[], Any], interval_seconds: float = 0.1) -> tuple[float, int]:
     """Seconds that ``work`` took, and the most memory this process and those it started held together, in bytes.
 
     Resident sets are added up every ``every`` seconds: what processes share counts in each of them, and a peak
@@ -53,49 +53,51 @@ def peak_while(work: Callable[[], Any], every: float = 0.1) -> tuple[float, int]
     """
     import psutil
 
-    here = psutil.Process()
+    own_process = psutil.Process()
     peak = 0
     done = threading.Event()
 
-    def look() -> None:
+    def watch_memory() -> None:
         nonlocal peak
         while True:
             held = 0
-            for process in (here, *here.children(recursive=True)):
+            for process in (own_process, *own_process.children(recursive=True)):
                 with suppress(psutil.Error):  # it ended meanwhile
                     held += process.memory_info().rss
             peak = max(peak, held)
-            if done.wait(every):
+            if done.wait(interval_seconds):
                 return
 
-    watcher = threading.Thread(target=look, daemon=True)
+    watcher = threading.Thread(target=watch_memory, daemon=True)
     watcher.start()
     start = time.perf_counter()
     try:
         work()
     finally:
-        taken = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         done.set()
         watcher.join()
-    return taken, peak
+    return seconds, peak
 
 
-def first_documents(path: Path, limit: int, target: Path) -> int:
+def copy_first_documents(path: Path, limit: int, target: Path) -> int:
     """Copy the first ``limit`` documents of a file or a folder into a jsonl file; gives how many there were.
 
     Raises:
         UsageError: there is no such path.
         ReadError: nothing in it is a document.
     """
-    from ingest.convert import Problem
-    from ingest.find import find_sources
-    from ingest.read import read
+    from ingest.convert import ReadProblem
+    from ingest.find import discover_sources
+    from ingest.read import read_source
 
-    every = (item for source in find_sources([str(path)], path.resolve().parent) for item in read(source))
-    found = islice((item for item in every if not isinstance(item, Problem)), limit)
+    all_items = (
+        item for source in discover_sources([str(path)], path.resolve().parent) for item in read_source(source)
+    )
+    documents = islice((item for item in all_items if not isinstance(item, ReadProblem)), limit)
     copied = 0
     with target.open("w", encoding="utf-8") as file:
-        for document in found:
+        for document in documents:
             row = {"_id": document.id, "title": document.title, "text": document.text}
             file.write(json.dumps(row, ensure_ascii=True) + "\n")
             copied += 1
@@ -104,7 +106,7 @@ def first_documents(path: Path, limit: int, target: Path) -> int:
     return copied
 
 
-def encoding(embedder: Embedder, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
+def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
     """Our embedder beside plain sentence-transformers on the processor, batches of 32, on the first `PLAIN` texts.
 
     Args:
@@ -121,26 +123,27 @@ def encoding(embedder: Embedder, folder: Path, texts: Sequence[str]) -> dict[str
     logging: Any = import_module("transformers.utils.logging")  # untyped; what it says of a known model helps nobody
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    some = list(texts[:PLAIN])
-    embedder.embed(some[:1])
-    rate, _ = _rate(lambda: embedder.embed(texts), len(texts))
-    ours_rate, ours = _rate(lambda: embedder.embed(some), len(some))
-    plain = SentenceTransformer(str(folder), device="cpu")
-    plain.encode(some[:1], show_progress_bar=False)
-    plain_rate, theirs = _rate(
-        lambda: plain.encode(some, batch_size=32, normalize_embeddings=True, show_progress_bar=False), len(some)
+    sample = list(texts[:MAX_BASELINE_PASSAGES])
+    embedder.embed(sample[:1])
+    rate, _ = _measure_rate(lambda: embedder.embed(texts), len(texts))
+    ours_rate, our_vectors = _measure_rate(lambda: embedder.embed(sample), len(sample))
+    baseline_model = SentenceTransformer(str(folder), device="cpu")
+    baseline_model.encode(sample[:1], show_progress_bar=False)
+    plain_rate, baseline_vectors = _measure_rate(
+        lambda: baseline_model.encode(sample, batch_size=32, normalize_embeddings=True, show_progress_bar=False),
+        len(sample),
     )
     return {
         "passages/s": rate,
         "passages/s of the first": ours_rate,
         "passages/s of sentence-transformers": plain_rate,
         "ratio": ours_rate / plain_rate,
-        "compared": len(some),
-        "least cosine": float(np.min(np.sum(ours * theirs, axis=1))),
+        "compared": len(sample),
+        "least cosine": float(np.min(np.sum(our_vectors * baseline_vectors, axis=1))),
     }
 
 
-def _rate(work: Callable[[], Any], number: int) -> tuple[float, Any]:
+def _measure_rate(work: Callable[[], Any], number: int) -> tuple[float, Any]:
     start = time.perf_counter()
-    made = work()
-    return number / (time.perf_counter() - start), made
+    result = work()
+    return number / (time.perf_counter() - start), result

@@ -29,7 +29,7 @@ class Difference:
     p: float
 
 
-def interval(
+def bootstrap_interval(
     values: Sequence[float], statistic: Callable[..., Any] = np.mean, *, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
     """``statistic`` of the defined values with its percentile bootstrap interval (Efron 1979).
@@ -56,7 +56,7 @@ def interval(
     return Interval(value, float(result.low), float(result.high))
 
 
-def paired(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Difference:
+def paired_permutation_test(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Difference:
     """How much better ``a`` is than ``b`` on the same questions: the mean of ``a - b``.
 
     The interval is the percentile bootstrap's over questions (Efron 1979); ``p`` is two-sided, of the paired
@@ -75,11 +75,13 @@ def paired(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Differen
         raise ValueError(f"expected as many values on both sides, found {len(a)} and {len(b)}")
     differences = np.array(a, float) - np.array(b, float)
     differences = differences[~np.isnan(differences)]
-    measured = interval(differences.tolist(), seed=seed)
-    return Difference(measured.value, measured.low, measured.high, _p(differences, seed))
+    mean_interval = bootstrap_interval(differences.tolist(), seed=seed)
+    return Difference(
+        mean_interval.value, mean_interval.low, mean_interval.high, _permutation_p_value(differences, seed)
+    )
 
 
-def _p(differences: NDArray[np.float64], seed: int) -> float:
+def _permutation_p_value(differences: NDArray[np.float64], seed: int) -> float:
     if not len(differences):
         return math.nan
     # turning the sign of nothing changes nothing: equal questions only cost time

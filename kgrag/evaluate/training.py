@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-ROUNDS = 150
+BOOSTING_ROUNDS = 150
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "num_leaves": 15,
@@ -27,7 +27,7 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-class Labelled(Protocol):
+class LabelledRows(Protocol):
     """What is learned from one question."""
 
     @property
@@ -39,19 +39,19 @@ class Labelled(Protocol):
         """(candidates,): 1 for what is wanted, else 0."""
 
 
-def train(groups: Sequence[Sequence[Labelled]], rounds: int = ROUNDS) -> Any:
+def train_boosted_trees(groups: Sequence[Sequence[LabelledRows]], rounds: int = BOOSTING_ROUNDS) -> Any:
     """A LightGBM booster of ``rounds`` trees; every group weighs the same, however many questions it has."""
     import lightgbm
 
-    chosen = [(example, 1.0 / len(group)) for group in groups for example in group if len(example.rows)]
-    rows = np.vstack([example.rows for example, _ in chosen])
-    labels = np.concatenate([example.labels for example, _ in chosen])
-    weights = np.concatenate([np.full(len(example.rows), weight) for example, weight in chosen])
+    weighted_examples = [(example, 1.0 / len(group)) for group in groups for example in group if len(example.rows)]
+    rows = np.vstack([example.rows for example, _ in weighted_examples])
+    labels = np.concatenate([example.labels for example, _ in weighted_examples])
+    weights = np.concatenate([np.full(len(example.rows), weight) for example, weight in weighted_examples])
     data = lightgbm.Dataset(rows, labels, weight=weights * len(weights) / weights.sum())
     return lightgbm.train(PARAMETERS, data, rounds)
 
 
-def as_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[str] = ()) -> str:
+def ranker_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[str] = ()) -> str:
     """The ranker as `kgrag.retrieve.ranker.Ranker.load` reads it.
 
     Args:
@@ -60,12 +60,12 @@ def as_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[
         note: what it was trained on, for people.
         trained_on: fingerprints of the files of questions.
     """
-    trees = [flat(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
+    trees = [flatten_tree(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
     ranker = {"note": note, "trained_on": list(trained_on), "features": list(names), "trees": trees}
     return json.dumps(ranker, separators=(",", ":")) + "\n"
 
 
-def flat(root: dict[str, Any]) -> dict[str, list[float]]:
+def flatten_tree(root: dict[str, Any]) -> dict[str, list[float]]:
     """A tree as LightGBM dumps it, in the lists that `Ranker.of` reads."""
     lists: dict[str, list[float]] = {part: [] for part in ("feature", "threshold", "left", "right", "value")}
 

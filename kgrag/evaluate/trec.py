@@ -16,14 +16,14 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from kgrag.errors import ReadError, UsageError
-from kgrag.files import replaced
+from kgrag.files import atomic_write
 from kgrag.types import Question
 
 Ranking = Sequence[tuple[str, float]]
 """Documents, each once, and their scores, best first."""
 Run = Mapping[str, Ranking]
 """Question id -> its ranking."""
-LONGEST = 100
+MAX_RUN_DOCUMENTS = 100
 """Documents of a question that are written."""
 _EMPTY = "%"
 
@@ -45,14 +45,14 @@ def write_run(path: Path, run: Run, tag: str) -> None:
         tag: the name of the system; white space in it becomes ``-``.
     """
     lines = []
-    name = _encoded(re.sub(r"\s+", "-", tag))
+    name = _encode(re.sub(r"\s+", "-", tag))
     for question, ranking in run.items():
         floor = np.float32(np.inf)
-        for rank, (document, score) in enumerate(ranking[:LONGEST], 1):
+        for rank, (document, score) in enumerate(ranking[:MAX_RUN_DOCUMENTS], 1):
             floor = min(np.float32(score), np.nextafter(floor, np.float32(-np.inf)))
-            lines.append(f"{_encoded(question)} Q0 {_encoded(document)} {rank} {floor} {name}\n")
-    with replaced(path) as beside:
-        beside.write_text("".join(lines), "utf-8", newline="\n")
+            lines.append(f"{_encode(question)} Q0 {_encode(document)} {rank} {floor} {name}\n")
+    with atomic_write(path) as temporary:
+        temporary.write_text("".join(lines), "utf-8", newline="\n")
 
 
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
@@ -70,7 +70,7 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
         with path.open(encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    question, document, score = _columns(path, number, line)
+                    question, document, score = _parse_run_line(path, number, line)
                     ranking = scores.setdefault(question, {})
                     if document in ranking:
                         raise ReadError(
@@ -88,7 +88,7 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     }
 
 
-def _columns(path: Path, number: int, line: str) -> tuple[str, str, float]:
+def _parse_run_line(path: Path, number: int, line: str) -> tuple[str, str, float]:
     columns = line.split()
     try:
         question, _, document, _, score, _ = columns
@@ -100,19 +100,19 @@ def _columns(path: Path, number: int, line: str) -> tuple[str, str, float]:
             f"{path}, line {number}: expected `question Q0 document rank score tag` with a number as score, "
             f"found {line.strip()[:80]!r}; mend that line."
         )
-    return _decoded(question), _decoded(document), value
+    return _decode(question), _decode(document), value
 
 
-def documents(ranking: Ranking) -> list[str]:
+def ranked_documents(ranking: Ranking) -> list[str]:
     """The documents of a ranking, best first."""
     return [document for document, _ in ranking]
 
 
 def coverage(run: Run, questions: Sequence[Question]) -> Coverage:
     """What of a run and of some questions does not meet."""
-    asked = {question.id for question in questions}
+    question_ids = {question.id for question in questions}
     missing = sum(bool(question.gold) and not run.get(question.id) for question in questions)
-    return Coverage(sum(question not in asked for question in run), missing)
+    return Coverage(sum(question not in question_ids for question in run), missing)
 
 
 def slug(name: str) -> str:
@@ -120,9 +120,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^\w+]+", "-", name.lower()).strip("-")
 
 
-def _encoded(identifier: str) -> str:
+def _encode(identifier: str) -> str:
     return "".join(quote(c, safe="") if c.isspace() or c == "%" else c for c in identifier) or _EMPTY
 
 
-def _decoded(column: str) -> str:
+def _decode(column: str) -> str:
     return "" if column == _EMPTY else unquote(column)

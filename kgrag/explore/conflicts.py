@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from graphs.facts import Facts
-from graphs.vocabulary import Vocabulary
-from kgrag.dates import date
-from kgrag.explore.show import Said, Teller, ordered
-from kgrag.protocols import Graph
+from graphs.facts import FactIndex
+from graphs.vocabulary import PredicateSchema
+from kgrag.dates import normalize_date
+from kgrag.explore.show import FactRenderer, FactView, sort_by_confidence
+from kgrag.protocols import GraphStore
 from kgrag.types import Triple
 
-SURE = 0.75
+MIN_CONFLICT_CONFIDENCE = 0.75
 """The least confidence of a fact that is held against others; what was only guessed contradicts nothing."""
-_WITHIN = frozenset(["located_in", "country", "part_of"])
+_CONTAINMENT_PREDICATES = frozenset(["located_in", "country", "part_of"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,54 +24,61 @@ class Conflict:
 
     subject: str
     predicate: str
-    facts: tuple[Said, ...]
+    facts: tuple[FactView, ...]
 
 
-def conflicts(graph: Graph, facts: Facts, known: Vocabulary) -> list[Conflict]:
+def find_conflicts(graph: GraphStore, facts: FactIndex, vocabulary: PredicateSchema) -> list[Conflict]:
     """All conflicts, ordered by subject and predicate. A date that is less exact, a place that lies in the other, a
     people and its country, another name of the same thing, and what one sentence says together are no conflict."""
-    functional = {name for name, predicate in known.predicates.items() if predicate.functional}
-    said: defaultdict[tuple[str, str], list[Triple]] = defaultdict(list)
+    functional = {name for name, predicate in vocabulary.predicates.items() if predicate.functional}
+    triples_by_key: defaultdict[tuple[str, str], list[Triple]] = defaultdict(list)
     for triple in graph.triples():
-        if triple.predicate in functional and triple.confidence >= SURE:
-            said[triple.subject, triple.predicate].append(triple)
-    found = []
-    teller = Teller(graph, facts.name, known)
-    for (subject, predicate), triples in sorted(said.items()):
-        kept: list[Triple] = []
+        if triple.predicate in functional and triple.confidence >= MIN_CONFLICT_CONFIDENCE:
+            triples_by_key[triple.subject, triple.predicate].append(triple)
+    result = []
+    renderer = FactRenderer(graph, facts.display_name, vocabulary)
+    for (subject, predicate), triples in sorted(triples_by_key.items()):
+        distinct_triples: list[Triple] = []
         # the most exact dates stand for others
-        for triple in sorted(ordered(triples), key=lambda t: -len(date(t.object))):
-            if not any(_together(triple, other) or agree(facts, known, triple.object, other.object) for other in kept):
-                kept.append(triple)
-        if len(kept) > 1:
-            told = tuple(teller.say(triple) for triple in ordered(kept))
-            found.append(Conflict(facts.name(subject), predicate, told))
-    return found
+        for triple in sorted(sort_by_confidence(triples), key=lambda t: -len(normalize_date(t.object))):
+            if not any(
+                _is_same_sentence(triple, other) or are_compatible(facts, vocabulary, triple.object, other.object)
+                for other in distinct_triples
+            ):
+                distinct_triples.append(triple)
+        if len(distinct_triples) > 1:
+            fact_views = tuple(renderer.render(triple) for triple in sort_by_confidence(distinct_triples))
+            result.append(Conflict(facts.display_name(subject), predicate, fact_views))
+    return result
 
 
-def agree(facts: Facts, known: Vocabulary, one: str, two: str) -> bool:
+def are_compatible(facts: FactIndex, vocabulary: PredicateSchema, first_id: str, second_id: str) -> bool:
     """Whether two values, entity ids, may both be right."""
-    days = date(one), date(two)
-    if all(days):
-        return days[0].startswith(days[1]) or days[1].startswith(days[0])
-    a, b = (known.countries.get(v, v).lower() for v in (one, two))
-    names, others = set(a.split()), set(b.split())
-    if names <= others or others <= names:
+    dates = normalize_date(first_id), normalize_date(second_id)
+    if all(dates):
+        return dates[0].startswith(dates[1]) or dates[1].startswith(dates[0])
+    a, b = (vocabulary.countries.get(v, v).lower() for v in (first_id, second_id))
+    first_words, second_words = set(a.split()), set(b.split())
+    if first_words <= second_words or second_words <= first_words:
         return True
-    ones, twos = ({v, *facts.resolve(v)} for v in (one, two))
-    return bool(ones & twos or twos & _above(facts, one) or ones & _above(facts, two))
+    first_ids, second_ids = ({v, *facts.resolve(v)} for v in (first_id, second_id))
+    return bool(
+        first_ids & second_ids
+        or second_ids & _containing_places(facts, first_id)
+        or first_ids & _containing_places(facts, second_id)
+    )
 
 
-def _together(one: Triple, two: Triple) -> bool:
+def _is_same_sentence(one: Triple, two: Triple) -> bool:
     """Whether one sentence says both: it means both ("Japanese American")."""
     return (one.passage_id, one.start) == (two.passage_id, two.start)
 
 
-def _above(facts: Facts, entity: str, steps: int = 3) -> set[str]:
+def _containing_places(facts: FactIndex, entity: str, steps: int = 3) -> set[str]:
     """The places that one lies in, and those that they lie in."""
-    reached: set[str] = set()
-    edge: Iterable[str] = [entity]
+    places: set[str] = set()
+    frontier: Iterable[str] = [entity]
     for _ in range(steps):
-        edge = {t.object for place in edge for t in facts.about(place, _WITHIN)} - reached
-        reached |= set(edge)
-    return reached
+        frontier = {t.object for place in frontier for t in facts.outgoing(place, _CONTAINMENT_PREDICATES)} - places
+        places |= set(frontier)
+    return places

@@ -9,43 +9,45 @@ from typing import Any
 
 import networkx as nx
 
-from graphs.facts import Facts
-from graphs.vocabulary import Vocabulary
+from graphs.facts import FactIndex
+from graphs.vocabulary import PredicateSchema
 from kgrag.errors import UsageError
-from kgrag.explore.mentions import Mentions
-from kgrag.explore.picture import page
-from kgrag.explore.show import Teller, called
-from kgrag.explore.whole import Network
-from kgrag.files import replaced
-from kgrag.protocols import Graph
+from kgrag.explore.mentions import MentionEdges
+from kgrag.explore.picture import render_html
+from kgrag.explore.show import FactRenderer, display_name
+from kgrag.explore.whole import NetworkXGraph
+from kgrag.files import atomic_write
+from kgrag.protocols import GraphStore
 
-ENDINGS = (".graphml", ".json", ".html")
-_FORM: dict[str, Any] = {"directed": True, "multigraph": True}
+EXPORT_SUFFIXES = (".graphml", ".json", ".html")
+_NODE_LINK_FLAGS: dict[str, Any] = {"directed": True, "multigraph": True}
 """What `networkx.node_link_graph(data, edges="edges")` wants to know besides."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def ending(out: Path) -> str:
+def export_suffix(out: Path) -> str:
     """The ending of a file's name, one of `ENDINGS`.
 
     Raises:
         UsageError: the ending is another, or ``out`` is a folder.
     """
-    found = out.suffix.lower()
-    if found not in ENDINGS:
-        raise UsageError(f"Expected a file that ends in {' or '.join(ENDINGS)}, found {str(out)!r}: name it so.")
+    suffix = out.suffix.lower()
+    if suffix not in EXPORT_SUFFIXES:
+        raise UsageError(
+            f"Expected a file that ends in {' or '.join(EXPORT_SUFFIXES)}, found {str(out)!r}: name it so."
+        )
     if out.is_dir():
         raise UsageError(f"Expected a file to write, found a folder at {out}: name a file in it.")
-    return found
+    return suffix
 
 
-def export(
-    graph: Graph,
-    facts: Facts,
-    predicates: Vocabulary,
-    part: Network,
+def export_graph(
+    graph: GraphStore,
+    facts: FactIndex,
+    vocabulary: PredicateSchema,
+    subgraph: NetworkXGraph,
     out: Path,
-    mentions: Mentions | None = None,
+    mentions: MentionEdges | None = None,
 ) -> None:
     """Write a part of the graph, whole or not at all: GraphML, JSON, or a page with a picture that needs no network.
 
@@ -59,19 +61,23 @@ def export(
         UsageError: the ending is another.
         OSError: the file cannot be written.
     """
-    kind = ending(out)
-    data = plain(graph, facts, predicates, part, mentions)
-    with replaced(out) as made:
+    kind = export_suffix(out)
+    data = to_node_link(graph, facts, vocabulary, subgraph, mentions)
+    with atomic_write(out) as temporary:
         if kind == ".json":
-            made.write_text(json.dumps(_FORM | data, ensure_ascii=False, indent=1), "utf-8")
+            temporary.write_text(json.dumps(_NODE_LINK_FLAGS | data, ensure_ascii=False, indent=1), "utf-8")
         elif kind == ".html":
-            made.write_text(page(data), "utf-8")
+            temporary.write_text(render_html(data), "utf-8")
         else:
-            nx.write_graphml(for_xml(data), made)
+            nx.write_graphml(to_xml_graph(data), temporary)
 
 
-def plain(
-    graph: Graph, facts: Facts, predicates: Vocabulary, part: Network, mentions: Mentions | None = None
+def to_node_link(
+    graph: GraphStore,
+    facts: FactIndex,
+    vocabulary: PredicateSchema,
+    subgraph: NetworkXGraph,
+    mentions: MentionEdges | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """A graph as lists that JSON can take, in one order for one store.
 
@@ -80,53 +86,55 @@ def plain(
     date or a quantity), ``confidence``, ``found_by``, ``sentence``, ``document``
     (its id), ``start`` and ``end`` (a span of that document's text).
     """
-    teller = Teller(graph, facts.name, predicates)
-    known = {entity.id: entity for entity in graph.entities(set(part))}
-    stating: dict[str, set[str]] = {node: set() for node in part}
+    renderer = FactRenderer(graph, facts.display_name, vocabulary)
+    entities_by_id = {entity.id: entity for entity in graph.entities(set(subgraph))}
+    documents_by_node: dict[str, set[str]] = {node: set() for node in subgraph}
     edges = []
-    triples = [triple for _, _, triple in part.edges(data="triple")]
+    triples = [triple for _, _, triple in subgraph.edges(data="triple")]
     for t in sorted(triples, key=lambda t: (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object)):
-        told = mentions.in_sentence(t) if mentions is not None and t.predicate == "mentions" else t
-        said = teller.say(told)
-        stating[t.subject].add(said.document)
-        stating[t.object].add(said.document)
+        located_triple = mentions.with_sentence_span(t) if mentions is not None and t.predicate == "mentions" else t
+        fact_view = renderer.render(located_triple)
+        documents_by_node[t.subject].add(fact_view.document)
+        documents_by_node[t.object].add(fact_view.document)
         edges.append(
             {
                 "source": t.subject,
                 "target": t.object,
                 "predicate": t.predicate,
-                "value": said.value,
+                "value": fact_view.value,
                 "confidence": t.confidence,
                 "found_by": t.found_by,
-                "sentence": said.sentence,
-                "document": said.document,
-                "start": said.start,
-                "end": said.end,
+                "sentence": fact_view.sentence,
+                "document": fact_view.document,
+                "start": fact_view.start,
+                "end": fact_view.end,
             }
         )
     nodes = [
         {
             "id": node,
-            "name": called(facts, known[node]) if node in known else facts.name(node),
-            "type": known[node].type if node in known else "MISC",
-            "documents": len(stating[node]),
+            "name": display_name(facts, entities_by_id[node]) if node in entities_by_id else facts.display_name(node),
+            "type": entities_by_id[node].type if node in entities_by_id else "MISC",
+            "documents": len(documents_by_node[node]),
             "degree": degree,
         }
-        for node, degree in sorted(part.degree())
+        for node, degree in sorted(subgraph.degree())
     ]
     return {"nodes": nodes, "edges": edges}
 
 
-def for_xml(data: dict[str, list[dict[str, Any]]]) -> Network:
+def to_xml_graph(data: dict[str, list[dict[str, Any]]]) -> NetworkXGraph:
     """The lists of `plain` as a graph; characters that XML cannot have are blanks."""
-    found: Network = nx.MultiDiGraph()
+    xml_graph: NetworkXGraph = nx.MultiDiGraph()
     for node in data["nodes"]:
-        found.add_node(_clean(node["id"]), **{k: _clean(v) for k, v in node.items() if k != "id"})
+        xml_graph.add_node(
+            _replace_non_xml(node["id"]), **{k: _replace_non_xml(v) for k, v in node.items() if k != "id"}
+        )
     for edge in data["edges"]:
-        ends = _clean(edge["source"]), _clean(edge["target"])
-        found.add_edge(*ends, **{k: _clean(v) for k, v in edge.items() if k not in ("source", "target")})
-    return found
+        ends = _replace_non_xml(edge["source"]), _replace_non_xml(edge["target"])
+        xml_graph.add_edge(*ends, **{k: _replace_non_xml(v) for k, v in edge.items() if k not in ("source", "target")})
+    return xml_graph
 
 
-def _clean(value: Any) -> Any:
+def _replace_non_xml(value: Any) -> Any:
     return _NOT_XML.sub(" ", value) if isinstance(value, str) else value

@@ -8,52 +8,67 @@ from dataclasses import dataclass
 from functools import cache
 from math import log
 
-from graphs.facts import Facts
-from kgrag.dates import date
-from kgrag.explore.mentions import Mentions
+from graphs.facts import FactIndex
+from kgrag.dates import normalize_date
+from kgrag.explore.mentions import MentionEdges
 from kgrag.types import Path, Triple
 
-STEP = 0.35
+STEP_COST = 0.35
 """What a step costs beside the logarithm of its confidence: three sure facts are worth one of half the confidence."""
-MENTION = 0.2
+MENTION_WEIGHT = 0.2
 """What a mention weighs beside facts: that two things are named together says little."""
-EXPANDED = 20_000
+MAX_EXPANSIONS = 20_000
 """Ways that are looked at further before the search gives up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class EntityPaths:
     """Paths, best first; ``complete`` unless the search gave up before it had looked everywhere."""
 
     paths: tuple[Path, ...]
-    complete: bool
+    is_complete: bool
 
 
-def paths(
-    facts: Facts, start: str, goal: str, *, most: int, longest: int, mentions: Callable[[], Mentions] | None = None
-) -> Joined:
+def find_paths(
+    facts: FactIndex,
+    start: str,
+    goal: str,
+    *,
+    max_paths: int,
+    max_steps: int,
+    mentions: Callable[[], MentionEdges] | None = None,
+) -> EntityPaths:
     """The ``most`` best paths of at most ``longest`` steps, in either direction, best first; no entity twice in one,
     and none by way of a date.
 
     Where no facts alone join the two, ``mentions`` are steps as well, if given. An entity is not joined to itself.
     """
 
-    def typed(entity: str) -> Iterable[Triple]:
-        return (*facts.about(entity), *facts.pointing_at(entity))
+    def fact_edges(entity: str) -> Iterable[Triple]:
+        return (*facts.outgoing(entity), *facts.incoming(entity))
 
-    found = _search(typed, facts.name, start, goal, most, longest)
-    if found.paths or mentions is None:
-        return found
-    named = mentions()
-    found = _search(lambda entity: (*typed(entity), *named.near(entity)), facts.name, start, goal, most, longest)
-    spelt = named.names(frozenset(node for path in found.paths for node in path.nodes))
-    told = []
-    for path in found.paths:
-        names = (facts.name(node) for node in path.nodes)
-        triples = (named.in_sentence(t) if t.predicate == "mentions" else t for t in path.triples)
-        shown = (spelt.get(node, name) if name == node else name for node, name in zip(path.nodes, names, strict=True))
-        told.append(Path(path.nodes, tuple(shown), tuple(triples)))
-    return Joined(tuple(told), found.complete)
+    search_result = _search(fact_edges, facts.display_name, start, goal, max_paths, max_steps)
+    if search_result.paths or mentions is None:
+        return search_result
+    mention_edges = mentions()
+    search_result = _search(
+        lambda entity: (*fact_edges(entity), *mention_edges.edges_of(entity)),
+        facts.display_name,
+        start,
+        goal,
+        max_paths,
+        max_steps,
+    )
+    spellings = mention_edges.spellings(frozenset(node for path in search_result.paths for node in path.nodes))
+    named_paths = []
+    for path in search_result.paths:
+        names = (facts.display_name(node) for node in path.nodes)
+        triples = (mention_edges.with_sentence_span(t) if t.predicate == "mentions" else t for t in path.triples)
+        display_names = (
+            spellings.get(node, name) if name == node else name for node, name in zip(path.nodes, names, strict=True)
+        )
+        named_paths.append(Path(path.nodes, tuple(display_names), tuple(triples)))
+    return EntityPaths(tuple(named_paths), search_result.is_complete)
 
 
 def _search(
@@ -61,57 +76,57 @@ def _search(
     name: Callable[[str], str],
     start: str,
     goal: str,
-    most: int,
-    longest: int,
-) -> Joined:
+    max_paths: int,
+    max_steps: int,
+) -> EntityPaths:
     """Uniform-cost search (Dijkstra 1959) over simple paths, to those entities alone from which the goal is near enough;
     ties by id, so that the same store gives the same paths."""
 
     @cache
-    def around(entity: str) -> list[tuple[str, float, Triple]]:
+    def neighbours(entity: str) -> list[tuple[str, float, Triple]]:
         """(neighbour, cost, the surest edge to it), by neighbour."""
         best: dict[str, Triple] = {}
-        if entity not in (start, goal) and date(entity):
+        if entity not in (start, goal) and normalize_date(entity):
             return []  # that two things fell into one year joins nothing
         for t in edges(entity):
             other = t.object if t.subject == entity else t.subject
-            if other != entity and (other not in best or _worth(best[other]) < _worth(t)):
+            if other != entity and (other not in best or _edge_weight(best[other]) < _edge_weight(t)):
                 best[other] = t
-        return [(other, STEP - log(_worth(t)), t) for other, t in sorted(best.items())]
+        return [(other, STEP_COST - log(_edge_weight(t)), t) for other, t in sorted(best.items())]
 
-    away = {goal: 0}
-    edge, known, left = [goal], longest // 2, EXPANDED
-    for distance in range(1, known + 1):
-        reached: list[str] = []
-        for entity in edge:
-            left -= 1
-            if left < 0:
-                known = distance - 1  # what is as far as that was not all seen: no way may be ruled out by it
+    distance_to_goal = {goal: 0}
+    frontier, known_distance, remaining = [goal], max_steps // 2, MAX_EXPANSIONS
+    for distance in range(1, known_distance + 1):
+        next_frontier: list[str] = []
+        for entity in frontier:
+            remaining -= 1
+            if remaining < 0:
+                known_distance = distance - 1  # what is as far as that was not all seen: no way may be ruled out by it
                 break
-            for other, _, _ in around(entity):
-                if other not in away:
-                    away[other] = distance
-                    reached.append(other)
-        if left < 0:
+            for other, _, _ in neighbours(entity):
+                if other not in distance_to_goal:
+                    distance_to_goal[other] = distance
+                    next_frontier.append(other)
+        if remaining < 0:
             break
-        edge = reached
-    found: list[Path] = []
-    waiting: list[tuple[float, tuple[str, ...], tuple[Triple, ...]]] = [(0.0, (start,), ())]
-    expanded = 0
-    while waiting and len(found) < most:
-        cost, nodes, triples = heapq.heappop(waiting)
+        frontier = next_frontier
+    found_paths: list[Path] = []
+    queue: list[tuple[float, tuple[str, ...], tuple[Triple, ...]]] = [(0.0, (start,), ())]
+    expansions = 0
+    while queue and len(found_paths) < max_paths:
+        cost, nodes, triples = heapq.heappop(queue)
         if nodes[-1] == goal:
             if triples:
-                found.append(Path(nodes, tuple(map(name, nodes)), triples))
+                found_paths.append(Path(nodes, tuple(map(name, nodes)), triples))
             continue
-        expanded += 1
-        if expanded > EXPANDED:
-            return Joined(tuple(found), complete=False)
-        for other, price, triple in around(nodes[-1]):
-            if other not in nodes and len(triples) + 1 + away.get(other, known + 1) <= longest:
-                heapq.heappush(waiting, (round(cost + price, 9), (*nodes, other), (*triples, triple)))
-    return Joined(tuple(found), complete=True)
+        expansions += 1
+        if expansions > MAX_EXPANSIONS:
+            return EntityPaths(tuple(found_paths), is_complete=False)
+        for other, edge_cost, triple in neighbours(nodes[-1]):
+            if other not in nodes and len(triples) + 1 + distance_to_goal.get(other, known_distance + 1) <= max_steps:
+                heapq.heappush(queue, (round(cost + edge_cost, 9), (*nodes, other), (*triples, triple)))
+    return EntityPaths(tuple(found_paths), is_complete=True)
 
 
-def _worth(triple: Triple) -> float:
-    return MENTION if triple.predicate == "mentions" else triple.confidence
+def _edge_weight(triple: Triple) -> float:
+    return MENTION_WEIGHT if triple.predicate == "mentions" else triple.confidence

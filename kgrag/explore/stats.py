@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from graphs.facts import Facts
-from kgrag.explore.mentions import Mentions
-from kgrag.explore.whole import Network, network, undirected
-from kgrag.protocols import Graph
+from graphs.facts import FactIndex
+from kgrag.explore.mentions import MentionEdges
+from kgrag.explore.whole import NetworkXGraph, to_networkx, to_undirected
+from kgrag.protocols import GraphStore
 
-HUBS, SHOWN, NAMED = 10, 5, 3
+MAX_HUBS, MAX_COMMUNITIES, MAX_COMMUNITY_NAMES = 10, 5, 3
 """Entities of the greatest degree, communities, and names of a community that are told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
+class HubEntity:
     """An entity, and how many ends of facts it is."""
 
     id: str
@@ -35,7 +35,7 @@ class Community:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class GraphStats:
     """The first six are of the whole store; ``mentions_edges`` say which document's entity names which other one.
 
     All else is of the typed facts of at least a given confidence: ``facts_used``, and ``facts_by_predicate`` with the
@@ -56,7 +56,7 @@ class Stats:
     degree_median: float
     degree_p90: float
     degree_max: int
-    hubs: tuple[Hub, ...]
+    hubs: tuple[HubEntity, ...]
     components: int
     largest_component: int
     communities: int
@@ -64,53 +64,54 @@ class Stats:
     largest_communities: tuple[Community, ...]
 
 
-def stats(graph: Graph, facts: Facts, sure: float = 0.0) -> Stats:
+def compute_stats(graph: GraphStore, facts: FactIndex, min_confidence: float = 0.0) -> GraphStats:
     """Sizes of a store, and of its typed facts of at least a confidence ``sure``. Communities are those of Louvain
     (Blondel et al. 2008, seed 0) over entities that any fact joins, each two of them once."""
-    whole = network(graph, facts, sure)
+    whole = to_networkx(graph, facts, min_confidence)
     counts = graph.counts()
     degrees: dict[str, int] = dict(whole.degree())
     values = np.array(list(degrees.values()) or [0])
-    kinds = Counter(predicate for _, _, predicate in whole.edges(data="predicate"))
+    predicate_counts = Counter(predicate for _, _, predicate in whole.edges(data="predicate"))
     parts = [len(part) for part in nx.weakly_connected_components(whole)]
-    plain = undirected(whole)
-    groups = _communities(plain)
+    simple_graph = to_undirected(whole)
+    groups = _communities(simple_graph)
 
-    def ranked(nodes: Network) -> list[str]:
+    def ranked(nodes: NetworkXGraph) -> list[str]:
         return sorted(nodes, key=lambda node: (-degrees[node], node))
 
-    return Stats(
+    return GraphStats(
         documents=counts["documents"],
         passages=counts["passages"],
         entities=counts["entities"],
         mentions=counts["mentions"],
         typed_facts=counts["typed triples"],
-        mentions_edges=len(Mentions(graph)),
+        mentions_edges=len(MentionEdges(graph)),
         facts_used=whole.number_of_edges(),
-        facts_by_predicate=dict(sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))),
+        facts_by_predicate=dict(sorted(predicate_counts.items(), key=lambda pair: (-pair[1], pair[0]))),
         entities_in_facts=len(whole),
         degree_mean=float(values.mean()),
         degree_median=float(np.median(values)),
         degree_p90=float(np.percentile(values, 90)),
         degree_max=int(values.max()),
-        hubs=tuple(Hub(node, facts.name(node), degrees[node]) for node in ranked(degrees)[:HUBS]),
+        hubs=tuple(HubEntity(node, facts.display_name(node), degrees[node]) for node in ranked(degrees)[:MAX_HUBS]),
         components=len(parts),
         largest_component=max(parts, default=0),
         communities=len(groups),
-        modularity=float(nx.community.modularity(plain, groups, weight=None)) if groups else float("nan"),
+        modularity=float(nx.community.modularity(simple_graph, groups, weight=None)) if groups else float("nan"),
         largest_communities=tuple(
-            Community(len(group), tuple(facts.name(node) for node in ranked(group)[:NAMED])) for group in groups[:SHOWN]
+            Community(len(group), tuple(facts.display_name(node) for node in ranked(group)[:MAX_COMMUNITY_NAMES]))
+            for group in groups[:MAX_COMMUNITIES]
         ),
     )
 
 
-def _communities(plain: Network) -> list[set[str]]:
+def _communities(simple_graph: NetworkXGraph) -> list[set[str]]:
     """The largest first; none where nothing is joined."""
-    if not plain.number_of_edges():
+    if not simple_graph.number_of_edges():
         return []
     # nodes and edges in one order, so that the same store gives the same communities whatever the order it was filled in
-    same: Network = nx.Graph()
-    same.add_nodes_from(sorted(plain))
-    same.add_edges_from(sorted(tuple(sorted(edge)) for edge in plain.edges()))
-    groups = nx.community.louvain_communities(same, weight=None, seed=0)
+    ordered_graph: NetworkXGraph = nx.Graph()
+    ordered_graph.add_nodes_from(sorted(simple_graph))
+    ordered_graph.add_edges_from(sorted(tuple(sorted(edge)) for edge in simple_graph.edges()))
+    groups = nx.community.louvain_communities(ordered_graph, weight=None, seed=0)
     return sorted(groups, key=lambda group: (-len(group), min(group)))

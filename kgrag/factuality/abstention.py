@@ -9,10 +9,10 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from kgrag.factuality.statistics import wilson
-from kgrag.silence import abstains
+from kgrag.silence import is_abstention
 
 
-class Example(NamedTuple):
+class AbstentionExample(NamedTuple):
     """An answer, and whether it says that it has none; ``part`` is ``seen`` where the detector was written with it at
     hand, ``held`` where it was not."""
 
@@ -22,23 +22,23 @@ class Example(NamedTuple):
     part: str
 
 
-def examples() -> list[Example]:
+def load_abstention_examples() -> list[AbstentionExample]:
     """The list: ``kgrag/data/abstentions.jsonl``."""
     lines = files("kgrag").joinpath("data/abstentions.jsonl").read_text("utf-8").splitlines()
-    return [Example(**json.loads(line)) for line in lines]
+    return [AbstentionExample(**json.loads(line)) for line in lines]
 
 
-def measured(detector: Callable[[str], bool] = abstains) -> dict[str, Any]:
+def measure_detector(detector: Callable[[str], bool] = is_abstention) -> dict[str, Any]:
     """Language -> the detector's ``precision`` and ``recall`` on the held examples, each {"value", "low", "high"}, and
     how many ``examples`` there are; JSON-ready."""
     report = {}
-    held = [e for e in examples() if e.part == "held"]
-    for lang in sorted({e.lang for e in held}):
-        rows = [(detector(e.text), e.abstains) for e in held if e.lang == lang]
-        both = sum(said and true for said, true in rows)
+    held_out = [e for e in load_abstention_examples() if e.part == "held"]
+    for lang in sorted({e.lang for e in held_out}):
+        rows = [(detector(e.text), e.abstains) for e in held_out if e.lang == lang]
+        true_positives = sum(said and true for said, true in rows)
         report[lang] = {
-            "precision": asdict(wilson(both, sum(said for said, _ in rows))),
-            "recall": asdict(wilson(both, sum(true for _, true in rows))),
+            "precision": asdict(wilson(true_positives, sum(said for said, _ in rows))),
+            "recall": asdict(wilson(true_positives, sum(true for _, true in rows))),
             "examples": len(rows),
         }
     return report

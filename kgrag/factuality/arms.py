@@ -13,19 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kgrag.errors import UsageError
-from kgrag.factuality.conditions import Case, Condition, edited, seen
-from kgrag.reader.reads import Reads
-from kgrag.reader.walk import Candidate
+from kgrag.factuality.conditions import Condition, EvalCase, apply_condition, apply_edit
+from kgrag.reader.reads import GraphQA
+from kgrag.reader.walk import GraphAnswer
 from kgrag.types import Hit, Question, Triple
 
-ARMS = ("closed-book", "grounded", "vector", "graph", "gold", "placebo")
+DEFAULT_ARMS = ("closed-book", "grounded", "vector", "graph", "gold", "placebo")
 """Those that are run by default."""
-EVERY = (*ARMS, "system")
-ADAPTED = "+adapter"
+ALL_ARMS = (*DEFAULT_ARMS, "system")
+ADAPTER_SUFFIX = "+adapter"
 """What the name of an arm ends in that is run with the adapter."""
-MORE = 24
+HIDDEN_MARGIN = 24
 """Passages asked for beyond those wanted where some will be out of view."""
-_EXCLUDED = {
+_EXCLUSION_REASONS = {
     Condition.UNANSWERABLE: {
         "closed-book": "it sees no documents, so that hiding some changes nothing",
         "gold": "its evidence is what is hidden",
@@ -40,29 +40,29 @@ _EXCLUDED = {
 
 
 @dataclass(frozen=True)
-class Sources:
+class EvidenceSources:
     """Where evidence comes from. All of it is asked by question; ``vector`` gives None where the question's language is
     not the embedder's."""
 
     hybrid: Callable[[str, int], list[Hit]]
     vector: Callable[[str, int], list[Hit] | None]
     graph: Callable[[str, int], list[Hit]]
-    reader: Reads
-    stating: Callable[[Sequence[Triple]], list[Hit]]
+    reader: GraphQA
+    passages_stating: Callable[[Sequence[Triple]], list[Hit]]
     gold: Callable[[Question], list[Hit]]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ArmEvidence:
     """What an arm shows of a case. ``altered``: an edit changed some of it; ``donor``: the question that it was found for."""
 
     hits: tuple[Hit, ...] = ()
-    facts: tuple[Candidate, ...] = ()
-    altered: bool = False
-    donor: str = ""
+    facts: tuple[GraphAnswer, ...] = ()
+    is_altered: bool = False
+    donor_id: str = ""
 
 
-def chosen(text: str) -> list[str]:
+def parse_arms(text: str) -> list[str]:
     """The arms that ``a,b,c`` names, in its order.
 
     Raises:
@@ -70,23 +70,25 @@ def chosen(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in EVERY:
-            raise UsageError(f"Expected --arms to name some of {', '.join(EVERY)}, found {name!r}.")
+        if name not in ALL_ARMS:
+            raise UsageError(f"Expected --arms to name some of {', '.join(ALL_ARMS)}, found {name!r}.")
     if len({*names}) < len(names) or not names:
         raise UsageError(f"Expected --arms to name each arm once, and one at least, found {text!r}.")
     return names
 
 
-def excluded(arm: str, case: Case) -> str:
+def exclusion_reason(arm: str, case: EvalCase) -> str:
     """Why an arm is not asked a case, in half a sentence; "" where it is."""
-    if case.condition == Condition.UNANSWERABLE and not case.made:
+    if case.condition == Condition.UNANSWERABLE and not case.is_synthetic:
         return "there are no gold passages" if arm == "gold" else ""
     if arm == "gold" and not case.question.gold:
         return "there are no gold passages"
-    return _EXCLUDED.get(case.condition, {}).get(arm, "")
+    return _EXCLUSION_REASONS.get(case.condition, {}).get(arm, "")
 
 
-def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | None = None) -> Evidence | None:
+def arm_evidence(
+    arm: str, case: EvalCase, sources: EvidenceSources, k: int, donor: Question | None = None
+) -> ArmEvidence | None:
     """What an arm shows of a case, at most ``k`` passages; None where it has no way to look for any.
 
     Args:
@@ -97,47 +99,54 @@ def evidence(arm: str, case: Case, sources: Sources, k: int, donor: Question | N
         donor: of the placebo: another question.
     """
     question = case.question
-    wanted = k + MORE if case.hidden else k
+    limit = k + HIDDEN_MARGIN if case.hidden else k
     hits: list[Hit] | None = []
-    facts: Sequence[Candidate] = ()
+    facts: Sequence[GraphAnswer] = ()
     if arm == "grounded":
-        hits, facts = sources.hybrid(question.text, wanted), sources.reader.read(question.text, None, case.hidden)
+        hits, facts = sources.hybrid(question.text, limit), sources.reader.answer(question.text, None, case.hidden)
     elif arm == "vector":
-        hits = sources.vector(question.text, wanted)
+        hits = sources.vector(question.text, limit)
     elif arm == "graph":
-        facts = sources.reader.read(question.text, None, case.hidden)
-        stated = sources.stating([t for c in facts for path in (c.path, *c.also) for t in path.triples])
-        known = {hit.passage.id for hit in stated}
-        hits = [*stated, *(hit for hit in sources.graph(question.text, wanted) if hit.passage.id not in known)]
+        facts = sources.reader.answer(question.text, None, case.hidden)
+        stating_hits = sources.passages_stating(
+            [t for c in facts for path in (c.path, *c.second_paths) for t in path.triples]
+        )
+        stating_ids = {hit.passage.id for hit in stating_hits}
+        hits = [
+            *stating_hits,
+            *(hit for hit in sources.graph(question.text, limit) if hit.passage.id not in stating_ids),
+        ]
     elif arm == "gold":
         hits = sources.gold(question)
     elif arm == "placebo" and donor is not None:
-        own = frozenset(question.gold)
-        hits = seen(sources.hybrid(donor.text, k + MORE), replace(case, hidden=own))
+        own_gold = frozenset(question.gold)
+        hits = apply_condition(sources.hybrid(donor.text, k + HIDDEN_MARGIN), replace(case, hidden=own_gold))
     if hits is None:
         return None
-    shown = seen(hits, case)[:k]
-    before = {hit.passage.id: hit.passage.text for hit in hits}
-    altered = any(hit.passage.text != before[hit.passage.id] for hit in shown)
-    return Evidence(tuple(shown), tuple(facts), altered, donor.id if donor is not None and arm == "placebo" else "")
+    visible = apply_condition(hits, case)[:k]
+    original_texts = {hit.passage.id: hit.passage.text for hit in hits}
+    altered = any(hit.passage.text != original_texts[hit.passage.id] for hit in visible)
+    return ArmEvidence(
+        tuple(visible), tuple(facts), altered, donor.id if donor is not None and arm == "placebo" else ""
+    )
 
 
-def edited_lines(lines: Sequence[str], case: Case) -> list[str]:
+def edit_fact_lines(lines: Sequence[str], case: EvalCase) -> list[str]:
     """Lines of facts as a case has them."""
-    return [edited(line, case.edit) for line in lines] if case.edit is not None else list(lines)
+    return [apply_edit(line, case.edit) for line in lines] if case.edit is not None else list(lines)
 
 
-def donors(questions: Sequence[Question], seed: int = 0) -> dict[str, Question]:
+def placebo_donors(questions: Sequence[Question], seed: int = 0) -> dict[str, Question]:
     """For each question's id another one in its language whose passages are its placebo.
 
     Questions are put in a ring by a digest of their ids and the seed; the donor is the next one that shares no gold
     document. A question that is alone in its language has none.
     """
     ring = sorted(questions, key=lambda q: hashlib.sha256(f"{seed}/{q.id}".encode("utf-8", "surrogatepass")).digest())
-    found = {}
-    for place, question in enumerate(ring):
-        others = (ring[(place + step) % len(ring)] for step in range(1, len(ring)))
+    donor_by_id = {}
+    for position, question in enumerate(ring):
+        others = (ring[(position + step) % len(ring)] for step in range(1, len(ring)))
         donor = next((o for o in others if o.lang == question.lang and not {*o.gold} & {*question.gold}), None)
         if donor is not None:
-            found[question.id] = donor
-    return found
+            donor_by_id[question.id] = donor
+    return donor_by_id

@@ -7,22 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kgrag import prompts
-from kgrag.answer import Answerer, shown_paths
-from kgrag.briefing import allowed, fact_lines, room
-from kgrag.cite import check
-from kgrag.evidence import Shown, select
-from kgrag.evidence import stamp as chooses
-from kgrag.factuality.arms import Evidence, edited_lines
-from kgrag.factuality.conditions import Case, Condition
-from kgrag.factuality.kept import Kept, KeptLLM
-from kgrag.factuality.records import Record
-from kgrag.reckon import read
-from kgrag.steps import check_steps
+from kgrag.answer import AnswerPipeline, non_empty_paths
+from kgrag.briefing import evidence_budget, format_fact_lines, max_answer_tokens
+from kgrag.cite import verify_citations
+from kgrag.evidence import SelectedPassage, select_evidence, selector_fingerprint
+from kgrag.factuality.arms import ArmEvidence, edit_fact_lines
+from kgrag.factuality.conditions import Condition, EvalCase
+from kgrag.factuality.kept import CachedLLM, ResponseCache
+from kgrag.factuality.records import RunRecord
+from kgrag.reckon import parse_and_verify
+from kgrag.steps import verify_steps
 from kgrag.types import Citation, Hit, Path
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """What is run. ``samples`` of each answer are drawn for its uncertainty; 0: none is measured."""
 
     arms: tuple[str, ...]
@@ -35,17 +34,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Told:
+class ArmResponse:
     """What an arm said, the ``steps`` that it wrote before, and what it was shown; ``messages`` is what the model was
     asked, None where others asked it."""
 
     text: str
     hits: tuple[Hit, ...]
-    shown: tuple[Shown, ...]
+    shown: tuple[SelectedPassage, ...]
     facts: list[str]
     citations: tuple[Citation, ...]
     paths: tuple[Path, ...]
-    dropped: list[str]
+    diagnostics: list[str]
     model: str
     reader: str = "llm"
     messages: prompts.Messages | None = None
@@ -53,7 +52,7 @@ class Told:
 
 
 @dataclass
-class Asking:
+class ArmRunner:
     """Asks.
 
     Args:
@@ -62,29 +61,31 @@ class Asking:
         kept: where everything asked is kept.
     """
 
-    plan: Plan
-    system: Callable[[KeptLLM, Case], Answerer]
-    kept: Kept
+    plan: ExperimentPlan
+    make_pipeline: Callable[[CachedLLM, EvalCase], AnswerPipeline]
+    cache: ResponseCache
 
-    def by_model(self, case: Case, llm: KeptLLM, found: Evidence) -> Told:
+    def run_model_arm(self, case: EvalCase, llm: CachedLLM, evidence: ArmEvidence) -> ArmResponse:
         """The model's answer from an arm's evidence."""
         question = case.question.text
-        shown, dropped = self._select(question, found.hits, llm)
-        lines = edited_lines(fact_lines(found.facts, shown), case)
-        messages = prompts.compared(question, [(s.hit.title, s.text) for s in shown], lines)
-        said = read(question, llm.generate(messages, max_tokens=allowed(llm, self.plan.answer_tokens)))
-        # a score is a cosine in one arm and a share of a walk in another: none is too low to be cited
-        before = check_steps(question, said.steps, shown, floor=-math.inf)
-        checked = check(question, said.answer, shown, floor=-math.inf)
-        dropped = [*dropped, *said.why, *before.dropped, *checked.dropped]
-        citations = tuple(dict.fromkeys((*before.citations, *checked.citations)))
-        sources = {citation.passage_id for citation in citations}
-        paths = tuple(
-            dict.fromkeys(p for hit in found.hits if hit.passage.id in sources for p in hit.paths if p.triples)
+        shown, dropped = self._select_evidence(question, evidence.hits, llm)
+        lines = edit_fact_lines(format_fact_lines(evidence.facts, shown), case)
+        messages = prompts.experiment_prompt(question, [(s.hit.title, s.text) for s in shown], lines)
+        parsed = parse_and_verify(
+            question, llm.generate(messages, max_tokens=max_answer_tokens(llm, self.plan.answer_tokens))
         )
-        return Told(
-            said.answer,
-            found.hits,
+        # a score is a cosine in one arm and a share of a walk in another: none is too low to be cited
+        step_check = verify_steps(question, parsed.steps, shown, min_score=-math.inf)
+        citation_check = verify_citations(question, parsed.answer, shown, min_score=-math.inf)
+        dropped = [*dropped, *parsed.diagnostics, *step_check.refusals, *citation_check.refusals]
+        citations = tuple(dict.fromkeys((*step_check.citations, *citation_check.citations)))
+        cited_ids = {citation.passage_id for citation in citations}
+        paths = tuple(
+            dict.fromkeys(p for hit in evidence.hits if hit.passage.id in cited_ids for p in hit.paths if p.triples)
+        )
+        return ArmResponse(
+            parsed.answer,
+            evidence.hits,
             tuple(shown),
             lines,
             citations,
@@ -92,50 +93,64 @@ class Asking:
             dropped,
             llm.name,
             messages=messages,
-            steps=said.steps,
+            steps=parsed.steps,
         )
 
-    def by_system(self, case: Case, llm: KeptLLM) -> Told:
+    def run_system_arm(self, case: EvalCase, llm: CachedLLM) -> ArmResponse:
         """The answer of `kgrag ask`, with what it rests on as its evidence."""
-        answerer = self.system(llm, case)
-        answer = answerer.ask(case.question.text, self.plan.k)
-        shown: list[Shown] = []
+        answerer = self.make_pipeline(llm, case)
+        answer = answerer.answer(case.question.text, self.plan.k)
+        shown: list[SelectedPassage] = []
         if answer.reader == "graph":
             by_id = {hit.passage.id: hit for hit in answer.evidence}
             spans: dict[str, list[tuple[int, int]]] = {}
             for citation in answer.citations:
                 spans.setdefault(citation.passage_id, []).append((citation.start, citation.end))
-            shown = [Shown(n, by_id[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1)]
+            shown = [SelectedPassage(n, by_id[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1)]
         elif answer.evidence and answer.model:
-            shown, _ = self._select(case.question.text, answer.evidence, llm)
-        dropped = list(answer.dropped)
-        return Told(answer.text, answer.evidence, tuple(shown), [], answer.citations, shown_paths(answer), dropped, answer.model, answer.reader, steps=answer.steps)  # fmt: skip
+            shown, _ = self._select_evidence(case.question.text, answer.evidence, llm)
+        dropped = list(answer.diagnostics)
+        return ArmResponse(answer.text, answer.evidence, tuple(shown), [], answer.citations, non_empty_paths(answer), dropped, answer.model, answer.reader, steps=answer.steps)  # fmt: skip
 
-    def _select(self, question: str, hits: Sequence[Hit], llm: KeptLLM) -> tuple[list[Shown], list[str]]:
+    def _select_evidence(
+        self, question: str, hits: Sequence[Hit], llm: CachedLLM
+    ) -> tuple[list[SelectedPassage], list[str]]:
         """`kgrag.evidence.select` within the arm's budget, kept, as counting tokens takes the model."""
         plan = self.plan
 
-        def made() -> object:
+        def compute_selection() -> object:
             model = llm.model
-            budget = room(model, prompts.compared(question, []), plan.evidence_tokens, plan.answer_tokens)
-            shown, dropped = select(question, hits, budget, model.count)
+            budget = evidence_budget(
+                model, prompts.experiment_prompt(question, []), plan.evidence_tokens, plan.answer_tokens
+            )
+            shown, dropped = select_evidence(question, hits, budget, model.count)
             return [[[s.hit.rank, [list(span) for span in s.spans]] for s in shown], dropped]
 
         if not hits:
             return [], []
-        said = [[h.rank, h.passage.id, h.title, h.passage.text, h.passage.start] for h in hits]
-        parts = ["select", chooses(), llm.stamp, question, said, plan.evidence_tokens, plan.answer_tokens]
-        chosen, dropped = self.kept.get(parts, made)
+        hit_rows = [[h.rank, h.passage.id, h.title, h.passage.text, h.passage.start] for h in hits]
+        parts = [
+            "select",
+            selector_fingerprint(),
+            llm.fingerprint,
+            question,
+            hit_rows,
+            plan.evidence_tokens,
+            plan.answer_tokens,
+        ]
+        selection, dropped = self.cache.get_or_compute(parts, compute_selection)
         by_rank = {hit.rank: hit for hit in hits}
-        shown = [Shown(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(chosen, 1)]
+        shown = [
+            SelectedPassage(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(selection, 1)
+        ]
         return shown, list(dropped)
 
 
-def citations_json(told: Told) -> list[Record]:
+def citations_json(response: ArmResponse) -> list[RunRecord]:
     """The citations of an answer, each with its document and title."""
-    titles = {hit.passage.id: (hit.passage.document_id, hit.title) for hit in told.hits}
+    titles = {hit.passage.id: (hit.passage.document_id, hit.title) for hit in response.hits}
     rows = []
-    for c in told.citations:
+    for c in response.citations:
         document, title = titles.get(c.passage_id, ("", ""))
         rows.append({"passage_id": c.passage_id, "document": document, "title": title, "start": c.start, "end": c.end, "quote": c.quote})  # fmt: skip
     return rows

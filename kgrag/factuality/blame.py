@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kgrag.evidence import Shown
-from kgrag.factuality.conditions import Case, Condition, spoken
+from kgrag.evidence import SelectedPassage
+from kgrag.factuality.conditions import Condition, EvalCase, mentions_answer
 from kgrag.factuality.outcomes import Outcome
 from kgrag.types import Hit
 
-MISSING, IGNORED, NOISE, OVER = "evidence missing", "evidence ignored", "noise", "over-abstention"
-KINDS = (MISSING, IGNORED, NOISE, OVER)
+EVIDENCE_MISSING, EVIDENCE_IGNORED, NOISE, OVER_ABSTENTION = (
+    "evidence missing",
+    "evidence ignored",
+    "noise",
+    "over-abstention",
+)
+ERROR_CAUSES = (EVIDENCE_MISSING, EVIDENCE_IGNORED, NOISE, OVER_ABSTENTION)
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieval:
+class EvidenceCoverage:
     """What was found and shown of a question's gold documents; shares in [0, 1], None without any.
 
     ``answer_shown`` is whether what was shown says an accepted answer; None where there is none, or where the question
@@ -30,34 +35,40 @@ class Retrieval:
     shown: int
 
     @property
-    def sufficient(self) -> bool:
+    def is_sufficient(self) -> bool:
         """Whether the answer could have been had from what was shown: it is said there, or else all gold is there."""
         return self.answer_shown if self.answer_shown is not None else self.gold_shown == 1
 
     def json(self) -> dict[str, Any]:
         """JSON-ready."""
         names = ("gold_retrieved", "gold_shown", "answer_shown", "passages", "shown")
-        return {name: getattr(self, name) for name in names} | {"sufficient": self.sufficient}
+        return {name: getattr(self, name) for name in names} | {"sufficient": self.is_sufficient}
 
 
-def retrieval(case: Case, hits: Sequence[Hit], shown: Sequence[Shown], facts: Sequence[str] = ()) -> Retrieval:
+def evidence_coverage(
+    case: EvalCase, hits: Sequence[Hit], shown: Sequence[SelectedPassage], facts: Sequence[str] = ()
+) -> EvidenceCoverage:
     """What was found and shown for a case; ``facts`` are lines that were shown beside the passages."""
     gold = {*case.question.gold}
-    found, seen = {h.passage.document_id for h in hits}, {s.hit.passage.document_id for s in shown}
+    retrieved_ids, shown_ids = {h.passage.document_id for h in hits}, {s.hit.passage.document_id for s in shown}
     text = "\n".join([*(f"{s.hit.title}\n{s.text}" for s in shown), *facts])
-    telling = [
-        a for a in case.accepted if not spoken(a, case.question.text) and len(a) > 1 and a.lower() not in ("yes", "no")
+    distinctive = [
+        a
+        for a in case.accepted
+        if not mentions_answer(a, case.question.text) and len(a) > 1 and a.lower() not in ("yes", "no")
     ]
-    return Retrieval(
-        gold_retrieved=len(gold & found) / len(gold) if gold else None,
-        gold_shown=len(gold & seen) / len(gold) if gold else None,
-        answer_shown=any(spoken(a, text) for a in telling) if telling else None,
+    return EvidenceCoverage(
+        gold_retrieved=len(gold & retrieved_ids) / len(gold) if gold else None,
+        gold_shown=len(gold & shown_ids) / len(gold) if gold else None,
+        answer_shown=any(mentions_answer(a, text) for a in distinctive) if distinctive else None,
         passages=len(hits),
         shown=len(shown),
     )
 
 
-def blame(case: Case, outcome: Outcome, answer: str, found: Retrieval, shown: Sequence[Shown]) -> str:
+def attribute_error(
+    case: EvalCase, outcome: Outcome, answer: str, coverage: EvidenceCoverage, shown: Sequence[SelectedPassage]
+) -> str:
     """Why a case that has an answer was not answered right; "" where it was, or has none.
 
     ``evidence missing``: what was shown was not enough. Of the others: silence is ``over-abstention``; a wrong answer that a
@@ -65,9 +76,9 @@ def blame(case: Case, outcome: Outcome, answer: str, found: Retrieval, shown: Se
     """
     if case.condition == Condition.UNANSWERABLE or outcome == Outcome.CORRECT:
         return ""
-    if not found.sufficient:
-        return MISSING
+    if not coverage.is_sufficient:
+        return EVIDENCE_MISSING
     if outcome in (Outcome.ABSTAINED, Outcome.EMPTY):
-        return OVER
-    beside = "\n".join(s.text for s in shown if s.hit.passage.document_id not in case.question.gold)
-    return NOISE if spoken(answer, beside) else IGNORED
+        return OVER_ABSTENTION
+    other_text = "\n".join(s.text for s in shown if s.hit.passage.document_id not in case.question.gold)
+    return NOISE if mentions_answer(answer, other_text) else EVIDENCE_IGNORED

@@ -13,115 +13,131 @@ from typing import Any
 from markupsafe import Markup
 
 from kgrag.factuality.statistics import ALPHA
-from kgrag.factuality.words import defined, hundred
+from kgrag.factuality.words import as_percent_points, to_float
 
-WIDTH, HEIGHT = 200, 14
+ROW_WIDTH, ROW_HEIGHT = 200, 14
 """Of a chart in a row, in its own units."""
-SIDE, EDGE = 220, 34
+SQUARE_SIDE, SQUARE_EDGE = 220, 34
 """Of a square chart, and its edge for the axes' words."""
 
 
-def stacked(counts: Mapping[str, int]) -> Markup:
+def stacked_bar(counts: Mapping[str, int]) -> Markup:
     """A bar of parts that make up the whole, in the order of ``counts``; each part's class is its name."""
     total = sum(counts.values())
     label = ", ".join(f"{name} {number}" for name, number in counts.items())
-    parts, left = Markup(), 0.0
+    parts, x_offset = Markup(), 0.0
     for name, number in counts.items():
         if number:
-            width = WIDTH * number / total
+            width = ROW_WIDTH * number / total
             parts += Markup('<rect class="{}" x="{:.2f}" y="0" width="{:.2f}" height="{}"/>').format(
-                name.replace(" ", "-"), left, max(width - 0.6, 0.3), HEIGHT
+                name.replace(" ", "-"), x_offset, max(width - 0.6, 0.3), ROW_HEIGHT
             )
-            left += width
-    return _row(parts, label)
+            x_offset += width
+    return _row_svg(parts, label)
 
 
-def reach(rows: Sequence[Mapping[str, Any]]) -> float:
+def axis_limit(rows: Sequence[Mapping[str, Any]]) -> float:
     """How far an axis about 0 must go for some intervals: by tenths, 0.1 at least."""
-    ends = [abs(defined(row[name])) for row in rows for name in ("value", "low", "high")]
+    ends = [abs(to_float(row[name])) for row in rows for name in ("value", "low", "high")]
     furthest = max((e for e in ends if not math.isnan(e)), default=0.0)
     return max(math.ceil(round(furthest * 10, 6)) / 10, 0.1)
 
 
-def forest(row: Mapping[str, Any], limit: float) -> Markup:
+def forest_row(row: Mapping[str, Any], limit: float) -> Markup:
     """A point with its interval, on an axis from -``limit`` to ``limit`` with a line at 0; blue where it is `sure`."""
-    value, low, high = (defined(row[name]) for name in ("value", "low", "high"))
+    value, low, high = (to_float(row[name]) for name in ("value", "low", "high"))
 
     def x(at: float) -> float:
-        return WIDTH / 2 * (1 + max(min(at / limit, 1.0), -1.0))
+        return ROW_WIDTH / 2 * (1 + max(min(at / limit, 1.0), -1.0))
 
-    parts = Markup('<line class="zero" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(WIDTH / 2, HEIGHT)
+    parts = Markup('<line class="zero" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(ROW_WIDTH / 2, ROW_HEIGHT)
     if math.isnan(value):
-        return _row(parts, "not defined")
-    kind = "sure" if sure(row) else "open"
+        return _row_svg(parts, "not defined")
+    kind = "sure" if is_significant(row) else "open"
     if not math.isnan(low + high):
         parts += Markup('<line class="reach {}" x1="{:.2f}" x2="{:.2f}" y1="{}" y2="{}"/>').format(
-            kind, x(low), x(high), HEIGHT / 2, HEIGHT / 2
+            kind, x(low), x(high), ROW_HEIGHT / 2, ROW_HEIGHT / 2
         )
     parts += Markup('<rect class="point {}" x="{:.2f}" y="{}" width="4" height="8"/>').format(
-        kind, x(value) - 2, HEIGHT / 2 - 4
+        kind, x(value) - 2, ROW_HEIGHT / 2 - 4
     )
-    return _row(parts, f"{hundred(value)} points, from {hundred(low)} to {hundred(high)}")
+    return _row_svg(
+        parts, f"{as_percent_points(value)} points, from {as_percent_points(low)} to {as_percent_points(high)}"
+    )
 
 
-def sure(row: Mapping[str, Any]) -> bool:
+def is_significant(row: Mapping[str, Any]) -> bool:
     """Whether chance hardly explains a difference: the interval leaves out 0, and p is below the level, adjusted if it is."""
-    p = defined(row["p"] if math.isnan(defined(row["p_holm"])) else row["p_holm"])
-    return p < ALPHA and defined(row["low"]) * defined(row["high"]) > 0
+    p = to_float(row["p"] if math.isnan(to_float(row["p_holm"])) else row["p_holm"])
+    return p < ALPHA and to_float(row["low"]) * to_float(row["high"]) > 0
 
 
-def _row(parts: Markup, label: str) -> Markup:
+def _row_svg(parts: Markup, label: str) -> Markup:
     return Markup(
         '<svg class="row" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, HEIGHT, label, parts)
+    ).format(ROW_WIDTH, ROW_HEIGHT, label, parts)
 
 
-def reliability(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Markup:
+def reliability_chart(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Markup:
     """Stated chance against how often it was right: on the diagonal they agree. Points grow with the number of answers."""
-    most = max((row["answers"] for row in [*before, *after]), default=1)
-    parts = Markup('<line class="zero" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(_x(0), _y(0), _x(1), _y(1))
+    max_answers = max((row["answers"] for row in [*before, *after]), default=1)
+    parts = Markup('<line class="zero" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+        _x_at(0), _y_at(0), _x_at(1), _y_at(1)
+    )
     for kind, bins in (("before", before), ("after", after)):
-        places = [(_x(row["said"]), _y(row["right"])) for row in bins]
-        parts += _line(places, kind)
-        for (x, y), row in zip(places, bins, strict=True):
-            size = 2 + 4 * math.sqrt(row["answers"] / most)
+        coordinates = [(_x_at(row["said"]), _y_at(row["right"])) for row in bins]
+        parts += _polyline(coordinates, kind)
+        for (x, y), row in zip(coordinates, bins, strict=True):
+            size = 2 + 4 * math.sqrt(row["answers"] / max_answers)
             parts += Markup(
                 '<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}: said {}, right {} of 100, {} answers</title></circle>'
-            ).format(kind, x, y, size, kind, hundred(row["said"]), hundred(row["right"]), row["answers"])
-    return _square(parts, "chance that the model gives", "right, of 100", "Reliability curve")
+            ).format(
+                kind, x, y, size, kind, as_percent_points(row["said"]), as_percent_points(row["right"]), row["answers"]
+            )
+    return _square_svg(parts, "chance that the model gives", "right, of 100", "Reliability curve")
 
 
-def rejection(curves: Mapping[str, Sequence[Sequence[float]]]) -> Markup:
+def rejection_chart(curves: Mapping[str, Sequence[Sequence[float]]]) -> Markup:
     """The accuracy of what is kept where the most doubtful answers are refused, a line for each measure of doubt."""
     parts = Markup()
     for number, points in enumerate(curves.values()):
-        parts += _line([(_x(kept), _y(right)) for kept, right in points], f"line{number}")
-    return _square(parts, "answers kept, of 100", "right of those, of 100", "Rejection curve")
+        parts += _polyline([(_x_at(kept), _y_at(right)) for kept, right in points], f"line{number}")
+    return _square_svg(parts, "answers kept, of 100", "right of those, of 100", "Rejection curve")
 
 
-def _x(share: float) -> float:
-    return EDGE + share * SIDE
+def _x_at(share: float) -> float:
+    return SQUARE_EDGE + share * SQUARE_SIDE
 
 
-def _y(share: float) -> float:
-    return 8 + (1 - share) * SIDE
+def _y_at(share: float) -> float:
+    return 8 + (1 - share) * SQUARE_SIDE
 
 
-def _line(places: Sequence[tuple[float, float]], kind: str) -> Markup:
-    return Markup('<polyline class="{}" points="{}"/>').format(kind, " ".join(f"{x:.1f},{y:.1f}" for x, y in places))
+def _polyline(coordinates: Sequence[tuple[float, float]], kind: str) -> Markup:
+    return Markup('<polyline class="{}" points="{}"/>').format(
+        kind, " ".join(f"{x:.1f},{y:.1f}" for x, y in coordinates)
+    )
 
 
-def _square(parts: Markup, across: str, up: str, label: str) -> Markup:
+def _square_svg(parts: Markup, x_label: str, y_label: str, label: str) -> Markup:
     """Axes from 0 to 100 about some marks."""
-    axes = Markup('<rect class="frame" x="{}" y="8" width="{}" height="{}"/>').format(EDGE, SIDE, SIDE)
+    axes = Markup('<rect class="frame" x="{}" y="8" width="{}" height="{}"/>').format(
+        SQUARE_EDGE, SQUARE_SIDE, SQUARE_SIDE
+    )
     for share in (0.0, 0.5, 1.0):
-        said = f"{100 * share:.0f}"
-        axes += Markup('<text x="{:.0f}" y="{}" text-anchor="middle">{}</text>').format(_x(share), SIDE + 22, said)
-        axes += Markup('<text x="{}" y="{:.0f}" text-anchor="end">{}</text>').format(EDGE - 4, _y(share) + 4, said)
-    axes += Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(EDGE + SIDE / 2, SIDE + 38, across)
+        tick_label = f"{100 * share:.0f}"
+        axes += Markup('<text x="{:.0f}" y="{}" text-anchor="middle">{}</text>').format(
+            _x_at(share), SQUARE_SIDE + 22, tick_label
+        )
+        axes += Markup('<text x="{}" y="{:.0f}" text-anchor="end">{}</text>').format(
+            SQUARE_EDGE - 4, _y_at(share) + 4, tick_label
+        )
+    axes += Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
+        SQUARE_EDGE + SQUARE_SIDE / 2, SQUARE_SIDE + 38, x_label
+    )
     axes += Markup('<text transform="translate(10 {}) rotate(-90)" text-anchor="middle">{}</text>').format(
-        8 + SIDE / 2, up
+        8 + SQUARE_SIDE / 2, y_label
     )
     return Markup('<svg class="square" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>').format(
-        EDGE + SIDE + 14, SIDE + 46, label, axes, parts
+        SQUARE_EDGE + SQUARE_SIDE + 14, SQUARE_SIDE + 46, label, axes, parts
     )

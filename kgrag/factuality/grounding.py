@@ -6,34 +6,34 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from graphs.vocabulary import Vocabulary
-from kgrag.evaluate.metrics import bare
-from kgrag.factuality.outcomes import matches
-from kgrag.reader.walk import Candidate
-from kgrag.text import content_words, is_cjk, key, tokens
-from kgrag.types import Judgement, Path, Verdict
+from graphs.vocabulary import PredicateSchema
+from kgrag.evaluate.metrics import normalize_answer
+from kgrag.factuality.outcomes import answer_matches
+from kgrag.reader.walk import GraphAnswer
+from kgrag.text import content_words, has_cjk, normalize_name, tokenize
+from kgrag.types import ClaimVerdict, Path, Verdict
 
-SURE = 0.5
+MIN_REFUTING_CONFIDENCE = 0.5
 """The least confidence of typed facts that contradict; those less sure only support, or say nothing."""
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?:\s+(?:of|the|de|von|van|and)?\s*[A-ZÀ-Þ0-9][\w'’.-]*)*")
 
 
-class Said(NamedTuple):
+class GraphVerdict(NamedTuple):
     """The graph's judgement of an answer, and the paths that it rests on; ``expected`` is what the facts say."""
 
-    judgement: Judgement
+    judgement: ClaimVerdict
     paths: tuple[Path, ...] = ()
-    expected: str = ""
+    expected_answer: str = ""
 
 
-def said_by_graph(
+def verify_with_graph(
     question: str,
     answer: str,
-    read: Callable[[str], Sequence[Candidate]],
-    vocabulary: Vocabulary,
-    agree: Callable[[str, str], bool],
-) -> Said | None:
+    answer_from_graph: Callable[[str], Sequence[GraphAnswer]],
+    vocabulary: PredicateSchema,
+    may_coexist: Callable[[str, str], bool],
+) -> GraphVerdict | None:
     """What typed facts say of an answer; None where they do not cover the question.
 
     Facts that lead to the answer support it. If the surest of them lead elsewhere, by a predicate that has one value, and
@@ -46,41 +46,52 @@ def said_by_graph(
         vocabulary: which predicates have one value.
         agree: whether two values, entity ids, may both be right.
     """
-    candidates = read(question)
+    candidates = answer_from_graph(question)
     if not candidates:
         return None
-    said = bare(answer)
+    bare_answer = normalize_answer(answer)
     for candidate in candidates:
-        if matches(said, [candidate.text]) or matches(candidate.text, [said]):
-            judgement = Judgement(Verdict.SUPPORTED, round(candidate.confidence, 4))
-            return Said(judgement, (candidate.path, *candidate.also), candidate.text)
+        if answer_matches(bare_answer, [candidate.text]) or answer_matches(candidate.text, [bare_answer]):
+            judgement = ClaimVerdict(Verdict.SUPPORTED, round(candidate.confidence, 4))
+            return GraphVerdict(judgement, (candidate.path, *candidate.second_paths), candidate.text)
     best = candidates[0]
     triples = best.path.triples
-    functional = bool(triples) and all(t.predicate in vocabulary.predicates and vocabulary.predicates[t.predicate].functional for t in triples)  # fmt: skip
-    if functional and best.confidence >= SURE and not agree(best.path.nodes[-1], key(said)):
-        judgement = Judgement(Verdict.REFUTED, round(1 - best.confidence, 4))
-        return Said(judgement, (best.path, *best.also), best.text)
-    return Said(Judgement(Verdict.NOT_ENOUGH_INFO, 0.5), (), best.text)
+    is_functional = bool(triples) and all(t.predicate in vocabulary.predicates and vocabulary.predicates[t.predicate].functional for t in triples)  # fmt: skip
+    if (
+        is_functional
+        and best.confidence >= MIN_REFUTING_CONFIDENCE
+        and not may_coexist(best.path.nodes[-1], normalize_name(bare_answer))
+    ):
+        judgement = ClaimVerdict(Verdict.REFUTED, round(1 - best.confidence, 4))
+        return GraphVerdict(judgement, (best.path, *best.second_paths), best.text)
+    return GraphVerdict(ClaimVerdict(Verdict.NOT_ENOUGH_INFO, 0.5), (), best.text)
 
 
-def standing(question: str, answer: str, texts: Sequence[str]) -> dict[str, Any]:
+def ungrounded_tokens(question: str, answer: str, texts: Sequence[str]) -> dict[str, Any]:
     """The names and numbers that an answer adds to its question, and which of them stand in no text.
 
     Returns:
         {"names": [...], "names_missing": [...], "numbers": [...], "numbers_missing": [...]}; JSON-ready.
     """
-    said = bare(answer)
-    asked, known = f" {key(question)} ", " " + " ".join(key(text) for text in texts) + " "
-    numbers = [n for n in dict.fromkeys(_NUMBER.findall(said)) if f" {key(n)} " not in asked]
-    if is_cjk(said):
+    bare_answer = normalize_answer(answer)
+    question_text, evidence_text = (
+        f" {normalize_name(question)} ",
+        " " + " ".join(normalize_name(text) for text in texts) + " ",
+    )
+    numbers = [n for n in dict.fromkeys(_NUMBER.findall(bare_answer)) if f" {normalize_name(n)} " not in question_text]
+    if has_cjk(bare_answer):
         # names in Chinese wear no capitals: a short answer is one, a longer one is not looked into
-        names = [said] if len(tokens(said)) <= 12 and not numbers and content_words(said) else []
+        names = [bare_answer] if len(tokenize(bare_answer)) <= 12 and not numbers and content_words(bare_answer) else []
     else:
-        names = [n.rstrip(".") for n in dict.fromkeys(_NAME.findall(said)) if key(n) not in {"yes", "no", "the", "a"}]
-    names = [n for n in names if f" {key(n)} " not in asked]
+        names = [
+            n.rstrip(".")
+            for n in dict.fromkeys(_NAME.findall(bare_answer))
+            if normalize_name(n) not in {"yes", "no", "the", "a"}
+        ]
+    names = [n for n in names if f" {normalize_name(n)} " not in question_text]
     return {
         "names": names,
-        "names_missing": [n for n in names if f" {key(n)} " not in known],
+        "names_missing": [n for n in names if f" {normalize_name(n)} " not in evidence_text],
         "numbers": numbers,
-        "numbers_missing": [n for n in numbers if f" {key(n)} " not in known],
+        "numbers_missing": [n for n in numbers if f" {normalize_name(n)} " not in evidence_text],
     }

@@ -17,10 +17,10 @@ from typing import Any
 
 from kgrag.errors import ModelError, ReadError
 from kgrag.protocols import LLM, Messages, SupportJudge
-from kgrag.types import Judgement, Verdict
+from kgrag.types import ClaimVerdict, Verdict
 
 
-class Kept:
+class ResponseCache:
     """Values by what they depend on, in a file that is made when the first is kept.
 
     Args:
@@ -33,7 +33,7 @@ class Kept:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values: dict[str, Any] = {}
-        whole = 0
+        valid_bytes = 0
         if path.is_file():
             for line in path.read_bytes().splitlines(keepends=True):
                 if not line.endswith(b"\n"):
@@ -43,21 +43,21 @@ class Kept:
                     self._values[row["key"]] = row["value"]
                 except (ValueError, KeyError, TypeError) as error:
                     raise ReadError(f"{path}, kept from an earlier run, is damaged ({error}): remove it.") from error
-                whole += len(line)
+                valid_bytes += len(line)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
-        self._file.truncate(whole)
+        self._file.truncate(valid_bytes)
 
-    def get(self, parts: Sequence[Any], make: Callable[[], Any], *, sync: bool = True) -> Any:
+    def get_or_compute(self, parts: Sequence[Any], compute: Callable[[], Any], *, sync: bool = True) -> Any:
         """The value that depends on ``parts`` (JSON), made and kept where it is not there; it is JSON, too.
 
         Without ``sync`` it is on the disk when the next one is: for what costs less than the waiting.
         """
-        said = json.dumps(parts, ensure_ascii=True, sort_keys=True)
-        digest = hashlib.sha256(said.encode()).hexdigest()[:32]
+        text = json.dumps(parts, ensure_ascii=True, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
         if digest in self._values:
             return self._values[digest]
-        value = make()
+        value = compute()
         self._file.write(json.dumps({"key": digest, "value": value}).encode() + b"\n")
         self._file.flush()
         if sync:
@@ -65,14 +65,14 @@ class Kept:
         self._values[digest] = value
         return value
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> ResponseCache:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:  # fmt: skip
         self._file.close()
 
 
-class KeptLLM:
+class CachedLLM:
     """An `LLM` whose answers are kept; the model loads when one is not there.
 
     Args:
@@ -82,8 +82,10 @@ class KeptLLM:
         clock: seconds.
     """
 
-    def __init__(self, load: Callable[[], LLM], stamp: str, kept: Kept, clock: Callable[[], float]) -> None:
-        self.stamp, self._load, self._kept, self._clock = stamp, load, kept, clock
+    def __init__(
+        self, load: Callable[[], LLM], fingerprint: str, cache: ResponseCache, clock: Callable[[], float]
+    ) -> None:
+        self.fingerprint, self._load, self._cache, self._clock = fingerprint, load, cache, clock
         self._model: LLM | None = None
         self.seconds = 0.0
         """What the answers since it was last set took, each when it was first given."""
@@ -98,25 +100,27 @@ class KeptLLM:
     @property
     def name(self) -> str:
         """As the model has it."""
-        return str(self._kept.get(["name", self.stamp], lambda: self.model.name))
+        return str(self._cache.get_or_compute(["name", self.fingerprint], lambda: self.model.name))
 
     @property
     def context(self) -> int:
         """As the model has it."""
-        return int(self._kept.get(["context", self.stamp], lambda: self.model.context))
+        return int(self._cache.get_or_compute(["context", self.fingerprint], lambda: self.model.context))
 
     @property
     def adapter(self) -> str:
         """The one that is on, or ""."""
-        return str(self._kept.get(["adapter", self.stamp], lambda: getattr(self.model, "adapter", "")))
+        return str(
+            self._cache.get_or_compute(["adapter", self.fingerprint], lambda: getattr(self.model, "adapter", ""))
+        )
 
-    def _timed(self, parts: Sequence[Any], make: Callable[[], Any]) -> Any:
-        def made() -> Any:
+    def _cached_timed(self, parts: Sequence[Any], compute: Callable[[], Any]) -> Any:
+        def timed_compute() -> Any:
             start = self._clock()
-            value = make()
+            value = compute()
             return [value, round(self._clock() - start, 3)]
 
-        value, seconds = self._kept.get([*parts, self.stamp], made)
+        value, seconds = self._cache.get_or_compute([*parts, self.fingerprint], timed_compute)
         self.seconds += seconds
         return value
 
@@ -130,9 +134,9 @@ class KeptLLM:
         choices: Sequence[str] = (),
     ) -> str:
         """See the LLM protocol; ``on_text`` is not called."""
-        asked = [[dict(m) for m in messages], max_tokens, schema, list(choices)]
-        said = self._timed(["generate", asked], lambda: self.model.generate(messages, max_tokens=max_tokens, schema=schema, choices=choices))  # fmt: skip
-        return str(said)
+        request = [[dict(m) for m in messages], max_tokens, schema, list(choices)]
+        answer = self._cached_timed(["generate", request], lambda: self.model.generate(messages, max_tokens=max_tokens, schema=schema, choices=choices))  # fmt: skip
+        return str(answer)
 
     def batch(
         self,
@@ -147,19 +151,21 @@ class KeptLLM:
 
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol."""
-        asked = [[dict(m) for m in messages], continuation]
-        return float(self._timed(["score", asked], lambda: self.model.score(messages, continuation)))
+        request = [[dict(m) for m in messages], continuation]
+        return float(self._cached_timed(["score", request], lambda: self.model.score(messages, continuation)))
 
     def count(self, text: str) -> int:
         """See the LLM protocol."""
-        return int(self._kept.get(["count", self.stamp, text], lambda: self.model.count(text), sync=False))
+        return int(
+            self._cache.get_or_compute(["count", self.fingerprint, text], lambda: self.model.count(text), sync=False)
+        )
 
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
     ) -> list[str]:
         """See the Sampler protocol."""
 
-        def drawn() -> list[str]:
+        def draw_samples() -> list[str]:
             model = self.model
             if not hasattr(model, "sample"):
                 raise ModelError(
@@ -167,28 +173,30 @@ class KeptLLM:
                 )
             return list(model.sample(messages, number, max_tokens=max_tokens, temperature=temperature, seed=seed))
 
-        asked = [[dict(m) for m in messages], number, max_tokens, temperature, seed]
-        return [str(text) for text in self._timed(["sample", asked], drawn)]
+        request = [[dict(m) for m in messages], number, max_tokens, temperature, seed]
+        return [str(text) for text in self._cached_timed(["sample", request], draw_samples)]
 
 
-class KeptJudge:
+class CachedJudge:
     """A `SupportJudge` whose judgements are kept; ``stamp`` tells it from all others."""
 
-    def __init__(self, judge: Callable[[], SupportJudge], stamp: str, kept: Kept) -> None:
-        self._load, self._stamp, self._kept = judge, stamp, kept
+    def __init__(self, judge: Callable[[], SupportJudge], fingerprint: str, cache: ResponseCache) -> None:
+        self._load, self._fingerprint, self._cache = judge, fingerprint, cache
         self._judge: SupportJudge | None = None
 
-    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
+    def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
         """See the SupportJudge protocol; of no evidence at all nothing is asked."""
         if not evidence:
-            return Judgement(Verdict.NOT_ENOUGH_INFO, math.nan)
+            return ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)
 
-        def made() -> Any:
+        def compute_judgement() -> Any:
             if self._judge is None:
                 self._judge = self._load()
-            found = self._judge.judge(claim, evidence)
-            support = None if math.isnan(found.support) else round(found.support, 6)
-            return [found.verdict.value, support, dict(found.parts)]
+            judgement = self._judge.judge(claim, evidence)
+            support = None if math.isnan(judgement.support) else round(judgement.support, 6)
+            return [judgement.verdict.value, support, dict(judgement.component_scores)]
 
-        verdict, support, parts = self._kept.get(["judge", self._stamp, claim, list(evidence)], made)
-        return Judgement(Verdict(verdict), math.nan if support is None else support, parts)
+        verdict, support, parts = self._cache.get_or_compute(
+            ["judge", self._fingerprint, claim, list(evidence)], compute_judgement
+        )
+        return ClaimVerdict(Verdict(verdict), math.nan if support is None else support, parts)

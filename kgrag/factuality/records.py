@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ReadError, UsageError
-from kgrag.evidence import Shown
-from kgrag.factuality.support import Checked, judgement_json
+from kgrag.evidence import SelectedPassage
+from kgrag.factuality.support import VerifiedClaim, judgement_json
 from kgrag.render import path_json
 from kgrag.types import Citation, Hit
 
-Record = dict[str, Any]
-FILE = "records.jsonl"
-KEYS = {
+RunRecord = dict[str, Any]
+RECORDS_FILE = "records.jsonl"
+RECORD_KEYS = {
     "id": "the question's id",
     "condition": "answerable, unanswerable or counterfactual",
     "made": "whether the condition was made here (evidence hidden or edited), not found in the file of questions",
@@ -88,26 +88,30 @@ EVIDENCE_KEYS = {
 }
 
 
-def claim_json(checked: Checked) -> dict[str, Any]:
+def claim_json(verified: VerifiedClaim) -> dict[str, Any]:
     """A checked claim under `CLAIM_KEYS`."""
-    judged = judgement_json(checked.judged)
+    judgement = judgement_json(verified.reference_judgement)
     return {
-        "statement": checked.claim.statement,
-        "text": checked.claim.text,
-        "verdict": checked.verdict,
-        "support": judged["support"],
-        "source": checked.source,
-        "checks": {name: judgement_json(j) for name, j in checked.checks.items()},
-        "cited": list(checked.cited),
-        "cited_together": checked.cited_together,
+        "statement": verified.claim.statement,
+        "text": verified.claim.text,
+        "verdict": verified.verdict,
+        "support": judgement["support"],
+        "source": verified.source,
+        "checks": {name: judgement_json(j) for name, j in verified.checks.items()},
+        "cited": list(verified.supporting_citations),
+        "cited_together": verified.is_cited_together,
         "found": [
-            {k: v for k, v in _passage(hit).items() if k in ("passage_id", "document", "title", "text", "start", "end")}
-            for hit in checked.found
+            {
+                k: v
+                for k, v in _passage_json(hit).items()
+                if k in ("passage_id", "document", "title", "text", "start", "end")
+            }
+            for hit in verified.retrieved
         ],
     }
 
 
-def _passage(hit: Hit) -> dict[str, Any]:
+def _passage_json(hit: Hit) -> dict[str, Any]:
     passage = hit.passage
     return {
         "rank": hit.rank,
@@ -123,7 +127,7 @@ def _passage(hit: Hit) -> dict[str, Any]:
 
 
 def evidence_json(
-    hits: Sequence[Hit], shown: Sequence[Shown], citations: Sequence[Citation], gold: Sequence[str]
+    hits: Sequence[Hit], shown: Sequence[SelectedPassage], citations: Sequence[Citation], gold: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Passages under `EVIDENCE_KEYS`."""
     by_id = {s.hit.passage.id: s for s in shown}
@@ -132,7 +136,7 @@ def evidence_json(
     for hit in hits:
         s = by_id.get(hit.passage.id)
         rows.append(
-            _passage(hit)
+            _passage_json(hit)
             | {
                 "gold": hit.passage.document_id in gold,
                 "number": s.number if s else None,
@@ -144,27 +148,29 @@ def evidence_json(
     return rows
 
 
-def line(record: Record) -> str:
+def record_line(record: RunRecord) -> str:
     """A record as its line of the file."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
-def digest(records: Iterable[Record]) -> str:
+def records_digest(records: Iterable[RunRecord]) -> str:
     """The sha256 of all that was said and found, times left out: equal for equal runs."""
-    said = "\n".join(line({k: v for k, v in r.items() if k != "seconds"}) for r in records)
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    content = "\n".join(record_line({k: v for k, v in r.items() if k != "seconds"}) for r in records)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load(folder: Path) -> list[Record]:
+def load_records(folder: Path) -> list[RunRecord]:
     """The records of a finished run.
 
     Raises:
         UsageError: there is none in ``folder``.
         ReadError: the file is damaged.
     """
-    path = folder / FILE
+    path = folder / RECORDS_FILE
     if not path.is_file():
-        raise UsageError(f"Expected a finished run of `kgrag eval` in {folder} ({FILE}), found none: name its folder.")
+        raise UsageError(
+            f"Expected a finished run of `kgrag eval` in {folder} ({RECORDS_FILE}), found none: name its folder."
+        )
     try:
         return [json.loads(row) for row in path.read_text("utf-8").splitlines()]
     except (ValueError, OSError) as error:

@@ -18,16 +18,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kgrag.factuality import tables
-from kgrag.factuality.cases import cases
-from kgrag.factuality.headline import sentences
-from kgrag.factuality.sections import sections
-from kgrag.factuality.words import BLAMES, OUTCOMES, VERDICTS, hundred
-from kgrag.files import replaced
+from kgrag.factuality.cases import question_cards
+from kgrag.factuality.headline import headline_sentences
+from kgrag.factuality.sections import build_sections
+from kgrag.factuality.words import ERROR_CAUSE_NOTES, OUTCOMES, VERDICTS, as_percent_points
+from kgrag.files import atomic_write
 
-PAGE = "report.html"
-_UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+PAGE_FILE = "report.html"
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 """What no page can hold: control characters, and halves of characters."""
-_ABSENT = {
+_ABSENT_SECTIONS = {
     "differences": "differences, which need two arms",
     "slices": "slices, as all questions are of one language, type and number of steps",
     "claims": "claims",
@@ -50,56 +50,56 @@ def write_report(
     Raises:
         OSError: the folder cannot be written.
     """
-    text = page(records, report, manifest)
-    path = folder / PAGE
-    with replaced(path) as beside:
-        beside.write_text(text, "utf-8", newline="\n")
+    text = render_page(records, report, manifest)
+    path = folder / PAGE_FILE
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, "utf-8", newline="\n")
     return path
 
 
-def page(records: Sequence[Mapping[str, Any]], report: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+def render_page(records: Sequence[Mapping[str, Any]], report: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """The page as text."""
     rows, figures = [dict(r) for r in records], dict(report)
-    found = cases(rows)
-    anchors = {(case.head["id"], case.head["condition"]): (case.anchor, case.number) for case in found}
-    below = sections(figures, manifest, anchors)
-    here = {section.id for section in below}
-    style, script = (_inline(name) for name in ("report.css", "report.js"))
+    cards = question_cards(rows)
+    anchors = {(case.head["id"], case.head["condition"]): (case.anchor, case.number) for case in cards}
+    report_sections = build_sections(figures, manifest, anchors)
+    section_ids = {section.id for section in report_sections}
+    style, script = (_read_asset(name) for name in ("report.css", "report.js"))
     choices = [
         (name, said, sorted({str(r[name]) for r in rows if r[name]}))
         for name, said in (("condition", "Condition"), ("lang", "Language"), ("type", "Type"), ("blame", "To blame"))
     ]
     conditions = list(figures["rates"])
     first = conditions[:1] if "answerable" in conditions else []
-    text = _environment().get_template(PAGE).render(
-        title=", ".join(_title(figures, manifest)),
+    text = _jinja_environment().get_template(PAGE_FILE).render(
+        title=", ".join(_title_parts(figures, manifest)),
         style=Markup(style),
-        style_hash=_hash(style),
+        style_hash=_csp_hash(style),
         script=Markup(script),
-        script_hash=_hash(script),
-        sentences=sentences(figures, rows, seed=int(manifest.get("seed") or 0)),
-        first=[part for c in first for part in (tables.outcomes(figures, c), tables.rates(figures, c))],
+        script_hash=_csp_hash(script),
+        sentences=headline_sentences(figures, rows, seed=int(manifest.get("seed") or 0)),
+        first=[part for c in first for part in (tables.outcome_table(figures, c), tables.rate_table(figures, c))],
         outcomes=[(kind, kind) for kind in OUTCOMES],
-        sections=below,
+        sections=report_sections,
         keys={
             "conditions": [(k, k) for k in OUTCOMES],
             "slices": [(k, k) for k in OUTCOMES],
             "claims": [(v, v) for v in VERDICTS],
-            "blame": [(k.replace(" ", "-"), k) for k in BLAMES],
+            "blame": [(k.replace(" ", "-"), k) for k in ERROR_CAUSE_NOTES],
         },
-        absent=[why for name, why in _ABSENT.items() if name not in here],
-        cases=found,
+        absent=[why for name, why in _ABSENT_SECTIONS.items() if name not in section_ids],
+        cases=cards,
         choices=choices,
         arms=figures["arms"],
         kinds=OUTCOMES,
-        blames=BLAMES,
-        hundred=hundred,
+        blames=ERROR_CAUSE_NOTES,
+        hundred=as_percent_points,
     )  # fmt: skip
-    return _UNSHOWABLE.sub("\ufffd", text)
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
-def _environment() -> Environment:
-    made = Environment(
+def _jinja_environment() -> Environment:
+    environment = Environment(
         loader=PackageLoader("kgrag", "data"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -107,21 +107,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.tests["drawing"] = lambda cell: isinstance(cell, Markup)
-    return made
+    environment.tests["drawing"] = lambda cell: isinstance(cell, Markup)
+    return environment
 
 
-def _title(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+def _title_parts(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
     """What was asked of whom."""
     model = manifest.get("model")
     name = model.get("name") if isinstance(model, Mapping) else model
     return [str(part) for part in (manifest.get("questions"), f"{report['questions']:,} questions", name) if part]
 
 
-def _inline(name: str) -> str:
+def _read_asset(name: str) -> str:
     return files("kgrag").joinpath(f"data/{name}").read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def _csp_hash(text: str) -> str:
     """As a page's policy names an inline script or style that may be used."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

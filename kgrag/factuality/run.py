@@ -7,27 +7,27 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.answer import Answerer
-from kgrag.briefing import allowed
+from kgrag.answer import AnswerPipeline
+from kgrag.briefing import max_answer_tokens
 from kgrag.errors import ModelError
-from kgrag.evaluate.metrics import bare, token_f1
-from kgrag.factuality.arms import Evidence, Sources, donors, evidence, excluded
-from kgrag.factuality.asking import Asking, Plan, Told, citations_json
-from kgrag.factuality.blame import Retrieval, blame, retrieval
-from kgrag.factuality.claims import claims
-from kgrag.factuality.conditions import Case, Condition, cases, seen
-from kgrag.factuality.grounding import Said, standing
-from kgrag.factuality.kept import Kept, KeptJudge, KeptLLM
-from kgrag.factuality.outcomes import Outcome, matches, outcome
-from kgrag.factuality.records import Record, claim_json, evidence_json
-from kgrag.factuality.statistics import joined
-from kgrag.factuality.support import Checker, judgement_json, measures
-from kgrag.factuality.uncertainty import doubt, meaning
+from kgrag.evaluate.metrics import normalize_answer, token_f1
+from kgrag.factuality.arms import ArmEvidence, EvidenceSources, arm_evidence, exclusion_reason, placebo_donors
+from kgrag.factuality.asking import ArmResponse, ArmRunner, ExperimentPlan, citations_json
+from kgrag.factuality.blame import EvidenceCoverage, attribute_error, evidence_coverage
+from kgrag.factuality.claims import extract_claims
+from kgrag.factuality.conditions import Condition, EvalCase, apply_condition, make_cases
+from kgrag.factuality.grounding import GraphVerdict, ungrounded_tokens
+from kgrag.factuality.kept import CachedJudge, CachedLLM, ResponseCache
+from kgrag.factuality.outcomes import Outcome, answer_matches, classify_outcome
+from kgrag.factuality.records import RunRecord, claim_json, evidence_json
+from kgrag.factuality.statistics import connected_components
+from kgrag.factuality.support import ClaimVerifier, claim_metrics, judgement_json
+from kgrag.factuality.uncertainty import same_meaning, uncertainty_scores
 from kgrag.protocols import LLM
 from kgrag.render import path_json
 from kgrag.types import Question
 
-UNASKED_LANGUAGE = "the embedder does not know the question's language"
+UNSUPPORTED_LANGUAGE = "the embedder does not know the question's language"
 
 
 @dataclass
@@ -45,34 +45,34 @@ class Experiment:
         clock: seconds.
     """
 
-    plan: Plan
-    sources: Sources
+    plan: ExperimentPlan
+    sources: EvidenceSources
     models: Mapping[str, tuple[Callable[[], LLM], str]]
-    judge: KeptJudge
-    graph: Callable[[str, str], Said | None]
-    system: Callable[[KeptLLM, Case], Answerer]
-    kept: Kept
+    judge: CachedJudge
+    graph_verifier: Callable[[str, str], GraphVerdict | None]
+    make_pipeline: Callable[[CachedLLM, EvalCase], AnswerPipeline]
+    cache: ResponseCache
     clock: Callable[[], float]
-    unasked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(arm, condition, why) -> questions that were not asked."""
 
-    def run(self, questions: Sequence[Question], tick: Callable[[], None] = lambda: None) -> list[Record]:
+    def run(self, questions: Sequence[Question], on_progress: Callable[[], None] = lambda: None) -> list[RunRecord]:
         """All records, ordered by question, condition and arm. What was kept from an earlier run is not asked again.
 
         Raises:
             ModelError: the model failed; the message says where, and what was answered before is kept.
         """
         plan = self.plan
-        found = cases(questions, plan.conditions, plan.seed)
-        donor = donors(questions, plan.seed) if "placebo" in plan.arms else {}
-        clusters = dict(zip((q.id for q in questions), joined([q.gold for q in questions]), strict=True))
-        records: dict[tuple[int, int], Record] = {}
-        for suffix, (load, stamp) in self.models.items():
-            llm = KeptLLM(load, stamp, self.kept, self.clock)
-            for place, case in enumerate(found):
-                for order, arm in enumerate(plan.arms):
+        eval_cases = make_cases(questions, plan.conditions, plan.seed)
+        donor_by_id = placebo_donors(questions, plan.seed) if "placebo" in plan.arms else {}
+        clusters = dict(zip((q.id for q in questions), connected_components([q.gold for q in questions]), strict=True))
+        records: dict[tuple[int, int], RunRecord] = {}
+        for suffix, (load, fingerprint) in self.models.items():
+            llm = CachedLLM(load, fingerprint, self.cache, self.clock)
+            for case_index, case in enumerate(eval_cases):
+                for arm_index, arm in enumerate(plan.arms):
                     try:
-                        record = self._record(arm, suffix, case, llm, donor.get(case.question.id))
+                        record = self._run_case(arm, suffix, case, llm, donor_by_id.get(case.question.id))
                     except ModelError as error:
                         raise ModelError(
                             f"The model failed at question {case.question.id} ({arm}{suffix}, {case.condition.value}): {error} "
@@ -80,93 +80,122 @@ class Experiment:
                         ) from error
                     if record is not None:
                         record["cluster"] = clusters[case.question.id]
-                        records[place, order * len(self.models) + list(self.models).index(suffix)] = record
-                    tick()
+                        records[case_index, arm_index * len(self.models) + list(self.models).index(suffix)] = record
+                    on_progress()
         return [records[key] for key in sorted(records)]
 
-    def _record(self, arm: str, suffix: str, case: Case, llm: KeptLLM, donor: Question | None) -> Record | None:
-        why = excluded(arm, case) or (
+    def _run_case(
+        self, arm: str, suffix: str, case: EvalCase, llm: CachedLLM, donor: Question | None
+    ) -> RunRecord | None:
+        reason = exclusion_reason(arm, case) or (
             "no other question can be its donor" if arm == "placebo" and donor is None else ""
         )
-        found = evidence(arm, case, self.sources, self.plan.k, donor) if not why and arm != "system" else Evidence()
-        if why or found is None:
-            self.unasked[arm + suffix, case.condition.value, why or UNASKED_LANGUAGE] += 1
+        shown_evidence = (
+            arm_evidence(arm, case, self.sources, self.plan.k, donor)
+            if not reason and arm != "system"
+            else ArmEvidence()
+        )
+        if reason or shown_evidence is None:
+            self.skipped[arm + suffix, case.condition.value, reason or UNSUPPORTED_LANGUAGE] += 1
             return None
         llm.seconds = 0.0
-        asking = Asking(self.plan, self.system, self.kept)
-        told = asking.by_system(case, llm) if arm == "system" else asking.by_model(case, llm, found)
+        runner = ArmRunner(self.plan, self.make_pipeline, self.cache)
+        response = (
+            runner.run_system_arm(case, llm) if arm == "system" else runner.run_model_arm(case, llm, shown_evidence)
+        )
         seconds = llm.seconds
         grounded = arm != "closed-book"
-        facts = retrieval(case, told.hits, told.shown, told.facts) if grounded else None
-        leaked = facts is not None and bool(facts.answer_shown)
-        became = outcome(told.text, case.accepted, case.condition, said_by_evidence=leaked)
-        record = self._head(arm + suffix, case, told, became, found)
-        record |= self._checks(case, told, became, facts)
-        record["evidence"] = evidence_json(told.hits, told.shown, told.citations, case.question.gold)
-        record["uncertainty"] = self._doubt(case, llm, told, became)
-        record["blame"] = blame(case, became, bare(told.text), facts, told.shown) if facts is not None else ""
-        record |= {"dropped": told.dropped, "model": told.model, "reader": told.reader, "seconds": round(seconds, 3)}
+        coverage = evidence_coverage(case, response.hits, response.shown, response.facts) if grounded else None
+        is_leaked = coverage is not None and bool(coverage.answer_shown)
+        result = classify_outcome(response.text, case.accepted, case.condition, is_in_evidence=is_leaked)
+        record = self._record_head(arm + suffix, case, response, result, shown_evidence)
+        record |= self._verify_claims(case, response, result, coverage)
+        record["evidence"] = evidence_json(response.hits, response.shown, response.citations, case.question.gold)
+        record["uncertainty"] = self._uncertainty(case, llm, response, result)
+        record["blame"] = (
+            attribute_error(case, result, normalize_answer(response.text), coverage, response.shown)
+            if coverage is not None
+            else ""
+        )
+        record |= {
+            "dropped": response.diagnostics,
+            "model": response.model,
+            "reader": response.reader,
+            "seconds": round(seconds, 3),
+        }
         return record
 
     # --- checking --------------------------------------------------------------------------------------------------
 
-    def _checks(self, case: Case, told: Told, became: Outcome, facts: Retrieval | None) -> Record:
+    def _verify_claims(
+        self, case: EvalCase, response: ArmResponse, result: Outcome, coverage: EvidenceCoverage | None
+    ) -> RunRecord:
         question = case.question
-        spoke = became in (Outcome.CORRECT, Outcome.WRONG)
-        said = claims(question.text, told.text) if spoke else []
+        is_answered = result in (Outcome.CORRECT, Outcome.WRONG)
+        answer_claims = extract_claims(question.text, response.text) if is_answered else []
         # the reference is the same for every arm: what is known, whatever the arm was shown of it
-        open_case = Case(question, case.condition, case.accepted, edit=case.edit)
-        by_facts = self.graph(question.text, told.text) if said and case.edit is None else None
-        checker = Checker(
+        open_case = EvalCase(question, case.condition, case.accepted, edit=case.edit)
+        graph_verdict = (
+            self.graph_verifier(question.text, response.text) if answer_claims and case.edit is None else None
+        )
+        verifier = ClaimVerifier(
             self.judge,
-            lambda text, k: seen(self.sources.hybrid(text, k), open_case),
-            lambda: by_facts.judgement if by_facts is not None else None,
+            lambda text, k: apply_condition(self.sources.hybrid(text, k), open_case),
+            lambda: graph_verdict.judgement if graph_verdict is not None else None,
             case.accepted or question.answers,
         )
-        checked = checker.check(said, seen(self.sources.gold(question), open_case), told.shown, told.citations)
-        grounded = facts is not None
-        enough = facts is not None and facts.sufficient and case.condition != Condition.UNANSWERABLE
-        values = measures(
-            checked, len(told.citations), grounded=grounded, sufficient=enough, right=became == Outcome.CORRECT
+        verified = verifier.verify(
+            answer_claims, apply_condition(self.sources.gold(question), open_case), response.shown, response.citations
         )
-        texts = [f"{s.hit.title} {s.text}" for s in told.shown] + told.facts
+        is_grounded = coverage is not None
+        is_sufficient = coverage is not None and coverage.is_sufficient and case.condition != Condition.UNANSWERABLE
+        values = claim_metrics(
+            verified,
+            len(response.citations),
+            grounded=is_grounded,
+            sufficient=is_sufficient,
+            right=result == Outcome.CORRECT,
+        )
+        texts = [f"{s.hit.title} {s.text}" for s in response.shown] + response.facts
         graph = None
-        if by_facts is not None:
-            graph = judgement_json(by_facts.judgement) | {"expected": by_facts.expected, "paths": [path_json(p) for p in by_facts.paths]}  # fmt: skip
+        if graph_verdict is not None:
+            graph = judgement_json(graph_verdict.judgement) | {"expected": graph_verdict.expected_answer, "paths": [path_json(p) for p in graph_verdict.paths]}  # fmt: skip
         return {
-            "claims": [claim_json(c) for c in checked],
-            "facts": told.facts,
-            "citations": citations_json(told),
-            "paths": [path_json(path) for path in told.paths],
+            "claims": [claim_json(c) for c in verified],
+            "facts": response.facts,
+            "citations": citations_json(response),
+            "paths": [path_json(path) for path in response.paths],
             "graph": graph,
-            "standing": standing(question.text, told.text, texts) if grounded and spoke else None,
-            "retrieval": facts.json() if facts is not None else None,
+            "standing": ungrounded_tokens(question.text, response.text, texts) if is_grounded and is_answered else None,
+            "retrieval": coverage.json() if coverage is not None else None,
             "measures": {name: None if math.isnan(value) else value for name, value in values.items()},
         }
 
-    def _doubt(self, case: Case, llm: KeptLLM, told: Told, became: Outcome) -> Record | None:
-        if not self.plan.samples or told.messages is None or became not in (Outcome.CORRECT, Outcome.WRONG):
+    def _uncertainty(self, case: EvalCase, llm: CachedLLM, response: ArmResponse, result: Outcome) -> RunRecord | None:
+        if not self.plan.samples or response.messages is None or result not in (Outcome.CORRECT, Outcome.WRONG):
             return None
-        return doubt(
+        return uncertainty_scores(
             llm,
-            told.messages,
+            response.messages,
             case.question.text,
-            told.text,
-            steps=told.steps,
+            response.text,
+            steps=response.steps,
             samples=self.plan.samples,
-            max_tokens=allowed(llm, self.plan.answer_tokens),
+            max_tokens=max_answer_tokens(llm, self.plan.answer_tokens),
             seed=self.plan.seed,
-            same=meaning(case.question.text, self.judge),
+            is_same=same_meaning(case.question.text, self.judge),
         )
 
-    def _head(self, arm: str, case: Case, told: Told, became: Outcome, found: Evidence) -> Record:
+    def _record_head(
+        self, arm: str, case: EvalCase, response: ArmResponse, result: Outcome, shown_evidence: ArmEvidence
+    ) -> RunRecord:
         question = case.question
-        by_heart = case.made and case.condition == Condition.UNANSWERABLE and became == Outcome.WRONG
-        f1 = token_f1(bare(told.text), case.accepted) if became != Outcome.ABSTAINED else 0.0
+        may_be_memory = case.is_synthetic and case.condition == Condition.UNANSWERABLE and result == Outcome.WRONG
+        f1 = token_f1(normalize_answer(response.text), case.accepted) if result != Outcome.ABSTAINED else 0.0
         return {
             "id": question.id,
             "condition": case.condition.value,
-            "made": case.made,
+            "made": case.is_synthetic,
             "arm": arm,
             "question": question.text,
             "answers": list(question.answers),
@@ -178,11 +207,11 @@ class Experiment:
             "cluster": "",
             "hidden": sorted(case.hidden),
             "edit": {"old": list(case.edit.old), "new": case.edit.new} if case.edit is not None else None,
-            "altered": found.altered,
-            "donor": found.donor,
-            "answer": told.text,
-            "steps": list(told.steps),
-            "outcome": became.value,
-            "from_memory": by_heart and matches(told.text, case.accepted),
+            "altered": shown_evidence.is_altered,
+            "donor": shown_evidence.donor_id,
+            "answer": response.text,
+            "steps": list(response.steps),
+            "outcome": result.value,
+            "from_memory": may_be_memory and answer_matches(response.text, case.accepted),
             "f1": f1 if case.accepted and not math.isnan(f1) else None,
         }

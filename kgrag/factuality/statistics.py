@@ -16,20 +16,22 @@ from numpy.typing import NDArray
 from kgrag.evaluate.statistics import RESAMPLES
 from kgrag.types import Interval
 
-NOTHING = Interval(math.nan, math.nan, math.nan)
+UNDEFINED_INTERVAL = Interval(math.nan, math.nan, math.nan)
 ALPHA, POWER = 0.05, 0.8
 """The level of every test and interval; how often an effect of the smallest size that is reported would be found."""
 
 
-def wilson(hits: int, of: int) -> Interval:
+def wilson(hits: int, total: int) -> Interval:
     """A rate with its 95 % score interval (Wilson 1927; of the simple ones the one to use: Newcombe 1998)."""
-    if not of:
-        return NOTHING
+    if not total:
+        return UNDEFINED_INTERVAL
     from scipy.stats import binomtest
 
-    found = binomtest(hits, of).proportion_ci(1 - ALPHA, method="wilson")
+    proportion = binomtest(hits, total).proportion_ci(1 - ALPHA, method="wilson")
     # the bounds of 0 of n and of n of n are exact, and come back a rounding error away
-    return Interval(hits / of, 0.0 if not hits else float(found.low), 1.0 if hits == of else float(found.high))
+    return Interval(
+        hits / total, 0.0 if not hits else float(proportion.low), 1.0 if hits == total else float(proportion.high)
+    )
 
 
 def mcnemar(b: int, c: int) -> float:
@@ -49,7 +51,7 @@ def mcnemar(b: int, c: int) -> float:
     return float(binomtest(b, b + c, 0.5).pvalue)
 
 
-def clustered(differences: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0) -> Interval:
+def cluster_bootstrap(differences: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0) -> Interval:
     """The mean of paired differences, with a percentile bootstrap over clusters (Davison and Hinkley 1997, 3.8).
 
     Questions about one document are right or wrong together, so documents are drawn, each with all its questions.
@@ -63,13 +65,13 @@ def clustered(differences: Sequence[float], clusters: Sequence[Hashable], *, see
     """
     groups = _by_cluster(differences, clusters)
     if not groups:
-        return NOTHING
+        return UNDEFINED_INTERVAL
     sums = np.array([math.fsum(g) for g in groups])
     sizes = np.array([len(g) for g in groups], float)
     value = float(sums.sum() / sizes.sum())
     random = np.random.default_rng(seed)
-    drawn = np.array([_drawn(random, sums, sizes) for _ in range(RESAMPLES)])
-    low, high = np.percentile(drawn, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
+    resampled = np.array([_resampled_mean(random, sums, sizes) for _ in range(RESAMPLES)])
+    low, high = np.percentile(resampled, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
     return Interval(value, float(low), float(high))
 
 
@@ -84,12 +86,12 @@ def _by_cluster(differences: Sequence[float], clusters: Sequence[Hashable]) -> l
     return list(groups.values())
 
 
-def _drawn(random: np.random.Generator, sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
-    places = random.integers(0, len(sums), len(sums))
-    return float(sums[places].sum() / sizes[places].sum())
+def _resampled_mean(random: np.random.Generator, sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
+    indices = random.integers(0, len(sums), len(sums))
+    return float(sums[indices].sum() / sizes[indices].sum())
 
 
-def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0) -> float:
+def sign_flip_test(differences: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0) -> float:
     """How often chance alone, turning the sign of whole clusters, gives so great a sum of paired differences (two-sided).
 
     Exact where all ways of turning them are fewer than the draws (Fisher 1935); what is NaN is left out.
@@ -109,7 +111,7 @@ def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable], *, see
     sums = np.array([total for g in groups if (total := math.fsum(g))])
     if len(sums) < 2:
         return 1.0  # of one, either sign is as great
-    found = permutation_test(
+    test_result = permutation_test(
         (sums,),
         np.sum,
         permutation_type="samples",
@@ -117,7 +119,7 @@ def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable], *, see
         n_resamples=RESAMPLES,
         rng=np.random.default_rng(seed),
     )
-    return float(found.pvalue)
+    return float(test_result.pvalue)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -128,9 +130,9 @@ def holm(p: Sequence[float]) -> list[float]:
     adjusted = [math.nan] * len(p)
     tested = sorted((value, place) for place, value in enumerate(p) if not math.isnan(value))
     highest = 0.0
-    for rank, (value, place) in enumerate(tested):
+    for rank, (value, index) in enumerate(tested):
         highest = max(highest, min(1.0, (len(tested) - rank) * value))
-        adjusted[place] = highest
+        adjusted[index] = highest
     return adjusted
 
 
@@ -162,7 +164,7 @@ def smallest_effect(pairs: int, discordant: float) -> float:
     return math.nan if missing(highest) > 0 else float(brentq(missing, 1e-9, highest))
 
 
-def rogan_gladen(apparent: float, of: int, sensitivity: float, positives: int, specificity: float, negatives: int) -> Interval:  # fmt: skip
+def rogan_gladen(apparent: float, total: int, sensitivity: float, positives: int, specificity: float, negatives: int) -> Interval:  # fmt: skip
     """The true rate behind one that a fallible judge counted (Rogan and Gladen 1978), with their interval.
 
     Args:
@@ -174,22 +176,22 @@ def rogan_gladen(apparent: float, of: int, sensitivity: float, positives: int, s
         clipped to [0, 1]; NaN where the judge is no better than chance, or any of the numbers is missing.
     """
     youden = sensitivity + specificity - 1
-    if not (of and positives and negatives) or math.isnan(youden) or youden <= 0 or math.isnan(apparent):
-        return NOTHING
+    if not (total and positives and negatives) or math.isnan(youden) or youden <= 0 or math.isnan(apparent):
+        return UNDEFINED_INTERVAL
     rate = (apparent + specificity - 1) / youden
-    inside = min(max(rate, 0.0), 1.0)
+    clipped = min(max(rate, 0.0), 1.0)
     variance = (
-        apparent * (1 - apparent) / of
-        + inside**2 * sensitivity * (1 - sensitivity) / positives
-        + (1 - inside) ** 2 * specificity * (1 - specificity) / negatives
+        apparent * (1 - apparent) / total
+        + clipped**2 * sensitivity * (1 - sensitivity) / positives
+        + (1 - clipped) ** 2 * specificity * (1 - specificity) / negatives
     ) / youden**2
     from scipy.stats import norm
 
     half = float(norm.ppf(1 - ALPHA / 2)) * math.sqrt(variance)
-    return Interval(inside, *(min(max(bound, 0.0), 1.0) for bound in (rate - half, rate + half)))
+    return Interval(clipped, *(min(max(bound, 0.0), 1.0) for bound in (rate - half, rate + half)))
 
 
-def kappa(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
+def kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
     """Agreement of two people beyond chance (Cohen 1960): 1 is perfect, 0 what chance gives.
 
     NaN without any pair, or where both always say the same one thing.
@@ -197,24 +199,24 @@ def kappa(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
     Raises:
         ValueError: the lengths differ.
     """
-    if len(one) != len(other):
-        raise ValueError(f"expected as many labels on both sides, found {len(one)} and {len(other)}")
-    if not one:
+    if len(first) != len(second):
+        raise ValueError(f"expected as many labels on both sides, found {len(first)} and {len(second)}")
+    if not first:
         return math.nan
-    n = len(one)
-    seen = sum(a == b for a, b in zip(one, other, strict=True)) / n
-    chance = sum((list(one).count(label) / n) * (list(other).count(label) / n) for label in {*one, *other})
-    return math.nan if chance == 1 else (seen - chance) / (1 - chance)
+    n = len(first)
+    observed = sum(a == b for a, b in zip(first, second, strict=True)) / n
+    chance = sum((list(first).count(label) / n) * (list(second).count(label) / n) for label in {*first, *second})
+    return math.nan if chance == 1 else (observed - chance) / (1 - chance)
 
 
-def joined(gold: Sequence[Sequence[str]]) -> list[str]:
+def connected_components(gold: Sequence[Sequence[str]]) -> list[str]:
     """For each question a name of its cluster: questions that share a document belong together, and so on from them.
 
     A question without documents is a cluster of its own.
     """
     parent: dict[str, str] = {}
 
-    def root(name: str) -> str:
+    def find_root(name: str) -> str:
         while parent.setdefault(name, name) != name:
             parent[name] = parent[parent[name]]
             name = parent[name]
@@ -222,6 +224,6 @@ def joined(gold: Sequence[Sequence[str]]) -> list[str]:
 
     for documents in gold:
         for other in documents[1:]:
-            a, b = sorted((root(documents[0]), root(other)))
+            a, b = sorted((find_root(documents[0]), find_root(other)))
             parent[b] = a
-    return [root(documents[0]) if documents else f"\0{number}" for number, documents in enumerate(gold)]
+    return [find_root(documents[0]) if documents else f"\0{number}" for number, documents in enumerate(gold)]

@@ -5,84 +5,106 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kgrag.factuality.tables import Cell, Report, Table, table
-from kgrag.factuality.words import CONDITIONS, NONE, VERDICTS, count, plain, rate, who
+from kgrag.factuality.tables import Cell, ReportTable, RunReport, make_table
+from kgrag.factuality.words import (
+    CONDITION_TITLES,
+    UNDEFINED,
+    VERDICTS,
+    arm_label,
+    format_count,
+    format_number,
+    format_rate,
+)
 
 
-def trust(report: Report) -> list[Table]:
+def trust_tables(report: RunReport) -> list[ReportTable]:
     """The abstention detector, and what people say."""
-    said = report.get("people") or {}
+    human_results = report.get("people") or {}
     return [
         t
-        for t in (detector(report), judge(report), *_labels(said.get("claims")), _preferences(said.get("preferences")))
+        for t in (
+            abstention_table(report),
+            judge_table(report),
+            *_label_tables(human_results.get("claims")),
+            _preference_table(human_results.get("preferences")),
+        )
         if t
     ]
 
 
-def detector(report: Report) -> Table | None:
+def abstention_table(report: RunReport) -> ReportTable | None:
     """How well silence is told from answers."""
     langs = report.get("abstention_detector") or {}
     if not langs:
         return None
     columns: dict[str, list[Cell]] = {"language": [*langs]}
     for name in ("precision", "recall"):
-        columns[f"{name} of 100 [95 %]"] = [rate(f[name]) for f in langs.values()]
-    columns["examples"] = [count(f["examples"]) for f in langs.values()]
-    return table("How well “I do not know” is recognised, on a list of its own", columns)
+        columns[f"{name} of 100 [95 %]"] = [format_rate(f[name]) for f in langs.values()]
+    columns["examples"] = [format_count(f["examples"]) for f in langs.values()]
+    return make_table("How well “I do not know” is recognised, on a list of its own", columns)
 
 
-def judge(report: Report) -> Table | None:
+def judge_table(report: RunReport) -> ReportTable | None:
     """What the judge makes of answers that are known to be right or wrong."""
-    found = report.get("judge")
-    if not found:
+    judge_figures = report.get("judge")
+    if not judge_figures:
         return None
     columns: dict[str, list[Cell]] = {
-        "answers of one phrase": [count(found["claims"])],
-        "known to be right": [count(found["right"])],
-        "of those, the judge bears out, of 100 [95 %]": [rate(found["sensitivity"])],
-        "of the wrong ones, it does not, of 100 [95 %]": [rate(found["specificity"])],
+        "answers of one phrase": [format_count(judge_figures["claims"])],
+        "known to be right": [format_count(judge_figures["right"])],
+        "of those, the judge bears out, of 100 [95 %]": [format_rate(judge_figures["sensitivity"])],
+        "of the wrong ones, it does not, of 100 [95 %]": [format_rate(judge_figures["specificity"])],
     }
     note = "What it says of these is not counted: what is known decides. Of sentences, and where no answer is known, it does."
-    return table("The judge beside the known answers", columns, note=note)
+    return make_table("The judge beside the known answers", columns, note=note)
 
 
-def _labels(found: Report | None) -> Sequence[Table]:
-    if not found:
+def _label_tables(agreement: RunReport | None) -> Sequence[ReportTable]:
+    if not agreement:
         return ()
-    agree: dict[str, list[Cell]] = {
-        "claims labelled": [count(found["labels"])],
-        "the judge agrees, of 100 [95 %]": [rate(found["agreement"])],
-        "Cohen's kappa": [plain(found["kappa"])],
-        "sensitivity": [plain(found["sensitivity"])],
-        "specificity": [plain(found["specificity"])],
+    agreement_columns: dict[str, list[Cell]] = {
+        "claims labelled": [format_count(agreement["labels"])],
+        "the judge agrees, of 100 [95 %]": [format_rate(agreement["agreement"])],
+        "Cohen's kappa": [format_number(agreement["kappa"])],
+        "sensitivity": [format_number(agreement["sensitivity"])],
+        "specificity": [format_number(agreement["specificity"])],
     }
     columns: dict[str, list[Cell]] = {"the judge says": [*VERDICTS]}
     for verdict in VERDICTS:
-        columns[f"people say {verdict}"] = [count(found["table"][judge][verdict]) for judge in VERDICTS]
+        columns[f"people say {verdict}"] = [format_count(agreement["table"][judge][verdict]) for judge in VERDICTS]
     rows = [
-        (f"{arm}, {c}", f) for c, arms in found["factual_precision"].items() for arm, f in arms.items() if f["claims"]
+        (f"{arm}, {c}", f)
+        for c, arms in agreement["factual_precision"].items()
+        for arm, f in arms.items()
+        if f["claims"]
     ]
-    mended: dict[str, list[Cell]] = {"evidence": [name for name, _ in rows]}
-    for name, said in (("counted", "as the judge counts"), ("corrected", "corrected for its errors")):
-        mended[f"claims borne out, {said}"] = [rate(f[name]) for _, f in rows]
-    shown = [table("People's labels", agree), table("The judge beside people", columns)]
-    return [*shown, table("Claims borne out, of 100 [95 %] (Rogan and Gladen)", mended)] if rows else shown
+    corrected_columns: dict[str, list[Cell]] = {"evidence": [name for name, _ in rows]}
+    for name, label in (("counted", "as the judge counts"), ("corrected", "corrected for its errors")):
+        corrected_columns[f"claims borne out, {label}"] = [format_rate(f[name]) for _, f in rows]
+    label_tables = [make_table("People's labels", agreement_columns), make_table("The judge beside people", columns)]
+    return (
+        [*label_tables, make_table("Claims borne out, of 100 [95 %] (Rogan and Gladen)", corrected_columns)]
+        if rows
+        else label_tables
+    )
 
 
-def _preferences(found: Report | None) -> Table | None:
-    if not found:
+def _preference_table(preferences: RunReport | None) -> ReportTable | None:
+    if not preferences:
         return None
-    columns: dict[str, list[Cell]] = {"answers of": [*found["arms"], "neither"]}
-    columns["preferred"] = [count(n) for n in (*found["arms"].values(), found["neither"])]
-    p = plain(found["p"])
-    note = "" if p == NONE else f"Sign test between the arms: p {p}. Who chose did not know which arm had answered."
-    return table("What people prefer, blind", columns, note=note)
+    columns: dict[str, list[Cell]] = {"answers of": [*preferences["arms"], "neither"]}
+    columns["preferred"] = [format_count(n) for n in (*preferences["arms"].values(), preferences["neither"])]
+    p = format_number(preferences["p"])
+    note = (
+        "" if p == UNDEFINED else f"Sign test between the arms: p {p}. Who chose did not know which arm had answered."
+    )
+    return make_table("What people prefer, blind", columns, note=note)
 
 
-def unasked(report: Report) -> Table | None:
+def skipped_table(report: RunReport) -> ReportTable | None:
     """What was not asked, and what does not count."""
-    rows = [(r["arm"], CONDITIONS[r["condition"]], r["why"], r["questions"]) for r in report.get("unasked") or ()]
-    edited = CONDITIONS["counterfactual"]
+    rows = [(r["arm"], CONDITION_TITLES[r["condition"]], r["why"], r["questions"]) for r in report.get("unasked") or ()]
+    edited = CONDITION_TITLES["counterfactual"]
     rows += [
         (arm, edited, "the edit changed nothing of what was retrieved", n) for arm, n in report["unedited"].items()
     ]
@@ -90,26 +112,30 @@ def unasked(report: Report) -> Table | None:
         "evidence": [r[0] for r in rows],
         "questions that": [r[1] for r in rows],
         "why": [r[2] for r in rows],
-        "questions": [count(r[3]) for r in rows],
+        "questions": [format_count(r[3]) for r in rows],
     }
-    return table("Not asked, or not counted", columns, folded="What was not asked, or is not counted") if rows else None
+    return (
+        make_table("Not asked, or not counted", columns, folded="What was not asked, or is not counted")
+        if rows
+        else None
+    )
 
 
-def arms(report: Report) -> Table:
+def arm_table(report: RunReport) -> ReportTable:
     """What the names of the arms mean."""
-    return table("What the arms are", {"evidence": report["arms"], "who answers": [who(arm) for arm in report["arms"]]}, folded="What the arms are")  # fmt: skip
+    return make_table("What the arms are", {"evidence": report["arms"], "who answers": [arm_label(arm) for arm in report["arms"]]}, folded="What the arms are")  # fmt: skip
 
 
-def manifest(manifest: Mapping[str, Any]) -> Table | None:
+def manifest_table(manifest: Mapping[str, Any]) -> ReportTable | None:
     """All that decides the run, flattened: ``store.generation``."""
     rows: list[tuple[str, str]] = []
 
-    def walk(name: str, value: Any) -> None:
+    def flatten(name: str, value: Any) -> None:
         if isinstance(value, Mapping) and value:
             for key, part in value.items():
-                walk(f"{name}.{key}".strip(".") or "model", part)
+                flatten(f"{name}.{key}".strip(".") or "model", part)
         elif value not in (None, "", [], {}):
             rows.append((name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
 
-    walk("", manifest)
-    return table("The manifest: with the same of these, the run gives the same", {"what": [r[0] for r in rows], "value": [r[1] for r in rows]}) if rows else None  # fmt: skip
+    flatten("", manifest)
+    return make_table("The manifest: with the same of these, the run gives the same", {"what": [r[0] for r in rows], "value": [r[1] for r in rows]}) if rows else None  # fmt: skip

@@ -8,54 +8,54 @@ from typing import Any
 
 import numpy as np
 
-from kgrag.evaluate.metrics import answer_tokens, bare
-from kgrag.factuality.claims import folded
-from kgrag.factuality.kept import KeptLLM
-from kgrag.factuality.outcomes import matches
+from kgrag.evaluate.metrics import answer_tokens, normalize_answer
+from kgrag.factuality.claims import to_declarative
+from kgrag.factuality.kept import CachedLLM
+from kgrag.factuality.outcomes import answer_matches
 from kgrag.protocols import Messages, SupportJudge
-from kgrag.reckon import read
-from kgrag.silence import abstains
-from kgrag.steps import stepped
-from kgrag.text import language
+from kgrag.reckon import parse_and_verify
+from kgrag.silence import is_abstention
+from kgrag.steps import format_steps
+from kgrag.text import detect_language
 from kgrag.types import Verdict
 
-TEMPERATURE = 1.0
+SAMPLE_TEMPERATURE = 1.0
 """At which samples are drawn: the model's own chances."""
-DOUBTS = ("entropy", "weighted_entropy", "clusters", "surprise", "disagreement")
+UNCERTAINTY_MEASURES = ("entropy", "weighted_entropy", "clusters", "surprise", "disagreement")
 """Measures of doubt, higher is more; `doubt` has them."""
-Same = Callable[[str, str], bool]
+MeaningTest = Callable[[str, str], bool]
 
 
-def meaning(question: str, judge: SupportJudge | None = None) -> Same:
+def same_meaning(question: str, judge: SupportJudge | None = None) -> MeaningTest:
     """Whether two answers to a question mean the same: `matches` either way, or each bears the other out.
 
     Silence means the same as silence, and nothing else. Two-way entailment is Kuhn et al. 2023; the judge is asked only
     where words, dates and quantities do not decide.
     """
 
-    def same(one: str, other: str) -> bool:
-        if abstains(one) or abstains(other):
-            return abstains(one) and abstains(other)
-        if matches(one, [bare(other)]) or matches(other, [bare(one)]):
+    def is_same(one: str, other: str) -> bool:
+        if is_abstention(one) or is_abstention(other):
+            return is_abstention(one) and is_abstention(other)
+        if answer_matches(one, [normalize_answer(other)]) or answer_matches(other, [normalize_answer(one)]):
             return True
         if judge is None or not answer_tokens(one) or not answer_tokens(other):
             return False
-        a, b = folded(question, bare(one)), folded(question, bare(other))
+        a, b = to_declarative(question, normalize_answer(one)), to_declarative(question, normalize_answer(other))
         return all(judge.judge(claim, [text]).verdict == Verdict.SUPPORTED for claim, text in ((a, b), (b, a)))
 
-    return same
+    return is_same
 
 
-def clusters(answers: Sequence[str], same: Same) -> list[int]:
+def cluster_answers(answers: Sequence[str], same: MeaningTest) -> list[int]:
     """For each answer the number of its cluster, from 0: it joins the first whose first member means the same."""
-    firsts: list[str] = []
-    found = []
+    representatives: list[str] = []
+    cluster_ids = []
     for answer in answers:
-        place = next((n for n, first in enumerate(firsts) if same(first, answer)), len(firsts))
-        if place == len(firsts):
-            firsts.append(answer)
-        found.append(place)
-    return found
+        cluster_id = next((n for n, first in enumerate(representatives) if same(first, answer)), len(representatives))
+        if cluster_id == len(representatives):
+            representatives.append(answer)
+        cluster_ids.append(cluster_id)
+    return cluster_ids
 
 
 def entropy(shares: Sequence[float]) -> float:
@@ -63,29 +63,32 @@ def entropy(shares: Sequence[float]) -> float:
     return -sum(share * math.log(share) for share in shares if share > 0) + 0.0 if shares else math.nan
 
 
-def discrete(found: Sequence[int]) -> float:
+def discrete_entropy(cluster_ids: Sequence[int]) -> float:
     """Semantic entropy by counting (Farquhar et al. 2024): 0 where all mean the same, ln K where all differ."""
-    return entropy([found.count(c) / len(found) for c in sorted({*found})])
+    return entropy([cluster_ids.count(c) / len(cluster_ids) for c in sorted({*cluster_ids})])
 
 
-def weighted(found: Sequence[int], logprobs: Sequence[float]) -> float:
+def weighted_entropy(cluster_ids: Sequence[int], logprobs: Sequence[float]) -> float:
     """Semantic entropy with each distinct answer weighed by its probability (Kuhn et al. 2023).
 
     Args:
         found: clusters of answers.
         logprobs: of the answers, each divided by its number of tokens, so that long ones are not unlikely by length alone.
     """
-    if not found or any(math.isnan(p) for p in logprobs):
+    if not cluster_ids or any(math.isnan(p) for p in logprobs):
         return math.nan
     weights = np.exp(np.array(logprobs) - max(logprobs))
     total = float(weights.sum())
     return entropy(
-        [float(weights[[n for n, c in enumerate(found) if c == one]].sum()) / total for one in sorted({*found})]
+        [
+            float(weights[[n for n, c in enumerate(cluster_ids) if c == one]].sum()) / total
+            for one in sorted({*cluster_ids})
+        ]
     )
 
 
-def doubt(
-    llm: KeptLLM,
+def uncertainty_scores(
+    llm: CachedLLM,
     messages: Messages,
     question: str,
     answer: str,
@@ -94,7 +97,7 @@ def doubt(
     samples: int,
     max_tokens: int,
     seed: int,
-    same: Same,
+    is_same: MeaningTest,
 ) -> dict[str, Any]:
     """What can be told of a model's doubt about an answer that it gave.
 
@@ -119,25 +122,26 @@ def doubt(
         tokens = llm.count(text) if text.strip() else 0
         return float(llm.score(messages, text)) / tokens if tokens else math.nan
 
-    logprob = per_token(stepped(steps, answer, language(answer)))
-    found: dict[str, Any] = {"logprob": logprob, "chance": math.exp(logprob), "surprise": -logprob}
-    found |= {"samples": [], "cluster_of": [], "clusters": None, "entropy": None, "weighted_entropy": None}
-    found["disagreement"] = None
+    logprob = per_token(format_steps(steps, answer, detect_language(answer)))
+    scores: dict[str, Any] = {"logprob": logprob, "chance": math.exp(logprob), "surprise": -logprob}
+    scores |= {"samples": [], "cluster_of": [], "clusters": None, "entropy": None, "weighted_entropy": None}
+    scores["disagreement"] = None
     if samples:
-        drawn = [
-            s.strip() for s in llm.sample(messages, samples, max_tokens=max_tokens, temperature=TEMPERATURE, seed=seed)
+        sampled_texts = [
+            s.strip()
+            for s in llm.sample(messages, samples, max_tokens=max_tokens, temperature=SAMPLE_TEMPERATURE, seed=seed)
         ]
-        meant = [read(question, text).answer for text in drawn]
-        groups = clusters(meant, same)
-        distinct = list(dict.fromkeys(drawn))
-        chances = [per_token(text) for text in distinct]
-        places = [groups[drawn.index(text)] for text in distinct]
-        found |= {
-            "samples": drawn,
-            "cluster_of": groups,
-            "clusters": len({*groups}),
-            "entropy": discrete(groups),
-            "weighted_entropy": weighted(places, chances),
-            "disagreement": sum(not same(answer, text) for text in meant) / len(drawn),
+        sampled_answers = [parse_and_verify(question, text).answer for text in sampled_texts]
+        cluster_ids = cluster_answers(sampled_answers, is_same)
+        distinct = list(dict.fromkeys(sampled_texts))
+        logprobs = [per_token(text) for text in distinct]
+        distinct_cluster_ids = [cluster_ids[sampled_texts.index(text)] for text in distinct]
+        scores |= {
+            "samples": sampled_texts,
+            "cluster_of": cluster_ids,
+            "clusters": len({*cluster_ids}),
+            "entropy": discrete_entropy(cluster_ids),
+            "weighted_entropy": weighted_entropy(distinct_cluster_ids, logprobs),
+            "disagreement": sum(not is_same(answer, text) for text in sampled_answers) / len(sampled_texts),
         }
-    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in found.items()}
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in scores.items()}

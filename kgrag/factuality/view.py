@@ -4,39 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgrag.factuality.arms import MORE, Sources
-from kgrag.factuality.conditions import Case, seen
-from kgrag.reader.reads import NOTHING, Asked, Reduced
-from kgrag.reader.walk import Candidate, LooksUp
+from kgrag.factuality.arms import HIDDEN_MARGIN, EvidenceSources
+from kgrag.factuality.conditions import EvalCase, apply_condition
+from kgrag.reader.reads import NO_DOCUMENTS, DecomposedQuestion, RelationPath
+from kgrag.reader.walk import FactLookupFn, GraphAnswer
 from kgrag.types import Hit
 
 
-class View:
+class FilteredStore:
     """A `Retriever` and a `Reads` that do not see what is hidden from a case."""
 
-    def __init__(self, sources: Sources, case: Case) -> None:
+    def __init__(self, sources: EvidenceSources, case: EvalCase) -> None:
         self._sources, self._case = sources, case
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """The best ``k`` passages in view."""
-        return seen(self._sources.hybrid(question, k + MORE if self._case.hidden else k), self._case)[:k]
+        return apply_condition(
+            self._sources.hybrid(question, k + HIDDEN_MARGIN if self._case.hidden else k), self._case
+        )[:k]
 
-    def read(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING
-    ) -> Sequence[Candidate]:
+    def answer(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> Sequence[GraphAnswer]:
         """The answers from typed facts that rest on no hidden document."""
-        return self._sources.reader.read(question, lookup, self._case.hidden | hidden)
+        return self._sources.reader.answer(question, lookup, self._case.hidden | hidden)
 
-    def reduced(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING
-    ) -> Sequence[Reduced]:
+    def decompose(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> Sequence[DecomposedQuestion]:
         """The question with a part put in that rests on no hidden document."""
-        return self._sources.reader.reduced(question, lookup, self._case.hidden | hidden)
+        return self._sources.reader.decompose(question, lookup, self._case.hidden | hidden)
 
-    def compares(self, question: str) -> bool:
+    def is_comparison(self, question: str) -> bool:
         """Whether a question sets two names side by side."""
-        return self._sources.reader.compares(question)
+        return self._sources.reader.is_comparison(question)
 
-    def asks(self, question: str) -> Sequence[Asked]:
+    def parse(self, question: str) -> Sequence[RelationPath]:
         """What a question may ask for of the names in it."""
-        return self._sources.reader.asks(question)
+        return self._sources.reader.parse(question)

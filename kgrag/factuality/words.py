@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kgrag.factuality.arms import ADAPTED
+from kgrag.factuality.arms import ADAPTER_SUFFIX
 
 OUTCOMES = ("correct", "wrong", "abstained", "empty")
 VERDICTS = ("supported", "contradicted", "unverifiable")
-NONE = "–"
+UNDEFINED = "–"
 """Shown for what is not defined."""
-_WHO = {
+_ARM_LABELS = {
     "closed-book": "the model alone",
     "grounded": "the model with the documents",
     "vector": "the model with what vectors alone find",
@@ -20,24 +20,24 @@ _WHO = {
     "placebo": "the model with another question's passages",
     "system": "kgrag ask, with all its checks",
 }
-CONDITIONS = {
+CONDITION_TITLES = {
     "answerable": "Questions that the documents answer",
     "unanswerable": "Questions that the documents do not answer",
     "counterfactual": "Questions whose evidence was edited",
 }
 """Headings of the conditions."""
-RIGHT = {
+CORRECTNESS_NOTES = {
     "answerable": "Right is an accepted answer of the file of questions.",
     "unanswerable": "Right is to say that the documents do not say; any answer is wrong, unless what was shown says it all the same.",
     "counterfactual": "Right is what the edited evidence says, so these show whether the model follows the documents or its memory. Cases whose edit reached nothing that was retrieved are left out.",
 }
-BLAMES = {
+ERROR_CAUSE_NOTES = {
     "evidence missing": "what was shown was not enough to answer",
     "evidence ignored": "the answer was there, and the model said something else",
     "noise": "the model said what another passage says",
     "over-abstention": "the answer was there, and the model was silent",
 }
-MEASURES = {
+CLAIM_METRIC_LABELS = {
     "factual_precision": "claims borne out by the reference",
     "contradicted": "claims that it contradicts",
     "faithfulness": "claims borne out by what was shown",
@@ -46,7 +46,7 @@ MEASURES = {
     "citation_precision": "citations that bear out a claim",
     "citation_recall": "claims that the citations bear out",
 }
-DOUBTS = {
+UNCERTAINTY_LABELS = {
     "entropy": "semantic entropy",
     "weighted_entropy": "semantic entropy, weighted",
     "clusters": "meanings among the samples",
@@ -55,73 +55,77 @@ DOUBTS = {
 }
 
 
-def who(arm: str) -> str:
+def arm_label(arm: str) -> str:
     """Who answers in an arm, in words: ``the model with the documents``; an arm not known here is called by its name."""
-    plain = arm.removesuffix(ADAPTED)
-    said = _WHO.get(plain, plain)
-    return f"{said}, with the adapter" if arm != plain else said
+    base_arm = arm.removesuffix(ADAPTER_SUFFIX)
+    label = _ARM_LABELS.get(base_arm, base_arm)
+    return f"{label}, with the adapter" if arm != base_arm else label
 
 
-def defined(value: Any) -> float:
+def to_float(value: Any) -> float:
     """A figure as a float: None, and what is no number, are NaN."""
     if isinstance(value, int | float):
         return float(value) if math.isfinite(value) else math.nan
     return math.nan
 
 
-def known(value: Any) -> bool:
+def is_defined(value: Any) -> bool:
     """Whether a figure, or a measure with its ``value``, is defined."""
-    return not math.isnan(defined(value["value"] if isinstance(value, dict) else value))
+    return not math.isnan(to_float(value["value"] if isinstance(value, dict) else value))
 
 
-def minus(text: str) -> str:
+def with_minus_sign(text: str) -> str:
     """With the sign that reads as one, and no minus before a nought."""
     return text.replace("-", "−") if text.strip("-0.") else text.replace("-", "")
 
 
-def hundred(value: Any, digits: int = 1) -> str:
+def as_percent_points(value: Any, digits: int = 1) -> str:
     """A share as so many of 100: ``12.5``."""
-    x = defined(value)
-    return NONE if math.isnan(x) else minus(f"{100 * x:.{digits}f}")
+    x = to_float(value)
+    return UNDEFINED if math.isnan(x) else with_minus_sign(f"{100 * x:.{digits}f}")
 
 
-def percent(value: float) -> str:
+def format_percent(value: float) -> str:
     """A share for a sentence: ``71 %``."""
-    return f"{hundred(value, 0)} %"
+    return f"{as_percent_points(value, 0)} %"
 
 
-def rate(measure: dict[str, Any] | None) -> str:
+def format_rate(measure: dict[str, Any] | None) -> str:
     """A share with its interval, of 100: ``12.5 [8.1, 18.9]``."""
-    if measure is None or not known(measure):
-        return NONE
-    low, high = hundred(measure["low"]), hundred(measure["high"])
-    return hundred(measure["value"]) + ("" if NONE in (low, high) else f" [{low}, {high}]")
+    if measure is None or not is_defined(measure):
+        return UNDEFINED
+    low, high = as_percent_points(measure["low"]), as_percent_points(measure["high"])
+    return as_percent_points(measure["value"]) + ("" if UNDEFINED in (low, high) else f" [{low}, {high}]")
 
 
-def points(row: dict[str, Any]) -> str:
+def format_difference(row: dict[str, Any]) -> str:
     """A difference with its interval and its sign, in points: ``−14.5 [−20.0, −9.0]``."""
-    signed = [signed_hundred(row[name]) for name in ("value", "low", "high")]
-    return NONE if signed[0] == NONE else signed[0] + ("" if NONE in signed[1:] else f" [{signed[1]}, {signed[2]}]")
+    signed = [as_signed_percent_points(row[name]) for name in ("value", "low", "high")]
+    return (
+        UNDEFINED
+        if signed[0] == UNDEFINED
+        else signed[0] + ("" if UNDEFINED in signed[1:] else f" [{signed[1]}, {signed[2]}]")
+    )
 
 
-def signed_hundred(value: Any) -> str:
+def as_signed_percent_points(value: Any) -> str:
     """A difference of shares, of 100, with its sign: ``+3.0``, ``0.0``."""
-    text = hundred(value)
-    return text if text == NONE or text.startswith("−") or not text.strip("0.") else f"+{text}"
+    text = as_percent_points(value)
+    return text if text == UNDEFINED or text.startswith("−") or not text.strip("0.") else f"+{text}"
 
 
-def plain(value: Any, digits: int = 3) -> str:
+def format_number(value: Any, digits: int = 3) -> str:
     """A figure that is no share: ``0.125``."""
-    x = defined(value)
-    return NONE if math.isnan(x) else minus(f"{x:.{digits}f}")
+    x = to_float(value)
+    return UNDEFINED if math.isnan(x) else with_minus_sign(f"{x:.{digits}f}")
 
 
-def p_value(p: Any) -> str:
+def format_p_value(p: Any) -> str:
     """``0.012``, or ``< 0.001``."""
-    x = defined(p)
-    return NONE if math.isnan(x) else "< 0.001" if x < 0.001 else f"{x:.3f}"
+    x = to_float(p)
+    return UNDEFINED if math.isnan(x) else "< 0.001" if x < 0.001 else f"{x:.3f}"
 
 
-def count(number: int) -> str:
+def format_count(number: int) -> str:
     """``12,000``."""
     return f"{number:,}"

@@ -23,9 +23,9 @@ def load_judge(name: str = "auto") -> SupportJudge:
         ModelError: there is none of that name, or the folder is no judge.
     """
     if name in ("auto", "overlap", "details", "learned", "combined"):
-        from kgrag.judge.tiers import TierJudge
+        from kgrag.judge.tiers import EnsembleJudge
 
-        return TierJudge("combined" if name == "auto" else name)
+        return EnsembleJudge("combined" if name == "auto" else name)
     if name == "llm":
         from kgrag.llm.choose import load_llm
         from kgrag.llm.judge import LLMJudge
@@ -35,6 +35,6 @@ def load_judge(name: str = "auto") -> SupportJudge:
         raise ModelError(
             f"Expected a judge ({', '.join(('auto', *JUDGES))}) or the folder of one, found {name!r}: name another."
         )
-    from kgrag.judge.published import load_published
+    from kgrag.judge.published import load_huggingface_judge
 
-    return load_published(Path(name).expanduser())
+    return load_huggingface_judge(Path(name).expanduser())

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.errors import ModelError
-from kgrag.judge.features import NAMES
-from kgrag.retrieve.ranker import Ranker
+from kgrag.judge.features import FEATURE_NAMES
+from kgrag.retrieve.ranker import TreeEnsemble
 
-TIERS = ("overlap", "details", "learned")
+ENSEMBLE_MEMBERS = ("overlap", "details", "learned")
 """What is combined, in order."""
 
 
 @dataclass(frozen=True)
-class Scale:
+class LogisticCalibration:
     """A logistic regression: the log-odds of support are ``bias`` and the sum of ``weights`` times scores."""
 
     weights: tuple[float, ...]
@@ -42,46 +42,52 @@ class JudgeModel:
     ``trained_on``: fingerprints of the files that it was trained on.
     """
 
-    trees: Mapping[str, Ranker]
-    scales: Mapping[str, Mapping[str, Scale]]
+    trees: Mapping[str, TreeEnsemble]
+    scales: Mapping[str, Mapping[str, LogisticCalibration]]
     trained_on: tuple[str, ...]
     note: str
 
-    def odds(self, lang: str, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    def log_odds(self, lang: str, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """(claims,): what the trees say of rows (claims, features), not yet a probability."""
-        return self.trees[lang].score(NAMES, rows)
+        return self.trees[lang].score(FEATURE_NAMES, rows)
 
     @staticmethod
-    def of(data: Mapping[str, Any]) -> JudgeModel:
+    def from_json(data: Mapping[str, Any]) -> JudgeModel:
         """From what its file says.
 
         Raises:
             ModelError: it was trained on other features.
         """
-        if tuple(data["features"]) != NAMES:
+        if tuple(data["features"]) != FEATURE_NAMES:
             raise ModelError("The judge was trained on other features: remake it with `make judge DATA=DIR`.")
         scales = {
-            lang: {tier: Scale(tuple(one["weights"]), one["bias"]) for tier, one in tiers.items()}
+            lang: {tier: LogisticCalibration(tuple(one["weights"]), one["bias"]) for tier, one in tiers.items()}
             for lang, tiers in data["scales"].items()
         }
-        trees = {lang: Ranker.of({"features": data["features"], "trees": t}) for lang, t in data["trees"].items()}
+        trees = {
+            lang: TreeEnsemble.from_json({"features": data["features"], "trees": t})
+            for lang, t in data["trees"].items()
+        }
         return JudgeModel(trees, scales, tuple(data["trained_on"]), data["note"])
 
 
 @lru_cache(maxsize=1)
-def shipped() -> JudgeModel:
+def load_builtin_judge() -> JudgeModel:
     """The model that comes with the program."""
-    return JudgeModel.of(json.loads((files("kgrag") / "data" / "judge.json").read_text("utf-8")))
+    return JudgeModel.from_json(json.loads((files("kgrag") / "data" / "judge.json").read_text("utf-8")))
 
 
-def as_json(
-    trees: Mapping[str, Sequence[Any]], scales: Mapping[str, Mapping[str, Scale]], note: str, trained_on: Sequence[str]
+def judge_to_json(
+    trees: Mapping[str, Sequence[Any]],
+    scales: Mapping[str, Mapping[str, LogisticCalibration]],
+    note: str,
+    trained_on: Sequence[str],
 ) -> dict[str, Any]:
     """What `JudgeModel.of` reads; ``trees`` are those of `kgrag.evaluate.training`."""
     return {
         "note": note,
         "trained_on": list(trained_on),
-        "features": list(NAMES),
+        "features": list(FEATURE_NAMES),
         "scales": {
             lang: {
                 tier: {"weights": [round(w, 6) for w in s.weights], "bias": round(s.bias, 6)}

@@ -22,15 +22,15 @@ import numpy as np
 from kgrag.errors import ModelError
 from kgrag.models.device import has_cuda
 from kgrag.protocols import SupportJudge
-from kgrag.text import sentences, tokens
-from kgrag.types import Judgement, Verdict
+from kgrag.text import sentence_spans, tokenize
+from kgrag.types import ClaimVerdict, Verdict
 
-LIMIT = 512
+MAX_PAIR_TOKENS = 512
 """Tokens of claim and evidence together, unless the tokenizer says fewer."""
-_NO, _YES = "0", "1"
+_NO_WORD, _YES_WORD = "0", "1"
 
 
-def load_published(folder: Path) -> SupportJudge:
+def load_huggingface_judge(folder: Path) -> SupportJudge:
     """The judge in a folder of transformers' files.
 
     Raises:
@@ -45,19 +45,19 @@ def load_published(folder: Path) -> SupportJudge:
             f"({type(error).__name__}): name the folder of a classifier or of MiniCheck."
         ) from error
     if "ForSequenceClassification" in architectures and config.get("model_type") != "HHEMv2":
-        return PublishedJudge(folder, "AutoModelForSequenceClassification")
+        return HuggingFaceJudge(folder, "AutoModelForSequenceClassification")
     if "ForConditionalGeneration" in architectures and config.get("model_type") in ("t5", "mt5", "umt5"):
-        return PublishedJudge(folder, "AutoModelForSeq2SeqLM")
+        return HuggingFaceJudge(folder, "AutoModelForSeq2SeqLM")
     raise ModelError(
         f"Expected a sequence classifier or a T5 in {folder}, found {architectures or 'no architecture'} "
         f"({config.get('model_type', 'no model_type')}): such a model is no judge that can be run without its own program."
     )
 
 
-class PublishedJudge:
+class HuggingFaceJudge:
     """A `SupportJudge` of somebody else's weights, on a GPU where there is one."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
+    def __init__(self, folder: Path, class_name: str) -> None:
         """Load the weights in ``folder`` (safetensors) by the class of transformers that ``kind`` names.
 
         Raises:
@@ -69,7 +69,7 @@ class PublishedJudge:
         self._device = "cuda" if has_cuda() else "cpu"
         try:
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-            loader = getattr(transformers, kind)
+            loader = getattr(transformers, class_name)
             self._model = loader.from_pretrained(str(folder), use_safetensors=True, trust_remote_code=False)
         except Exception as error:  # transformers raises OSError, ValueError, RuntimeError and others
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -77,84 +77,88 @@ class PublishedJudge:
                 f"The judge in {folder} cannot be loaded ({reason}): expected weights in safetensors and a tokenizer."
             ) from error
         self._model.eval().to(self._device)
-        self._generates = kind == "AutoModelForSeq2SeqLM"
-        self._limit = min(LIMIT, int(self._tokenizer.model_max_length))
-        if self._generates:
-            no, yes = (self._tokenizer.encode(word, add_special_tokens=False) for word in (_NO, _YES))
+        self._is_seq2seq = class_name == "AutoModelForSeq2SeqLM"
+        self._max_tokens = min(MAX_PAIR_TOKENS, int(self._tokenizer.model_max_length))
+        if self._is_seq2seq:
+            no, yes = (self._tokenizer.encode(word, add_special_tokens=False) for word in (_NO_WORD, _YES_WORD))
             # T5 has one token for "1" and two for "0", of which the first is what MiniCheck was trained to begin with
-            self._said = (no[0], yes[0]) if no[0] != yes[0] else (no[-1], yes[-1])
+            self._answer_token_ids = (no[0], yes[0]) if no[0] != yes[0] else (no[-1], yes[-1])
         else:
-            self._classes = _classes(self._model.config, folder)
+            self._class_ids = _support_class_ids(self._model.config, folder)
 
-    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
+    def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
         """What is to be said of ``claim`` given all of ``evidence``; support is NaN where either has no word."""
         return self.judge_all([(claim, evidence)])[0]
 
-    def judge_all(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Judgement]:
+    def judge_all(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[ClaimVerdict]:
         """`judge` of each (claim, evidence), in the order given."""
         parts = [
             (n, claim, part)
             for n, (claim, evidence) in enumerate(pairs)
-            if tokens(claim)
-            for part in self._parts(claim, evidence)
+            if tokenize(claim)
+            for part in self._evidence_chunks(claim, evidence)
         ]
         best: dict[int, tuple[float, float]] = {}
         order = sorted(range(len(parts)), key=lambda i: len(parts[i][1]) + len(parts[i][2]))
         for start in range(0, len(order), 8):
             group = [parts[i] for i in order[start : start + 8]]
-            for (n, _, _), found in zip(group, self._scores([(c, p) for _, c, p in group]), strict=True):
-                best[n] = max(best.get(n, found), found)
+            for (n, _, _), score in zip(group, self._pair_scores([(c, p) for _, c, p in group]), strict=True):
+                best[n] = max(best.get(n, score), score)
         return [
-            _judgement(*best[n]) if n in best else Judgement(Verdict.NOT_ENOUGH_INFO, math.nan)
+            _build_verdict(*best[n]) if n in best else ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)
             for n in range(len(pairs))
         ]
 
-    def _parts(self, claim: str, evidence: Sequence[str]) -> Iterator[str]:
+    def _evidence_chunks(self, claim: str, evidence: Sequence[str]) -> Iterator[str]:
         """The evidence in parts that fit beside the claim; one with no word is none."""
-        lines = [text[s:e] for text in evidence for s, e in sentences(text) if tokens(text[s:e])]
-        room = max(32, self._limit - len(self._tokenizer.encode(claim)) - 12)
-        part: list[str] = []
-        taken = 0
+        lines = [text[s:e] for text in evidence for s, e in sentence_spans(text) if tokenize(text[s:e])]
+        max_chunk_tokens = max(32, self._max_tokens - len(self._tokenizer.encode(claim)) - 12)
+        chunk: list[str] = []
+        chunk_tokens = 0
         for line in lines:
             size = len(self._tokenizer.encode(line, add_special_tokens=False))
-            if part and taken + size > room:
-                yield " ".join(part)
-                part, taken = [], 0
-            part.append(line)
-            taken += size
-        if part:
-            yield " ".join(part)
+            if chunk and chunk_tokens + size > max_chunk_tokens:
+                yield " ".join(chunk)
+                chunk, chunk_tokens = [], 0
+            chunk.append(line)
+            chunk_tokens += size
+        if chunk:
+            yield " ".join(chunk)
 
-    def _scores(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
+    def _pair_scores(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
         """(probability of support, probability of contradiction or NaN) of each (claim, evidence)."""
         import torch
 
-        if self._generates:
-            joined = [f"predict: {text}{self._tokenizer.eos_token}{claim}" for claim, text in pairs]
-            fed = self._tokenizer(joined, return_tensors="pt", padding=True, truncation=True, max_length=self._limit)
+        if self._is_seq2seq:
+            prompts = [f"predict: {text}{self._tokenizer.eos_token}{claim}" for claim, text in pairs]
+            inputs = self._tokenizer(
+                prompts, return_tensors="pt", padding=True, truncation=True, max_length=self._max_tokens
+            )
         else:
             texts, claims = [text for _, text in pairs], [claim for claim, _ in pairs]
-            fed = self._tokenizer(
-                texts, claims, return_tensors="pt", padding=True, truncation="only_first", max_length=self._limit
+            inputs = self._tokenizer(
+                texts, claims, return_tensors="pt", padding=True, truncation="only_first", max_length=self._max_tokens
             )
-        fed = fed.to(self._device)
+        inputs = inputs.to(self._device)
         with torch.inference_mode():
-            if self._generates:
-                begin = torch.full((len(pairs), 1), self._model.config.decoder_start_token_id, device=self._device)
-                logits = self._model(**fed, decoder_input_ids=begin).logits[:, 0]
-                logits = logits[:, list(self._said)]
-                shares = torch.softmax(logits.float(), -1).cpu().numpy()
-                return [(float(row[1]), math.nan) for row in shares]
-            logits = self._model(**fed).logits.float().cpu().numpy()
+            if self._is_seq2seq:
+                decoder_start = torch.full(
+                    (len(pairs), 1), self._model.config.decoder_start_token_id, device=self._device
+                )
+                logits = self._model(**inputs, decoder_input_ids=decoder_start).logits[:, 0]
+                logits = logits[:, list(self._answer_token_ids)]
+                probabilities = torch.softmax(logits.float(), -1).cpu().numpy()
+                return [(float(row[1]), math.nan) for row in probabilities]
+            logits = self._model(**inputs).logits.float().cpu().numpy()
         if logits.shape[1] == 1:
             return [(float(1 / (1 + np.exp(-row[0]))), math.nan) for row in logits]
-        shares = np.exp(logits - logits.max(1, keepdims=True))
-        shares /= shares.sum(1, keepdims=True)
-        yes, no = self._classes
-        return [(float(row[yes]), float(row[no]) if no is not None else math.nan) for row in shares]
+        probabilities = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities /= probabilities.sum(1, keepdims=True)
+        yes, no = self._class_ids
+        return [(float(row[yes]), float(row[no]) if no is not None else math.nan) for row in probabilities]
 
 
-def _classes(config: Any, folder: Path) -> tuple[int, int | None]:
+def _support_class_ids(config: Any, folder: Path) -> tuple[int, int | None]:
     """The class of support and that of contradiction (None if there is none), by their names."""
     names = {int(number): str(name).casefold() for number, name in (config.id2label or {}).items()}
     yes = [
@@ -175,9 +179,9 @@ def _classes(config: Any, folder: Path) -> tuple[int, int | None]:
     )
 
 
-def _judgement(support: float, against: float) -> Judgement:
-    parts = {} if math.isnan(against) else {"contradiction": against}
-    if support >= 0.5 and not against > support:
-        return Judgement(Verdict.SUPPORTED, support, parts)
-    refuted = against > max(support, 1 - support - against)
-    return Judgement(Verdict.REFUTED if refuted else Verdict.NOT_ENOUGH_INFO, support, parts)
+def _build_verdict(support: float, contradiction: float) -> ClaimVerdict:
+    parts = {} if math.isnan(contradiction) else {"contradiction": contradiction}
+    if support >= 0.5 and not contradiction > support:
+        return ClaimVerdict(Verdict.SUPPORTED, support, parts)
+    is_refuted = contradiction > max(support, 1 - support - contradiction)
+    return ClaimVerdict(Verdict.REFUTED if is_refuted else Verdict.NOT_ENOUGH_INFO, support, parts)

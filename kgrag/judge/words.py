@@ -9,28 +9,28 @@ from importlib.resources import files
 from typing import NamedTuple
 
 
-class Words(NamedTuple):
+class JudgeWordLists(NamedTuple):
     """``opposites``: word -> what contradicts it. ``asks``: what a Chinese question asks with, the longest first."""
 
     opposites: Mapping[str, frozenset[str]]
     negations: frozenset[str]
-    asks: tuple[str, ...]
-    numbers: Mapping[str, str]
+    question_words: tuple[str, ...]
+    numerals: Mapping[str, str]
     """English numerals in words -> in digits."""
-    same: Mapping[str, str]
+    synonyms: Mapping[str, str]
     """English words -> the word as which they are compared."""
 
 
 @lru_cache(maxsize=1)
-def words() -> Words:
+def load_word_lists() -> JudgeWordLists:
     """The words of both languages, read once."""
     data = tomllib.loads((files("kgrag") / "data" / "judge_words.toml").read_text("utf-8"))
     opposites: dict[str, set[str]] = {}
     for pair in f"{data['opposites_en']} {data['opposites_zh']}".split():
-        one, other = pair.split("/")
-        opposites.setdefault(one, set()).add(other)
-        opposites.setdefault(other, set()).add(one)
-    return Words(
+        left_word, right_word = pair.split("/")
+        opposites.setdefault(left_word, set()).add(right_word)
+        opposites.setdefault(right_word, set()).add(left_word)
+    return JudgeWordLists(
         {word: frozenset(others) for word, others in opposites.items()},
         frozenset(f"{data['negations_en']} {data['negations_zh']}".split()),
         tuple(sorted(data["asks_zh"].split(), key=len, reverse=True)),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kgrag.errors import ModelError
 
 
-def checked(schema: str | None, choices: Sequence[str]) -> None:
+def validate_constraints(schema: str | None, choices: Sequence[str]) -> None:
     """Check that ``schema`` is a JSON object, and that ``choices`` are distinct texts that can be told apart.
 
     Raises:
@@ -18,10 +18,10 @@ def checked(schema: str | None, choices: Sequence[str]) -> None:
         raise ModelError("Expected a JSON schema or choices, found both: give one of them.")
     if schema is not None:
         try:
-            good = isinstance(json.loads(schema), dict)
+            is_object = isinstance(json.loads(schema), dict)
         except ValueError:
-            good = False
-        if not good:
+            is_object = False
+        if not is_object:
             raise ModelError(
                 f"Expected a JSON schema, found {schema[:40]!r}: give a JSON object such as {{'type': ...}}."
             )
@@ -30,12 +30,12 @@ def checked(schema: str | None, choices: Sequence[str]) -> None:
     raise ModelError(f"Expected choices that differ and are not empty, found {choices!r}: give each once.")
 
 
-def grammar(choices: Sequence[str], rule: str = "root ::=") -> str:
+def choices_grammar(choices: Sequence[str], rule: str = "root ::=") -> str:
     """A grammar whose sentences are the ``choices``: EBNF, or Lark's with ``rule`` "start:"."""
     return f"{rule} " + " | ".join(json.dumps(choice, ensure_ascii=False) for choice in choices)
 
 
-def as_schema(choices: Sequence[str]) -> str:
+def choices_schema(choices: Sequence[str]) -> str:
     """A JSON schema of an object whose ``answer`` is one of the ``choices``: what every server understands."""
     answer = {"type": "string", "enum": list(choices)}
     schema = {"type": "object", "properties": {"answer": answer}, "required": ["answer"], "additionalProperties": False}

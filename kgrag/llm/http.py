@@ -16,13 +16,13 @@ from kgrag.errors import ModelError
 if TYPE_CHECKING:
     import httpx
 
-PASSING = frozenset([408, 409, 425, 429, 500, 502, 503, 504])
+TRANSIENT_STATUSES = frozenset([408, 409, 425, 429, 500, 502, 503, 504])
 """HTTP statuses that another try may not see."""
-LONGEST_WAIT = 60.0
+MAX_WAIT_SECONDS = 60.0
 """Seconds that a server's Retry-After is followed, at most."""
 
 
-class Http:
+class JsonHttpClient:
     """JSON over HTTP to one server, a few requests at a time.
 
     Args:
@@ -43,7 +43,7 @@ class Http:
 
     def get(self, path: str) -> dict[str, Any]:
         """What ``path`` holds. Raises ModelError: see `post`."""
-        return self._tried(lambda: self._object(self._client.get(self._url + path)))
+        return self._with_retries(lambda: self._response_object(self._client.get(self._url + path)))
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The JSON object that answers ``body``.
@@ -51,7 +51,7 @@ class Http:
         Raises:
             ModelError: no answer within the timeout and the tries, an answer that is no JSON object, or a refusal.
         """
-        return self._tried(lambda: self._object(self._client.post(self._url + path, json=body)))
+        return self._with_retries(lambda: self._response_object(self._client.post(self._url + path, json=body)))
 
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The events that answer ``body``, as they come. Tried again only until the first one has come.
@@ -60,139 +60,147 @@ class Http:
             ModelError: as `post`, or the stream ended before it was whole.
         """
         with self._slots:
-            for number in range(1, self._config.tries + 1):
-                begun = False
+            for attempt in range(1, self._config.tries + 1):
+                has_started = False
                 try:
-                    with self._errors(), self._client.stream("POST", self._url + path, json=body) as response:
+                    with self._translate_errors(), self._client.stream("POST", self._url + path, json=body) as response:
                         if response.status_code != 200:
                             response.read()
-                            self._refused(response)
-                        for event in self._events(response):
-                            begun = True
+                            self._raise_refusal(response)
+                        for event in self._parse_events(response):
+                            has_started = True
                             yield event
                     return
-                except _Passing as passing:
-                    if begun or number == self._config.tries:
-                        cut = " in the middle of an answer" if begun else f", tried {number} times"
-                        raise ModelError(f"{self._url} {passing}{cut}: {passing.advice}") from passing
-                    self._sleep(passing.wait(number))
+                except _TransientError as passing:
+                    if has_started or attempt == self._config.tries:
+                        detail = " in the middle of an answer" if has_started else f", tried {attempt} times"
+                        raise ModelError(f"{self._url} {passing}{detail}: {passing.advice}") from passing
+                    self._sleep(passing.wait_seconds(attempt))
 
-    def _events(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
+    def _parse_events(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
         """Server-sent events up to ``[DONE]``, or to the one that says why it finished."""
-        finished, other = False, ""
+        is_finished, other_text = False, ""
         for line in response.iter_lines():
             if not line.startswith("data:"):
-                other += line[: 200 - len(other)] if not line.startswith((":", "event:", "id:", "retry:")) else ""
+                other_text += (
+                    line[: 200 - len(other_text)] if not line.startswith((":", "event:", "id:", "retry:")) else ""
+                )
                 continue
             data = line[5:].strip()
             if data == "[DONE]":
                 return
-            event = self._parsed(data)
+            event = self._parse_object(data)
             if "error" in event:
-                raise ModelError(f"{self._url} failed while answering ({_reason(event)}): ask again.")
-            finished = finished or any(choice.get("finish_reason") for choice in event.get("choices") or [])
+                raise ModelError(f"{self._url} failed while answering ({_error_reason(event)}): ask again.")
+            is_finished = is_finished or any(choice.get("finish_reason") for choice in event.get("choices") or [])
             yield event
-        if other:
-            self._parsed(other if not other.startswith("{") else "{")
-        if not finished:
-            raise _Passing("cut the connection", "ask again; if it goes on, look at the server's log.")
+        if other_text:
+            self._parse_object(other_text if not other_text.startswith("{") else "{")
+        if not is_finished:
+            raise _TransientError("cut the connection", "ask again; if it goes on, look at the server's log.")
 
-    def _tried(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _with_retries(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         with self._slots:
-            for number in range(1, self._config.tries + 1):
+            for attempt in range(1, self._config.tries + 1):
                 try:
-                    with self._errors():
-                        return ask()
-                except _Passing as passing:
-                    if number == self._config.tries:
-                        raise ModelError(f"{self._url} {passing}, tried {number} times: {passing.advice}") from passing
-                    self._sleep(passing.wait(number))
+                    with self._translate_errors():
+                        return send()
+                except _TransientError as passing:
+                    if attempt == self._config.tries:
+                        raise ModelError(f"{self._url} {passing}, tried {attempt} times: {passing.advice}") from passing
+                    self._sleep(passing.wait_seconds(attempt))
         raise AssertionError("tries are at least one")
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turns the client's errors into those that may pass, and those that do not."""
         import httpx
 
         try:
             yield
         except httpx.TimeoutException as error:
-            what = f"did not answer within {self._config.timeout:g} s"
-            raise _Passing(what, "see that it is not overloaded, or raise server.timeout in kgrag.toml.") from error
+            message = f"did not answer within {self._config.timeout:g} s"
+            raise _TransientError(
+                message, "see that it is not overloaded, or raise server.timeout in kgrag.toml."
+            ) from error
         except httpx.ConnectError as error:
-            reason = self._hidden(str(error)) or "no connection"
-            raise _Passing(f"cannot be reached ({reason})", "start the server, or mend its address.") from error
+            reason = self._mask_key(str(error)) or "no connection"
+            raise _TransientError(f"cannot be reached ({reason})", "start the server, or mend its address.") from error
         except httpx.TransportError as error:
-            raise _Passing("cut the connection", "ask again; if it goes on, look at the server's log.") from error
+            raise _TransientError(
+                "cut the connection", "ask again; if it goes on, look at the server's log."
+            ) from error
         except (httpx.InvalidURL, httpx.TooManyRedirects, UnicodeEncodeError) as error:
-            reason = self._hidden(str(error))
+            reason = self._mask_key(str(error))
             raise ModelError(f"{self._url} cannot be asked ({reason}): mend the address or the key.") from None
 
-    def _object(self, response: httpx.Response) -> dict[str, Any]:
+    def _response_object(self, response: httpx.Response) -> dict[str, Any]:
         if response.status_code != 200:
-            self._refused(response)
-        return self._parsed(response.text)
+            self._raise_refusal(response)
+        return self._parse_object(response.text)
 
-    def _parsed(self, text: str) -> dict[str, Any]:
+    def _parse_object(self, text: str) -> dict[str, Any]:
         try:
-            found = json.loads(text)
+            parsed = json.loads(text)
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            said = self._hidden(" ".join(text.split())[:80])
+            parsed = None
+        if not isinstance(parsed, dict):
+            excerpt = self._mask_key(" ".join(text.split())[:80])
             raise ModelError(
-                f"{self._url} answered with what is no JSON object ({said!r}): "
+                f"{self._url} answered with what is no JSON object ({excerpt!r}): "
                 "check that its address ends as the API's does, such as /v1."
             )
-        return found
+        return parsed
 
-    def _refused(self, response: httpx.Response) -> None:
+    def _raise_refusal(self, response: httpx.Response) -> None:
         status = response.status_code
         try:
-            said = _reason(json.loads(response.text))
+            reason = _error_reason(json.loads(response.text))
         except ValueError:
-            said = " ".join(response.text.split())[:120]
-        said = self._hidden(said) or response.reason_phrase
-        if status in PASSING:
+            reason = " ".join(response.text.split())[:120]
+        reason = self._mask_key(reason) or response.reason_phrase
+        if status in TRANSIENT_STATUSES:
             advice = "wait, or lower server.at_once in kgrag.toml." if status == 429 else "look at the server's log."
-            raise _Passing(f"answered {status} ({said})", advice, _seconds(response.headers.get("retry-after", "")))
+            raise _TransientError(
+                f"answered {status} ({reason})", advice, _parse_retry_after(response.headers.get("retry-after", ""))
+            )
         advice = {
             401: "set KGRAG_API_KEY to a key that it takes.",
             403: "set KGRAG_API_KEY to a key that may use this model.",
             404: "check the address and the model's name, such as http://host:8000/v1#NAME.",
             413: "lower evidence_tokens or k, or ask something shorter.",
         }.get(status, "mend what it names, and ask again.")
-        raise ModelError(f"{self._url} refused with {status} ({said}): {advice}")
+        raise ModelError(f"{self._url} refused with {status} ({reason}): {advice}")
 
-    def _hidden(self, text: str) -> str:
+    def _mask_key(self, text: str) -> str:
         """A server may say the key back: it is not passed on."""
         return text.replace(self._key, "…") if self._key else text
 
 
-class _Passing(Exception):
+class _TransientError(Exception):
     """A failure that another try may not see."""
 
-    def __init__(self, what: str, advice: str, wait: float | None = None) -> None:
-        super().__init__(what)
-        self.advice, self._wait = advice, wait
+    def __init__(self, message: str, advice: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.advice, self._retry_after = advice, retry_after
 
-    def wait(self, number: int) -> float:
+    def wait_seconds(self, attempt: int) -> float:
         """Seconds until try ``number + 1``: what the server asked for, else twice as long each time, with some chance."""
-        if self._wait is not None:
-            return min(self._wait, LONGEST_WAIT)
-        return float(min(0.5 * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.75, 1.25))
+        if self._retry_after is not None:
+            return min(self._retry_after, MAX_WAIT_SECONDS)
+        return float(min(0.5 * 2 ** (attempt - 1), MAX_WAIT_SECONDS) * random.uniform(0.75, 1.25))
 
 
-def _seconds(header: str) -> float | None:
+def _parse_retry_after(header: str) -> float | None:
     try:
         return max(0.0, float(header))
     except ValueError:  # it may be a date: then the usual wait
         return None
 
 
-def _reason(reply: Any) -> str:
+def _error_reason(reply: Any) -> str:
     """What a server says went wrong, in any of the ways that are common."""
-    found = reply.get("error", reply) if isinstance(reply, dict) else reply
-    if isinstance(found, dict):
-        found = found.get("message") or found.get("detail") or found
-    return " ".join(str(found).split())[:200]
+    detail = reply.get("error", reply) if isinstance(reply, dict) else reply
+    if isinstance(detail, dict):
+        detail = detail.get("message") or detail.get("detail") or detail
+    return " ".join(str(detail).split())[:200]

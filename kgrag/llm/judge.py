@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from kgrag import prompts
 from kgrag.protocols import LLM
-from kgrag.text import tokens
-from kgrag.types import Judgement, Verdict
+from kgrag.text import tokenize
+from kgrag.types import ClaimVerdict, Verdict
 
 
 class LLMJudge:
@@ -23,20 +23,22 @@ class LLMJudge:
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
 
-    def judge(self, claim: str, evidence: Sequence[str]) -> Judgement:
+    def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
         """The likeliest verdict on ``claim`` given all of ``evidence``; support is NaN where either has no word.
 
         Raises:
             ModelError: the model fails, or claim and evidence do not fit its context.
         """
-        if not tokens(claim) or not any(tokens(text) for text in evidence):
-            return Judgement(Verdict.NOT_ENOUGH_INFO, math.nan)
-        asked = prompts.judge(claim, list(evidence))
-        said = {verdict: self._llm.score(asked, verdict.value) for verdict in Verdict}
-        most = max(said.values())
-        shares = {verdict: math.exp(logarithm - most) for verdict, logarithm in said.items()}
+        if not tokenize(claim) or not any(tokenize(text) for text in evidence):
+            return ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)
+        messages = prompts.judge_prompt(claim, list(evidence))
+        log_probabilities = {verdict: self._llm.score(messages, verdict.value) for verdict in Verdict}
+        highest = max(log_probabilities.values())
+        shares = {verdict: math.exp(logarithm - highest) for verdict, logarithm in log_probabilities.items()}
         yes = shares[Verdict.SUPPORTED]
         rest = sum(shares.values()) - yes
-        parts = {f"log {verdict.value}": logarithm for verdict, logarithm in said.items()}
+        parts = {f"log {verdict.value}": logarithm for verdict, logarithm in log_probabilities.items()}
         parts["log odds"] = math.log(max(yes, 1e-300)) - math.log(max(rest, 1e-300))
-        return Judgement(max(said, key=lambda verdict: said[verdict]), yes / (yes + rest), parts)
+        return ClaimVerdict(
+            max(log_probabilities, key=lambda verdict: log_probabilities[verdict]), yes / (yes + rest), parts
+        )

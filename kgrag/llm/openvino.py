@@ -15,11 +15,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from kgrag.config import home
+from kgrag.config import model_home
 from kgrag.errors import ModelError
 from kgrag.llm import constrain
 from kgrag.llm.adapter import Adapter
-from kgrag.llm.stream import Emit, OnText, relay
+from kgrag.llm.stream import Emit, OnText, relay_stream
 from kgrag.protocols import Messages
 
 
@@ -38,15 +38,15 @@ class OpenVINOLLM:
             ModelError: the folder's files cannot be read or run, or it has no chat template.
         """
         self.name = name
-        self.context = context or _context(folder)
+        self.context = context or _config_context(folder)
         self.adapter = adapter.name if adapter is not None else ""
-        self._folder, self._cache, self._adapter = folder, cache or home() / "compiled", adapter
+        self._folder, self._cache, self._adapter = folder, cache or model_home() / "compiled", adapter
         self._pipeline = self._load(prefix_caching=True)
         self._tokenizer: Any = self._pipeline.get_tokenizer()
         self._lock = Lock()
-        self._numbers = count()
+        self._request_ids = count()
         if not self._tokenizer.chat_template:
-            raise no_template(name, folder)
+            raise missing_template_error(name, folder)
 
     def _load(self, *, prefix_caching: bool) -> Any:
         import openvino_genai  # type: ignore[import-untyped, unused-ignore]
@@ -58,10 +58,10 @@ class OpenVINOLLM:
         settings: dict[str, Any] = {}
         if self._adapter is not None:
             # the library reads the matrices alone, and knows nothing of what peft multiplies them by
-            added = openvino_genai.Adapter(self._adapter.weights)
-            settings["adapters"] = openvino_genai.AdapterConfig(added, self._adapter.scale)
+            lora = openvino_genai.Adapter(self._adapter.weights_file)
+            settings["adapters"] = openvino_genai.AdapterConfig(lora, self._adapter.scale)
         try:
-            with _compiled(self._folder, self._cache, self._adapter) as blobs:
+            with _compiled_blobs(self._folder, self._cache, self._adapter) as blobs:
                 if blobs is not None:
                     settings.update({"CACHE_DIR": str(blobs), "CACHE_MODE": "OPTIMIZE_SIZE"})
                 pipeline = openvino_genai.ContinuousBatchingPipeline(self._folder, scheduler, "CPU", settings)
@@ -96,9 +96,9 @@ class OpenVINOLLM:
         Raises:
             ModelError: prompt and answer do not fit the context, or the schema cannot be followed.
         """
-        constrain.checked(schema, choices)
-        inputs = self._prompt(messages, max_tokens)
-        config = self._config(max_tokens, schema, choices)
+        constrain.validate_constraints(schema, choices)
+        inputs = self._encode_prompt(messages, max_tokens)
+        config = self._generation_config(max_tokens, schema, choices)
 
         def decode(emit: Emit) -> None:
             import openvino_genai
@@ -110,8 +110,8 @@ class OpenVINOLLM:
             with self._lock:
                 self._pipeline.generate([inputs], [config], stream)
 
-        with self._said():
-            return relay(decode, on_text)
+        with self._translated_errors():
+            return relay_stream(decode, on_text)
 
     def batch(
         self,
@@ -126,22 +126,22 @@ class OpenVINOLLM:
         Raises:
             ModelError: as `generate`.
         """
-        constrain.checked(schema, choices)
-        inputs = [self._prompt(messages, max_tokens) for messages in prompts]
+        constrain.validate_constraints(schema, choices)
+        inputs = [self._encode_prompt(messages, max_tokens) for messages in prompts]
         order = sorted(range(len(inputs)), key=lambda n: int(inputs[n].shape[1]))
-        config = self._config(max_tokens, schema, choices)
+        config = self._generation_config(max_tokens, schema, choices)
         answers = [""] * len(inputs)
         if not inputs:
             return answers
 
         def decode(emit: Emit) -> None:
             with self._lock:
-                done = self._pipeline.generate([inputs[n] for n in order], [config] * len(order))
-            for n, one in zip(order, done, strict=True):
-                answers[n] = str(self._tokenizer.decode(one.m_generation_ids[0], skip_special_tokens=True))
+                results = self._pipeline.generate([inputs[n] for n in order], [config] * len(order))
+            for n, result in zip(order, results, strict=True):
+                answers[n] = str(self._tokenizer.decode(result.m_generation_ids[0], skip_special_tokens=True))
 
-        with self._said():
-            relay(decode, None)
+        with self._translated_errors():
+            relay_stream(decode, None)
         return answers
 
     def sample(
@@ -152,14 +152,14 @@ class OpenVINOLLM:
         Raises:
             ModelError: prompt and answer do not fit the context.
         """
-        inputs = self._prompt(messages, max_tokens)
+        inputs = self._encode_prompt(messages, max_tokens)
         answers = []
-        for place in range(number):  # one at a time: in a batch, who is drawn next depends on who runs beside it
-            config = self._config(max_tokens, None, ())
-            config.do_sample, config.temperature, config.rng_seed = True, temperature, seed + place
-            with self._said(), self._lock:
-                done = self._pipeline.generate([inputs], [config])
-            answers.append(str(self._tokenizer.decode(done[0].m_generation_ids[0], skip_special_tokens=True)))
+        for index in range(number):  # one at a time: in a batch, who is drawn next depends on who runs beside it
+            config = self._generation_config(max_tokens, None, ())
+            config.do_sample, config.temperature, config.rng_seed = True, temperature, seed + index
+            with self._translated_errors(), self._lock:
+                results = self._pipeline.generate([inputs], [config])
+            answers.append(str(self._tokenizer.decode(results[0].m_generation_ids[0], skip_special_tokens=True)))
         return answers
 
     def score(self, messages: Messages, continuation: str) -> float:
@@ -171,15 +171,17 @@ class OpenVINOLLM:
         import numpy as np
         import openvino
 
-        wanted = self._encoded(continuation).data
-        if not wanted.shape[1]:
+        continuation_ids = self._encode(continuation).data
+        if not continuation_ids.shape[1]:
             return 0.0
-        both = np.concatenate([self._prompt(messages, wanted.shape[1]).data, wanted], axis=1)
-        inputs = openvino.Tensor(np.ascontiguousarray(both))
-        found = self._logprobs(self._pipeline, inputs)
-        if len(found) <= wanted.shape[1]:  # some of the continuation lay in the prefix cache
-            found = self._logprobs(self._scorer, inputs)
-        return float(sum(found[-1 - wanted.shape[1] : -1]))
+        all_ids = np.concatenate(
+            [self._encode_prompt(messages, continuation_ids.shape[1]).data, continuation_ids], axis=1
+        )
+        inputs = openvino.Tensor(np.ascontiguousarray(all_ids))
+        logprobs = self._logprobs(self._pipeline, inputs)
+        if len(logprobs) <= continuation_ids.shape[1]:  # some of the continuation lay in the prefix cache
+            logprobs = self._logprobs(self._scorer, inputs)
+        return float(sum(logprobs[-1 - continuation_ids.shape[1] : -1]))
 
     def token_logprobs(self, text: str) -> list[float]:
         """See the TextModel protocol.
@@ -187,30 +189,30 @@ class OpenVINOLLM:
         Raises:
             ModelError: the text is longer than the context.
         """
-        inputs = self._encoded(text)
-        fits(int(inputs.shape[1]), 1, self.context, self.name)
+        inputs = self._encode(text)
+        check_context(int(inputs.shape[1]), 1, self.context, self.name)
         return self._logprobs(self._scorer, inputs)[1:-1] if inputs.shape[1] > 1 else []
 
     def _logprobs(self, pipeline: Any, inputs: Any) -> list[float]:
         """The log-probabilities of the last tokens of ``inputs``, as many as were computed, and of one more."""
-        config = self._config(1, None, ())
+        config = self._generation_config(1, None, ())
         config.echo, config.logprobs = True, 1
-        with self._said(), self._lock:
-            handle = pipeline.add_request(next(self._numbers), inputs, config)
+        with self._translated_errors(), self._lock:
+            handle = pipeline.add_request(next(self._request_ids), inputs, config)
             while pipeline.has_non_finished_requests():
                 pipeline.step()
             return list(handle.read_all()[0].generated_log_probs)
 
-    def _encoded(self, text: str) -> Any:
+    def _encode(self, text: str) -> Any:
         return self._tokenizer.encode(text, add_special_tokens=False).input_ids
 
-    def _prompt(self, messages: Messages, answer: int) -> Any:
+    def _encode_prompt(self, messages: Messages, max_tokens: int) -> Any:
         prompt = self._tokenizer.apply_chat_template([dict(m) for m in messages], add_generation_prompt=True)
-        inputs = self._encoded(prompt)
-        fits(int(inputs.shape[1]), answer, self.context, self.name)
+        inputs = self._encode(prompt)
+        check_context(int(inputs.shape[1]), max_tokens, self.context, self.name)
         return inputs
 
-    def _config(self, max_tokens: int, schema: str | None, choices: Sequence[str]) -> Any:
+    def _generation_config(self, max_tokens: int, schema: str | None, choices: Sequence[str]) -> Any:
         import openvino_genai
 
         config = self._pipeline.get_config()
@@ -221,11 +223,13 @@ class OpenVINOLLM:
         if schema is not None:
             config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
         if choices:
-            config.structured_output_config = openvino_genai.StructuredOutputConfig(grammar=constrain.grammar(choices))
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(
+                grammar=constrain.choices_grammar(choices)
+            )
         return config
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         """What the library says, as a sentence."""
         try:
             yield
@@ -237,23 +241,23 @@ class OpenVINOLLM:
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, without the chat template."""
-        return int(self._encoded(text).shape[1])
+        return int(self._encode(text).shape[1])
 
 
-def fits(prompt: int, answer: int, context: int, name: str) -> None:
+def check_context(prompt_tokens: int, answer_tokens: int, context: int, name: str) -> None:
     """Check that ``prompt`` and ``answer`` tokens fit into ``context`` (0: not known, everything fits).
 
     Raises:
         ModelError: they do not.
     """
-    if context and prompt + answer > context:
+    if context and prompt_tokens + answer_tokens > context:
         raise ModelError(
-            f"The prompt has {prompt} tokens and the answer may take {answer}, {name} reads {context} in all: "
+            f"The prompt has {prompt_tokens} tokens and the answer may take {answer_tokens}, {name} reads {context} in all: "
             "lower evidence_tokens or k, or ask something shorter."
         )
 
 
-def no_template(name: str, folder: Path) -> ModelError:
+def missing_template_error(name: str, folder: Path) -> ModelError:
     """What is said of a model that nobody can talk to."""
     return ModelError(
         f"{name} has no chat template, so it is a base model, which goes on with a text and answers nothing: name the "
@@ -262,7 +266,7 @@ def no_template(name: str, folder: Path) -> ModelError:
 
 
 @contextmanager
-def _compiled(folder: Path, cache: Path, adapter: Adapter | None) -> Iterator[Path | None]:
+def _compiled_blobs(folder: Path, cache: Path, adapter: Adapter | None) -> Iterator[Path | None]:
     """The folder of compiled blobs of the IR in ``folder``; None if none can be written.
 
     OpenVINO writes a blob in place and trusts what it finds, so a first start that is cut off would break all later
@@ -271,30 +275,30 @@ def _compiled(folder: Path, cache: Path, adapter: Adapter | None) -> Iterator[Pa
     if adapter is not None:  # it changes what is compiled
         yield None
         return
-    label = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    folder_hash = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     files = [folder / "openvino_model.xml", folder / "openvino_model.bin"]
-    state = repr([(f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]) + version("openvino")
-    final = cache / f"{label}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+    fingerprint = repr([(f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]) + version("openvino")
+    final = cache / f"{folder_hash}-{hashlib.sha256(fingerprint.encode()).hexdigest()[:12]}"
     if final.is_dir():
         yield final
         return
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{label}-", dir=cache))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder_hash}-", dir=cache))
     except OSError:
         yield None
         return
     try:
-        yield work
-        for stale in cache.glob(f"{label}-*"):  # of the same folder, before it was converted again
+        yield temporary
+        for stale in cache.glob(f"{folder_hash}-*"):  # of the same folder, before it was converted again
             shutil.rmtree(stale, ignore_errors=True)
         with suppress(OSError):  # another process was first
-            work.rename(final)
+            temporary.rename(final)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _context(folder: Path) -> int:
+def _config_context(folder: Path) -> int:
     try:
         return int(json.loads((folder / "config.json").read_text("utf-8")).get("max_position_embeddings") or 0)
     except (OSError, ValueError, AttributeError):

@@ -12,16 +12,16 @@ from typing import Any
 from kgrag.config import ServerConfig
 from kgrag.errors import ModelError
 from kgrag.llm import constrain
-from kgrag.llm.http import Http
-from kgrag.llm.stream import Emit, OnText, relay
-from kgrag.models.address import Address
+from kgrag.llm.http import JsonHttpClient
+from kgrag.llm.stream import Emit, OnText, relay_stream
+from kgrag.models.address import ServerAddress
 from kgrag.protocols import Messages
 
 
 class ServerLLM:
     """Greedy decoding by a server. Failures that may pass are tried again; a request under way can be stopped."""
 
-    def __init__(self, address: Address, key: str = "", config: ServerConfig | None = None) -> None:
+    def __init__(self, address: ServerAddress, key: str = "", config: ServerConfig | None = None) -> None:
         """Nothing is asked of the server yet.
 
         Args:
@@ -30,7 +30,7 @@ class ServerLLM:
             config: timeouts, tries, and how many requests at a time.
         """
         self.config = config or ServerConfig()
-        self._http = Http(address.url, key, self.config)
+        self._http = JsonHttpClient(address.url, key, self.config)
         self.address = address
         self._model = address.model
         self._context: int | None = None
@@ -44,12 +44,12 @@ class ServerLLM:
                 self._model = self._model or self._only_model()
         return self._model
 
-    def _models(self) -> list[dict[str, Any]]:
-        found = self._http.get("/models").get("data")
-        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    def _list_models(self) -> list[dict[str, Any]]:
+        rows = self._http.get("/models").get("data")
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     def _only_model(self) -> str:
-        names = [str(row.get("id", "")) for row in self._models()]
+        names = [str(row.get("id", "")) for row in self._list_models()]
         if len(names) != 1:
             listed = ", ".join(names[:8]) or "none"
             raise ModelError(
@@ -64,9 +64,11 @@ class ServerLLM:
         if self._context is None:
             self._context = 0
             with suppress(ModelError):
-                rows = [row for row in self._models() if row.get("id") == self.name]
-                said = (rows[0].get("max_model_len") or (rows[0].get("meta") or {}).get("n_ctx") or 0) if rows else 0
-                self._context = int(said)
+                rows = [row for row in self._list_models() if row.get("id") == self.name]
+                context_tokens = (
+                    (rows[0].get("max_model_len") or (rows[0].get("meta") or {}).get("n_ctx") or 0) if rows else 0
+                )
+                self._context = int(context_tokens)
         return self._context
 
     def generate(
@@ -83,22 +85,22 @@ class ServerLLM:
         Raises:
             ModelError: the server cannot be reached, is busy for too long, refuses, or answers with nonsense.
         """
-        constrain.checked(schema, choices)
-        asked = self._asked(messages, max_tokens, schema, choices)
+        constrain.validate_constraints(schema, choices)
+        request = self._request_body(messages, max_tokens, schema, choices)
         if choices:  # an object came to hold the choice: there is nothing to show before it is whole
-            answer = self._chosen(self._whole(asked), choices)
+            answer = self._parse_choice(self._complete(request), choices)
             if on_text is not None:
                 on_text(answer)
             return answer
         if on_text is None:
-            return self._whole(asked)
+            return self._complete(request)
 
         def decode(emit: Emit) -> None:
-            for piece in self._pieces(asked):
+            for piece in self._stream_pieces(request):
                 if emit(piece):
                     return
 
-        return relay(decode, on_text, wait=False)
+        return relay_stream(decode, on_text, wait=False)
 
     def batch(
         self,
@@ -114,15 +116,15 @@ class ServerLLM:
         # the server batches by itself; the longest first, so that none of them is waited for alone at the end
         order = sorted(range(len(prompts)), key=lambda n: -sum(len(m["content"]) for m in prompts[n]))
         with ThreadPoolExecutor(min(self.config.at_once, len(prompts)), "kgrag-ask") as pool:
-            running = {
+            futures = {
                 n: pool.submit(self.generate, prompts[n], max_tokens=max_tokens, schema=schema, choices=choices)
                 for n in order
             }
             try:
-                return [running[n].result() for n in range(len(prompts))]
+                return [futures[n].result() for n in range(len(prompts))]
             except BaseException:
-                for one in running.values():
-                    one.cancel()
+                for future in futures.values():
+                    future.cancel()
                 raise
 
     def sample(
@@ -133,8 +135,8 @@ class ServerLLM:
         Raises:
             ModelError: as `generate`.
         """
-        asked = self._asked(messages, max_tokens, None, ()) | {"temperature": temperature}
-        return [self._whole(asked | {"seed": seed + place}) for place in range(number)]
+        request = self._request_body(messages, max_tokens, None, ()) | {"temperature": temperature}
+        return [self._complete(request | {"seed": seed + index}) for index in range(number)]
 
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol; needs a server that gives the log-probabilities of its prompt, as vLLM does.
@@ -144,9 +146,9 @@ class ServerLLM:
         """
         if not continuation:
             return 0.0
-        asked = self._asked([*messages, {"role": "assistant", "content": continuation}], 1, None, ())
-        asked |= {"prompt_logprobs": 0, "add_generation_prompt": False, "continue_final_message": True}
-        tokens = self._http.post("/chat/completions", asked).get("prompt_logprobs")
+        request = self._request_body([*messages, {"role": "assistant", "content": continuation}], 1, None, ())
+        request |= {"prompt_logprobs": 0, "add_generation_prompt": False, "continue_final_message": True}
+        tokens = self._http.post("/chat/completions", request).get("prompt_logprobs")
         if not isinstance(tokens, list):
             raise ModelError(
                 f"{self.address} does not give the log-probability of a text that it is given, which vLLM does "
@@ -168,47 +170,49 @@ class ServerLLM:
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, by a guess from its characters: servers do not tell in a way that all know."""
-        return guessed_tokens(text)
+        return estimate_tokens(text)
 
     # --- the API ---------------------------------------------------------------------------------------------------
 
-    def _asked(self, messages: Messages, max_tokens: int, schema: str | None, choices: Sequence[str]) -> dict[str, Any]:
-        asked: dict[str, Any] = {
+    def _request_body(
+        self, messages: Messages, max_tokens: int, schema: str | None, choices: Sequence[str]
+    ) -> dict[str, Any]:
+        request: dict[str, Any] = {
             "model": self.name,
             "messages": [dict(message) for message in messages],
             "max_tokens": max_tokens,
             "temperature": 0,
         }
-        wanted = constrain.as_schema(choices) if choices else schema
-        if wanted is not None:
-            form = {"name": "answer", "schema": json.loads(wanted), "strict": True}
-            asked["response_format"] = {"type": "json_schema", "json_schema": form}
-        return asked
+        answer_schema = constrain.choices_schema(choices) if choices else schema
+        if answer_schema is not None:
+            schema_format = {"name": "answer", "schema": json.loads(answer_schema), "strict": True}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema_format}
+        return request
 
-    def _whole(self, asked: dict[str, Any]) -> str:
-        return _text(self._http.post("/chat/completions", asked), "message", self.address)
+    def _complete(self, request: dict[str, Any]) -> str:
+        return _content_of(self._http.post("/chat/completions", request), "message", self.address)
 
-    def _pieces(self, asked: dict[str, Any]) -> Iterator[str]:
-        for event in self._http.stream("/chat/completions", {**asked, "stream": True}):
+    def _stream_pieces(self, request: dict[str, Any]) -> Iterator[str]:
+        for event in self._http.stream("/chat/completions", {**request, "stream": True}):
             if event.get("choices"):  # the last event may hold the usage alone
-                yield _text(event, "delta", self.address)
+                yield _content_of(event, "delta", self.address)
 
-    def _chosen(self, answer: str, choices: Sequence[str]) -> str:
-        said = answer.strip()
+    def _parse_choice(self, answer: str, choices: Sequence[str]) -> str:
+        choice = answer.strip()
         with suppress(ValueError, KeyError, TypeError):
-            said = str(json.loads(said)["answer"])
-        if said not in choices:
+            choice = str(json.loads(choice)["answer"])
+        if choice not in choices:
             raise ModelError(
-                f"{self.address} answered {said[:40]!r}, which is none of {', '.join(choices)}: it does not follow "
+                f"{self.address} answered {choice[:40]!r}, which is none of {', '.join(choices)}: it does not follow "
                 "a JSON schema (response_format); use a server that does."
             )
-        return said
+        return choice
 
 
-def _text(reply: dict[str, Any], part: str, address: Address) -> str:
+def _content_of(reply: dict[str, Any], message_key: str, address: ServerAddress) -> str:
     """The text of a reply or of an event of a stream."""
     try:
-        return str(reply["choices"][0][part].get("content") or "")
+        return str(reply["choices"][0][message_key].get("content") or "")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{address} answered with JSON that holds no answer ({json.dumps(reply)[:80]}): "
@@ -216,7 +220,7 @@ def _text(reply: dict[str, Any], part: str, address: Address) -> str:
         ) from error
 
 
-def guessed_tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """About how many tokens a text is, whoever counts: one for each East Asian character, one for three others."""
     wide = sum(ord(c) >= 0x2E80 for c in text)
     return wide + -(-(len(text) - wide) // 3)

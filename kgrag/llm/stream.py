@@ -12,7 +12,7 @@ OnText = Callable[[str], bool | None]
 """The caller's: given each piece, returns True to stop."""
 
 
-def relay(decode: Callable[[Emit], None], on_text: OnText | None, *, wait: bool = True) -> str:
+def relay_stream(decode: Callable[[Emit], None], on_text: OnText | None, *, wait: bool = True) -> str:
     """Run ``decode`` in a thread and hand its pieces to ``on_text`` in this one; all of them joined.
 
     The decoders spend their time in foreign code that does not see Ctrl-C; waiting here does, and stops them at the
@@ -27,7 +27,7 @@ def relay(decode: Callable[[Emit], None], on_text: OnText | None, *, wait: bool 
         pieces.put(piece)
         return stop.is_set()
 
-    def work() -> None:
+    def run_decoder() -> None:
         try:
             decode(emit)
         except BaseException as error:  # raised again in the caller's thread
@@ -35,26 +35,26 @@ def relay(decode: Callable[[Emit], None], on_text: OnText | None, *, wait: bool 
         finally:
             pieces.put(None)
 
-    thread = Thread(target=work, name="kgrag-decode", daemon=True)
+    thread = Thread(target=run_decoder, name="kgrag-decode", daemon=True)
     thread.start()
-    said: list[str] = []
+    texts: list[str] = []
     try:
-        while (piece := _next(pieces)) is not None:
+        while (piece := _next_piece(pieces)) is not None:
             if piece and not stop.is_set():
-                said.append(piece)
+                texts.append(piece)
                 if on_text is not None and on_text(piece):
                     stop.set()
     finally:
-        ended = not stop.is_set() and not thread.is_alive()
+        has_ended = not stop.is_set() and not thread.is_alive()
         stop.set()
-        if wait or ended:
+        if wait or has_ended:
             thread.join()
     if failures:
         raise failures[0]
-    return "".join(said)
+    return "".join(texts)
 
 
-def _next(pieces: SimpleQueue[str | None]) -> str | None:
+def _next_piece(pieces: SimpleQueue[str | None]) -> str | None:
     while True:
         try:
             # With a timeout, because without one Windows does not let an interrupt through.

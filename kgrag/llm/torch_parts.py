@@ -9,36 +9,36 @@ from threading import Event
 from typing import Any
 
 from kgrag.errors import ModelError
-from kgrag.llm.adapter import PROMPT, Adapter
-from kgrag.llm.constrain import grammar
+from kgrag.llm.adapter import PROMPT_TENSOR, Adapter
+from kgrag.llm.constrain import choices_grammar
 from kgrag.llm.stream import Emit
 from kgrag.models.device import this_device
-from kgrag.models.precision import Choice
+from kgrag.models.precision import RuntimeChoice
 
 
-def load_options(choice: Choice) -> dict[str, Any]:
+def model_load_options(choice: RuntimeChoice) -> dict[str, Any]:
     """The arguments of ``from_pretrained`` for a choice; bitsandbytes is loaded only where it is asked for."""
     import torch
 
     options: dict[str, Any] = {"local_files_only": True, "attn_implementation": choice.attention}
-    types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     half = torch.bfloat16 if choice.device != "cuda" or this_device().bf16 else torch.float16
-    options["dtype"] = types.get(choice.precision, half)
+    options["dtype"] = dtypes.get(choice.precision, half)
     if choice.precision in ("int8", "int4"):
         from transformers import BitsAndBytesConfig
 
-        make: Any = BitsAndBytesConfig
+        config_class: Any = BitsAndBytesConfig
         options["quantization_config"] = (
-            make(load_in_8bit=True)
+            config_class(load_in_8bit=True)
             if choice.precision == "int8"
-            else make(
+            else config_class(
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_use_double_quant=True,
                 bnb_4bit_compute_dtype=half,
             )
         )
-    if choice.spread:
+    if choice.is_spread:
         options["device_map"] = "auto"
     elif choice.device != "cpu":
         # straight to where it runs: half of the memory that a copy by way of the processor takes
@@ -46,7 +46,7 @@ def load_options(choice: Choice) -> dict[str, Any]:
     return options
 
 
-def load_model(folder: Path, name: str, choice: Choice, adapter: Adapter | None) -> tuple[Any, Any]:
+def load_model(folder: Path, name: str, choice: RuntimeChoice, adapter: Adapter | None) -> tuple[Any, Any]:
     """(tokenizer, model), ready to answer.
 
     Raises:
@@ -59,9 +59,9 @@ def load_model(folder: Path, name: str, choice: Choice, adapter: Adapter | None)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), **load_options(choice))
+        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), **model_load_options(choice))
         if adapter is not None:
-            if adapter.virtual:
+            if adapter.virtual_tokens:
                 return tokenizer, with_virtual_tokens(model.eval(), adapter)
             peft = importlib.import_module("peft")
             model = peft.PeftModel.from_pretrained(model, str(adapter.folder)).merge_and_unload()
@@ -87,102 +87,110 @@ def with_virtual_tokens(model: Any, adapter: Adapter) -> Any:
     import torch
 
     load = importlib.import_module("safetensors.torch").load_file
-    words = model.get_input_embeddings()
-    extra = load(str(adapter.weights))[PROMPT].to(words.weight.device, words.weight.dtype)
+    word_embeddings = model.get_input_embeddings()
+    virtual_embeddings = load(str(adapter.weights_file))[PROMPT_TENSOR].to(
+        word_embeddings.weight.device, word_embeddings.weight.dtype
+    )
 
     class Embedding(torch.nn.Module):
         """Words by the model's own table, what is above it by the adapter's."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.words, self.weight = words, words.weight
+            self.words, self.weight = word_embeddings, word_embeddings.weight
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
             known = len(self.words.weight)
             found: torch.Tensor = self.words(ids.clamp(max=known - 1))
             above = (ids >= known).unsqueeze(-1)
-            return torch.where(above, extra[(ids - known).clamp(min=0)], found)
+            return torch.where(above, virtual_embeddings[(ids - known).clamp(min=0)], found)
 
     model.set_input_embeddings(Embedding())
     return model
 
 
-def virtual_ids(model: Any, adapter: Adapter | None) -> list[int]:
+def virtual_token_ids(model: Any, adapter: Adapter | None) -> list[int]:
     """The ids to put before a prompt: [] without an adapter of p-tuning."""
-    if adapter is None or not adapter.virtual:
+    if adapter is None or not adapter.virtual_tokens:
         return []
-    first = len(model.get_input_embeddings().weight)
-    return list(range(first, first + adapter.virtual))
+    first_id = len(model.get_input_embeddings().weight)
+    return list(range(first_id, first_id + adapter.virtual_tokens))
 
 
-class Grammar:
+class GrammarLogitsProcessor:
     """Masks the logits so that what is decoded follows a JSON schema, or is one of a few choices."""
 
     def __init__(self, tokenizer: Any, rules: str) -> None:
         """``rules`` are llguidance's. Raises ModelError: they cannot be followed."""
         guidance = importlib.import_module("llguidance")
         self._torch = importlib.import_module("llguidance.torch")
-        tokens = importlib.import_module("llguidance.hf").from_tokenizer(tokenizer)
-        self._matcher = guidance.LLMatcher(tokens, rules)
+        token_vocabulary = importlib.import_module("llguidance.hf").from_tokenizer(tokenizer)
+        self._matcher = guidance.LLMatcher(token_vocabulary, rules)
         if self._matcher.is_error():
-            said = self._matcher.get_error().splitlines()[0]
-            raise ModelError(f"The answer cannot be held to what was asked for ({said}): simplify the JSON schema.")
-        self._mask = self._torch.allocate_token_bitmask(1, tokens.vocab_size)
-        self._seen: int | None = None
+            reason = self._matcher.get_error().splitlines()[0]
+            raise ModelError(f"The answer cannot be held to what was asked for ({reason}): simplify the JSON schema.")
+        self._mask = self._torch.allocate_token_bitmask(1, token_vocabulary.vocab_size)
+        self._prompt_length: int | None = None
 
     @classmethod
-    def of(cls, tokenizer: Any, schema: str | None, choices: Sequence[str]) -> Grammar | None:
+    def from_constraints(
+        cls, tokenizer: Any, schema: str | None, choices: Sequence[str]
+    ) -> GrammarLogitsProcessor | None:
         """The grammar of a schema or of choices, None where neither is asked for."""
         if schema is None and not choices:
             return None
         matcher = importlib.import_module("llguidance").LLMatcher
         if schema is not None:
             return cls(tokenizer, matcher.grammar_from_json_schema(schema))
-        return cls(tokenizer, matcher.grammar_from_lark(grammar(choices, "start:")))
+        return cls(tokenizer, matcher.grammar_from_lark(choices_grammar(choices, "start:")))
 
     def __call__(self, ids: Any, scores: Any) -> Any:
         """A logits processor of transformers: ids (1, tokens), scores (1, vocabulary)."""
-        if self._seen is not None:
+        if self._prompt_length is not None:
             self._matcher.consume_token(int(ids[0, -1]))
-        self._seen = ids.shape[1]
+        self._prompt_length = ids.shape[1]
         self._torch.fill_next_token_bitmask(self._matcher, self._mask, 0)
         masked = scores.clone()
-        known = self._mask.shape[1] * 32  # a vocabulary may be padded beyond what the tokenizer has
-        masked[:, known:] = float("-inf")
-        self._torch.apply_token_bitmask_inplace(masked[:, :known], self._mask.to(scores.device))
+        vocabulary_size = self._mask.shape[1] * 32  # a vocabulary may be padded beyond what the tokenizer has
+        masked[:, vocabulary_size:] = float("-inf")
+        self._torch.apply_token_bitmask_inplace(masked[:, :vocabulary_size], self._mask.to(scores.device))
         return masked
 
 
-def decoding(
-    model: Any, tokenizer: Any, max_tokens: int, emit: Emit | None = None, rules: Grammar | None = None
+def decoding_options(
+    model: Any,
+    tokenizer: Any,
+    max_tokens: int,
+    emit: Emit | None = None,
+    grammar_processor: GrammarLogitsProcessor | None = None,
 ) -> dict[str, Any]:
     """The arguments of ``model.generate``: greedy, pieces to ``emit`` as they come, until it says stop."""
     import torch
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList, TextStreamer
 
-    own = model.generation_config
-    ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
-    pads = tokenizer.pad_token_id
-    make: Any = GenerationConfig
-    config = make(
+    model_config = model.generation_config
+    eos_ids = model_config.eos_token_id if model_config.eos_token_id is not None else tokenizer.eos_token_id
+    pad_id = tokenizer.pad_token_id
+    config_class: Any = GenerationConfig
+    config = config_class(
         do_sample=False,
         max_new_tokens=max_tokens,
-        eos_token_id=ends,
-        pad_token_id=pads if pads is not None else (ends[0] if isinstance(ends, list) else ends),
+        eos_token_id=eos_ids,
+        pad_token_id=pad_id if pad_id is not None else (eos_ids[0] if isinstance(eos_ids, list) else eos_ids),
     )
     options: dict[str, Any] = {"generation_config": config}
     if emit is not None:
-        stopped, say = Event(), emit
+        stopped, emit_piece = Event(), emit
 
-        class Pieces(TextStreamer):  # type: ignore[misc, unused-ignore]
+        class PieceStreamer(TextStreamer):  # type: ignore[misc, unused-ignore]
             def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
-                if say(text):
+                if emit_piece(text):
                     stopped.set()
 
-        options["streamer"] = Pieces(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        options["streamer"] = PieceStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         options["stopping_criteria"] = StoppingCriteriaList(
             [lambda ids, scores, **_: torch.full((ids.shape[0],), stopped.is_set())]
         )
-    if rules is not None:
-        options["logits_processor"] = LogitsProcessorList([rules])
+    if grammar_processor is not None:
+        options["logits_processor"] = LogitsProcessorList([grammar_processor])
     return options

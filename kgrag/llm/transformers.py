@@ -9,15 +9,15 @@ from typing import Any
 
 from kgrag.llm import constrain
 from kgrag.llm.adapter import Adapter
-from kgrag.llm.openvino import fits, no_template
-from kgrag.llm.stream import Emit, OnText, relay
-from kgrag.llm.torch_parts import Grammar, decoding, load_model, virtual_ids
+from kgrag.llm.openvino import check_context, missing_template_error
+from kgrag.llm.stream import Emit, OnText, relay_stream
+from kgrag.llm.torch_parts import GrammarLogitsProcessor, decoding_options, load_model, virtual_token_ids
 from kgrag.models.device import this_device
-from kgrag.models.precision import Choice, decide
-from kgrag.models.registry import find
+from kgrag.models.precision import RuntimeChoice, choose_runtime
+from kgrag.models.registry import find_model
 from kgrag.protocols import Messages
 
-BATCH = 8
+MAX_BATCH_PROMPTS = 8
 """Prompts that are decoded together: padded to the longest of them, which those of like length hardly need."""
 
 
@@ -29,10 +29,10 @@ class TransformersLLM:
         folder: Path,
         name: str,
         context: int = 0,
-        choice: Choice | None = None,
+        choice: RuntimeChoice | None = None,
         adapter: Adapter | None = None,
         *,
-        keeps: bool = True,
+        reuse_cache: bool = True,
     ) -> None:
         """Load config.json and safetensors of ``folder``.
 
@@ -43,16 +43,16 @@ class TransformersLLM:
             ModelError: the folder's files cannot be read, or do not fit the device's memory, or there is no template.
         """
         self.name = name
-        self.choice = choice or decide(find(str(folder)), this_device(), home="transformers")
+        self.choice = choice or choose_runtime(find_model(str(folder)), this_device(), backend="transformers")
         self.adapter = adapter.name if adapter is not None else ""
         self._tokenizer, self._model = load_model(folder, name, self.choice, adapter)
-        self._virtual = virtual_ids(self._model, adapter)
+        self._virtual_ids = virtual_token_ids(self._model, adapter)
         if not self._tokenizer.chat_template:
-            raise no_template(name, folder)
+            raise missing_template_error(name, folder)
         self.context = context or int(getattr(self._model.config, "max_position_embeddings", 0) or 0)
         self._lock = Lock()
-        self._keeps = keeps
-        self._kept: tuple[list[int], Any] = ([], None)
+        self._reuses_cache = reuse_cache
+        self._prefix_cache: tuple[list[int], Any] = ([], None)
 
     def generate(
         self,
@@ -68,36 +68,41 @@ class TransformersLLM:
         Raises:
             ModelError: prompt and answer do not fit the context, or the schema cannot be followed.
         """
-        constrain.checked(schema, choices)
-        ids = self._prompt(messages, max_tokens)
-        grammar = Grammar.of(self._tokenizer, schema, choices)
+        constrain.validate_constraints(schema, choices)
+        ids = self._encode_prompt(messages, max_tokens)
+        grammar = GrammarLogitsProcessor.from_constraints(self._tokenizer, schema, choices)
 
         def decode(emit: Emit) -> None:
             with self._lock:
                 self._decode(ids, max_tokens, grammar, emit)
 
-        return relay(decode, on_text)
+        return relay_stream(decode, on_text)
 
-    def _decode(self, ids: list[int], max_tokens: int, grammar: Grammar | None, emit: Emit) -> None:
+    def _decode(self, ids: list[int], max_tokens: int, grammar: GrammarLogitsProcessor | None, emit: Emit) -> None:
         import torch
 
-        known, cache = self._kept
-        self._kept = ([], None)  # an interruption leaves the cache half written
-        same = next((n for n, (a, b) in enumerate(zip(ids, known, strict=False)) if a != b), min(len(ids), len(known)))
+        cached_ids, cache = self._prefix_cache
+        self._prefix_cache = ([], None)  # an interruption leaves the cache half written
+        shared_length = next(
+            (n for n, (a, b) in enumerate(zip(ids, cached_ids, strict=False)) if a != b), min(len(ids), len(cached_ids))
+        )
         if cache is not None:
-            cache.crop(min(same, len(ids) - 1))
+            cache.crop(min(shared_length, len(ids) - 1))
         inputs = torch.tensor([ids], device=self._model.device)
-        options = decoding(self._model, self._tokenizer, max_tokens, emit, grammar)
+        options = decoding_options(self._model, self._tokenizer, max_tokens, emit, grammar)
         with torch.inference_mode():
-            done = self._model.generate(
+            output = self._model.generate(
                 inputs,
                 attention_mask=torch.ones_like(inputs),
                 past_key_values=cache,
                 return_dict_in_generate=True,
                 **options,
             )
-        if self._keeps:
-            self._kept = (done.sequences[0].tolist()[: done.past_key_values.get_seq_length()], done.past_key_values)
+        if self._reuses_cache:
+            self._prefix_cache = (
+                output.sequences[0].tolist()[: output.past_key_values.get_seq_length()],
+                output.past_key_values,
+            )
 
     def batch(
         self,
@@ -112,35 +117,37 @@ class TransformersLLM:
         Raises:
             ModelError: as `generate`.
         """
-        constrain.checked(schema, choices)
+        constrain.validate_constraints(schema, choices)
         if schema is not None or choices:  # each follows its own grammar
             return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
-        ids = [self._prompt(messages, max_tokens) for messages in prompts]
+        ids = [self._encode_prompt(messages, max_tokens) for messages in prompts]
         order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
         answers = [""] * len(ids)
-        for start in range(0, len(order), BATCH):
-            some = order[start : start + BATCH]
-            for n, answer in zip(some, self._together([ids[n] for n in some], max_tokens), strict=True):
+        for start in range(0, len(order), MAX_BATCH_PROMPTS):
+            batch_indices = order[start : start + MAX_BATCH_PROMPTS]
+            for n, answer in zip(
+                batch_indices, self._decode_batch([ids[n] for n in batch_indices], max_tokens), strict=True
+            ):
                 answers[n] = answer
         return answers
 
-    def _together(self, ids: list[list[int]], max_tokens: int) -> list[str]:
+    def _decode_batch(self, ids: list[list[int]], max_tokens: int) -> list[str]:
         import torch
 
         width = max(map(len, ids))
-        options = decoding(self._model, self._tokenizer, max_tokens)
+        options = decoding_options(self._model, self._tokenizer, max_tokens)
         pad = options["generation_config"].pad_token_id
         inputs = torch.tensor([[pad] * (width - len(one)) + one for one in ids], device=self._model.device)
         mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in ids], device=self._model.device)
-        said: list[str] = []
+        texts: list[str] = []
 
         def decode(emit: Emit) -> None:
             with self._lock, torch.inference_mode():
-                done = self._model.generate(inputs, attention_mask=mask, **options)
-            said.extend(self._tokenizer.batch_decode(done[:, width:], skip_special_tokens=True))
+                output_ids = self._model.generate(inputs, attention_mask=mask, **options)
+            texts.extend(self._tokenizer.batch_decode(output_ids[:, width:], skip_special_tokens=True))
 
-        relay(decode, None)
-        return said
+        relay_stream(decode, None)
+        return texts
 
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
@@ -152,16 +159,16 @@ class TransformersLLM:
         """
         import torch
 
-        ids = self._prompt(messages, max_tokens)
+        ids = self._encode_prompt(messages, max_tokens)
         inputs = torch.tensor([ids], device=self._model.device)
-        config = decoding(self._model, self._tokenizer, max_tokens)["generation_config"]
+        config = decoding_options(self._model, self._tokenizer, max_tokens)["generation_config"]
         config.do_sample, config.temperature, config.num_return_sequences = True, temperature, number
         config.top_k, config.top_p = 0, 1.0  # the model's own chances, none cut off
         devices = [self._model.device] if self._model.device.type == "cuda" else []
         with self._lock, torch.inference_mode(), torch.random.fork_rng(devices):
             torch.manual_seed(seed)
-            done = self._model.generate(inputs, attention_mask=torch.ones_like(inputs), generation_config=config)
-        return list(self._tokenizer.batch_decode(done[:, len(ids) :], skip_special_tokens=True))
+            output_ids = self._model.generate(inputs, attention_mask=torch.ones_like(inputs), generation_config=config)
+        return list(self._tokenizer.batch_decode(output_ids[:, len(ids) :], skip_special_tokens=True))
 
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol.
@@ -169,8 +176,12 @@ class TransformersLLM:
         Raises:
             ModelError: prompt and continuation do not fit the context.
         """
-        wanted = self._encoded(continuation)
-        return sum(self._logprobs(self._prompt(messages, len(wanted)), wanted)) if wanted else 0.0
+        continuation_ids = self._encode(continuation)
+        return (
+            sum(self._logprobs(self._encode_prompt(messages, len(continuation_ids)), continuation_ids))
+            if continuation_ids
+            else 0.0
+        )
 
     def token_logprobs(self, text: str) -> list[float]:
         """See the TextModel protocol.
@@ -178,31 +189,31 @@ class TransformersLLM:
         Raises:
             ModelError: the text is longer than the context.
         """
-        ids = self._encoded(text)
-        fits(len(ids), 0, self.context, self.name)
+        ids = self._encode(text)
+        check_context(len(ids), 0, self.context, self.name)
         return self._logprobs(ids[:1], ids[1:]) if len(ids) > 1 else []
 
-    def _logprobs(self, before: list[int], wanted: list[int]) -> list[float]:
+    def _logprobs(self, prompt_ids: list[int], target_ids: list[int]) -> list[float]:
         import torch
 
-        inputs = torch.tensor([before + wanted], device=self._model.device)
+        inputs = torch.tensor([prompt_ids + target_ids], device=self._model.device)
         with self._lock, torch.inference_mode():
-            logits = self._model(inputs, logits_to_keep=len(wanted) + 1, use_cache=False).logits[0, :-1].float()
-        chosen = torch.tensor(wanted, device=logits.device)
-        found = logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0]
-        return [float(one) for one in found]
+            logits = self._model(inputs, logits_to_keep=len(target_ids) + 1, use_cache=False).logits[0, :-1].float()
+        targets = torch.tensor(target_ids, device=logits.device)
+        logprobs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+        return [float(one) for one in logprobs]
 
-    def _encoded(self, text: str) -> list[int]:
+    def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _prompt(self, messages: Messages, answer: int) -> list[int]:
-        found = self._tokenizer.apply_chat_template(
+    def _encode_prompt(self, messages: Messages, max_tokens: int) -> list[int]:
+        encoded = self._tokenizer.apply_chat_template(
             [dict(m) for m in messages], add_generation_prompt=True, return_dict=True
         )
-        ids = [*self._virtual, *found["input_ids"]]
-        fits(len(ids), answer, self.context, self.name)
+        ids = [*self._virtual_ids, *encoded["input_ids"]]
+        check_context(len(ids), max_tokens, self.context, self.name)
         return ids
 
     def count(self, text: str) -> int:
         """How many tokens ``text`` is, without the chat template."""
-        return len(self._encoded(text))
+        return len(self._encode(text))

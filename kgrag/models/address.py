@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from kgrag.errors import ModelError
 
-EXAMPLE = "http://127.0.0.1:8000/v1#NAME"
+EXAMPLE_ADDRESS = "http://127.0.0.1:8000/v1#NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServerAddress:
     """An OpenAI-compatible server and a model of it.
 
     ``url`` ends where the paths of the API begin (``/v1``); ``model`` is "" where the server has only one.
@@ -25,7 +25,7 @@ class Address:
         return f"{self.url}#{self.model}" if self.model else self.url
 
     @property
-    def here(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the server is on this machine, so that nothing that it is sent leaves it."""
         host = urlsplit(self.url).hostname or ""
         try:
@@ -39,7 +39,7 @@ def is_address(name: str) -> bool:
     return name.casefold().startswith(("http://", "https://"))
 
 
-def address(name: str) -> Address:
+def parse_address(name: str) -> ServerAddress:
     """The address that a name is.
 
     Raises:
@@ -49,12 +49,14 @@ def address(name: str) -> Address:
         parts = urlsplit(name)
         _ = parts.port
     except ValueError as error:
-        raise ModelError(f"Expected a server's address such as {EXAMPLE}, this one is wrong ({error}).") from error
+        raise ModelError(
+            f"Expected a server's address such as {EXAMPLE_ADDRESS}, this one is wrong ({error})."
+        ) from error
     if parts.username is not None or parts.password is not None or parts.query:
         raise ModelError(
             "A key does not belong in an address, where the shell's history and others on this machine see it: "
             "set KGRAG_API_KEY, and leave it out."
         )
     if not parts.hostname:
-        raise ModelError(f"Expected a server's address such as {EXAMPLE}, found no host in {name!r}.")
-    return Address(f"{parts.scheme.casefold()}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment)
+        raise ModelError(f"Expected a server's address such as {EXAMPLE_ADDRESS}, found no host in {name!r}.")
+    return ServerAddress(f"{parts.scheme.casefold()}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment)

@@ -22,43 +22,43 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kgrag.config import home
+from kgrag.config import model_home
 from kgrag.errors import ModelError
-from kgrag.files import replaced
-from kgrag.models.fetch import Progress, disk_errors, fetch, silent
-from kgrag.models.registry import File, Model, find
+from kgrag.files import atomic_write
+from kgrag.models.fetch import ProgressCallback, disk_errors, fetch_model_files, no_progress
+from kgrag.models.registry import GgufFile, ModelEntry, find_model
 
-_EXPORT = "from optimum.commands.optimum_cli import main; main()"
+_EXPORT_CODE = "from optimum.commands.optimum_cli import main; main()"
 
 
-def folder_of(model: Model) -> Path:
+def model_folder(model: ModelEntry) -> Path:
     """Where the model is, or will be, kept: below ``home()/models``, or its own folder if that is an OpenVINO one."""
-    local = model.local
-    file = next((source.path for source in model.sources if isinstance(source, File)), None)
+    local = model.local_path
+    file = next((source.path for source in model.sources if isinstance(source, GgufFile)), None)
     if file is not None:
-        state = repr((str(file), file.stat().st_size, file.stat().st_mtime_ns))
-        return home() / "models" / f"{file.stem}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+        fingerprint = repr((str(file), file.stat().st_size, file.stat().st_mtime_ns))
+        return model_home() / "models" / f"{file.stem}-{hashlib.sha256(fingerprint.encode()).hexdigest()[:12]}"
     if local is None:
-        return home() / "models" / model.name.replace("/", "--")
+        return model_home() / "models" / model.name.replace("/", "--")
     if (local / "openvino_model.xml").is_file():
         return local
     files = sorted([*local.glob("*.safetensors"), local / "config.json"])
-    state = repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
-    return home() / "models" / f"{local.name}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+    fingerprint = repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
+    return model_home() / "models" / f"{local.name}-{hashlib.sha256(fingerprint.encode()).hexdigest()[:12]}"
 
 
-def openvino_folder(model: Model, folder: Path) -> Path:
+def openvino_folder(model: ModelEntry, folder: Path) -> Path:
     """The OpenVINO folder of a model that is ready in ``folder``."""
-    return folder if folder == model.local else folder / f"openvino-{model.precision}"
+    return folder if folder == model.local_path else folder / f"openvino-{model.precision}"
 
 
-def transformers_folder(model: Model, folder: Path) -> Path:
+def transformers_folder(model: ModelEntry, folder: Path) -> Path:
     """The transformers folder (config.json and safetensors) of a model that is ready in ``folder``.
 
     Raises:
         ModelError: the model is a folder with an OpenVINO IR alone.
     """
-    path = model.local or folder / ("bf16" if model.kind == "llm" else "source")
+    path = model.local_path or folder / ("bf16" if model.kind == "llm" else "source")
     if not any(path.glob("*.safetensors")):
         raise ModelError(
             f"{path} holds no *.safetensors, only an OpenVINO model, which trains and runs on a GPU nowhere: "
@@ -67,22 +67,22 @@ def transformers_folder(model: Model, folder: Path) -> Path:
     return path
 
 
-def ready(model: Model, *, any_precision: bool = False) -> Path | None:
+def local_folder(model: ModelEntry, *, any_precision: bool = False) -> Path | None:
     """The folder of a model that can be loaded now in its precision (or, where asked so, in any), else None."""
-    folder = folder_of(model)
-    if folder == model.local:
+    folder = model_folder(model)
+    if folder == model.local_path:
         return folder
     try:
         record = json.loads((folder / "model.json").read_text("utf-8"))
         files: dict[str, int] = record["files"]
-        whole = all((folder / file).stat().st_size == size for file, size in files.items())
+        is_complete = all((folder / file).stat().st_size == size for file, size in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    here = any_precision or f"openvino-{model.precision}/openvino_model.xml" in files
-    return folder if whole and record.get("sha256") == model.sha256 and here else None
+    has_precision = any_precision or f"openvino-{model.precision}/openvino_model.xml" in files
+    return folder if is_complete and record.get("sha256") == model.sha256 and has_precision else None
 
 
-def pull(name: str, progress: Progress = silent, precision: str = "auto") -> Path:
+def pull_model(name: str, progress: ProgressCallback = no_progress, precision: str = "auto") -> Path:
     """Fetch and convert a model unless it is ready; its folder. Two processes do it once: the second one waits.
 
     ``precision`` is what a processor runs it in ("auto": what the registry says); other precisions that were made before
@@ -91,13 +91,13 @@ def pull(name: str, progress: Progress = silent, precision: str = "auto") -> Pat
     Raises:
         ModelError: it is unknown, cannot be had, is not what was published, or does not convert; or the disk is full.
     """
-    model = find(name)
+    model = find_model(name)
     if precision != "auto":
         model = replace(model, precision=precision)
-    found = ready(model)
-    if found is not None:
-        return found
-    folder = folder_of(model)
+    ready_folder = local_folder(model)
+    if ready_folder is not None:
+        return ready_folder
+    folder = model_folder(model)
     with disk_errors(model.name):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.parent / f".{folder.name}.lock")
@@ -107,95 +107,99 @@ def pull(name: str, progress: Progress = silent, precision: str = "auto") -> Pat
             progress(f"waiting for another process that is preparing {model.name}", 0.0)
             lock.acquire()
     with lock:
-        found = ready(model)
-        if found is None:
+        ready_folder = local_folder(model)
+        if ready_folder is None:
             with disk_errors(model.name):
-                if ready(model, any_precision=True):
+                if local_folder(model, any_precision=True):
                     _add_precision(model, folder, progress)
                 else:
-                    _prepare(model, folder, progress)
-            found = ready(model)
-    if found is None:
+                    _build_model_folder(model, folder, progress)
+            ready_folder = local_folder(model)
+    if ready_folder is None:
         raise ModelError(f"{folder} changed while {model.name} was being prepared: pull it again.")
     progress(f"{model.name} is ready", 1.0)
-    return found
+    return ready_folder
 
 
-def _prepare(model: Model, folder: Path, progress: Progress) -> None:
+def _build_model_folder(model: ModelEntry, folder: Path, progress: ProgressCallback) -> None:
     """Build the whole folder beside its place, then put it there."""
     for stale in folder.parent.glob(f".{folder.name}.*.tmp"):  # what an interrupted process left; the lock is ours
         shutil.rmtree(stale, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-    log = home() / "logs" / f"{folder.name}.log"
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    log = model_home() / "logs" / f"{folder.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     try:
-        source = model.local or fetch(model, work, lambda message, part: progress(message, 0.5 * part))
-        if model.local is None:
-            kept = work / ("bf16" if model.kind == "llm" else "source")
+        source = model.local_path or fetch_model_files(
+            model, temporary, lambda message, part: progress(message, 0.5 * part)
+        )
+        if model.local_path is None:
+            transformers_target = temporary / ("bf16" if model.kind == "llm" else "source")
             if source.is_file():
                 progress(f"unpacking the weights of {model.name}", 0.5)
-                _run([sys.executable, "-m", "kgrag.models.gguf", str(source), str(kept)], log, model)
-                if source.is_relative_to(work):  # a file of the user's stays
+                _run_step(
+                    [sys.executable, "-m", "kgrag.models.gguf", str(source), str(transformers_target)], log, model
+                )
+                if source.is_relative_to(temporary):  # a file of the user's stays
                     source.unlink()
-            elif source != kept:
-                source.rename(kept)
-            source = kept
-        _convert(model, source, work / f"openvino-{model.precision}", log, progress)
-        shutil.rmtree(work / "hub", ignore_errors=True)
-        _record(model, work)
+            elif source != transformers_target:
+                source.rename(transformers_target)
+            source = transformers_target
+        _export_openvino(model, source, temporary / f"openvino-{model.precision}", log, progress)
+        shutil.rmtree(temporary / "hub", ignore_errors=True)
+        _write_model_record(model, temporary)
         if folder.exists():
             shutil.rmtree(folder)
-        work.rename(folder)
+        temporary.rename(folder)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _add_precision(model: Model, folder: Path, progress: Progress) -> None:
+def _add_precision(model: ModelEntry, folder: Path, progress: ProgressCallback) -> None:
     """Convert a model that is here in another precision; the record is written last."""
     target = folder / f"openvino-{model.precision}"
-    log = home() / "logs" / f"{folder.name}.log"
+    log = model_home() / "logs" / f"{folder.name}.log"
     log.write_bytes(b"")
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:
-        _convert(model, transformers_folder(model, folder), work / "out", log, progress)
+        _export_openvino(model, transformers_folder(model, folder), temporary / "out", log, progress)
         shutil.rmtree(target, ignore_errors=True)
-        (work / "out").rename(target)
-        _record(model, folder)
+        (temporary / "out").rename(target)
+        _write_model_record(model, folder)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def export(folder: Path, target: Path, precision: str, progress: Progress = silent) -> None:
+def export_precision(folder: Path, target: Path, precision: str, progress: ProgressCallback = no_progress) -> None:
     """Make an OpenVINO folder ``target`` of the model in a transformers folder.
 
     Raises:
         ModelError: ``folder`` holds no model, or it does not convert.
         OSError: the disk is full; what is in ``target`` is of no use then.
     """
-    model = replace(find(str(folder)), precision=precision)
-    log = home() / "logs" / f"{folder.name.lstrip('.')}.log"
+    model = replace(find_model(str(folder)), precision=precision)
+    log = model_home() / "logs" / f"{folder.name.lstrip('.')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
-    _convert(model, folder, target, log, progress)
+    _export_openvino(model, folder, target, log, progress)
 
 
-def _convert(model: Model, source: Path, target: Path, log: Path, progress: Progress) -> None:
+def _export_openvino(model: ModelEntry, source: Path, target: Path, log: Path, progress: ProgressCallback) -> None:
     """Make the OpenVINO folder ``target`` of a transformers folder."""
     progress(f"converting {model.name} for OpenVINO", 0.7)
     task = "text-generation-with-past" if model.kind == "llm" else "feature-extraction"
-    command = [sys.executable, "-W", "ignore", "-c", _EXPORT, "export", "openvino", "--model", str(source)]
+    command = [sys.executable, "-W", "ignore", "-c", _EXPORT_CODE, "export", "openvino", "--model", str(source)]
     command += ["--task", task, "--library", "transformers", "--weight-format", model.precision, str(target)]
-    _run(command, log, model)
-    _check(model, source, target)
+    _run_step(command, log, model)
+    _check_export(model, source, target)
 
 
-def _run(command: list[str], log: Path, model: Model) -> None:
+def _run_step(command: list[str], log: Path, model: ModelEntry) -> None:
     """Run a step in a process of its own, offline and quiet; what it says goes to ``log``."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     # The child must find this package wherever this process found it.
-    here = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    offline["PYTHONPATH"] = os.pathsep.join(path for path in here if path)
+    search_paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    offline["PYTHONPATH"] = os.pathsep.join(path for path in search_paths if path)
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **offline}
@@ -217,14 +221,14 @@ def _run(command: list[str], log: Path, model: Model) -> None:
         )
 
 
-def _check(model: Model, source: Path, target: Path) -> None:
+def _check_export(model: ModelEntry, source: Path, target: Path) -> None:
     """What an export may leave out without saying so: the tokenizer's IR, the chat template."""
-    wanted = ["openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json"]
+    expected_files = ["openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json"]
     if model.kind == "llm":
-        wanted += ["openvino_tokenizer.xml", "openvino_detokenizer.xml"]
+        expected_files += ["openvino_tokenizer.xml", "openvino_detokenizer.xml"]
         if (source / "chat_template.jinja").is_file():
-            wanted.append("chat_template.jinja")
-    missing = [name for name in wanted if not (target / name).is_file()]
+            expected_files.append("chat_template.jinja")
+    missing = [name for name in expected_files if not (target / name).is_file()]
     if missing:
         raise ModelError(
             f"The conversion of {model.name} left out {', '.join(missing)}: "
@@ -232,10 +236,10 @@ def _check(model: Model, source: Path, target: Path) -> None:
         )
 
 
-def _record(model: Model, work: Path) -> None:
+def _write_model_record(model: ModelEntry, work: Path) -> None:
     """Write ``model.json``: what was converted, from what, with what, and the size of each file."""
-    kept = [p for p in sorted(work.rglob("*")) if p.is_file() and p.name != "model.json"]
-    files = {str(p.relative_to(work)): p.stat().st_size for p in kept}
+    kept_files = [p for p in sorted(work.rglob("*")) if p.is_file() and p.name != "model.json"]
+    files = {str(p.relative_to(work)): p.stat().st_size for p in kept_files}
     packages = ("openvino", "openvino-genai", "optimum-intel", "transformers", "torch")
     record = {
         "name": model.name,
@@ -244,5 +248,5 @@ def _record(model: Model, work: Path) -> None:
         "versions": {name: version(name) for name in packages},
         "files": files,
     }
-    with replaced(work / "model.json") as temporary:
+    with atomic_write(work / "model.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 
 GB = 10**9
-FLASH = (8, 0)
+MIN_FLASH_CAPABILITY = (8, 0)
 """The least compute capability (Ampere) that FlashAttention 2 runs on."""
-DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
+CUDA_DRIVER_PATHS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 """What shows that there may be a CUDA device: the driver, its door in a sandbox that hides /proc, that of WSL 2."""
 
 
@@ -39,7 +39,7 @@ class Device:
 
 def has_cuda() -> bool:
     """Whether torch can use a CUDA device."""
-    if os.name != "nt" and not any(Path(place).exists() for place in DRIVERS):
+    if os.name != "nt" and not any(Path(place).exists() for place in CUDA_DRIVER_PATHS):
         return False
     import torch
 
@@ -62,39 +62,41 @@ def choose_device(cuda: bool | None = None, mps: bool | None = None) -> str:
     return "mps" if (has_mps() if mps is None else mps) else "cpu"
 
 
-def memory() -> tuple[int, int]:
+def memory_bytes() -> tuple[int, int]:
     """(bytes of memory, bytes that can be had now) of this machine, a container's limit respected."""
     # Loaded by name because it comes without types; accelerate requires it.
-    found = importlib.import_module("psutil").virtual_memory()
-    total, free = int(found.total), int(found.available)
+    virtual_memory = importlib.import_module("psutil").virtual_memory()
+    total, free = int(virtual_memory.total), int(virtual_memory.available)
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and (said := limit.read_text().strip()).isdigit():
-        total = min(total, int(said))
-        if used.is_file() and (now := used.read_text().strip()).isdigit():
-            free = min(free, max(int(said) - int(now), 0))
+    if limit.is_file() and (limit_text := limit.read_text().strip()).isdigit():
+        total = min(total, int(limit_text))
+        if used.is_file() and (used_text := used.read_text().strip()).isdigit():
+            free = min(free, max(int(limit_text) - int(used_text), 0))
     return total, free
 
 
-def cores() -> int:
+def usable_cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def installed(library: str) -> bool:
+def is_installed(library: str) -> bool:
     """Whether a library is there, without loading it."""
     return importlib.util.find_spec(library) is not None
 
 
-def cpu() -> Device:
+def cpu_device() -> Device:
     """This machine's processor. torch is not asked: whether it computes in bfloat16 is read where Linux says it."""
-    total, free = memory()
-    flags = Path("/proc/cpuinfo")
-    words = set(flags.read_text("utf-8", "replace").split()) if flags.is_file() else set()
-    return Device("cpu", f"{cores()} cores", total, free, bf16=bool(words & {"amx_bf16", "avx512_bf16", "bf16"}))
+    total, free = memory_bytes()
+    cpuinfo = Path("/proc/cpuinfo")
+    cpu_flags = set(cpuinfo.read_text("utf-8", "replace").split()) if cpuinfo.is_file() else set()
+    return Device(
+        "cpu", f"{usable_cores()} cores", total, free, bf16=bool(cpu_flags & {"amx_bf16", "avx512_bf16", "bf16"})
+    )
 
 
 @cache
-def _gpu(kind: str) -> Device:
+def _gpu_device(kind: str) -> Device:
     import torch
 
     if kind == "mps":
@@ -110,12 +112,12 @@ def _gpu(kind: str) -> Device:
         free,
         count,
         bf16=torch.cuda.is_bf16_supported(including_emulation=False),  # emulated it is slower than fp16
-        flash=installed("flash_attn") and torch.cuda.get_device_capability(0) >= FLASH,
-        bitsandbytes=installed("bitsandbytes"),
+        flash=is_installed("flash_attn") and torch.cuda.get_device_capability(0) >= MIN_FLASH_CAPABILITY,
+        bitsandbytes=is_installed("bitsandbytes"),
     )
 
 
 def this_device() -> Device:
     """The best device of this machine."""
     kind = choose_device()
-    return cpu() if kind == "cpu" else _gpu(kind)
+    return cpu_device() if kind == "cpu" else _gpu_device(kind)

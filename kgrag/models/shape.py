@@ -12,7 +12,7 @@ from kgrag.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ModelArchitecture:
     """A decoder of the Llama kind: grouped-query attention, a gated feed-forward part, normalisation by root mean square.
 
     ``hidden`` is the width of a token's vector, ``inner`` that of the feed-forward part; ``heads`` ask, ``kv_heads`` are
@@ -33,14 +33,14 @@ class Shape:
     bias: bool = False
 
     @property
-    def linear(self) -> int:
+    def linear_weights(self) -> int:
         """Weights of the layers' matrices: what is quantised, and what LoRA is put beside."""
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         attention = self.hidden * (queries + 2 * keys) + queries * self.hidden
         return self.layers * (attention + self.experts * 3 * self.hidden * self.inner)
 
     @property
-    def embedding(self) -> int:
+    def embedding_weights(self) -> int:
         """Weights of the first and the last matrix."""
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
 
@@ -50,20 +50,22 @@ class Shape:
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         biases = self.layers * (queries + 2 * keys) if self.bias else 0
         router = self.layers * self.hidden * self.experts if self.experts > 1 else 0
-        return self.linear + self.embedding + biases + router + (2 * self.layers + 1) * self.hidden
+        return self.linear_weights + self.embedding_weights + biases + router + (2 * self.layers + 1) * self.hidden
 
-    def kv_bytes(self, tokens: int, batch: int, number: float = 2.0) -> float:
+    def kv_cache_bytes(self, tokens: int, batch: int, number_bytes: float = 2.0) -> float:
         """Bytes of the cache of keys and values: 2 x layers x kv heads x head size x tokens x batch x bytes of a number."""
-        return 2 * self.layers * self.kv_heads * self.head * tokens * batch * number
+        return 2 * self.layers * self.kv_heads * self.head * tokens * batch * number_bytes
 
-    def lora(self, rank: int) -> int:
+    def lora_weights(self, rank: int) -> int:
         """Weights of LoRA matrices of a rank beside every matrix of the layers."""
         queries, keys = self.heads * self.head, self.kv_heads * self.head
-        ends = 2 * (self.hidden + queries) + 2 * (self.hidden + keys) + self.experts * 3 * (self.hidden + self.inner)
-        return self.layers * rank * ends
+        in_out_sum = (
+            2 * (self.hidden + queries) + 2 * (self.hidden + keys) + self.experts * 3 * (self.hidden + self.inner)
+        )
+        return self.layers * rank * in_out_sum
 
 
-def from_config(config: Mapping[str, Any], name: str) -> Shape:
+def architecture_from_config(config: Mapping[str, Any], name: str) -> ModelArchitecture:
     """The shape that a config.json says.
 
     Raises:
@@ -73,7 +75,7 @@ def from_config(config: Mapping[str, Any], name: str) -> Shape:
         hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
         experts = config.get("num_local_experts") or config.get("num_experts") or 1
         inner = config.get("moe_intermediate_size") if int(experts) > 1 else None
-        return Shape(
+        return ModelArchitecture(
             layers=int(config["num_hidden_layers"]),
             hidden=hidden,
             heads=heads,

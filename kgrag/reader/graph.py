@@ -6,31 +6,33 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from graphs.facts import Facts
-from graphs.gazetteer import Found
-from graphs.vocabulary import Vocabulary
-from kgrag.reader.compare import Comparer
-from kgrag.reader.questions import Questions, bare, marked, unframed
-from kgrag.reader.reads import NOTHING, Asked, Reduced
-from kgrag.reader.walk import Candidate, LooksUp, Walk, Walker
-from kgrag.reader.wording import filled
-from kgrag.text import is_cjk, key, simplified, unbracketed
+from graphs.facts import FactIndex
+from graphs.gazetteer import NameMatch
+from graphs.vocabulary import PredicateSchema
+from kgrag.reader.compare import ComparisonReader
+from kgrag.reader.questions import QuestionParser, mask_entity, strip_possessive, strip_preamble
+from kgrag.reader.reads import NO_DOCUMENTS, DecomposedQuestion, RelationPath
+from kgrag.reader.walk import FactLookupFn, GraphAnswer, PartialPath, PathExecutor
+from kgrag.reader.wording import fill_template
+from kgrag.text import has_cjk, normalize_name, strip_disambiguation, to_simplified
 
-ONE_OF_SEVERAL = 0.45
+PARTIAL_LIST_CONFIDENCE = 0.45
 """How sure a single fact can make an answer to a question for several: it is a hint."""
-_SEVERAL = re.compile(r"哪[两二三四五六几]|哪些|\b(?:which|what) (?:two|three|four|five|several)\b", re.IGNORECASE)
+_ASKS_FOR_SEVERAL = re.compile(
+    r"哪[两二三四五六几]|哪些|\b(?:which|what) (?:two|three|four|five|several)\b", re.IGNORECASE
+)
 
 
-class Finder(Protocol):
+class NameFinder(Protocol):
     """Finds known names in a text (`graphs.gazetteer.Gazetteer`)."""
 
     names: Sequence[str]
 
-    def find(self, text: str, *, any_case: bool = False) -> list[Found]:
+    def find(self, text: str, *, any_case: bool = False) -> list[NameMatch]:
         """The names in a text, ordered by place, longest first where they overlap."""
 
 
-class GraphReader:
+class GraphQAReader:
     """Reads answers off the facts of a store.
 
     Args:
@@ -39,13 +41,15 @@ class GraphReader:
         finder: finds the names that ``facts`` knows in a question; by default their own gazetteer.
     """
 
-    def __init__(self, facts: Facts, vocabulary: Vocabulary, finder: Finder | None = None) -> None:
+    def __init__(self, facts: FactIndex, vocabulary: PredicateSchema, finder: NameFinder | None = None) -> None:
         self._facts = facts
         self._vocabulary = vocabulary
-        self._finder: Finder = finder or facts.gazetteer
-        self._questions = Questions(vocabulary)
+        self._finder: NameFinder = finder or facts.gazetteer
+        self._parser = QuestionParser(vocabulary)
 
-    def read(self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING) -> list[Candidate]:
+    def answer(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> list[GraphAnswer]:
         """Answers, best first; none where the facts do not cover what is asked.
 
         Args:
@@ -53,89 +57,102 @@ class GraphReader:
             lookup: asked for the steps that the facts lack, where they give no answer and the question takes more than one.
             hidden: documents whose facts are out of view.
         """
-        answers = self._answers(question, Walker(self._facts, self._vocabulary, hidden=hidden))
+        answers = self._find_answers(question, PathExecutor(self._facts, self._vocabulary, hidden=hidden))
         if not answers and lookup is not None:
-            answers = self._answers(question, Walker(self._facts, self._vocabulary, lookup, hidden), least=2)
-        return _best(answers)[:5]
+            answers = self._find_answers(
+                question, PathExecutor(self._facts, self._vocabulary, lookup, hidden), min_steps=2
+            )
+        return _deduplicate(answers)[:5]
 
-    def compares(self, question: str) -> bool:
+    def is_comparison(self, question: str) -> bool:
         """Whether a question sets two names that the facts know side by side: it asks which was first, or if they have the same."""
-        text, found = self._named(question)
-        return self._comparer(Walker(self._facts, self._vocabulary)).asks(text, found)
+        text, matches = self._find_names(question)
+        return self._comparison_reader(PathExecutor(self._facts, self._vocabulary)).is_comparison(text, matches)
 
-    def _named(self, question: str) -> tuple[str, list[Found]]:
+    def _find_names(self, question: str) -> tuple[str, list[NameMatch]]:
         """A question without its frame, and the names in it."""
-        text = unframed(simplified(question))
-        found = self._finder.find(text)
-        return text, [bare(f, text) for f in found if self._finder.names[f.name] not in self._questions.asked]
-
-    def _comparer(self, walker: Walker) -> Comparer:
-        return Comparer(self._vocabulary, walker, self._questions, self._finder.names)
-
-    def _answers(self, question: str, walker: Walker, least: int = 1) -> list[Candidate]:
-        """What walks of ``least`` steps or more give, or two of any number side by side."""
-        text, found = self._named(question)
-        answers = self._comparer(walker).compare(text, found)
-        if not answers:
-            for name in sorted(found, key=lambda f: f.start - f.end):
-                answers += self._follow(text, name, walker, least)
-        return answers
-
-    def asks(self, question: str) -> list[Asked]:
-        """What a question may ask for: the steps from each name that it asks of, in the words of the vocabulary."""
-        text, found = self._named(question)
-        return [
-            Asked(text[name.start : name.end], tuple(steps))
-            for name in sorted(found, key=lambda f: f.start - f.end)
-            for steps in self._chains(text, name)[0]
+        text = strip_preamble(to_simplified(question))
+        matches = self._finder.find(text)
+        return text, [
+            strip_possessive(f, text) for f in matches if self._finder.names[f.name] not in self._parser.reserved_words
         ]
 
-    def reduced(self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING) -> list[Reduced]:
+    def _comparison_reader(self, walker: PathExecutor) -> ComparisonReader:
+        return ComparisonReader(self._vocabulary, walker, self._parser, self._finder.names)
+
+    def _find_answers(self, question: str, walker: PathExecutor, min_steps: int = 1) -> list[GraphAnswer]:
+        """What walks of ``least`` steps or more give, or two of any number side by side."""
+        text, matches = self._find_names(question)
+        answers = self._comparison_reader(walker).answer(text, matches)
+        if not answers:
+            for match in sorted(matches, key=lambda f: f.start - f.end):
+                answers += self._answers_from_name(text, match, walker, min_steps)
+        return answers
+
+    def parse(self, question: str) -> list[RelationPath]:
+        """What a question may ask for: the steps from each name that it asks of, in the words of the vocabulary."""
+        text, matches = self._find_names(question)
+        return [
+            RelationPath(text[match.start : match.end], tuple(steps))
+            for match in sorted(matches, key=lambda f: f.start - f.end)
+            for steps in self._relation_chains(text, match)[0]
+        ]
+
+    def decompose(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> list[DecomposedQuestion]:
         """A question that the vocabulary has no words for as a whole, with a part of it put in that it has words for; surest
         first, none where the facts or ``lookup`` do not know that part. The arguments are those of `read`."""
-        if self.asks(question):
+        if self.parse(question):
             return []
-        text, found = self._named(question)
-        walker = Walker(self._facts, self._vocabulary, lookup, hidden)
-        for name in sorted(found, key=lambda f: f.start - f.end):
-            steps, rest = self._questions.peel(marked(text, name))
+        text, matches = self._find_names(question)
+        walker = PathExecutor(self._facts, self._vocabulary, lookup, hidden)
+        for match in sorted(matches, key=lambda f: f.start - f.end):
+            steps, rest = self._parser.split_innermost(mask_entity(text, match))
             if steps:
-                ends = walker.walks(self._finder.names[name.name], steps)
-                parts = _best([self._candidate(walker, walk, steps[-1], "country", 1.0) for walk in ends])
-                return [Reduced(filled(rest + ("？" if is_cjk(rest) else "?"), X=part.text), part) for part in parts]
+                ends = walker.follow(self._finder.names[match.name], steps)
+                parts = _deduplicate([self._answer_from_path(walker, walk, steps[-1], "country", 1.0) for walk in ends])
+                return [
+                    DecomposedQuestion(fill_template(rest + ("？" if has_cjk(rest) else "?"), X=part.text), part)
+                    for part in parts
+                ]
         return []
 
-    def _chains(self, text: str, name: Found) -> tuple[list[list[str]], float]:
+    def _relation_chains(self, text: str, match: NameMatch) -> tuple[list[list[str]], float]:
         """The steps that a question may ask for from a name outward, and how sure; none where it asks for something else."""
-        chain, last, cost = self._questions.parse(marked(text, name))
-        chains = [[*chain, step] for step in last] if last else [chain]
-        return [steps for steps in chains if steps], cost
+        chain, final_predicates, confidence = self._parser.parse_relation_path(mask_entity(text, match))
+        chains = [[*chain, step] for step in final_predicates] if final_predicates else [chain]
+        return [steps for steps in chains if steps], confidence
 
-    def _follow(self, text: str, name: Found, walker: Walker, least: int) -> list[Candidate]:
-        chains, cost = self._chains(text, name)
-        cost *= ONE_OF_SEVERAL if _SEVERAL.search(text) else 1.0
-        candidates = []
+    def _answers_from_name(
+        self, text: str, match: NameMatch, walker: PathExecutor, min_steps: int
+    ) -> list[GraphAnswer]:
+        chains, confidence = self._relation_chains(text, match)
+        confidence *= PARTIAL_LIST_CONFIDENCE if _ASKS_FOR_SEVERAL.search(text) else 1.0
+        answers = []
         for steps in chains:
-            if len(steps) >= least:
-                for walk in walker.walks(self._finder.names[name.name], steps):
-                    candidates.append(self._candidate(walker, walk, steps[-1], text, cost))
-        return candidates
+            if len(steps) >= min_steps:
+                for walk in walker.follow(self._finder.names[match.name], steps):
+                    answers.append(self._answer_from_path(walker, walk, steps[-1], text, confidence))
+        return answers
 
-    def _candidate(self, walker: Walker, walk: Walk, predicate: str, text: str, cost: float) -> Candidate:
-        sure = max(0.01, min(1.0, walk.confidence * cost))
+    def _answer_from_path(
+        self, walker: PathExecutor, walk: PartialPath, predicate: str, text: str, factor: float
+    ) -> GraphAnswer:
+        confidence = max(0.01, min(1.0, walk.confidence * factor))
         value = walker.name(walk.nodes[-1])
         if self._facts.title(walk.nodes[-1]):
-            value = unbracketed(value)
+            value = strip_disambiguation(value)
         if self._vocabulary.predicates[predicate].value == "COUNTRY" and re.search(
             r"\bcountry\b|国家", text, re.IGNORECASE
         ):
-            value = self._vocabulary.countries.get(value.lower(), value) if not is_cjk(value) else value
-        return Candidate(value, walker.path(walk), sure)
+            value = self._vocabulary.countries.get(value.lower(), value) if not has_cjk(value) else value
+        return GraphAnswer(value, walker.path(walk), confidence)
 
 
-def _best(answers: Sequence[Candidate]) -> list[Candidate]:
+def _deduplicate(answers: Sequence[GraphAnswer]) -> list[GraphAnswer]:
     """Each answer once, by its surest walk, the surest first."""
-    best: dict[str, Candidate] = {}
+    best: dict[str, GraphAnswer] = {}
     for answer in sorted(answers, key=lambda a: -a.confidence):
-        best.setdefault(key(answer.text), answer)
+        best.setdefault(normalize_name(answer.text), answer)
     return list(best.values())

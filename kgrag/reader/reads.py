@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from kgrag.reader.walk import Candidate, LooksUp
+from kgrag.reader.walk import FactLookupFn, GraphAnswer
 
-NOTHING: frozenset[str] = frozenset()
+NO_DOCUMENTS: frozenset[str] = frozenset()
 
 
-class Asked(NamedTuple):
+class RelationPath(NamedTuple):
     """A name as a question has it, and the predicates that lead from it to what is asked for."""
 
     name: str
     steps: tuple[str, ...]
 
 
-class Reduced(NamedTuple):
+class DecomposedQuestion(NamedTuple):
     """A question with an answer put in for a part of it: "Which award did Mel Gibson receive?" of "Which award did the
     director of Apocalypto receive?", with the director as an answer."""
 
     question: str
-    part: Candidate
+    part: GraphAnswer
 
 
-class Reads(Protocol):
+class GraphQA(Protocol):
     """Reads questions by typed facts (`kgrag.reader.graph.GraphReader`)."""
 
-    def read(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING
-    ) -> Sequence[Candidate]:
+    def answer(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> Sequence[GraphAnswer]:
         """Answers, best first; none where neither the facts nor what ``lookup`` finds cover what is asked."""
 
-    def reduced(
-        self, question: str, lookup: LooksUp | None = None, hidden: frozenset[str] = NOTHING
-    ) -> Sequence[Reduced]:
+    def decompose(
+        self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
+    ) -> Sequence[DecomposedQuestion]:
         """The question with what the facts or ``lookup`` know put in, surest first; none where nothing can be."""
 
-    def compares(self, question: str) -> bool:
+    def is_comparison(self, question: str) -> bool:
         """Whether a question sets two names side by side that the facts know."""
 
-    def asks(self, question: str) -> Sequence[Asked]:
+    def parse(self, question: str) -> Sequence[RelationPath]:
         """What a question may ask for of the names in it."""

@@ -14,48 +14,50 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from graphs.adjacency import Adjacency, build
-from graphs.facts import Facts
-from graphs.gather import facts_of
-from graphs.gazetteer import Found
+from graphs.adjacency import Adjacency, build_adjacency
+from graphs.facts import FactIndex
+from graphs.gather import build_fact_index
+from graphs.gazetteer import NameMatch
 from graphs.groups import Merges
-from graphs.merged import merged
-from graphs.merges import Said, find_merges
-from graphs.walk import Walker
-from indices.bm25 import WordIndex
-from indices.rows import Rows
+from graphs.merged import with_merges
+from graphs.merges import AliasOverride, find_entity_merges
+from graphs.walk import PersonalizedPageRank
+from indices.bm25 import BM25Index
+from indices.rows import RowMap
 from indices.sentences import SentenceBuilder, SentenceIndex
-from indices.vectors import VectorIndex, on_device
+from indices.vectors import VectorIndex, to_device
 from kgrag.errors import StoreError
-from kgrag.files import replaced
-from kgrag.protocols import Graph
-from kgrag.retrieve.candidates import Indices
+from kgrag.files import atomic_write
+from kgrag.protocols import GraphStore
+from kgrag.retrieve.candidates import IndexSet
 from kgrag.types import Passage
 
-FORMAT = 5
+INDEX_FORMAT = 5
 """Raised when the files change their meaning, so that those of an older program are built again."""
-FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
-TRIES = 5
+INDEX_FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
+MAX_REBUILDS = 5
 """How often indices are begun when others write meanwhile."""
-MANY = 2000
+MIN_REPORTED_PASSAGES = 2000
 """Passages from which on the building is worth a word."""
-WHOLE = 64 << 20
+MAX_FULL_CHECKSUM_BYTES = 64 << 20
 """Bytes of a file that are all looked at on opening; of a larger one its size and its ends are."""
-END = 64 << 10
+CHECKSUM_END_BYTES = 64 << 10
 Notice = Callable[[str], None]
 Progress = Callable[[str, float], None]
-Made = TypeVar("Made", WordIndex, Adjacency, SentenceIndex, Walker, VectorIndex, Facts, Rows, Merges)
+AnyIndex = TypeVar(
+    "AnyIndex", BM25Index, Adjacency, SentenceIndex, PersonalizedPageRank, VectorIndex, FactIndex, RowMap, Merges
+)
 
 
-def open_indices(
-    graph: Graph,
+def open_index_set(
+    graph: GraphStore,
     folder: Path,
     notice: Notice,
     *,
-    keep: bool,
+    persist: bool,
     progress: Progress = lambda _, __: None,
-    said: Sequence[Said] = (),
-) -> Indices:
+    alias_overrides: Sequence[AliasOverride] = (),
+) -> IndexSet:
     """The indices of ``graph``'s present generation.
 
     Args:
@@ -66,176 +68,183 @@ def open_indices(
         progress: told what is being built, and the share of it that is done.
         said: which entities a user says are one, or are not.
     """
-    loaded = _load(folder, _stamp(graph, said), notice)
-    if loaded:
-        return loaded
-    for _ in range(TRIES):
+    loaded_set = _load_index_set(folder, _index_fingerprint(graph, alias_overrides), notice)
+    if loaded_set:
+        return loaded_set
+    for _ in range(MAX_REBUILDS):
         with graph.snapshot():
-            stamp = _stamp(graph, said)
+            stamp = _index_fingerprint(graph, alias_overrides)
             try:
-                files, built = _build(graph, folder, notice, keep, progress, said)
-                still = graph.generation == stamp["generation"]
+                files, index_set = _build_index_set(graph, folder, notice, persist, progress, alias_overrides)
+                is_current = graph.generation == stamp["generation"]
             except Exception:
                 # half of it read before and half after: only where nobody wrote is that a mistake of ours
                 if graph.generation == stamp["generation"]:
                     raise
-                still = False
-        if still:
-            files.finish(stamp)
-            return built
+                is_current = False
+        if is_current:
+            files.write_stamp(stamp)
+            return index_set
         notice("Others wrote to the store while its indices were built: building them again …")
     raise StoreError("Others keep writing to the store, and its indices cannot be built meanwhile: try again later.")
 
 
-def _build(
-    graph: Graph, folder: Path, notice: Notice, keep: bool, progress: Progress, said: Sequence[Said]
-) -> tuple[_Files, Indices]:
+def _build_index_set(
+    graph: GraphStore,
+    folder: Path,
+    notice: Notice,
+    persist: bool,
+    progress: Progress,
+    alias_overrides: Sequence[AliasOverride],
+) -> tuple[_IndexFiles, IndexSet]:
     """All indices of what the store holds now, and their files, for which nothing vouches yet."""
     total = graph.passage_count()
-    if total > MANY:
+    if total > MIN_REPORTED_PASSAGES:
         notice(f"Building the indices of {total:,} passages …")
     names = graph.document_names()
-    files = _Files(folder, notice, keep=keep)
+    files = _IndexFiles(folder, notice, persist=persist)
 
     def texts() -> Iterator[str]:
         for number, passage in enumerate(graph.passages()):
-            if number % MANY == 0 and total > MANY:
+            if number % MIN_REPORTED_PASSAGES == 0 and total > MIN_REPORTED_PASSAGES:
                 progress("indexing the words", number / total)
             yield f"{names[passage.document_id][0]}. {passage.text}"
 
-    def moved(index: Any) -> Any:
-        return on_device(index, notice)
+    def transfer(index: Any) -> Any:
+        return to_device(index, notice)
 
-    def tied(done: int) -> None:
-        if total > MANY:
+    def report_names(done: int) -> None:
+        if total > MIN_REPORTED_PASSAGES:
             progress("looking for the names", done / total)
 
-    rows = files.put("rows", Rows.of(graph.rows()), Rows.load)
-    words = files.put("words", WordIndex.build(texts()), WordIndex.load)
+    rows = files.save_and_reload("rows", RowMap.of(graph.passage_keys()), RowMap.load)
+    words = files.save_and_reload("words", BM25Index.build(texts()), BM25Index.load)
     builder = SentenceBuilder()
 
-    def named(passage: Passage, found: Sequence[Found]) -> None:
+    def add_sentences(passage: Passage, found: Sequence[NameMatch]) -> None:
         builder.add(names[passage.document_id][0], passage.text, found)
 
-    merges = files.put("merges", find_merges(graph, said), Merges.load)
-    made = build(_Passages(graph), graph.mentions(), names, tied, named, merges.into)
-    adjacency = files.put("names", made, Adjacency.load)
-    del made
-    sentences = files.put("sentences", builder.done(), SentenceIndex.load)
-    walker = files.put("walk", Walker.of(adjacency), Walker.load)
-    if total > MANY:
-        progress("indexing the vectors", 0.0)
-    vectors = files.put(
-        "vectors",
-        VectorIndex.build(graph.embeddings(), transfer=moved),
-        lambda folder: VectorIndex.load(folder, transfer=moved),
+    merges = files.save_and_reload("merges", find_entity_merges(graph, alias_overrides), Merges.load)
+    built_adjacency = build_adjacency(
+        _StoredPassages(graph), graph.mentions(), names, report_names, add_sentences, merges.canonical_ids
     )
-    if total > MANY:
+    adjacency = files.save_and_reload("names", built_adjacency, Adjacency.load)
+    del built_adjacency
+    sentences = files.save_and_reload("sentences", builder.build(), SentenceIndex.load)
+    walker = files.save_and_reload("walk", PersonalizedPageRank.from_adjacency(adjacency), PersonalizedPageRank.load)
+    if total > MIN_REPORTED_PASSAGES:
+        progress("indexing the vectors", 0.0)
+    vectors = files.save_and_reload(
+        "vectors",
+        VectorIndex.build(graph.embeddings(), transfer=transfer),
+        lambda folder: VectorIndex.load(folder, transfer=transfer),
+    )
+    if total > MIN_REPORTED_PASSAGES:
         progress("indexing the vectors", 1.0)
-    facts = files.put("facts", facts_of(merged(graph, merges)), Facts.load)
-    return files, Indices(rows, words, sentences, vectors, adjacency, walker, facts, merges)
+    facts = files.save_and_reload("facts", build_fact_index(with_merges(graph, merges)), FactIndex.load)
+    return files, IndexSet(rows, words, sentences, vectors, adjacency, walker, facts, merges)
 
 
-class _Passages:
+class _StoredPassages:
     """The passages of a store, as often as they are gone through."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: GraphStore) -> None:
         self._graph = graph
 
     def __iter__(self) -> Iterator[Passage]:
         return self._graph.passages()
 
 
-class _Files:
+class _IndexFiles:
     """Takes what was built, and gives it back as it is read from the disk; as it was, once writing has failed."""
 
-    def __init__(self, folder: Path, notice: Notice, *, keep: bool) -> None:
-        self._folder, self._notice, self._keep = folder, notice, keep
-        if keep:
-            self._try(self._begin)
+    def __init__(self, folder: Path, notice: Notice, *, persist: bool) -> None:
+        self._folder, self._notice, self._persist = folder, notice, persist
+        if persist:
+            self._try_write(self._invalidate)
 
-    def _begin(self) -> None:
+    def _invalidate(self) -> None:
         (self._folder / "generation.json").unlink(missing_ok=True)
         # half written by a process that was killed (only one at a time writes), or of an older program
         for path in self._folder.iterdir() if self._folder.exists() else ():
-            if path.name not in FOLDERS:
+            if path.name not in INDEX_FOLDERS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
-    def put(self, name: str, made: Made, load: Callable[[Path], Made]) -> Made:
+    def save_and_reload(self, name: str, index: AnyIndex, load: Callable[[Path], AnyIndex]) -> AnyIndex:
         """Write ``made``, and ``load`` it again."""
-        read: list[Made] = []
+        reloaded: list[AnyIndex] = []
 
         def write() -> None:
-            made.save(self._folder / name)
-            read.append(load(self._folder / name))
+            index.save(self._folder / name)
+            reloaded.append(load(self._folder / name))
 
-        if self._keep:
-            self._try(write)
-        return read[0] if read else made
+        if self._persist:
+            self._try_write(write)
+        return reloaded[0] if reloaded else index
 
-    def finish(self, stamp: dict[str, object]) -> None:
+    def write_stamp(self, stamp: dict[str, object]) -> None:
         """Vouch for all that was written."""
 
-        def vouch() -> None:
-            with replaced(self._folder / "generation.json") as beside:
-                beside.write_text(json.dumps({**stamp, "files": _marks(self._folder)}))
+        def write_stamp_file() -> None:
+            with atomic_write(self._folder / "generation.json") as beside:
+                beside.write_text(json.dumps({**stamp, "files": _checksums(self._folder)}))
 
-        if self._keep:
-            self._try(vouch)
+        if self._persist:
+            self._try_write(write_stamp_file)
 
-    def _try(self, write: Callable[[], None]) -> None:
+    def _try_write(self, write: Callable[[], None]) -> None:
         try:
             write()
         except (OSError, RuntimeError) as error:  # the latter is how FAISS says that it cannot write
-            self._keep = False
+            self._persist = False
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             self._notice(
                 f"The indices could not be written to {self._folder} ({reason}): they will be built again next time."
             )
 
 
-def _stamp(graph: Graph, said: Sequence[Said]) -> dict[str, object]:
-    pairs = [[one.same, *sorted(one.pair)] for one in said]
-    return {"store": graph.meta("made"), "generation": graph.generation, "format": FORMAT, "said": pairs}
+def _index_fingerprint(graph: GraphStore, alias_overrides: Sequence[AliasOverride]) -> dict[str, object]:
+    override_rows = [[override.same, *sorted(override.pair)] for override in alias_overrides]
+    return {"store": graph.meta("made"), "generation": graph.generation, "format": INDEX_FORMAT, "said": override_rows}
 
 
-def _marks(folder: Path) -> dict[str, list[int]]:
+def _checksums(folder: Path) -> dict[str, list[int]]:
     """Size and checksum of every file that is no part of another write."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path: path.relative_to(folder).as_posix() for path in files if path != folder / "generation.json"}
-    return {name: _mark(path) for path, name in names.items() if not name.startswith(".")}
+    return {name: _file_checksum(path) for path, name in names.items() if not name.startswith(".")}
 
 
-def _mark(path: Path) -> list[int]:
+def _file_checksum(path: Path) -> list[int]:
     size, value = path.stat().st_size, 0
     with path.open("rb") as file:
-        if size > WHOLE:
-            value = zlib.crc32(file.read(END))
-            file.seek(-END, 2)
+        if size > MAX_FULL_CHECKSUM_BYTES:
+            value = zlib.crc32(file.read(CHECKSUM_END_BYTES))
+            file.seek(-CHECKSUM_END_BYTES, 2)
         while block := file.read(1 << 20):
             value = zlib.crc32(block, value)
     return [size, value]
 
 
-def _load(folder: Path, stamp: dict[str, object], notice: Notice) -> Indices | None:
+def _load_index_set(folder: Path, stamp: dict[str, object], notice: Notice) -> IndexSet | None:
     """None if the files are of another generation, or missing, or damaged: they can always be built again."""
     try:
-        written = json.loads((folder / "generation.json").read_text())
+        stored_stamp = json.loads((folder / "generation.json").read_text())
         # the stamp first: it costs nothing
-        if {**written, "files": None} != {**stamp, "files": None} or written["files"] != _marks(folder):
+        if {**stored_stamp, "files": None} != {**stamp, "files": None} or stored_stamp["files"] != _checksums(folder):
             return None
         rows, words, vectors = (
-            Rows.load(folder / "rows"),
-            WordIndex.load(folder / "words"),
-            VectorIndex.load(folder / "vectors", transfer=lambda index: on_device(index, notice)),
+            RowMap.load(folder / "rows"),
+            BM25Index.load(folder / "words"),
+            VectorIndex.load(folder / "vectors", transfer=lambda index: to_device(index, notice)),
         )
-        said = SentenceIndex.load(folder / "sentences")
-        adjacency, walker = Adjacency.load(folder / "names"), Walker.load(folder / "walk")
-        facts, merges = Facts.load(folder / "facts"), Merges.load(folder / "merges")
-        if json.loads((folder / "generation.json").read_text()) != written:
+        sentence_index = SentenceIndex.load(folder / "sentences")
+        adjacency, walker = Adjacency.load(folder / "names"), PersonalizedPageRank.load(folder / "walk")
+        facts, merges = FactIndex.load(folder / "facts"), Merges.load(folder / "merges")
+        if json.loads((folder / "generation.json").read_text()) != stored_stamp:
             return None  # another process began to write while this one read
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError):
         return None
-    if not len(rows) == len(words) == len(said) == len(vectors) == adjacency.ties.shape[0]:
+    if not len(rows) == len(words) == len(sentence_index) == len(vectors) == adjacency.edges.shape[0]:
         return None
-    return Indices(rows, words, said, vectors, adjacency, walker, facts, merges)
+    return IndexSet(rows, words, sentence_index, vectors, adjacency, walker, facts, merges)

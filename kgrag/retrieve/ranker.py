@@ -20,13 +20,13 @@ from kgrag.errors import ModelError
 
 
 @dataclass(frozen=True)
-class Ranker:
+class TreeEnsemble:
     """Trees side by side, all arrays (trees, nodes): in ``feature`` -1 marks a leaf, whose score is ``value``.
 
     ``trained_on``: the fingerprints of the question files it was trained on; none if its file does not say.
     """
 
-    features: tuple[str, ...]
+    feature_names: tuple[str, ...]
     feature: NDArray[np.int32]
     threshold: NDArray[np.float64]
     left: NDArray[np.int32]
@@ -44,7 +44,7 @@ class Ranker:
         Raises:
             ModelError: the features are others.
         """
-        if tuple(names) != self.features:
+        if tuple(names) != self.feature_names:
             raise ModelError(
                 "The ranker was trained on other features: remake it with `make ranker` (of sentences: `make sentences`)."
             )
@@ -60,24 +60,28 @@ class Ranker:
             node = np.where(inner, np.where(goes_left, self.left[trees, node], self.right[trees, node]), node)
 
     @staticmethod
-    def load(path: Path | None = None) -> Ranker:
+    def load(path: Path | None = None) -> TreeEnsemble:
         """Read a ranker from JSON: the one of passages that comes with the program, or ``path``."""
-        return Ranker.of(json.loads(path.read_text("utf-8"))) if path else Ranker.shipped("ranker.json")
+        return (
+            TreeEnsemble.from_json(json.loads(path.read_text("utf-8")))
+            if path
+            else TreeEnsemble.load_builtin("ranker.json")
+        )
 
     @staticmethod
-    def shipped(name: str) -> Ranker:
+    def load_builtin(name: str) -> TreeEnsemble:
         """One that comes with the program: ``"ranker.json"``, or ``"sentences.json"``."""
-        return Ranker.of(json.loads((files("kgrag") / "data" / name).read_text("utf-8")))
+        return TreeEnsemble.from_json(json.loads((files("kgrag") / "data" / name).read_text("utf-8")))
 
     @staticmethod
-    def of(data: Mapping[str, Any]) -> Ranker:
+    def from_json(data: Mapping[str, Any]) -> TreeEnsemble:
         """From what such a file says: names of ``features``, ``trees`` and, if it says, ``trained_on``."""
         width = max(len(tree["feature"]) for tree in data["trees"])
 
         def array(part: str, kind: type, fill: float) -> NDArray[np.generic]:
             return np.array([tree[part] + [fill] * (width - len(tree[part])) for tree in data["trees"]], kind)
 
-        return Ranker(
+        return TreeEnsemble(
             tuple(data["features"]),
             array("feature", np.int32, -1),  # type: ignore[arg-type]
             array("threshold", np.float64, 0),  # type: ignore[arg-type]

@@ -5,73 +5,73 @@ They are what the hybrid is compared with. Their hits have that part's score, no
 
 from __future__ import annotations
 
-from indices.bm25 import best
+from indices.bm25 import top_k
 from kgrag.errors import StoreError
-from kgrag.protocols import Embedder, Graph
-from kgrag.retrieve.candidates import Indices, Numbers, gather
-from kgrag.retrieve.paths import Explainer, Text
-from kgrag.text import language
+from kgrag.protocols import Embedder, GraphStore
+from kgrag.retrieve.candidates import IndexSet, RowNumbers, gather_candidates
+from kgrag.retrieve.paths import PassageWithHeader, PathExplainer
+from kgrag.text import detect_language
 from kgrag.types import Hit, Path
 
 
 class VectorRetriever:
     """A `Retriever` by cosine alone."""
 
-    def __init__(self, graph: Graph, indices: Indices, embedder: Embedder) -> None:
+    def __init__(self, graph: GraphStore, indices: IndexSet, embedder: Embedder) -> None:
         self._graph, self._indices, self._embedder = graph, indices, embedder
 
-    def knows(self, question: str) -> bool:
+    def supports_language_of(self, question: str) -> bool:
         """Whether the embedder knows the question's language: what it finds of another is by accident."""
-        return language(question) in self._embedder.languages
+        return detect_language(question) in self._embedder.languages
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """The ``k`` passages nearest to the question, nearest first; ``score`` is the cosine."""
         if not self._indices.rows:
             return []
         rows, cosines = self._indices.vectors.search(self._embedder.embed_query(question), k)
-        texts = texts_of(self._graph, self._indices, rows)
+        texts = load_passages(self._graph, self._indices, rows)
         return [
-            _hit(texts[int(row)], float(c), rank) for rank, (row, c) in enumerate(zip(rows, cosines, strict=True), 1)
+            _to_hit(texts[int(row)], float(c), rank) for rank, (row, c) in enumerate(zip(rows, cosines, strict=True), 1)
         ]
 
 
-class WalkRetriever:
+class GraphRetriever:
     """A `Retriever` by personalised PageRank from the names in the question alone."""
 
-    def __init__(self, graph: Graph, indices: Indices, explainer: Explainer) -> None:
+    def __init__(self, graph: GraphStore, indices: IndexSet, explainer: PathExplainer) -> None:
         self._graph, self._indices, self._explainer = graph, indices, explainer
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """The ``k`` passages that the walk comes by most, with the paths that lead there; none without a known name."""
         if not self._indices.rows:
             return []
-        found = gather(question, None, self._indices, frozenset({"graph"}))
-        places, scores = best(found.walks[:, 0], k)
-        rows = found.rows[places]
+        candidates = gather_candidates(question, None, self._indices, frozenset({"graph"}))
+        places, scores = top_k(candidates.walk_scores[:, 0], k)
+        rows = candidates.rows[places]
         if not len(rows):
             return []
-        texts = texts_of(self._graph, self._indices, rows)
-        paths = self._explainer.paths(question, texts, rows)
+        texts = load_passages(self._graph, self._indices, rows)
+        paths = self._explainer.find_paths(question, texts, rows)
         return [
-            _hit(texts[int(row)], float(score), rank, path)
+            _to_hit(texts[int(row)], float(score), rank, path)
             for rank, (row, score, path) in enumerate(zip(rows, scores, paths, strict=True), 1)
         ]
 
 
-def texts_of(graph: Graph, indices: Indices, rows: Numbers) -> dict[int, Text]:
+def load_passages(graph: GraphStore, indices: IndexSet, rows: RowNumbers) -> dict[int, PassageWithHeader]:
     """What stands at index rows, in their order.
 
     Raises:
         StoreError: some of it does not stand there any more.
     """
     ids = {int(row): indices.rows[int(row)] for row in rows}
-    passages = graph.passages_among([row.passage_id for row in ids.values()])
-    headings = graph.headings({row.document_id for row in ids.values()})
+    passages = graph.passages_by_id([row.passage_id for row in ids.values()])
+    headings = graph.document_headers({row.document_id for row in ids.values()})
     try:
-        return {n: Text(passages[row.passage_id], headings[row.document_id]) for n, row in ids.items()}
+        return {n: PassageWithHeader(passages[row.passage_id], headings[row.document_id]) for n, row in ids.items()}
     except KeyError:
         raise StoreError("A document was forgotten while it was being read: ask again.") from None
 
 
-def _hit(text: Text, score: float, rank: int, paths: tuple[Path, ...] = ()) -> Hit:
-    return Hit(text.passage, text.heading.title, text.heading.source, score, rank, paths)
+def _to_hit(text: PassageWithHeader, score: float, rank: int, paths: tuple[Path, ...] = ()) -> Hit:
+    return Hit(text.passage, text.header.title, text.header.source, score, rank, paths)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kgrag.errors import ReadError
-from kgrag.files import replaced
+from kgrag.files import atomic_write
 from kgrag.protocols import Messages
 
 
@@ -46,16 +46,16 @@ class Preference:
     held: bool = False
 
 
-Row = TypeVar("Row", Example, Preference)
+ExampleRow = TypeVar("ExampleRow", Example, Preference)
 
 
-def save(rows: Iterable[Row], path: Path) -> None:
+def save_rows(rows: Iterable[ExampleRow], path: Path) -> None:
     """Write examples or preferences, whole or not at all."""
-    with replaced(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows), "utf-8")
 
 
-def load(path: Path, kind: type[Row]) -> list[Row]:
+def load_rows(path: Path, row_type: type[ExampleRow]) -> list[ExampleRow]:
     """The rows of a file that `save` wrote, in its order.
 
     Raises:
@@ -65,23 +65,25 @@ def load(path: Path, kind: type[Row]) -> list[Row]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} cannot be read ({error}): name a file of JSON lines.") from error
-    return [_row(line, kind, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return [
+        _parse_row(line, row_type, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()
+    ]
 
 
-def _row(line: str, kind: type[Row], where: str) -> Row:
-    names = [field.name for field in fields(kind)]
+def _parse_row(line: str, row_type: type[ExampleRow], where: str) -> ExampleRow:
+    names = [field.name for field in fields(row_type)]
     try:
-        said = json.loads(line)
-        row = kind(**said)
+        fields_by_name = json.loads(line)
+        row = row_type(**fields_by_name)
     except (ValueError, TypeError) as error:
         raise ReadError(
             f"{where}: expected an object with some of {', '.join(names)}, found another ({error})."
         ) from error
-    _check(row, where)
+    _check_row(row, where)
     return row
 
 
-def _check(row: Example | Preference, where: str) -> None:
+def _check_row(row: Example | Preference, where: str) -> None:
     texts: Sequence[str] = [row.answer] if isinstance(row, Example) else [row.chosen, row.rejected]
     if not isinstance(row.messages, list) or not all(
         isinstance(m, dict) and {"role", "content"} <= m.keys() and all(isinstance(v, str) for v in m.values())

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from kgrag.errors import ReadError
-from kgrag.files import replaced
+from kgrag.files import atomic_write
 
-NAME = "card.json"
-COUNT = "n"
+CARD_FILENAME = "card.json"
+QUESTION_COUNT_KEY = "n"
 """Among the figures: how many questions they were measured on."""
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingDataInfo:
     """What was learned from: ``what`` in words, ``number`` of examples, their file's sha256, and under which licence."""
 
     what: str = ""
@@ -27,7 +27,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Card:
+class AdapterCard:
     """What made an adapter, or a tuned embedder, and what came of it.
 
     ``base`` is a name of `kgrag models` or of a hub, ``base_sha256`` that of its weights (`kgrag.models.fingerprint`), "" where
@@ -41,7 +41,7 @@ class Card:
     base_sha256: str = ""
     method: str = "lora"
     rank: int = 0
-    data: Data = field(default_factory=Data)
+    data: TrainingDataInfo = field(default_factory=TrainingDataInfo)
     steps: int = 0
     seconds: float = 0.0
     seed: int = 0
@@ -50,10 +50,10 @@ class Card:
     after: dict[str, float] = field(default_factory=dict)
 
 
-Made = TypeVar("Made", Card, Data)
+CardPart = TypeVar("CardPart", AdapterCard, TrainingDataInfo)
 
 
-def save_card(card: Card, folder: Path) -> None:
+def save_card(card: AdapterCard, folder: Path) -> None:
     """Write the card of what lies in ``folder``, whole or not at all.
 
     Raises:
@@ -61,50 +61,56 @@ def save_card(card: Card, folder: Path) -> None:
         ValueError: a figure is NaN or infinite, which JSON does not have.
     """
     text = json.dumps(asdict(card), ensure_ascii=False, indent=1, allow_nan=False)
-    with replaced(folder / NAME) as temporary:
+    with atomic_write(folder / CARD_FILENAME) as temporary:
         temporary.write_text(text + "\n", "utf-8")
 
 
-def load_card(folder: Path) -> Card | None:
+def load_card(folder: Path) -> AdapterCard | None:
     """The card in a folder; None where there is none, as in an adapter that another program made.
 
     Raises:
         ReadError: there is one and it cannot be read: damaged, an unknown key, a value of another kind.
     """
-    path = folder / NAME
+    path = folder / CARD_FILENAME
     try:
-        said = json.loads(path.read_text("utf-8"))
+        card_json = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise ReadError(f"{path} cannot be read ({error}): take it away, the adapter works without.") from error
-    return _built(Card, said, str(path))
+    return _parse_part(AdapterCard, card_json, str(path))
 
 
-def _built(kind: type[Made], said: object, where: str) -> Made:
+def _parse_part(part_type: type[CardPart], part_json: object, location: str) -> CardPart:
     """A dataclass from a JSON object, each value of its field's type."""
-    if not isinstance(said, Mapping):
-        raise ReadError(f"{where}: expected an object, found {type(said).__name__}.")
-    names = [one.name for one in fields(kind)]
-    if unknown := sorted(set(said) - set(names)):
-        raise ReadError(f"{where}: expected some of {', '.join(names)}, found {', '.join(unknown)}.")
-    types = get_type_hints(kind)
+    if not isinstance(part_json, Mapping):
+        raise ReadError(f"{location}: expected an object, found {type(part_json).__name__}.")
+    names = [one.name for one in fields(part_type)]
+    if unknown := sorted(set(part_json) - set(names)):
+        raise ReadError(f"{location}: expected some of {', '.join(names)}, found {', '.join(unknown)}.")
+    types = get_type_hints(part_type)
     try:
-        return kind(**{name: _value(types[name], said[name], f"{where}, {name}") for name in said})
+        return part_type(
+            **{name: _parse_value(types[name], part_json[name], f"{location}, {name}") for name in part_json}
+        )
     except TypeError as error:
-        raise ReadError(f"{where}: expected at least a name and a base ({error}).") from error
+        raise ReadError(f"{location}: expected at least a name and a base ({error}).") from error
 
 
-def _value(kind: Any, said: object, where: str) -> Any:
-    if kind is Data:
-        return _built(Data, said, where)
+def _parse_value(value_type: Any, raw_value: object, location: str) -> Any:
+    if value_type is TrainingDataInfo:
+        return _parse_part(TrainingDataInfo, raw_value, location)
     number = (int, float)
-    if kind in (str, int, float):
-        fits = isinstance(said, number if kind is float else kind) and not isinstance(said, bool)
-        expected = {str: "text", int: "a whole number", float: "a number"}[kind]
+    if value_type in (str, int, float):
+        is_valid = isinstance(raw_value, number if value_type is float else value_type) and not isinstance(
+            raw_value, bool
+        )
+        expected = {str: "text", int: "a whole number", float: "a number"}[value_type]
     else:
-        fits = isinstance(said, dict) and all(isinstance(v, number) and not isinstance(v, bool) for v in said.values())
+        is_valid = isinstance(raw_value, dict) and all(
+            isinstance(v, number) and not isinstance(v, bool) for v in raw_value.values()
+        )
         expected = "figures by their names"
-    if not fits:
-        raise ReadError(f"{where}: expected {expected}, found {said!r}.")
-    return said
+    if not is_valid:
+        raise ReadError(f"{location}: expected {expected}, found {raw_value!r}.")
+    return raw_value

@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import KgragError, ModelError, UsageError
-from kgrag.llm.adapter import CONFIG, Adapter, load_adapter, misfit, plain_name
-from kgrag.llm.shelf import PATH, SHIPPED, Shelved
-from kgrag.models.registry import Model, all_models, find
-from kgrag.models.safetensors import shapes
-from kgrag.tune.adapters.card import COUNT, Card, load_card
+from kgrag.llm.adapter import CONFIG_FILE, Adapter, base_model_name, incompatibility, load_adapter
+from kgrag.llm.shelf import BUILTIN_ADAPTER, PATH_ADAPTER, AdapterEntry
+from kgrag.models.registry import ModelEntry, all_models, find_model
+from kgrag.models.safetensors import tensor_shapes
+from kgrag.tune.adapters.card import QUESTION_COUNT_KEY, AdapterCard, load_card
 
-OTHERS = ("config.json", "graph.db", "model.safetensors")
+FOREIGN_FILES = ("config.json", "graph.db", "model.safetensors")
 """Files of a model or a store, which may have an adapter's beside them."""
 
 
 @dataclass(frozen=True)
-class Known:
+class AdapterInfo:
     """What is known of an adapter.
 
     ``problem`` is why it cannot be used, else ""; ``misfit`` is why it does not fit the model that would answer ("": it
     does); ``bytes`` are those of all its files; ``settings`` are what peft says of it.
     """
 
-    shelved: Shelved
+    entry: AdapterEntry
     bytes: int
     adapter: Adapter | None = None
-    card: Card | None = None
+    card: AdapterCard | None = None
     problem: str = ""
     misfit: str = ""
     parameters: int = 0
@@ -50,9 +50,9 @@ class Known:
     def json(self) -> dict[str, Any]:
         """All of it, for programs."""
         return {
-            "name": self.shelved.name,
-            "folder": str(self.shelved.folder),
-            "place": self.shelved.place,
+            "name": self.entry.name,
+            "folder": str(self.entry.folder),
+            "place": self.entry.location,
             "base": self.base,
             "method": self.method,
             "bytes": self.bytes,
@@ -64,94 +64,94 @@ class Known:
         }
 
 
-def known(shelved: Shelved, model: Model | None = None) -> Known:
+def describe_adapter(entry: AdapterEntry, model: ModelEntry | None = None) -> AdapterInfo:
     """What is known of an adapter; whether it fits ``model``, where one is given. A damaged one is told, not raised."""
-    folder = shelved.folder
+    folder = entry.folder
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    settings = _settings(folder)
+    settings = _peft_settings(folder)
     try:
         card = load_card(folder)
         adapter = load_adapter(folder)
-        parameters = sum(math.prod(shape) for shape in shapes(adapter.weights).values())
-        why = misfit(adapter, model) if model is not None else ""
+        parameters = sum(math.prod(shape) for shape in tensor_shapes(adapter.weights_file).values())
+        misfit_reason = incompatibility(adapter, model) if model is not None else ""
     except KgragError as error:
-        return Known(shelved, size, problem=str(error), settings=settings)
-    return Known(shelved, size, adapter, card, "", why, parameters, settings)
+        return AdapterInfo(entry, size, problem=str(error), settings=settings)
+    return AdapterInfo(entry, size, adapter, card, "", misfit_reason, parameters, settings)
 
 
-def _settings(folder: Path) -> dict[str, Any] | None:
+def _peft_settings(folder: Path) -> dict[str, Any] | None:
     """What a reader wants of peft's own configuration."""
     try:
-        said = json.loads((folder / CONFIG).read_text("utf-8"))
-        wanted = ("peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "peft_version")
-        return {name: said[name] for name in wanted if said.get(name) is not None}
+        peft_config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+        setting_names = ("peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "peft_version")
+        return {name: peft_config[name] for name in setting_names if peft_config.get(name) is not None}
     except (OSError, ValueError, TypeError):
         return None
 
 
-def base_of(adapter: Adapter, card: Card | None, named: str = "") -> Model:
+def find_base_model(adapter: Adapter, card: AdapterCard | None, base_override: str = "") -> ModelEntry:
     """The model that an adapter was trained on; ``named`` is what a user says it is.
 
     Raises:
         ModelError: nobody here has it.
     """
-    if named:
-        return find(named)
-    said = [text for text in (card.base if card else "", adapter.base) if text]
-    registry = {plain_name(model.name): model for model in all_models()}
-    for text in said:
-        if plain_name(text) in registry:
-            return registry[plain_name(text)]
-    for text in said:
+    if base_override:
+        return find_model(base_override)
+    base_names = [text for text in (card.base if card else "", adapter.base) if text]
+    registry = {base_model_name(model.name): model for model in all_models()}
+    for text in base_names:
+        if base_model_name(text) in registry:
+            return registry[base_model_name(text)]
+    for text in base_names:
         if Path(text).expanduser().is_dir():
-            return find(text)
+            return find_model(text)
     raise ModelError(
-        f"The adapter {adapter.name} names {said[0] if said else 'no model'} as its base, which is not here: "
+        f"The adapter {adapter.name} names {base_names[0] if base_names else 'no model'} as its base, which is not here: "
         "say which model it is with --base, a folder or a name of `kgrag models`."
     )
 
 
-def figures(card: Card) -> list[tuple[str, float | None, float | None]]:
+def measured_changes(card: AdapterCard) -> list[tuple[str, float | None, float | None]]:
     """(name, before, after) of each figure, without how many questions it is of."""
-    names = [name for name in dict.fromkeys([*card.after, *card.before]) if name != COUNT]
+    names = [name for name in dict.fromkeys([*card.after, *card.before]) if name != QUESTION_COUNT_KEY]
     return [(name, card.before.get(name), card.after.get(name)) for name in names]
 
 
-def removable(shelved: Shelved) -> str:
+def check_removable(entry: AdapterEntry) -> str:
     """What there is to say before an adapter's folder is removed; "" where it lies where adapters lie.
 
     Raises:
         UsageError: it comes with the program, or its folder holds what is no adapter's.
     """
-    if shelved.place == SHIPPED:
+    if entry.location == BUILTIN_ADAPTER:
         raise UsageError(
-            f"{shelved.name} comes with the program and stays: one of your own of that name would take its place."
+            f"{entry.name} comes with the program and stays: one of your own of that name would take its place."
         )
-    if not (shelved.folder / CONFIG).is_file():
-        raise UsageError(f"{shelved.folder} holds no adapter (no {CONFIG}): remove by hand what is to go.")
-    if shelved.place != PATH:
+    if not (entry.folder / CONFIG_FILE).is_file():
+        raise UsageError(f"{entry.folder} holds no adapter (no {CONFIG_FILE}): remove by hand what is to go.")
+    if entry.location != PATH_ADAPTER:
         return ""
-    others = sorted(path.name for path in shelved.folder.iterdir() if path.is_dir() or path.name in OTHERS)
-    if others:
+    foreign_files = sorted(path.name for path in entry.folder.iterdir() if path.is_dir() or path.name in FOREIGN_FILES)
+    if foreign_files:
         raise UsageError(
-            f"{shelved.folder} holds more than an adapter ({', '.join(others[:3])}): remove by hand what is to go."
+            f"{entry.folder} holds more than an adapter ({', '.join(foreign_files[:3])}): remove by hand what is to go."
         )
-    return f"{shelved.folder.resolve()} lies outside the folders of adapters"
+    return f"{entry.folder.resolve()} lies outside the folders of adapters"
 
 
-def remove(shelved: Shelved) -> None:
+def remove_adapter(entry: AdapterEntry) -> None:
     """Remove an adapter: all of it, or, where that fails, nothing that anyone would take for one.
 
     Raises:
         UsageError: see `removable`.
         OSError: the folder cannot be written.
     """
-    removable(shelved)
-    folder = shelved.folder
+    check_removable(entry)
+    folder = entry.folder
     if folder.is_symlink():  # what it points at is someone else's
         folder.unlink()
         return
-    gone = folder.with_name(f".{folder.name}.removed")
-    shutil.rmtree(gone, ignore_errors=True)
-    folder.rename(gone)
-    shutil.rmtree(gone)
+    trash_folder = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(trash_folder, ignore_errors=True)
+    folder.rename(trash_folder)
+    shutil.rmtree(trash_folder)

@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError, UsageError
-from kgrag.files import replaced_folder
-from kgrag.llm.adapter import CARD, Adapter
-from kgrag.models.convert import export
-from kgrag.models.device import GB, memory
-from kgrag.models.fetch import Progress, silent
-from kgrag.models.precision import BYTES
-from kgrag.models.safetensors import parameters
+from kgrag.files import atomic_folder
+from kgrag.llm.adapter import CARD_FILE, Adapter
+from kgrag.models.convert import export_precision
+from kgrag.models.device import GB, memory_bytes
+from kgrag.models.fetch import ProgressCallback, no_progress
+from kgrag.models.precision import PRECISION_BYTES
+from kgrag.models.safetensors import count_parameters
 
-KEPT = ("bf16", "fp16", "fp32")
+MERGED_PRECISIONS = ("bf16", "fp16", "fp32")
 """Precisions of the merged safetensors."""
-SPARE = 200_000_000
+SPARE_BYTES = 200_000_000
 """Bytes beside the weights: tokenizer, tables, the file system's own."""
 
 
-def merge(
+def merge_adapter(
     adapter: Adapter,
     base: Path,
     out: Path,
     *,
     precision: str = "bf16",
     openvino: str = "",
-    progress: Progress = silent,
+    progress: ProgressCallback = no_progress,
 ) -> None:
     """Write the model in the transformers folder ``base``, changed by ``adapter``, to the new folder ``out``.
 
@@ -48,16 +48,20 @@ def merge(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"Expected a new folder for the merged model, found that {out} holds something: name another.")
-    count = parameters(base)
-    _room(out, count * (BYTES[precision] + (BYTES[openvino] if openvino else 0.0)) + SPARE, count)
+    count = count_parameters(base)
+    _check_space(
+        out,
+        count * (PRECISION_BYTES[precision] + (PRECISION_BYTES[openvino] if openvino else 0.0)) + SPARE_BYTES,
+        count,
+    )
     try:
-        with replaced_folder(out) as beside:
+        with atomic_folder(out) as temporary_folder:
             progress(f"merging {adapter.name} into its base", 0.1)
-            _merged(adapter, base, beside, precision)
-            if (adapter.folder / CARD).is_file():
-                shutil.copy(adapter.folder / CARD, beside / CARD)
+            _write_merged(adapter, base, temporary_folder, precision)
+            if (adapter.folder / CARD_FILE).is_file():
+                shutil.copy(adapter.folder / CARD_FILE, temporary_folder / CARD_FILE)
             if openvino:
-                export(beside, beside / f"openvino-{openvino}", openvino, progress)
+                export_precision(temporary_folder, temporary_folder / f"openvino-{openvino}", openvino, progress)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
@@ -66,23 +70,23 @@ def merge(
         raise ModelError(f"{out} could not be written ({error.strerror or error}): name another --out.") from error
 
 
-def _room(out: Path, wanted: float, count: int) -> None:
-    there = next(path for path in [out.absolute(), *out.absolute().parents] if path.exists())
-    free = shutil.disk_usage(there).free
-    if wanted > free:
+def _check_space(out: Path, needed_bytes: float, count: int) -> None:
+    existing_parent = next(path for path in [out.absolute(), *out.absolute().parents] if path.exists())
+    free = shutil.disk_usage(existing_parent).free
+    if needed_bytes > free:
         raise ModelError(
-            f"The merged model takes {wanted / GB:.1f} GB and {free / GB:.1f} GB are free at {there}: free some space, "
+            f"The merged model takes {needed_bytes / GB:.1f} GB and {free / GB:.1f} GB are free at {existing_parent}: free some space, "
             "or name a folder on a larger disk with --out."
         )
     # the weights in fp32 and the pages of the file they come from
-    needs, (_, now) = count * 6.0, memory()
-    if needs > now:
+    needed_memory, (_, free_memory) = count * 6.0, memory_bytes()
+    if needed_memory > free_memory:
         raise ModelError(
-            f"Merging takes {needs / GB:.1f} GB of memory and {now / GB:.1f} GB are free: close what else uses it."
+            f"Merging takes {needed_memory / GB:.1f} GB of memory and {free_memory / GB:.1f} GB are free: close what else uses it."
         )
 
 
-def _merged(adapter: Adapter, base: Path, target: Path, precision: str) -> None:
+def _write_merged(adapter: Adapter, base: Path, target: Path, precision: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -94,8 +98,8 @@ def _merged(adapter: Adapter, base: Path, target: Path, precision: str) -> None:
         model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32, local_files_only=True)
         # safe: a sum that is not a number is an error
         model = peft.PeftModel.from_pretrained(model, str(adapter.folder)).merge_and_unload(safe_merge=True)
-        kept = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
-        model.to(kept).save_pretrained(str(target))
+        torch_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+        model.to(torch_dtype).save_pretrained(str(target))
         tokenizer.save_pretrained(str(target))
     except (ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -20,45 +20,45 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError
-from kgrag.files import replaced, replaced_folder
-from kgrag.tune.encoder.retrieving import Pair
+from kgrag.files import atomic_folder, atomic_write
+from kgrag.tune.encoder.retrieving import TrainingPair
 
-TOKENS = 128
+MAX_TOKENS = 128
 """Texts are cut after this many tokens while learning: most of what passages say first, at half the price of all."""
-STATE = "state.json"
+STATE_FILENAME = "state.json"
 
 
 @dataclass(frozen=True)
-class Settings:
+class EncoderTrainingConfig:
     """How it is trained: ``batch`` pairs a step, ``steps`` at most (0: no limit), at a peak of ``rate``."""
 
     batch: int = 16
     epochs: int = 1
     steps: int = 0
     rate: float = 2e-5
-    tokens: int = TOKENS
+    tokens: int = MAX_TOKENS
     save: int = 25
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class Trained:
+class EncoderTrainingResult:
     """What the training took (``seconds`` of the last run alone), the mean loss of the first and of the last ten steps."""
 
     steps: int
     seconds: float
-    first: float
-    last: float
+    first_loss: float
+    last_loss: float
 
 
-def train(
+def train_encoder(
     base: Path,
-    pairs: Sequence[Pair],
+    pairs: Sequence[TrainingPair],
     out: Path,
-    work: Path,
-    settings: Settings,
-    tick: Callable[[int, int], None] = lambda done, total: None,
-) -> Trained:
+    work_folder: Path,
+    settings: EncoderTrainingConfig,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> EncoderTrainingResult:
     """Train the encoder in the folder ``base`` and write it to ``out``, whole or not at all.
 
     Args:
@@ -86,21 +86,23 @@ def train(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call, unused-ignore]
     disable_progress_bars()
-    _prepare(work, base, pairs, settings)
+    _prepare_work_folder(work_folder, base, pairs, settings)
     torch.manual_seed(settings.seed)
-    last, whole = _last(work)
+    last_checkpoint, is_complete = _last_checkpoint(work_folder)
     try:
-        model: Any = SentenceTransformer(str(last if last and whole else base), local_files_only=True)
+        model: Any = SentenceTransformer(
+            str(last_checkpoint if last_checkpoint and is_complete else base), local_files_only=True
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"The encoder in {base} cannot be trained ({reason}): pull it again.") from error
-    longest, model.max_seq_length = model.max_seq_length, settings.tokens
+    max_length, model.max_seq_length = model.max_seq_length, settings.tokens
     columns = {"anchor": [p.query for p in pairs], "positive": [p.positive for p in pairs]}
     for number in range(len(pairs[0].negatives)):
         columns[f"negative_{number + 1}"] = [p.negatives[number] for p in pairs]
-    make: Any = SentenceTransformerTrainingArguments
-    arguments = make(
-        output_dir=str(work),
+    arguments_class: Any = SentenceTransformerTrainingArguments
+    arguments = arguments_class(
+        output_dir=str(work_folder),
         per_device_train_batch_size=settings.batch,
         num_train_epochs=settings.epochs,
         max_steps=settings.steps or -1,
@@ -119,11 +121,11 @@ def train(
         dataloader_pin_memory=False,
     )
     start = time.monotonic()
-    if last and whole:  # stopped after its last step: the trainer would make one more
-        return _saved(model, longest, out, _state(last), 0.0)
-    with _stoppable() as stopped:
+    if last_checkpoint and is_complete:  # stopped after its last step: the trainer would make one more
+        return _save_encoder(model, max_length, out, _trainer_state(last_checkpoint), 0.0)
+    with _deferred_interrupt() as stopped:
 
-        class Watch(TrainerCallback):  # type: ignore[misc, unused-ignore]
+        class StopAndCheckLoss(TrainerCallback):  # type: ignore[misc, unused-ignore]
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
                 if not math.isfinite((logs or {}).get("loss", 0.0)):
                     raise ModelError(
@@ -131,74 +133,78 @@ def train(
                     )
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                tick(state.global_step, state.max_steps)
+                on_progress(state.global_step, state.max_steps)
                 if stopped.is_set() and state.global_step < state.max_steps:
                     control.should_save = control.should_training_stop = True
 
-        class Quiet(SentenceTransformerTrainer):  # type: ignore[misc, unused-ignore]
+        class TrainerWithoutModelCard(SentenceTransformerTrainer):  # type: ignore[misc, unused-ignore]
             def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
                 """No page about the model: ours is its card."""
 
-        trainer: Any = Quiet(
+        trainer: Any = TrainerWithoutModelCard(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_dict(columns),
             loss=MultipleNegativesRankingLoss(model),
-            callbacks=[Watch()],
+            callbacks=[StopAndCheckLoss()],
         )
-        for one in list(trainer.callback_handler.callbacks):  # what prints every log
-            if type(one).__name__ == "PrinterCallback":
-                trainer.remove_callback(one)
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        for callback in list(trainer.callback_handler.callbacks):  # what prints every log
+            if type(callback).__name__ == "PrinterCallback":
+                trainer.remove_callback(callback)
+        trainer.train(resume_from_checkpoint=str(last_checkpoint) if last_checkpoint else None)
         if stopped.is_set() and trainer.state.global_step < trainer.state.max_steps:
             raise KeyboardInterrupt
     state = {name: getattr(trainer.state, name) for name in ("global_step", "log_history")}
-    return _saved(model, longest, out, state, time.monotonic() - start)
+    return _save_encoder(model, max_length, out, state, time.monotonic() - start)
 
 
-def _saved(model: Any, longest: int, out: Path, state: dict[str, Any], seconds: float) -> Trained:
-    model.max_seq_length = longest
-    with replaced_folder(out) as beside:
-        model.save_pretrained(str(beside), create_model_card=False)
+def _save_encoder(
+    model: Any, max_length: int, out: Path, state: dict[str, Any], seconds: float
+) -> EncoderTrainingResult:
+    model.max_seq_length = max_length
+    with atomic_folder(out) as temporary_folder:
+        model.save_pretrained(str(temporary_folder), create_model_card=False)
     losses = [float(log["loss"]) for log in state["log_history"] if "loss" in log]
-    return Trained(int(state["global_step"]), seconds, _mean(losses[:10]), _mean(losses[-10:]))
+    return EncoderTrainingResult(int(state["global_step"]), seconds, _mean(losses[:10]), _mean(losses[-10:]))
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _prepare(work: Path, base: Path, pairs: Sequence[Pair], settings: Settings) -> None:
+def _prepare_work_folder(
+    work_folder: Path, base: Path, pairs: Sequence[TrainingPair], settings: EncoderTrainingConfig
+) -> None:
     """Keep what an interrupted training of the very same things left, and nothing else."""
-    said = json.dumps([str(base.resolve()), [asdict(p) for p in pairs], asdict(settings)])
-    digest = hashlib.sha256(said.encode()).hexdigest()
+    fingerprint_json = json.dumps([str(base.resolve()), [asdict(p) for p in pairs], asdict(settings)])
+    digest = hashlib.sha256(fingerprint_json.encode()).hexdigest()
     try:
-        same = json.loads((work / STATE).read_text("utf-8"))["digest"] == digest
+        same = json.loads((work_folder / STATE_FILENAME).read_text("utf-8"))["digest"] == digest
     except (OSError, ValueError, KeyError, TypeError):
         same = False
     if not same:
-        shutil.rmtree(work, ignore_errors=True)
-        with replaced(work / STATE) as temporary:
+        shutil.rmtree(work_folder, ignore_errors=True)
+        with atomic_write(work_folder / STATE_FILENAME) as temporary:
             temporary.write_text(json.dumps({"digest": digest}), "utf-8")
 
 
-def _last(work: Path) -> tuple[Path | None, bool]:
+def _last_checkpoint(work_folder: Path) -> tuple[Path | None, bool]:
     """The checkpoint to go on from, and whether all steps were made; one that was cut off has no state, written last."""
-    found = [p for p in work.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
-    if not found:
+    checkpoints = [p for p in work_folder.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
+    if not checkpoints:
         return None, False
-    last = max(found, key=lambda p: int(p.name.rpartition("-")[2]))
-    state = _state(last)
-    return last, state["global_step"] >= state["max_steps"]
+    newest = max(checkpoints, key=lambda p: int(p.name.rpartition("-")[2]))
+    state = _trainer_state(newest)
+    return newest, state["global_step"] >= state["max_steps"]
 
 
-def _state(checkpoint: Path) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
-    return said
+def _trainer_state(checkpoint: Path) -> dict[str, Any]:
+    trainer_state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    return trainer_state
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
+def _deferred_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C sets an event, so that the step is finished and kept; a second one stops at once."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -6,24 +6,24 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kgrag.text import key, language, sentences
-from kgrag.tune.questions.held import held_out
-from kgrag.tune.questions.made import COMPARISON, Made
-from kgrag.tune.questions.sample import sample
+from kgrag.text import detect_language, normalize_name, sentence_spans
+from kgrag.tune.questions.held import assign_holdout
+from kgrag.tune.questions.made import COMPARISON, SyntheticQuestion
+from kgrag.tune.questions.sample import sample_questions
 from kgrag.types import Passage, Question
 
-SHARE = 0.1
+HOLDOUT_SHARE = 0.1
 """Of the questions: those that are held out."""
-POOL = 10
+NEGATIVE_POOL_SIZE = 10
 """Passages from each retriever among which hard negatives are drawn."""
-NEAR = 20
+MIN_SENTENCE_CHARS = 20
 """Characters that a sentence has at least, to be asked as if it were a question."""
-Search = Callable[[str, int], Sequence[str]]
+SearchIds = Callable[[str, int], Sequence[str]]
 """The ids of the best passages for a text, best first."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class RetrievalQuestion:
     """A question with the ids of its ``gold`` passages; ``held`` ones are measured, never trained on.
 
     A passage that states one of ``answers`` is never taken for a wrong one.
@@ -32,11 +32,11 @@ class Asked:
     text: str
     gold: tuple[str, ...]
     answers: tuple[str, ...] = ()
-    held: bool = False
+    is_heldout: bool = False
 
 
 @dataclass(frozen=True)
-class Pair:
+class TrainingPair:
     """A question, a passage that answers it, and passages that look as if they did."""
 
     query: str
@@ -44,7 +44,9 @@ class Pair:
     negatives: tuple[str, ...]
 
 
-def from_facts(made: Iterable[Made], languages: frozenset[str], number: int, seed: int = 0) -> list[Asked]:
+def questions_from_facts(
+    synthetic_questions: Iterable[SyntheticQuestion], languages: frozenset[str], number: int, seed: int = 0
+) -> list[RetrievalQuestion]:
     """A sample of the questions of a store's facts, each with the passages that state them.
 
     A tenth is held out, by documents as those that a language model learns from (`kgrag.tune.questions.held`). To say yes or no
@@ -55,34 +57,42 @@ def from_facts(made: Iterable[Made], languages: frozenset[str], number: int, see
         languages: that the encoder knows; others are left out.
         number: of questions, at most.
     """
-    chosen = sample([question for question in made if question.lang in languages], number, seed)
-    sides = held_out([question.documents for question in chosen], seed, SHARE)
+    chosen = sample_questions(
+        [question for question in synthetic_questions if question.lang in languages], number, seed
+    )
+    sides = assign_holdout([question.documents for question in chosen], seed, HOLDOUT_SHARE)
     return [
-        Asked(q.text, q.passages, () if q.kind == COMPARISON else (q.answer,), side)
+        RetrievalQuestion(q.text, q.passages, () if q.kind == COMPARISON else (q.answer,), side)
         for q, side in zip(chosen, sides, strict=True)
         if side is not None
     ]
 
 
-def from_sentences(passages: Iterable[Passage], languages: frozenset[str], number: int, seed: int = 0) -> list[Asked]:
+def questions_from_sentences(
+    passages: Iterable[Passage], languages: frozenset[str], number: int, seed: int = 0
+) -> list[RetrievalQuestion]:
     """Where there are too few facts: a sentence asks for the passage that it was taken from (Lee, Chang and Toutanova 2019).
 
     None is held out: its passage has its very words, and finding it measures nothing.
     """
-    chance = random.Random(seed)
-    asked = []
+    rng = random.Random(seed)
+    questions = []
     for passage in passages:
-        said = [passage.text[a:b] for a, b in sentences(passage.text)]
-        said = [text for text in said if len(text) >= NEAR and language(text) in languages]
-        if len(said) > 1:  # what is left must say something
-            asked.append(Asked(chance.choice(said), (passage.id,)))
-    chance.shuffle(asked)
-    return asked[:number]
+        candidate_sentences = [passage.text[a:b] for a, b in sentence_spans(passage.text)]
+        candidate_sentences = [
+            text
+            for text in candidate_sentences
+            if len(text) >= MIN_SENTENCE_CHARS and detect_language(text) in languages
+        ]
+        if len(candidate_sentences) > 1:  # what is left must say something
+            questions.append(RetrievalQuestion(rng.choice(candidate_sentences), (passage.id,)))
+    rng.shuffle(questions)
+    return questions[:number]
 
 
-def from_questions(
+def questions_from_file(
     questions: Iterable[Question], passages: Mapping[str, Sequence[Passage]], languages: frozenset[str], seed: int = 0
-) -> list[Asked]:
+) -> list[RetrievalQuestion]:
     """Given questions: of each gold document the passages that have an answer, or its first.
 
     A tenth is held out, by documents (`kgrag.tune.questions.held`): what one that is held out rests on, none that is trained on does.
@@ -90,38 +100,41 @@ def from_questions(
     Args:
         passages: document id -> its passages, in order.
     """
-    asked, rests_on = [], []
+    retrieval_questions, documents_by_question = [], []
     for question in questions:
-        if language(question.text) not in languages:
+        if detect_language(question.text) not in languages:
             continue
         gold: list[str] = []
         for document in question.gold:
             parts = passages.get(document, ())
-            gold += [p.id for p in parts if states(p.text, question.answers)] or [p.id for p in parts[:1]]
+            gold += [p.id for p in parts if contains_answer(p.text, question.answers)] or [p.id for p in parts[:1]]
         if gold:
-            asked.append(Asked(question.text, tuple(gold), question.answers))
-            rests_on.append(tuple(document for document in question.gold if passages.get(document)))
-    sides = held_out(rests_on, seed, SHARE)
-    return [replace(one, held=side) for one, side in zip(asked, sides, strict=True) if side is not None]
+            retrieval_questions.append(RetrievalQuestion(question.text, tuple(gold), question.answers))
+            documents_by_question.append(tuple(document for document in question.gold if passages.get(document)))
+    sides = assign_holdout(documents_by_question, seed, HOLDOUT_SHARE)
+    return [
+        replace(one, is_heldout=side) for one, side in zip(retrieval_questions, sides, strict=True) if side is not None
+    ]
 
 
-def states(text: str, answers: Sequence[str]) -> bool:
+def contains_answer(text: str, answers: Sequence[str]) -> bool:
     """Whether a text has one of some answers in it."""
-    plain = f" {key(text)} "
+    plain = f" {normalize_name(text)} "
     return any(
-        key(answer) and (answer in text if language(answer) == "zh" else f" {key(answer)} " in plain)
+        normalize_name(answer)
+        and (answer in text if detect_language(answer) == "zh" else f" {normalize_name(answer)} " in plain)
         for answer in answers
     )
 
 
-def pairs(
-    asked: Sequence[Asked],
+def build_training_pairs(
+    questions: Sequence[RetrievalQuestion],
     texts: Mapping[str, str],
-    searches: Sequence[Search],
+    searches: Sequence[SearchIds],
     negatives: int = 1,
     seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
-) -> list[Pair]:
+    on_progress: Callable[[], None] = lambda: None,
+) -> list[TrainingPair]:
     """What is trained on: each question with each of its gold passages, and hard negatives that retrievers took for right.
 
     Args:
@@ -130,22 +143,32 @@ def pairs(
         searches: retrievers, such as by words and by the encoder as it is.
         negatives: of each pair.
     """
-    chance = random.Random(seed)
-    everything = sorted(texts)
-    found = []
-    for one in asked:
-        tick()
-        if one.held:
+    rng = random.Random(seed)
+    all_ids = sorted(texts)
+    built = []
+    for question in questions:
+        on_progress()
+        if question.is_heldout:
             continue
-        wrong = list(dict.fromkeys(i for search in searches for i in search(one.text, POOL)))
-        wrong = [i for i in wrong if i not in one.gold and i in texts and not states(texts[i], one.answers)]
-        chance.shuffle(wrong)
-        others = (i for i in chance.sample(everything, min(len(everything), 4 * negatives + len(one.gold))))
-        wrong += [i for i in others if i not in one.gold and i not in wrong and not states(texts[i], one.answers)]
-        if len(wrong) < negatives:
+        negative_ids = list(dict.fromkeys(i for search in searches for i in search(question.text, NEGATIVE_POOL_SIZE)))
+        negative_ids = [
+            i
+            for i in negative_ids
+            if i not in question.gold and i in texts and not contains_answer(texts[i], question.answers)
+        ]
+        rng.shuffle(negative_ids)
+        random_ids = (i for i in rng.sample(all_ids, min(len(all_ids), 4 * negatives + len(question.gold))))
+        negative_ids += [
+            i
+            for i in random_ids
+            if i not in question.gold and i not in negative_ids and not contains_answer(texts[i], question.answers)
+        ]
+        if len(negative_ids) < negatives:
             continue
-        for gold in one.gold:
+        for gold in question.gold:
             if gold in texts:
-                right = texts[gold].replace(one.text, " ")  # a sentence is not found by itself
-                found.append(Pair(one.text, right, tuple(texts[i] for i in wrong[:negatives])))
-    return found
+                positive_text = texts[gold].replace(question.text, " ")  # a sentence is not found by itself
+                built.append(
+                    TrainingPair(question.text, positive_text, tuple(texts[i] for i in negative_ids[:negatives]))
+                )
+    return built

@@ -9,34 +9,39 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from kgrag.factuality.claims import folded
-from kgrag.factuality.support import titled
+from kgrag.factuality.claims import to_declarative
+from kgrag.factuality.support import with_title
 from kgrag.protocols import SupportJudge
-from kgrag.reader.wording import Wording, filled
-from kgrag.tune.questions.fact import Fact
-from kgrag.tune.questions.made import COMPARISON, Made
+from kgrag.reader.wording import QuestionTemplates, fill_template
+from kgrag.tune.questions.fact import QuestionFact
+from kgrag.tune.questions.made import COMPARISON, SyntheticQuestion
 from kgrag.types import Verdict
 
 
-def agreed(questions: Iterable[Made], judge: SupportJudge, words: Wording, left: Counter[str]) -> Iterator[Made]:
+def filter_by_judge(
+    questions: Iterable[SyntheticQuestion], judge: SupportJudge, templates: QuestionTemplates, skipped: Counter[str]
+) -> Iterator[SyntheticQuestion]:
     """The questions whose answers the judge takes for supported; ``left`` counts the others by kind and verdict."""
     for question in questions:
-        refused = _refused(question, judge, words)
-        if refused is None:
+        refusal = _judge_refusal(question, judge, templates)
+        if refusal is None:
             yield question
         else:
-            left[f"the judge does not agree ({question.kind}: {refused.value})"] += 1
+            skipped[f"the judge does not agree ({question.kind}: {refusal.value})"] += 1
 
 
-def _refused(question: Made, judge: SupportJudge, words: Wording) -> Verdict | None:
+def _judge_refusal(question: SyntheticQuestion, judge: SupportJudge, templates: QuestionTemplates) -> Verdict | None:
     """The first verdict that is not ``supported``; None where there is none."""
-    asked = [(folded(question.text, question.answer), list(question.facts))]
+    claims = [(to_declarative(question.text, question.answer), list(question.facts))]
     if question.kind == COMPARISON:
-        asked = [(_stated(fact, words), [fact]) for fact in question.facts]
-    verdicts = (judge.judge(claim, [titled(f.title, f.sentence) for f in facts]).verdict for claim, facts in asked)
+        claims = [(_fact_as_claim(fact, templates), [fact]) for fact in question.facts]
+    verdicts = (judge.judge(claim, [with_title(f.title, f.sentence) for f in facts]).verdict for claim, facts in claims)
     return next((verdict for verdict in verdicts if verdict != Verdict.SUPPORTED), None)
 
 
-def _stated(fact: Fact, words: Wording) -> str:
+def _fact_as_claim(fact: QuestionFact, templates: QuestionTemplates) -> str:
     """A fact as a statement: the answer with the first of the questions for it around it."""
-    return folded(filled(words.asking[fact.predicate].whole[fact.lang][0], X=fact.subject.described), fact.answer)
+    return to_declarative(
+        fill_template(templates.by_predicate[fact.predicate].questions[fact.lang][0], X=fact.subject.description),
+        fact.answer,
+    )

@@ -6,46 +6,52 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from kgrag import prompts
-from kgrag.briefing import fact_lines
-from kgrag.cite import check
-from kgrag.evidence import Shown, select
-from kgrag.reader.walk import Candidate
-from kgrag.text import key, language
+from kgrag.briefing import format_fact_lines
+from kgrag.cite import verify_citations
+from kgrag.evidence import SelectedPassage, select_evidence
+from kgrag.reader.walk import GraphAnswer
+from kgrag.text import detect_language, normalize_name
 from kgrag.types import Hit
 
-Count = Callable[[str], int]
+CountTokens = Callable[[str], int]
 """Tokens of a text."""
 
 
-def messages(
-    question: str, shown: Sequence[Shown], lines: Sequence[str] = (), *, compared: bool = False
+def build_prompt(
+    question: str,
+    passages: Sequence[SelectedPassage],
+    fact_lines_shown: Sequence[str] = (),
+    *,
+    experiment_prompt: bool = False,
 ) -> prompts.Messages:
     """What the model is asked, as `kgrag.answer` asks it; ``lines`` are those of `kgrag.briefing.fact_lines`.
 
     With ``compared`` it is asked as an experiment asks (`kgrag.prompts.compared`): what is learned under one instruction
     should hold under another.
     """
-    ask = prompts.compared if compared else prompts.grounded
-    return ask(question, [(s.hit.title, s.text) for s in shown], lines)
+    prompt_builder = prompts.experiment_prompt if experiment_prompt else prompts.grounded_prompt
+    return prompt_builder(question, [(s.hit.title, s.text) for s in passages], fact_lines_shown)
 
 
-def silence(question: str, *, compared: bool = False) -> str:
+def abstention_for(question: str, *, experiment_prompt: bool = False) -> str:
     """What the instruction of `messages` says to reply where the passages do not say."""
-    return (prompts.UNKNOWN if compared else prompts.ABSTAIN)[language(question)]
+    return (prompts.DONT_KNOW if experiment_prompt else prompts.ABSTENTION_TEXT)[detect_language(question)]
 
 
-def steps_of(question: str, walk: Candidate, shown: Sequence[Shown]) -> list[str]:
+def visible_steps(question: str, walk: GraphAnswer, passages: Sequence[SelectedPassage]) -> list[str]:
     """The facts of an answer's walks as lines with marks, where it takes several and all of them are shown; else none.
 
     Of what is compared first comes what the question names first: the order must not give away which it is.
     """
-    said = key(question)
-    paths = sorted((walk.path, *walk.also), key=lambda path: said.find(key(path.names[0])))
-    lines = fact_lines([walk._replace(path=paths[0], also=tuple(paths[1:]))], shown)
+    question_key = normalize_name(question)
+    paths = sorted((walk.path, *walk.second_paths), key=lambda path: question_key.find(normalize_name(path.names[0])))
+    lines = format_fact_lines([walk._replace(path=paths[0], second_paths=tuple(paths[1:]))], passages)
     return lines if len(lines) > 1 and all(line.endswith("]") for line in lines) else []
 
 
-def answered(question: str, answer: str, shown: Sequence[Shown], gold: Collection[str], first: str = "") -> str:
+def answer_with_citations(
+    question: str, answer: str, passages: Sequence[SelectedPassage], gold: Collection[str], answer_passage_id: str = ""
+) -> str:
     """An answer with marks of the gold passages that it rests on: those whose citation stands (`kgrag.cite`).
 
     "" where none stands, or where the answer would be borne out by other passages than the gold ones.
@@ -57,26 +63,30 @@ def answered(question: str, answer: str, shown: Sequence[Shown], gold: Collectio
         gold: ids of the gold passages.
         first: the one that says the answer; cited alone where that stands.
     """
-    number = {s.hit.passage.id: s.number for s in shown}
-    seen = [_as_shown(s) for s in shown]
-    for wanted in ([first], [*gold]) if first in number else ([*gold],):
-        marks = "".join(f"[{number[passage]}]" for passage in wanted if passage in number)
-        checked = check(question, f"{answer} {marks}", seen)
-        cited = {c.passage_id for c in checked.citations}
-        if cited and cited <= {*wanted} and not checked.unsupported:
+    number = {s.hit.passage.id: s.number for s in passages}
+    visible_passages = [_visible_part(s) for s in passages]
+    for cited_ids in ([answer_passage_id], [*gold]) if answer_passage_id in number else ([*gold],):
+        marks = "".join(f"[{number[passage]}]" for passage in cited_ids if passage in number)
+        citation_check = verify_citations(question, f"{answer} {marks}", visible_passages)
+        cited = {c.passage_id for c in citation_check.citations}
+        if cited and cited <= {*cited_ids} and not citation_check.unsupported:
             return f"{answer} {''.join(f'[{n}]' for n in sorted(number[passage] for passage in cited))}"
     return ""
 
 
-def _as_shown(shown: Shown) -> Shown:
+def _visible_part(selected: SelectedPassage) -> SelectedPassage:
     """A passage that has nothing but what is shown of it."""
-    passage = replace(shown.hit.passage, text=shown.text, start=0, end=len(shown.text))
-    return Shown(shown.number, replace(shown.hit, passage=passage), ((0, len(shown.text)),))
+    passage = replace(selected.hit.passage, text=selected.text, start=0, end=len(selected.text))
+    return SelectedPassage(selected.number, replace(selected.hit, passage=passage), ((0, len(selected.text)),))
 
 
-def shown_for(
-    questions: Sequence[str], hits: Sequence[Hit], must: Sequence[tuple[str, int, int]], budget: int, count: Count
-) -> list[Shown]:
+def select_for_training(
+    questions: Sequence[str],
+    hits: Sequence[Hit],
+    required_spans: Sequence[tuple[str, int, int]],
+    budget: int,
+    count: CountTokens,
+) -> list[SelectedPassage]:
     """The sentences that several questions are shown together, numbered in the order of ``hits``.
 
     What must be seen is; what is left of the budget goes to what the questions share most with (`kgrag.evidence.select`).
@@ -90,16 +100,24 @@ def shown_for(
     """
     by_id = {hit.passage.id: hit for hit in hits}
     spans: dict[str, set[tuple[int, int]]] = {}
-    for passage_id, start, end in must:
+    for passage_id, start, end in required_spans:
         spans.setdefault(passage_id, set()).add((start, end))
-    cost = sum(count(_text(by_id[i], *span)) + 8 for i, those in spans.items() for span in those)
-    more, _ = select(" ".join(questions), hits, max(budget - cost, 0), count) if cost < budget else ([], [])
-    for s in more:
-        mine = spans.setdefault(s.hit.passage.id, set())
-        mine |= {(a, b) for a, b in s.spans if not any(a < end and start < b for start, end in mine)}
-    found = [hit for hit in hits if hit.passage.id in spans]
-    return [Shown(n, hit, tuple(sorted(spans[hit.passage.id]))) for n, hit in enumerate(found, 1)]
+    required_tokens = sum(
+        count(_span_text(by_id[i], *span)) + 8
+        for i, passage_spans_so_far in spans.items()
+        for span in passage_spans_so_far
+    )
+    extra_passages, _ = (
+        select_evidence(" ".join(questions), hits, max(budget - required_tokens, 0), count)
+        if required_tokens < budget
+        else ([], [])
+    )
+    for s in extra_passages:
+        passage_spans = spans.setdefault(s.hit.passage.id, set())
+        passage_spans |= {(a, b) for a, b in s.spans if not any(a < end and start < b for start, end in passage_spans)}
+    selected_hits = [hit for hit in hits if hit.passage.id in spans]
+    return [SelectedPassage(n, hit, tuple(sorted(spans[hit.passage.id]))) for n, hit in enumerate(selected_hits, 1)]
 
 
-def _text(hit: Hit, start: int, end: int) -> str:
+def _span_text(hit: Hit, start: int, end: int) -> str:
     return hit.passage.text[start - hit.passage.start : end - hit.passage.start]

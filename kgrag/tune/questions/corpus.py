@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ReadError
-from kgrag.files import replaced
-from kgrag.tune.questions.given import numbered
+from kgrag.files import atomic_write
+from kgrag.tune.questions.given import read_numbered_rows
 
 
-def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
+def write_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
     """Write ``corpus.jsonl`` (each passage a document, once) and, for each file, its questions (those that have words) with
     the ids of their gold documents, ``questions.LANG.jsonl``, where ``train.LANG.jsonl.gz`` is what the file is called.
 
@@ -24,29 +24,31 @@ def as_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids: dict[tuple[str, str], str] = {}
-    written: dict[str, list[dict[str, Any]]] = {"corpus.jsonl": []}
+    rows_by_file: dict[str, list[dict[str, Any]]] = {"corpus.jsonl": []}
     for path in files:
         lang = path.name.split(".")[1]
-        asked = written[f"questions.{lang}.jsonl"] = []
-        for number, row in numbered(path):
+        question_rows = rows_by_file[f"questions.{lang}.jsonl"] = []
+        for number, row in read_numbered_rows(path):
             try:
                 gold = []
                 for passage in row["passages"]:
-                    said = (str(passage["title"]), str(passage["text"]))
-                    if said not in ids:
-                        ids[said] = f"{lang}-{len(ids)}"
-                        written["corpus.jsonl"].append({"_id": ids[said], "title": said[0], "text": said[1]})
+                    title_and_text = (str(passage["title"]), str(passage["text"]))
+                    if title_and_text not in ids:
+                        ids[title_and_text] = f"{lang}-{len(ids)}"
+                        rows_by_file["corpus.jsonl"].append(
+                            {"_id": ids[title_and_text], "title": title_and_text[0], "text": title_and_text[1]}
+                        )
                     if passage["gold"]:
-                        gold.append(ids[said])
+                        gold.append(ids[title_and_text])
                 if str(row["text"]).strip():
-                    known = {"_id": row["_id"], "text": row["text"], "answers": row["answers"]}
-                    asked.append(known | {"gold": gold, "lang": lang})
+                    base_row = {"_id": row["_id"], "text": row["text"], "answers": row["answers"]}
+                    question_rows.append(base_row | {"gold": gold, "lang": lang})
             except (KeyError, TypeError) as error:
                 raise ReadError(
                     f'{path}, line {number}: expected "_id", "text", "answers" and "passages" with "title", "text" and '
                     f'"gold", found another ({type(error).__name__}: {error}).'
                 ) from error
-    for name, rows in written.items():
-        with replaced(folder / name) as temporary:
+    for name, rows in rows_by_file.items():
+        with atomic_write(folder / name) as temporary:
             temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    return {name: len(rows) for name, rows in written.items()}
+    return {name: len(rows) for name, rows in rows_by_file.items()}

@@ -8,24 +8,24 @@ from kgrag.types import Triple
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class FactSubject:
     """What a document is about. ``name`` is what it is called, ``described`` how a question may have to call it so that
     it is no other ("the 1995 film Shock Treatment"); ``kind`` and ``sort`` are what it is ("film", "work"), or ""."""
 
     entity: str
     name: str
-    described: str
+    description: str
     kind: str
-    sort: str
+    category: str
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class QuestionFact:
     """A fact to be asked for. ``answer`` is the object as the ``sentence`` writes it, from ``start`` to ``end`` in the
     document's text, and ``type`` what it is mentioned as (`kgrag.types.Mention`), or ""."""
 
     triple: Triple
-    subject: Subject
+    subject: FactSubject
     answer: str
     start: int
     end: int

@@ -16,25 +16,25 @@ from typing import Any
 
 from kgrag.errors import ReadError, UsageError
 from kgrag.evaluate.questions import load_questions
-from kgrag.factuality.conditions import spoken
+from kgrag.factuality.conditions import mentions_answer
 from kgrag.text import content_words
-from kgrag.tune.questions.made import digest
+from kgrag.tune.questions.made import seeded_digest
 from kgrag.types import Hit, Passage
 
-PASSAGES = 8
+MAX_SHOWN_PASSAGES = 8
 """How many are shown at most."""
-Search = Callable[[str, int], list[Hit]]
+SearchPassages = Callable[[str, int], list[Hit]]
 
 
 @dataclass(frozen=True)
-class Given:
+class UserQuestion:
     """A question with accepted ``answers`` and its ``gold`` and other passages (``others``: a function, since to find them may take a search)."""
 
     id: str
     text: str
     answers: tuple[str, ...]
     gold: tuple[Hit, ...]
-    others: Callable[[], list[Hit]]
+    other_passages: Callable[[], list[Hit]]
 
     @property
     def documents(self) -> tuple[str, ...]:
@@ -42,7 +42,9 @@ class Given:
         return tuple(dict.fromkeys(hit.passage.document_id for hit in self.gold))
 
 
-def read(path: Path, search: Search | None, gold: Callable[[Any], list[Hit]] | None, left: Counter[str]) -> list[Given]:
+def load_user_questions(
+    path: Path, search: SearchPassages | None, gold_passages: Callable[[Any], list[Hit]] | None, skipped: Counter[str]
+) -> list[UserQuestion]:
     """The questions of a file that have answers and evidence; ``left`` counts the others.
 
     Args:
@@ -57,36 +59,36 @@ def read(path: Path, search: Search | None, gold: Callable[[Any], list[Hit]] | N
     """
     if not path.is_file():
         raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
-    rows = list(numbered(path)) if _brings_passages(path) else None
-    if rows is None and (search is None or gold is None):
+    rows = list(read_numbered_rows(path)) if _has_passages(path) else None
+    if rows is None and (search is None or gold_passages is None):
         raise UsageError(
             f"The questions of {path} bring no passages, so they are asked of a store: name it with --store."
         )
-    found = []
+    questions = []
     if rows is not None:
-        found = [_with_passages(path, number, row) for number, row in rows]
-    elif search is not None and gold is not None:
-        found = [_with_store(q, search, gold) for q in load_questions(path, worded=False)]
-    answered_ones = [q for q in found if q.answers]
-    if not answered_ones:
+        questions = [_question_with_passages(path, number, row) for number, row in rows]
+    elif search is not None and gold_passages is not None:
+        questions = [_question_from_store(q, search, gold_passages) for q in load_questions(path, worded=False)]
+    answerable = [q for q in questions if q.answers]
+    if not answerable:
         raise UsageError(
-            f"None of the {len(found)} questions of {path} has an answer, and what is to be learned is answers: "
+            f"None of the {len(questions)} questions of {path} has an answer, and what is to be learned is answers: "
             'add "answers" to them, or leave the file out, so that questions are written from the store.'
         )
-    if len(answered_ones) < len(found):
-        left["a question without an answer"] += len(found) - len(answered_ones)
-    worded = [q for q in answered_ones if q.text.strip()]
-    if len(worded) < len(answered_ones):
-        left["an answer without a question"] += len(answered_ones) - len(worded)
+    if len(answerable) < len(questions):
+        skipped["a question without an answer"] += len(questions) - len(answerable)
+    worded = [q for q in answerable if q.text.strip()]
+    if len(worded) < len(answerable):
+        skipped["an answer without a question"] += len(answerable) - len(worded)
     return worded
 
 
-def _brings_passages(path: Path) -> bool:
-    _, first = next(numbered(path), (0, {}))
+def _has_passages(path: Path) -> bool:
+    _, first = next(read_numbered_rows(path), (0, {}))
     return isinstance(first, dict) and "passages" in first
 
 
-def numbered(path: Path) -> Iterator[tuple[int, Any]]:
+def read_numbered_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """The objects of a file of JSON lines, gzip or plain, each with the number of its line.
 
     Raises:
@@ -106,14 +108,14 @@ def numbered(path: Path) -> Iterator[tuple[int, Any]]:
         raise ReadError(f"{path} could not be read to its end ({error}).") from error
 
 
-def _with_passages(path: Path, number: int, row: Any) -> Given:
+def _question_with_passages(path: Path, number: int, row: Any) -> UserQuestion:
     try:
-        hits = [_hit(p["title"], p["text"]) for p in row["passages"]]
-        right = [bool(p.get("gold")) for p in row["passages"]]
+        hits = [_standalone_hit(p["title"], p["text"]) for p in row["passages"]]
+        is_gold_flags = [bool(p.get("gold")) for p in row["passages"]]
         answers = tuple(str(a) for a in row.get("answers", ()) if str(a).strip())
-        gold = tuple(hit for hit, is_gold in zip(hits, right, strict=True) if is_gold)
-        others = [hit for hit, is_gold in zip(hits, right, strict=True) if not is_gold]
-        return Given(str(row.get("_id", number)), str(row["text"]), answers, gold, lambda: others)
+        gold = tuple(hit for hit, is_gold in zip(hits, is_gold_flags, strict=True) if is_gold)
+        others = [hit for hit, is_gold in zip(hits, is_gold_flags, strict=True) if not is_gold]
+        return UserQuestion(str(row.get("_id", number)), str(row["text"]), answers, gold, lambda: others)
     except (KeyError, TypeError, AttributeError) as error:
         raise ReadError(
             f'{path}, line {number}: expected a JSON object with "text", "answers" and "passages" (each with "title", "text" '
@@ -121,35 +123,43 @@ def _with_passages(path: Path, number: int, row: Any) -> Given:
         ) from error
 
 
-def _hit(title: Any, text: Any) -> Hit:
+def _standalone_hit(title: Any, text: Any) -> Hit:
     """A passage that is of no store; its document is known by what it says."""
     if not isinstance(title, str) or not isinstance(text, str):
         raise TypeError("title and text are texts")
-    document = f"{digest(title, text):064x}"[:16]
+    document = f"{seeded_digest(title, text):064x}"[:16]
     return Hit(Passage(f"{document}#0001", document, text, 0, len(text)), title, "", 1.0, 1)
 
 
-def _with_store(question: Any, search: Search, gold: Callable[[Any], list[Hit]]) -> Given:
-    return Given(
-        question.id, question.text, question.answers, tuple(gold(question)), lambda: search(question.text, PASSAGES + 8)
+def _question_from_store(question: Any, search: SearchPassages, gold: Callable[[Any], list[Hit]]) -> UserQuestion:
+    return UserQuestion(
+        question.id,
+        question.text,
+        question.answers,
+        tuple(gold(question)),
+        lambda: search(question.text, MAX_SHOWN_PASSAGES + 8),
     )
 
 
-def settled(questions: Sequence[Given]) -> list[Given]:
+def infer_gold_passages(questions: Sequence[UserQuestion]) -> list[UserQuestion]:
     """Questions with gold passages: where nobody says which they are, those that were found, say an answer, and have the most
     of the question's words."""
-    found = []
+    settled_questions = []
     for question in questions:
         if not question.gold:
-            hits = question.others()
-            telling = [h for h in hits[:PASSAGES] if any(spoken(a, h.passage.text) for a in question.answers)]
-            asked = {*content_words(question.text)}
-            shared = [len(asked & {*content_words(f"{h.title} {h.passage.text}")}) for h in telling]
-            gold = tuple(h for h, words in zip(telling, shared, strict=True) if words == max(shared))
-            question = replace(question, gold=gold[:3], others=_given(hits))
-        found.append(question)
-    return found
+            hits = question.other_passages()
+            answer_hits = [
+                h
+                for h in hits[:MAX_SHOWN_PASSAGES]
+                if any(mentions_answer(a, h.passage.text) for a in question.answers)
+            ]
+            question_words = {*content_words(question.text)}
+            shared_counts = [len(question_words & {*content_words(f"{h.title} {h.passage.text}")}) for h in answer_hits]
+            gold = tuple(h for h, words in zip(answer_hits, shared_counts, strict=True) if words == max(shared_counts))
+            question = replace(question, gold=gold[:3], other_passages=_constant_hits(hits))
+        settled_questions.append(question)
+    return settled_questions
 
 
-def _given(hits: list[Hit]) -> Callable[[], list[Hit]]:
+def _constant_hits(hits: list[Hit]) -> Callable[[], list[Hit]]:
     return lambda: hits

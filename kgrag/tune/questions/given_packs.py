@@ -6,24 +6,31 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kgrag.briefing import fact_lines
-from kgrag.evidence import Shown
-from kgrag.factuality.conditions import spoken
-from kgrag.reader.walk import Candidate
-from kgrag.steps import stepped
-from kgrag.text import key, language, sentences
+from kgrag.briefing import format_fact_lines
+from kgrag.evidence import SelectedPassage
+from kgrag.factuality.conditions import mentions_answer
+from kgrag.reader.walk import GraphAnswer
+from kgrag.steps import format_steps
+from kgrag.text import detect_language, normalize_name, sentence_spans
 from kgrag.tune.example import Example
-from kgrag.tune.questions.asked import Count, answered, messages, shown_for, silence, steps_of
-from kgrag.tune.questions.given import PASSAGES, Given
-from kgrag.tune.questions.made import GIVEN, UNANSWERABLE, digest
+from kgrag.tune.questions.asked import (
+    CountTokens,
+    abstention_for,
+    answer_with_citations,
+    build_prompt,
+    select_for_training,
+    visible_steps,
+)
+from kgrag.tune.questions.given import MAX_SHOWN_PASSAGES, UserQuestion
+from kgrag.tune.questions.made import UNANSWERABLE, USER_PROVIDED, seeded_digest
 from kgrag.types import Hit, Path, Triple
 
-TOGETHER = 6
+MAX_QUESTIONS_PER_GROUP = 6
 """Questions on the same gold passages that are shown the same evidence."""
 
 
 @dataclass(frozen=True)
-class GivenPacker:
+class UserExampleBuilder:
     """Makes examples.
 
     Args:
@@ -36,140 +43,165 @@ class GivenPacker:
         stepwise: leave out what takes several gold passages where neither says in which steps.
     """
 
-    count: Count
+    count_tokens: CountTokens
     seed: int
-    left: Counter[str]
-    tick: Callable[[int], None] = lambda _: None
-    read: Callable[[str], list[Candidate]] = lambda _: []
-    bridge: Callable[[Given], Candidate | None] = lambda _: None
-    stepwise: bool = False
+    skipped: Counter[str]
+    on_progress: Callable[[int], None] = lambda _: None
+    read_graph: Callable[[str], list[GraphAnswer]] = lambda _: []
+    find_bridge: Callable[[UserQuestion], GraphAnswer | None] = lambda _: None
+    require_steps: bool = False
 
-    def examples(self, questions: Sequence[Given]) -> Iterator[Example]:
+    def build_examples(self, questions: Sequence[UserQuestion]) -> Iterator[Example]:
         """An example of each question that its evidence answers; one in five is asked with its gold passages taken away.
 
         Questions that bring the same passages are shown the same of them, in the same order. Where the steps through the gold
         passages are known, they come before the answer.
         """
-        groups: defaultdict[tuple[str, ...], list[Given]] = defaultdict(list)
+        groups: defaultdict[tuple[str, ...], list[UserQuestion]] = defaultdict(list)
         for question in questions:
-            known = tuple(h.passage.id for h in question.gold)
-            groups[known or (question.id,)].append(question)
-        strangers = [hit for q in questions for hit in q.gold]
+            gold_ids = tuple(h.passage.id for h in question.gold)
+            groups[gold_ids or (question.id,)].append(question)
+        all_gold = [hit for q in questions for hit in q.gold]
         for group in groups.values():
-            for start in range(0, len(group), TOGETHER):
-                some = group[start : start + TOGETHER]
-                yield from self._pack(some, strangers)
-                self.tick(len(some))
+            for start in range(0, len(group), MAX_QUESTIONS_PER_GROUP):
+                batch = group[start : start + MAX_QUESTIONS_PER_GROUP]
+                yield from self._build_group(batch, all_gold)
+                self.on_progress(len(batch))
 
-    def _pack(self, group: Sequence[Given], strangers: Sequence[Hit]) -> Iterator[Example]:
-        walks = {q.id: self._walk(q) for q in group}
-        if self.stepwise:
-            told = [q for q in group if len(q.documents) < 2 or walks[q.id] is not None]
-            self.left["takes several passages, and nothing says in which steps"] += len(group) - len(told)
-            group = told
-        compared = bool(group) and bool(digest(self.seed, "instruction", group[0].id) % 2)
-        silent = [q for q in group if q.gold and digest(self.seed, "silent", q.id) % 5 == 0]
-        spoken_of = [q for q in group if q not in silent]
-        if spoken_of:
-            yield from self._answerable(spoken_of, walks, compared)
-        for question in silent:
-            yield from self._unanswerable(question, walks[question.id], strangers, compared)
+    def _build_group(self, group: Sequence[UserQuestion], all_gold: Sequence[Hit]) -> Iterator[Example]:
+        walks = {q.id: self._best_walk(q) for q in group}
+        if self.require_steps:
+            with_steps = [q for q in group if len(q.documents) < 2 or walks[q.id] is not None]
+            self.skipped["takes several passages, and nothing says in which steps"] += len(group) - len(with_steps)
+            group = with_steps
+        experiment_prompt = bool(group) and bool(seeded_digest(self.seed, "instruction", group[0].id) % 2)
+        unanswerable = [q for q in group if q.gold and seeded_digest(self.seed, "silent", q.id) % 5 == 0]
+        answerable = [q for q in group if q not in unanswerable]
+        if answerable:
+            yield from self._answerable_examples(answerable, walks, experiment_prompt)
+        for question in unanswerable:
+            yield from self._unanswerable_examples(question, walks[question.id], all_gold, experiment_prompt)
 
-    def _walk(self, question: Given) -> Candidate | None:
+    def _best_walk(self, question: UserQuestion) -> GraphAnswer | None:
         """The graph's best answer, if it is an accepted one, read in gold passages alone; else what these say themselves."""
-        best = next(iter(self.read(question.text)), None)
+        best = next(iter(self.read_graph(question.text)), None)
         gold = {h.passage.id for h in question.gold}
-        right = best is not None and key(best.text) in {key(answer) for answer in question.answers}
-        if best is not None and right and {t.passage_id for t in _triples(best)} <= gold:
+        is_accepted = best is not None and normalize_name(best.text) in {
+            normalize_name(answer) for answer in question.answers
+        }
+        if best is not None and is_accepted and {t.passage_id for t in _walk_triples(best)} <= gold:
             return best
-        return self.bridge(question)
+        return self.find_bridge(question)
 
-    def _answerable(
-        self, group: Sequence[Given], walks: Mapping[str, Candidate | None], compared: bool
+    def _answerable_examples(
+        self, group: Sequence[UserQuestion], walks: Mapping[str, GraphAnswer | None], experiment_prompt: bool
     ) -> Iterator[Example]:
         gold = group[0].gold
-        others = [h for h in group[0].others() if h.passage.id not in {g.passage.id for g in gold}]
-        walked = [t for q in group if (walk := walks[q.id]) for t in _triples(walk)]
-        shown = self._shown(group, [*gold, *others], gold, walked)
+        others = [h for h in group[0].other_passages() if h.passage.id not in {g.passage.id for g in gold}]
+        walked_triples = [t for q in group if (walk := walks[q.id]) for t in _walk_triples(walk)]
+        passages = self._select_evidence(group, [*gold, *others], gold, walked_triples)
         for question in group:
-            said, walk, lang = _said(question, shown, gold), walks[question.id], language(question.text)
-            if not said:
-                self.left["its passages do not say any of its answers"] += 1
+            cited_answer, walk, lang = (
+                _cited_answer(question, passages, gold),
+                walks[question.id],
+                detect_language(question.text),
+            )
+            if not cited_answer:
+                self.skipped["its passages do not say any of its answers"] += 1
                 continue
             # of half of the questions the lines of facts that `kgrag ask` would show
-            with_lines = digest(self.seed, "lines", question.id) % 2
-            lines = fact_lines(self.read(question.text), shown) if with_lines else []
-            asked = messages(question.text, shown, lines, compared=compared)
-            steps = steps_of(question.text, walk, shown) if walk else []
-            yield Example(question.id, asked, stepped(steps, said, lang), GIVEN, lang)
+            with_lines = seeded_digest(self.seed, "lines", question.id) % 2
+            lines = format_fact_lines(self.read_graph(question.text), passages) if with_lines else []
+            prompt = build_prompt(question.text, passages, lines, experiment_prompt=experiment_prompt)
+            steps = visible_steps(question.text, walk, passages) if walk else []
+            yield Example(question.id, prompt, format_steps(steps, cited_answer, lang), USER_PROVIDED, lang)
 
-    def _unanswerable(
-        self, question: Given, walk: Candidate | None, strangers: Sequence[Hit], compared: bool
+    def _unanswerable_examples(
+        self, question: UserQuestion, walk: GraphAnswer | None, all_gold: Sequence[Hit], experiment_prompt: bool
     ) -> Iterator[Example]:
-        first, there = self._first(question, walk)
-        hidden = {*question.documents}
-        rest = [h for h in question.others() if h.passage.document_id not in hidden]
-        if not rest:  # its gold passages are all there are: others' stand there
-            place = digest(self.seed, "strangers", question.id) % max(len(strangers), 1)
-            rest = [h for h in (*strangers[place:], *strangers[:place])[:40] if h.passage.document_id not in hidden][:3]
-        rest = [h for h in rest if not any(spoken(a, f"{h.title}. {h.passage.text}") for a in question.answers)]
-        if not rest:
-            self.left["nothing to show in the place of its gold passages"] += 1
+        first_step, first_step_hits = self._dead_end_step(question, walk)
+        hidden_documents = {*question.documents}
+        distractors = [h for h in question.other_passages() if h.passage.document_id not in hidden_documents]
+        if not distractors:  # its gold passages are all there are: others' stand there
+            place = seeded_digest(self.seed, "strangers", question.id) % max(len(all_gold), 1)
+            distractors = [
+                h for h in (*all_gold[place:], *all_gold[:place])[:40] if h.passage.document_id not in hidden_documents
+            ][:3]
+        distractors = [
+            h
+            for h in distractors
+            if not any(mentions_answer(a, f"{h.title}. {h.passage.text}") for a in question.answers)
+        ]
+        if not distractors:
+            self.skipped["nothing to show in the place of its gold passages"] += 1
             return
-        shown = self._shown([question], [*there, *rest], walked=first.path.triples if first else ())
-        asked = messages(question.text, shown, compared=compared)
-        steps = [line for line in fact_lines([first] if first else [], shown) if line.endswith("]")]
-        lang = language(question.text)
-        said = stepped(steps, silence(question.text, compared=compared), lang)
-        yield Example(question.id, asked, said, UNANSWERABLE, lang)
+        passages = self._select_evidence(
+            [question], [*first_step_hits, *distractors], walked_triples=first_step.path.triples if first_step else ()
+        )
+        prompt = build_prompt(question.text, passages, experiment_prompt=experiment_prompt)
+        steps = [line for line in format_fact_lines([first_step] if first_step else [], passages) if line.endswith("]")]
+        lang = detect_language(question.text)
+        reply = format_steps(steps, abstention_for(question.text, experiment_prompt=experiment_prompt), lang)
+        yield Example(question.id, prompt, reply, UNANSWERABLE, lang)
 
-    def _first(self, question: Given, walk: Candidate | None) -> tuple[Candidate | None, list[Hit]]:
+    def _dead_end_step(self, question: UserQuestion, walk: GraphAnswer | None) -> tuple[GraphAnswer | None, list[Hit]]:
         """Of every second question of two steps the first one and its passages, which lead nowhere; of others nothing."""
-        if walk is None or walk.also or len(walk.path.triples) != 2 or digest(self.seed, "last", question.id) % 2:
+        if (
+            walk is None
+            or walk.second_paths
+            or len(walk.path.triples) != 2
+            or seeded_digest(self.seed, "last", question.id) % 2
+        ):
             return None, []
         path = walk.path
         first, second = path.triples
         document = {h.passage.id: h.passage.document_id for h in question.gold}
-        there = [h for h in question.gold if h.passage.id == first.passage_id]
-        said = any(spoken(a, f"{h.title}. {h.passage.text}") for h in there for a in question.answers)
-        if said or document[first.passage_id] == document[second.passage_id]:
+        first_step_hits = [h for h in question.gold if h.passage.id == first.passage_id]
+        reveals_answer = any(
+            mentions_answer(a, f"{h.title}. {h.passage.text}") for h in first_step_hits for a in question.answers
+        )
+        if reveals_answer or document[first.passage_id] == document[second.passage_id]:
             return None, []
-        return Candidate(path.names[1], Path(path.nodes[:2], path.names[:2], (first,)), 1.0), there
+        return GraphAnswer(path.names[1], Path(path.nodes[:2], path.names[:2], (first,)), 1.0), first_step_hits
 
-    def _shown(
+    def _select_evidence(
         self,
-        questions: Sequence[Given],
+        questions: Sequence[UserQuestion],
         hits: Sequence[Hit],
         gold: Sequence[Hit] = (),
-        walked: Sequence[Triple] = (),
-    ) -> list[Shown]:
+        walked_triples: Sequence[Triple] = (),
+    ) -> list[SelectedPassage]:
         """What of the passages is shown: the sentences of a walk, of other gold passages those that say an answer, or else
         the first, and what else there is room for."""
-        budget = 300 + digest(self.seed, "budget", questions[0].id) % 101
-        hits = list({h.passage.id: h for h in hits}.values())[:PASSAGES]
-        there = {hit.passage.id for hit in hits}
-        must = list(dict.fromkeys((t.passage_id, t.start, t.end) for t in walked if t.passage_id in there))
-        walked_in = {t.passage_id for t in walked}
+        budget = 300 + seeded_digest(self.seed, "budget", questions[0].id) % 101
+        hits = list({h.passage.id: h for h in hits}.values())[:MAX_SHOWN_PASSAGES]
+        available_ids = {hit.passage.id for hit in hits}
+        required_spans = list(
+            dict.fromkeys((t.passage_id, t.start, t.end) for t in walked_triples if t.passage_id in available_ids)
+        )
+        walked_passage_ids = {t.passage_id for t in walked_triples}
         for hit in gold:
-            text, spans = hit.passage.text, sentences(hit.passage.text)
-            telling = [
-                span for span in spans if any(spoken(a, text[slice(*span)]) for q in questions for a in q.answers)
+            text, spans = hit.passage.text, sentence_spans(hit.passage.text)
+            answer_spans = [
+                span
+                for span in spans
+                if any(mentions_answer(a, text[slice(*span)]) for q in questions for a in q.answers)
             ]
-            must += [
+            required_spans += [
                 (hit.passage.id, hit.passage.start + a, hit.passage.start + b)
-                for a, b in telling or spans[: hit.passage.id not in walked_in]
+                for a, b in answer_spans or spans[: hit.passage.id not in walked_passage_ids]
             ]
-        shown = shown_for([q.text for q in questions], hits, must[:8], budget, self.count)
-        order = sorted(shown, key=lambda s: digest(self.seed, questions[0].id, s.hit.passage.id))
+        selected = select_for_training([q.text for q in questions], hits, required_spans[:8], budget, self.count_tokens)
+        order = sorted(selected, key=lambda s: seeded_digest(self.seed, questions[0].id, s.hit.passage.id))
         return [replace(s, number=n) for n, s in enumerate(order, 1)]
 
 
-def _triples(walk: Candidate) -> list[Triple]:
-    return [triple for path in (walk.path, *walk.also) for triple in path.triples]
+def _walk_triples(walk: GraphAnswer) -> list[Triple]:
+    return [triple for path in (walk.path, *walk.second_paths) for triple in path.triples]
 
 
-def _said(question: Given, shown: Sequence[Shown], gold: Sequence[Hit]) -> str:
+def _cited_answer(question: UserQuestion, selected: Sequence[SelectedPassage], gold: Sequence[Hit]) -> str:
     """The first accepted answer that a passage shown says, with marks; "" where none is."""
     passages = [h.passage.id for h in gold]
-    said = (answered(question.text, answer, shown, passages) for answer in question.answers)
-    return next((text for text in said if text), "")
+    cited_answers = (answer_with_citations(question.text, answer, selected, passages) for answer in question.answers)
+    return next((text for text in cited_answers if text), "")

@@ -7,19 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from graphs.facts import LIKELY, Facts
-from kgrag.dates import date
-from kgrag.reader.walk import Candidate
-from kgrag.reader.wording import Asking, Wording, filled, fitting
-from kgrag.text import key, language
-from kgrag.tune.questions.fact import Fact
+from graphs.facts import FUZZY_NAME_CONFIDENCE, FactIndex
+from kgrag.dates import normalize_date
+from kgrag.reader.walk import GraphAnswer
+from kgrag.reader.wording import PredicateTemplates, QuestionTemplates, fill_template, templates_for_date
+from kgrag.text import detect_language, normalize_name
+from kgrag.tune.questions.fact import QuestionFact
 from kgrag.types import Path
 
-ONE, TWO, COMPARISON, UNANSWERABLE, GIVEN = "one-hop", "two-hop", "comparison", "unanswerable", "given"
+ONE_HOP, TWO_HOP, COMPARISON, UNANSWERABLE, USER_PROVIDED = "one-hop", "two-hop", "comparison", "unanswerable", "given"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class SyntheticQuestion:
     """A question that facts answer. ``facts`` are in the order of its steps, each with its sentence and span; ``path`` is the
     walk that answers it (a comparison rests on a second, ``also``); ``asks`` is what it asks for, by which a sample is
     balanced."""
@@ -28,20 +28,20 @@ class Made:
     answer: str
     kind: str
     lang: str
-    facts: tuple[Fact, ...]
+    facts: tuple[QuestionFact, ...]
     path: Path
-    asks: str
-    also: tuple[Path, ...] = ()
+    topic: str
+    second_path: tuple[Path, ...] = ()
 
     @property
     def id(self) -> str:
         """The kind, and a digest of the question."""
-        return f"{self.kind}-{digest(self.text):064x}"[: len(self.kind) + 13]
+        return f"{self.kind}-{seeded_digest(self.text):064x}"[: len(self.kind) + 13]
 
     @property
-    def walk(self) -> Candidate:
+    def walk(self) -> GraphAnswer:
         """The answer with the walks that it rests on."""
-        return Candidate(self.answer, self.path, 1.0, self.also)
+        return GraphAnswer(self.answer, self.path, 1.0, self.second_path)
 
     @property
     def documents(self) -> tuple[str, ...]:
@@ -54,106 +54,136 @@ class Made:
         return tuple(dict.fromkeys(fact.triple.passage_id for fact in self.facts))
 
     @property
-    def told_by(self) -> str:
+    def answer_passage_id(self) -> str:
         """The passage that says the answer; "" where it takes several."""
         if self.kind == COMPARISON:
             return next((f.triple.passage_id for f in self.facts if f.subject.name == self.answer), "")
         return self.facts[-1].triple.passage_id
 
 
-def digest(*parts: object) -> int:
+def seeded_digest(*parts: object) -> int:
     """A number of 256 bits that depends on the parts alone: what chooses, the same everywhere and always."""
-    said = "/".join(map(str, parts)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(said).digest(), "big")
+    encoded = "/".join(map(str, parts)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(encoded).digest(), "big")
 
 
-def one_hop(facts: Sequence[Fact], words: Wording, seed: int) -> Iterator[Made]:
+def one_hop_questions(
+    facts: Sequence[QuestionFact], templates: QuestionTemplates, seed: int
+) -> Iterator[SyntheticQuestion]:
     """A question for each fact: what is the object?"""
     for fact in facts:
-        asking = words.asking[fact.predicate]
-        forms = fitting(asking.whole.get(fact.lang, ()), date(fact.answer))
-        form = drawn(forms, seed, "one", fact.subject.entity, fact.predicate)
-        if form and not _elsewise(fact, asking):
-            text = filled(form, X=called(fact, asking, seed))
-            if language(text) == fact.lang:
-                yield Made(text, fact.answer, ONE, fact.lang, (fact,), path_of(fact), fact.predicate)
+        predicate_templates = templates.by_predicate[fact.predicate]
+        candidates = templates_for_date(predicate_templates.questions.get(fact.lang, ()), normalize_date(fact.answer))
+        template = seeded_choice(candidates, seed, "one", fact.subject.entity, fact.predicate)
+        if template and not _is_wrong_country_answer(fact, predicate_templates):
+            text = fill_template(template, X=subject_phrase(fact, predicate_templates, seed))
+            if detect_language(text) == fact.lang:
+                yield SyntheticQuestion(text, fact.answer, ONE_HOP, fact.lang, (fact,), path_of(fact), fact.predicate)
 
 
-def two_hop(facts: Sequence[Fact], store: Facts, words: Wording, seed: int) -> Iterator[Made]:
+def two_hop_questions(
+    facts: Sequence[QuestionFact], store: FactIndex, templates: QuestionTemplates, seed: int
+) -> Iterator[SyntheticQuestion]:
     """A question for each two facts of two documents where the one is about what the other gives."""
-    by_subject: defaultdict[str, list[Fact]] = defaultdict(list)
+    by_subject: defaultdict[str, list[QuestionFact]] = defaultdict(list)
     for fact in facts:
         by_subject[fact.subject.entity].append(fact)
-    steps = {path[0] for path in words.kin} | {name for name, asking in words.asking.items() if any(asking.of.values())}
+    bridge_predicates = {path[0] for path in templates.compound_questions} | {
+        name for name, asking in templates.by_predicate.items() if any(asking.noun_phrases.values())
+    }
     for first in facts:
-        for second in by_subject.get(_meant(first, store), ()) if first.predicate in steps else ():
-            text = _chained(first, second, words, seed)
-            if text and language(text) == first.lang:
+        for second in by_subject.get(_resolve_object(first, store), ()) if first.predicate in bridge_predicates else ():
+            text = _two_hop_text(first, second, templates, seed)
+            if text and detect_language(text) == first.lang:
                 nodes = (first.triple.subject, first.triple.object, second.triple.object)
                 names = (first.subject.name, first.answer, second.answer)
                 path = Path(nodes, names, (first.triple, second.triple))
-                asks = f"{first.predicate} {second.predicate}"
-                yield Made(text, second.answer, TWO, first.lang, (first, second), path, asks)
+                topic = f"{first.predicate} {second.predicate}"
+                yield SyntheticQuestion(text, second.answer, TWO_HOP, first.lang, (first, second), path, topic)
 
 
-def _chained(first: Fact, second: Fact, words: Wording, seed: int) -> str:
+def _two_hop_text(first: QuestionFact, second: QuestionFact, templates: QuestionTemplates, seed: int) -> str:
     """The question for two steps; "" where they do not go together, or it would give its answer away."""
-    asking, later = words.asking[first.predicate], words.asking[second.predicate]
+    first_templates, second_templates = (
+        templates.by_predicate[first.predicate],
+        templates.by_predicate[second.predicate],
+    )
     chain = (first.predicate, second.predicate)
-    given = f" {key(first.subject.described)} "
+    subject_key = f" {normalize_name(first.subject.description)} "
     if (
         second.lang != first.lang
         or second.document == first.document
-        or (later.about and asking.gives not in later.about)
-        or (second.subject.sort and second.subject.sort != asking.gives)
-        or f" {key(second.answer)} " in given
+        or (second_templates.subject_types and first_templates.object_type not in second_templates.subject_types)
+        or (second.subject.category and second.subject.category != first_templates.object_type)
+        or f" {normalize_name(second.answer)} " in subject_key
         or second.triple.object in (first.subject.entity, first.triple.object)
-        or _elsewise(second, later)
+        or _is_wrong_country_answer(second, second_templates)
     ):
         return ""
-    x = called(first, asking, seed)
-    kin = drawn(words.kin.get(chain, {}).get(first.lang, ()), seed, "kin", x)
-    of = drawn(asking.of.get(first.lang, ()), seed, "of", x)
-    whole = drawn(fitting(later.whole.get(first.lang, ()), date(second.answer)), seed, "two", x, *chain)
-    return filled(kin, X=x) if kin else filled(whole, X=filled(of, X=x)) if of and whole else ""
+    subject_text = subject_phrase(first, first_templates, seed)
+    kinship_template = seeded_choice(
+        templates.compound_questions.get(chain, {}).get(first.lang, ()), seed, "kin", subject_text
+    )
+    noun_template = seeded_choice(first_templates.noun_phrases.get(first.lang, ()), seed, "of", subject_text)
+    question_template = seeded_choice(
+        templates_for_date(second_templates.questions.get(first.lang, ()), normalize_date(second.answer)),
+        seed,
+        "two",
+        subject_text,
+        *chain,
+    )
+    return (
+        fill_template(kinship_template, X=subject_text)
+        if kinship_template
+        else fill_template(question_template, X=fill_template(noun_template, X=subject_text))
+        if noun_template and question_template
+        else ""
+    )
 
 
-def drawn(forms: Sequence[str], *parts: object) -> str:
+def seeded_choice(forms: Sequence[str], *parts: object) -> str:
     """One of some forms, by a digest; "" of none."""
-    return forms[digest(*parts) % len(forms)] if forms else ""
+    return forms[seeded_digest(*parts) % len(forms)] if forms else ""
 
 
-def called(fact: Fact, asking: Asking, seed: int) -> str:
+def subject_phrase(fact: QuestionFact, predicate_templates: PredicateTemplates, seed: int) -> str:
     """The subject as a question names it: every second work with what it is, "the film Dharti"."""
     subject = fact.subject
-    plain = subject.described == subject.name
-    if asking.work and plain and subject.kind and subject.kind not in key(subject.name).split():
+    is_plain_name = subject.description == subject.name
+    if (
+        predicate_templates.can_name_work_type
+        and is_plain_name
+        and subject.kind
+        and subject.kind not in normalize_name(subject.name).split()
+    ):
         return (
             f"the {subject.kind} {subject.name}"
-            if " " not in subject.name or digest(seed, subject.entity) % 2
+            if " " not in subject.name or seeded_digest(seed, subject.entity) % 2
             else subject.name
         )  # a single word may be anything
-    return subject.described
+    return subject.description
 
 
-def path_of(fact: Fact) -> Path:
+def path_of(fact: QuestionFact) -> Path:
     """The walk of one fact."""
     triple = fact.triple
     return Path((triple.subject, triple.object), (fact.subject.name, fact.answer), (triple,))
 
 
-def _meant(fact: Fact, store: Facts) -> str:
+def _resolve_object(fact: QuestionFact, store: FactIndex) -> str:
     """The one entity with a document that the object may be; "" where there are several, or it is not sure."""
-    read = store.readings(fact.triple.object, known=fact.triple)
-    titled = {entity for entity, certain in read if certain >= LIKELY and store.title(entity)}
+    readings = store.candidate_entities(fact.triple.object, source_fact=fact.triple)
+    entities_with_document = {
+        entity for entity, certain in readings if certain >= FUZZY_NAME_CONFIDENCE and store.title(entity)
+    }
     if fact.lang == "en" and " " not in fact.triple.object:
         # of the many called Mary, only who is called nothing else
-        titled = {entity for entity in titled if entity == fact.triple.object}
-    return titled.pop() if len(titled) == 1 else ""
+        entities_with_document = {entity for entity in entities_with_document if entity == fact.triple.object}
+    return entities_with_document.pop() if len(entities_with_document) == 1 else ""
 
 
-def _elsewise(fact: Fact, asking: Asking) -> bool:
+def _is_wrong_country_answer(fact: QuestionFact, predicate_templates: PredicateTemplates) -> bool:
     """Whether "which country" would be answered with "American", or asked of what is in none ("India", of a film)."""
-    if asking.gives != "country" or fact.lang != "en":
+    if predicate_templates.object_type != "country" or fact.lang != "en":
         return False
-    return fact.subject.sort == "work" or fact.type == "GROUP"
+    return fact.subject.category == "work" or fact.type == "GROUP"

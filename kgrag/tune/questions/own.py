@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 
-from graphs.facts import Facts
-from graphs.vocabulary import Vocabulary
-from kgrag.protocols import Graph
-from kgrag.reader.wording import Wording
-from kgrag.tune.questions.compared import comparisons
-from kgrag.tune.questions.facts import sure
-from kgrag.tune.questions.made import Made, one_hop, two_hop
+from graphs.facts import FactIndex
+from graphs.vocabulary import PredicateSchema
+from kgrag.protocols import GraphStore
+from kgrag.reader.wording import QuestionTemplates
+from kgrag.tune.questions.compared import comparison_questions
+from kgrag.tune.questions.facts import select_facts
+from kgrag.tune.questions.made import SyntheticQuestion, one_hop_questions, two_hop_questions
 
 
-def own_questions(
-    graph: Graph, store: Facts, known: Vocabulary, words: Wording, seed: int, left: Counter[str]
-) -> list[Made]:
+def generate_from_store(
+    graph: GraphStore,
+    store: FactIndex,
+    schema: PredicateSchema,
+    templates: QuestionTemplates,
+    seed: int,
+    skipped: Counter[str],
+) -> list[SyntheticQuestion]:
     """The questions, by kind and by document; the same seed words them the same.
 
     Args:
@@ -25,9 +30,9 @@ def own_questions(
         words: how they are asked for.
         left: counts, in words, the facts that cannot be asked for.
     """
-    facts = sure(graph, store, known, words, left)
+    facts = select_facts(graph, store, schema, templates, skipped)
     return [
-        *one_hop(facts, words, seed),
-        *two_hop(facts, store, words, seed),
-        *comparisons(facts, store, known, words, seed),
+        *one_hop_questions(facts, templates, seed),
+        *two_hop_questions(facts, store, templates, seed),
+        *comparison_questions(facts, store, schema, templates, seed),
     ]

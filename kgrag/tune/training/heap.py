@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import sys
 
-TRIM, TOP_PAD, MMAP_MAX = -1, -2, -4
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Of glibc's `mallopt`."""
-MORE = 64 * 1024 * 1024
+HEAP_GROWTH_BYTES = 64 * 1024 * 1024
 """Bytes by which the heap grows at the least."""
 
 
-def keep_freed() -> bool:
+def disable_malloc_trim() -> bool:
     """Have the C library keep what is freed for what is asked for next; whether it does: glibc's does, on Linux.
 
     A layer's activations are tens of megabytes each. By itself the library maps every block of that size from the system and
@@ -21,7 +21,7 @@ def keep_freed() -> bool:
         return False
     try:
         library = ctypes.CDLL(None)
-        settings = ((MMAP_MAX, 0), (TRIM, -1), (TOP_PAD, MORE))
+        settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, HEAP_GROWTH_BYTES))
         return all([library.mallopt(name, value) for name, value in settings])
     except (OSError, AttributeError):  # another C library
         return False

@@ -9,72 +9,72 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kgrag.errors import ModelError, UsageError
-from kgrag.tune.training.learner import Learner, Row
-from kgrag.tune.training.objective import Heard, Objective, unheard
+from kgrag.tune.training.learner import CurveRow, TrainState
+from kgrag.tune.training.objective import Objective, OnProgress, ignore_progress
 from kgrag.tune.training.schedule import Schedule
-from kgrag.tune.training.settings import Settings, Way
-from kgrag.tune.training.state import Keeper
-from kgrag.tune.training.stops import interruptible
+from kgrag.tune.training.settings import DevicePlan, TrainingConfig
+from kgrag.tune.training.state import CheckpointFile
+from kgrag.tune.training.stops import deferred_interrupt
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
-SAVING = 0.02
+MAX_SAVING_SHARE = 0.02
 """The part of the time that saving may take."""
-LEAST = 1e-6
+MIN_MINUTES_LEFT = 1e-6
 """Minutes that remain, at the least, when they are used up."""
-SOONEST = 20.0
+MIN_SECONDS_BETWEEN_SAVES = 20.0
 """Seconds between two savings, at the least."""
 
 
 @dataclass(frozen=True)
-class Now:
+class TrainingProgress:
     """Where a training is: for whoever shows it. ``left`` is in seconds, ``rate`` in tokens of separate examples a second."""
 
     step: int
     steps: int
     loss: float
-    rate: float
-    left: float
-    held: Mapping[str, float]
+    tokens_per_second: float
+    seconds_left: float
+    heldout_figures: Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """``rows`` are the curves; ``best`` is the step whose weights were kept; ``why`` it ended, in half a sentence."""
 
-    rows: list[Row]
+    rows: list[CurveRow]
     steps: int
-    best: int
+    best_step: int
     seconds: float
-    why: str
+    stop_reason: str
 
 
-class NotANumber(ModelError):
+class DivergedError(ModelError):
     """The loss became NaN or infinite. The best weights are in place; ``outcome`` says of which step, 0: untrained ones."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, result: TrainingResult) -> None:
         super().__init__(
-            f"Stopped, since {outcome.why}: begin anew with --fresh and a lower --lr, or look for an example with odd text."
+            f"Stopped, since {result.stop_reason}: begin anew with --fresh and a lower --lr, or look for an example with odd text."
         )
-        self.outcome = outcome
+        self.result = result
 
 
-class NoTime(UsageError):
+class TimeBudgetExceeded(UsageError):
     """The minutes were used up before the first step."""
 
 
-def train(
+def run_training_loop(
     objective: Objective,
     parameters: Mapping[str, Parameter],
     plan: Schedule,
-    settings: Settings,
-    way: Way,
-    keeper: Keeper,
-    tick: Callable[[Now], None] = lambda now: None,
+    settings: TrainingConfig,
+    device_plan: DevicePlan,
+    checkpoint: CheckpointFile,
+    on_step: Callable[[TrainingProgress], None] = lambda now: None,
     spent: float = 0.0,
-    heard: Heard = unheard,
-) -> Outcome:
+    on_progress: OnProgress = ignore_progress,
+) -> TrainingResult:
     """Train ``parameters``, and leave the best of them in place.
 
     ``spent``: seconds that were used up before. ``heard`` is told of what is computed before the first step; that counts among
@@ -86,77 +86,103 @@ def train(
         KgragError: a state cannot be saved; the one before is kept.
         KeyboardInterrupt: it was asked to stop; the state of the last whole step is kept.
     """
-    entered, minutes = time.monotonic(), plan.minutes
-    run = Learner(parameters, objective, settings, way)
-    held = keeper.load()
-    if held is not None:
-        run.restore(held)
-    first = held is None
+    entered_at, minutes = time.monotonic(), plan.minutes
+    train_state = TrainState(parameters, objective, settings, device_plan)
+    saved_state = checkpoint.load()
+    if saved_state is not None:
+        train_state.load_state_dict(saved_state)
+    is_fresh_start = saved_state is None
 
-    def waiting(what: str, share: float) -> None:
-        heard(what, share)
-        if first and plan.minutes and (passed := spent + time.monotonic() - entered) > 60 * plan.minutes:
-            raise NoTime(
+    def report_setup(what: str, share: float) -> None:
+        on_progress(what, share)
+        if is_fresh_start and plan.minutes and (passed := spent + time.monotonic() - entered_at) > 60 * plan.minutes:
+            raise TimeBudgetExceeded(
                 f"The {plan.minutes:g} minutes were used up before the first step, by {what} ({share:.0%} done): give more with "
                 f"--minutes, {math.ceil(passed / share / 30)} say, or less to learn from."
             )
 
-    run.beginning = objective.begin(None if first else run.beginning, waiting)
-    if first:
-        row: Row = {"step": 0}
-        run.look(row, waiting)
-        run.rows.append(row)
-        run.before = spent + time.monotonic() - entered
+    train_state.initial_state = objective.prepare(None if is_fresh_start else train_state.initial_state, report_setup)
+    if is_fresh_start:
+        row: CurveRow = {"step": 0}
+        train_state.evaluate_heldout(row, report_setup)
+        train_state.rows.append(row)
+        train_state.seconds_before = spent + time.monotonic() - entered_at
     if plan.minutes:
-        plan = replace(plan, minutes=max(plan.minutes - run.before / 60, LEAST))
-    began = time.monotonic() - run.seconds
-    saved, saving, longest, tokens, busy, why = time.monotonic(), 0.0, 0.0, 0, 0.0, "all steps are done"
+        plan = replace(plan, minutes=max(plan.minutes - train_state.seconds_before / 60, MIN_MINUTES_LEFT))
+    began_at = time.monotonic() - train_state.seconds_training
+    saved_at, save_seconds, longest_step, tokens, busy_seconds, stop_reason = (
+        time.monotonic(),
+        0.0,
+        0.0,
+        0,
+        0.0,
+        "all steps are done",
+    )
 
     def save() -> None:
-        nonlocal saved, saving
+        nonlocal saved_at, save_seconds
         start = time.monotonic()
-        keeper.save(run.state())
-        saved = time.monotonic()
-        saving = saved - start
+        checkpoint.save(train_state.state_dict())
+        saved_at = time.monotonic()
+        save_seconds = saved_at - start
 
     save()
-    with interruptible() as stopped:
-        while run.step < len(plan.steps):
-            if settings.patience and run.stale >= settings.patience:
-                why = f"the held-out loss did not fall any more in {run.stale} looks"
+    with deferred_interrupt() as should_stop:
+        while train_state.step < len(plan.steps):
+            if settings.patience and train_state.evaluations_since_best >= settings.patience:
+                stop_reason = f"the held-out loss did not fall any more in {train_state.evaluations_since_best} looks"
                 break
-            run.seconds = time.monotonic() - began
-            if plan.minutes and run.step and run.seconds + longest > 60 * plan.minutes:
-                why = f"the {minutes:g} minutes were used up"
+            train_state.seconds_training = time.monotonic() - began_at
+            if plan.minutes and train_state.step and train_state.seconds_training + longest_step > 60 * plan.minutes:
+                stop_reason = f"the {minutes:g} minutes were used up"
                 break
             start = time.monotonic()
-            lr = plan.lr(run.step, run.seconds)
+            lr = plan.learning_rate(train_state.step, train_state.seconds_training)
             try:
-                loss = run.learn(plan.steps[run.step], lr, stopped)
+                loss = train_state.train_step(plan.steps[train_state.step], lr, should_stop)
             except ArithmeticError as error:
-                run.seconds = time.monotonic() - began
-                run.set(run.best[2])
-                why = f"the {error} after step {run.step}"
-                raise NotANumber(Outcome(run.rows, run.step, run.best[0], run.spent(), why)) from error
+                train_state.seconds_training = time.monotonic() - began_at
+                train_state.set_weights(train_state.best[2])
+                stop_reason = f"the {error} after step {train_state.step}"
+                raise DivergedError(
+                    TrainingResult(
+                        train_state.rows,
+                        train_state.step,
+                        train_state.best[0],
+                        train_state.total_seconds(),
+                        stop_reason,
+                    )
+                ) from error
             except KeyboardInterrupt:
                 save()
                 raise
-            run.step += 1
-            busy += time.monotonic() - start
-            tokens += sum(objective.packs[number].plain for number in plan.steps[run.step - 1])
-            row = {"step": run.step, "loss": loss, "lr": lr}
-            if run.step % plan.every == 0 or run.step == len(plan.steps):
-                run.look(row)
-            run.seconds = time.monotonic() - began
-            longest = max(longest, time.monotonic() - start)
-            run.rows.append(row | {"seconds": round(run.spent(), 1)})
-            done = plan.progress(run.step, run.seconds)
-            tick(Now(run.step, len(plan.steps), loss, tokens / busy, run.seconds / done * (1 - done), row))
-            if time.monotonic() - saved > max(SOONEST, saving / SAVING):
+            train_state.step += 1
+            busy_seconds += time.monotonic() - start
+            tokens += sum(objective.packs[number].unpacked_tokens for number in plan.steps[train_state.step - 1])
+            row = {"step": train_state.step, "loss": loss, "lr": lr}
+            if train_state.step % plan.evaluation_interval == 0 or train_state.step == len(plan.steps):
+                train_state.evaluate_heldout(row)
+            train_state.seconds_training = time.monotonic() - began_at
+            longest_step = max(longest_step, time.monotonic() - start)
+            train_state.rows.append(row | {"seconds": round(train_state.total_seconds(), 1)})
+            share_done = plan.progress(train_state.step, train_state.seconds_training)
+            on_step(
+                TrainingProgress(
+                    train_state.step,
+                    len(plan.steps),
+                    loss,
+                    tokens / busy_seconds,
+                    train_state.seconds_training / share_done * (1 - share_done),
+                    row,
+                )
+            )
+            if time.monotonic() - saved_at > max(MIN_SECONDS_BETWEEN_SAVES, save_seconds / MAX_SAVING_SHARE):
                 save()
-        if run.step != int(run.rows[-1]["step"]) or "held loss" not in run.rows[-1]:
-            run.look(run.rows[-1])
-    run.seconds = time.monotonic() - began
+        if train_state.step != int(train_state.rows[-1]["step"]) or "held loss" not in train_state.rows[-1]:
+            train_state.evaluate_heldout(train_state.rows[-1])
+    train_state.seconds_training = time.monotonic() - began_at
     save()
-    run.set(run.best[2])
-    return Outcome(run.rows, run.step, run.best[0], run.spent(), why)
+    train_state.set_weights(train_state.best[2])
+    return TrainingResult(
+        train_state.rows, train_state.step, train_state.best[0], train_state.total_seconds(), stop_reason
+    )

@@ -6,19 +6,19 @@ import hashlib
 from collections.abc import Sequence
 
 from kgrag import prompts
-from kgrag.silence import abstains
-from kgrag.steps import concluded, stepped
+from kgrag.silence import is_abstention
+from kgrag.steps import format_steps, parse_steps
 from kgrag.tune.example import Example, Preference
-from kgrag.tune.training.encoding import Encoded, Encoder
-from kgrag.tune.training.objective import Choices
-from kgrag.tune.training.packing import packs
+from kgrag.tune.training.encoding import ChatEncoder, EncodedExample
+from kgrag.tune.training.objective import HeldoutChoices
+from kgrag.tune.training.packing import build_packs
 
-TENTH = 10
-HELD = 96
+HOLDOUT_DIVISOR = 10
+MAX_HELDOUT_EXAMPLES = 96
 """Examples that are looked at while it trains, at the most: more would cost more than they say."""
 
 
-def hold_out(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+def split_heldout(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     """(to train on, to measure on): as the examples say, or a tenth of the evidence, if none of them is set aside.
 
     Questions on the same evidence are on the same side, so that nothing of what is measured was seen.
@@ -26,18 +26,18 @@ def hold_out(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]
     if any(one.held for one in examples):
         return [one for one in examples if not one.held], [one for one in examples if one.held]
     train: list[Example] = []
-    held: list[Example] = []
-    for one in examples:
-        number = int(hashlib.sha256(evidence(one).encode()).hexdigest()[:8], 16)
-        (held if number % TENTH == 0 else train).append(one)
-    return train, held
+    heldout: list[Example] = []
+    for example in examples:
+        evidence_hash = int(hashlib.sha256(evidence_text(example).encode()).hexdigest()[:8], 16)
+        (heldout if evidence_hash % HOLDOUT_DIVISOR == 0 else train).append(example)
+    return train, heldout
 
 
-def some(held: Sequence[Example], number: int = HELD) -> list[Example]:
+def sample_heldout(heldout: Sequence[Example], number: int = MAX_HELDOUT_EXAMPLES) -> list[Example]:
     """At most ``number`` of them, whole groups of the same evidence, drawn by their text: the same ones every time."""
     groups: dict[str, list[Example]] = {}
-    for one in held:
-        groups.setdefault(evidence(one), []).append(one)
+    for example in heldout:
+        groups.setdefault(evidence_text(example), []).append(example)
     chosen: list[Example] = []
     for name in sorted(groups, key=lambda text: hashlib.sha256(text.encode()).digest()):
         if not chosen or len(chosen) + len(groups[name]) <= number:
@@ -45,70 +45,78 @@ def some(held: Sequence[Example], number: int = HELD) -> list[Example]:
     return chosen
 
 
-def evidence(example: Example | Preference) -> str:
+def evidence_text(example: Example | Preference) -> str:
     """What stands before the question."""
-    last = str(example.messages[-1]["content"])
-    before, _, _ = last.rpartition("\n")
-    return before or last
+    last_message = str(example.messages[-1]["content"])
+    above_question, _, _ = last_message.rpartition("\n")
+    return above_question or last_message
 
 
-def choices(
-    held: Sequence[Example],
+def heldout_choices(
+    heldout: Sequence[Example],
     answers: Sequence[str],
-    encoder: Encoder,
-    tokens: int,
+    encoder: ChatEncoder,
+    max_pack_tokens: int,
     preferences: Sequence[Preference] = (),
-    limit: int = 10**9,
-) -> Choices:
+    max_total_tokens: int = 10**9,
+) -> HeldoutChoices:
     """Held-out examples, each beside an abstention and a wrong answer (or, where silence is right, beside an answer).
 
     The wrong answer is what was rejected for the question, if that is known; else one of ``answers`` that stands in its
     evidence; else any other. ``tokens`` is what a pack holds; after ``limit`` tokens in all,
     evidence that is not begun yet is left out.
     """
-    rejected = {_asked(one): one.rejected for one in preferences}
-    sequences: list[Encoded] = []
+    rejected = {_last_message(one): one.rejected for one in preferences}
+    sequences: list[EncodedExample] = []
     units: dict[int, list[int]] = {}
-    total, before = 0, ""
-    for one in held:
-        same = evidence(one) == before
-        if not same and total >= limit:
+    total, previous_evidence = 0, ""
+    for example in heldout:
+        same_evidence = evidence_text(example) == previous_evidence
+        if not same_evidence and total >= max_total_tokens:
             break
-        before = evidence(one)
-        right, steps = concluded(one.answer)
-        others = [] if abstains(right) else [prompts.ABSTAIN.get(one.lang, prompts.ABSTAIN["en"])]
-        wrong = concluded(rejected.get(_asked(one), "")).answer or _wrong(one, right, answers)
-        others += [wrong] if wrong and wrong not in (right, *others) else []
+        previous_evidence = evidence_text(example)
+        right_answer, steps = parse_steps(example.answer)
+        alternatives = (
+            []
+            if is_abstention(right_answer)
+            else [prompts.ABSTENTION_TEXT.get(example.lang, prompts.ABSTENTION_TEXT["en"])]
+        )
+        wrong_answer = parse_steps(rejected.get(_last_message(example), "")).answer or _choose_wrong_answer(
+            example, right_answer, answers
+        )
+        alternatives += [wrong_answer] if wrong_answer and wrong_answer not in (right_answer, *alternatives) else []
         # after the right steps: what is measured is which answer follows them
-        said = [one.answer, *(stepped(steps, other, one.lang) for other in others)]
-        encoded = [encoder.encode(one.messages, text) for text in said]
-        if sum(len(text.ids) for text in encoded) - (len(said) - 1) * encoded[0].start > tokens:
+        replies = [example.answer, *(format_steps(steps, other, example.lang) for other in alternatives)]
+        encoded = [encoder.encode(example.messages, text) for text in replies]
+        if sum(len(text.ids) for text in encoded) - (len(replies) - 1) * encoded[0].answer_start > max_pack_tokens:
             continue
-        total += sum(text.answer for text in encoded) + (0 if same else encoded[0].start)
-        first = len(sequences)
+        total += sum(text.answer_length for text in encoded) + (0 if same_evidence else encoded[0].answer_start)
+        right_index = len(sequences)
         sequences += encoded
-        units[first] = list(range(first + 1, len(sequences)))
-    made = packs(sequences, tokens, together=10**6, units=[(first, *others) for first, others in units.items()])
-    return Choices(made, units)
+        units[right_index] = list(range(right_index + 1, len(sequences)))
+    built_packs = build_packs(
+        sequences, max_pack_tokens, max_sequences=10**6, units=[(first, *others) for first, others in units.items()]
+    )
+    return HeldoutChoices(built_packs, units)
 
 
-def _asked(one: Example | Preference) -> str:
-    return str(one.messages[-1]["content"])
+def _last_message(example: Example | Preference) -> str:
+    return str(example.messages[-1]["content"])
 
 
-def _wrong(example: Example, right: str, answers: Sequence[str]) -> str:
+def _choose_wrong_answer(example: Example, right_answer: str, answers: Sequence[str]) -> str:
     """An answer to something else: in the evidence, if one is; the same one every time."""
-    right, text = right.casefold().strip(" .。"), evidence(example).casefold()
-    asked = _asked(example)[len(evidence(example)) :].casefold()
-    others = [
+    right_answer, evidence_key = right_answer.casefold().strip(" .。"), evidence_text(example).casefold()
+    question_key = _last_message(example)[len(evidence_text(example)) :].casefold()
+    candidates = [
         one
         for one in answers
-        if not abstains(one)
+        if not is_abstention(one)
         and (other := one.casefold().strip(" .。"))
-        and other not in right
-        and right not in other
-        and other not in asked
+        and other not in right_answer
+        and right_answer not in other
+        and other not in question_key
     ]
-    near = [one for one in others if len(one) > 2 and one.casefold().strip(" .。") in text]
-    mark = hashlib.sha256(example.id.encode()).hexdigest()
-    return min(near or others, key=lambda one: hashlib.sha256((mark + one).encode()).digest(), default="")
+    in_evidence = [one for one in candidates if len(one) > 2 and one.casefold().strip(" .。") in evidence_key]
+    id_hash = hashlib.sha256(example.id.encode()).hexdigest()
+    return min(in_evidence or candidates, key=lambda one: hashlib.sha256((id_hash + one).encode()).digest(), default="")

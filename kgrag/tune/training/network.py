@@ -11,133 +11,140 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from kgrag.tune.training.packing import Pack
+from kgrag.tune.training.packing import PackedSequence
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALIKE = 1e-3
+SPLIT_TOLERANCE = 1e-3
 """How far the halves of a model, one after the other, may be from the whole in a log-probability."""
 
 
-class Network:
+class PackedModel:
     """A model of transformers, with what is trained in it, as a function from a pack to log-probabilities."""
 
-    def __init__(self, model: Any, *, frozen: int = 0, half: str = "", keep: int = 0) -> None:
+    def __init__(self, model: Any, *, frozen_layers: int = 0, half_dtype: str = "", cache_bytes: int = 0) -> None:
         """``model`` is the one that peft made, or a plain one; the first ``frozen`` layers hold nothing that is trained.
 
         ``half``: ``"bf16"`` or ``"fp16"`` to compute in it though the weights are fp32; ``keep``: bytes for what the
         frozen layers make.
         """
         self.model = model
-        self.frozen, self.room = frozen, keep
-        self._half = half
+        self.frozen_layers, self.cache_bytes_left = frozen_layers, cache_bytes
+        self._half_dtype = half_dtype
         self._base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._decoder: Any = self._base.get_decoder()
-        self._kept: dict[Pack, Tensor] = {}
-        self._virtual = getattr(model, "peft_config", None) and model.active_peft_config.is_prompt_learning
+        self._activation_cache: dict[PackedSequence, Tensor] = {}
+        self._has_virtual_tokens = getattr(model, "peft_config", None) and model.active_peft_config.is_prompt_learning
 
     @property
     def device(self) -> Any:
         """Where it computes."""
         return self._base.device
 
-    def logprobs(self, pack: Pack) -> Tensor:
+    def logprobs(self, pack: PackedSequence) -> Tensor:
         """(n,) fp32: the log-probability of each target of the pack. With a graph, if gradients are on."""
         import torch
 
-        hidden, options = self._inputs(pack)
-        with self._computing():
-            if self.frozen:
-                below = self._kept.get(pack)
-                if below is None:
-                    below = self._below(hidden, options)
-                    if (size := below.numel() * below.element_size()) <= self.room:
-                        self.room -= size
-                        self._kept[pack] = below
-                with self._layers(self._decoder.layers[self.frozen :]):
-                    logits = self._base(inputs_embeds=below, **options).logits[0]
+        hidden, options = self._model_inputs(pack)
+        with self._autocast():
+            if self.frozen_layers:
+                activations = self._activation_cache.get(pack)
+                if activations is None:
+                    activations = self._frozen_activations(hidden, options)
+                    if (size := activations.numel() * activations.element_size()) <= self.cache_bytes_left:
+                        self.cache_bytes_left -= size
+                        self._activation_cache[pack] = activations
+                with self._use_layers(self._decoder.layers[self.frozen_layers :]):
+                    logits = self._base(inputs_embeds=activations, **options).logits[0]
             else:
                 logits = self._base(inputs_embeds=hidden, **options).logits[0]
         targets = torch.from_numpy(pack.targets).to(logits.device)
         return -torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Give back the room of what the frozen layers made."""
-        self.room += sum(one.numel() * one.element_size() for one in self._kept.values())
-        self._kept.clear()
+        self.cache_bytes_left += sum(one.numel() * one.element_size() for one in self._activation_cache.values())
+        self._activation_cache.clear()
 
-    def check(self, pack: Pack) -> bool:
+    def verify_split(self, pack: PackedSequence) -> bool:
         """Whether its halves one after the other make what the whole makes; if not, it is run as a whole from now on."""
         import torch
 
-        if not self.frozen:
+        if not self.frozen_layers:
             return True
         with torch.no_grad():
-            parts = self.logprobs(pack)
-            frozen, self.frozen = self.frozen, 0
-            whole = self.logprobs(pack)
-        exact = self._base.dtype == torch.float32 and not self._half
-        alike = bool(((parts - whole).abs() <= ALIKE * (1.0 if exact else 50.0) * (1 + whole.abs())).all())
-        if alike:
-            self.frozen = frozen
+            split_logprobs = self.logprobs(pack)
+            frozen, self.frozen_layers = self.frozen_layers, 0
+            full_logprobs = self.logprobs(pack)
+        exact = self._base.dtype == torch.float32 and not self._half_dtype
+        matches = bool(
+            (
+                (split_logprobs - full_logprobs).abs()
+                <= SPLIT_TOLERANCE * (1.0 if exact else 50.0) * (1 + full_logprobs.abs())
+            ).all()
+        )
+        if matches:
+            self.frozen_layers = frozen
         else:
-            self.forget()
-        return alike
+            self.clear_cache()
+        return matches
 
-    def _inputs(self, pack: Pack) -> tuple[Tensor, dict[str, Any]]:
+    def _model_inputs(self, pack: PackedSequence) -> tuple[Tensor, dict[str, Any]]:
         """(the first layer's input, the rest of what the model is called with)."""
         import torch
 
         ids = torch.from_numpy(pack.ids)[None].to(self.device)
         hidden = self._base.get_input_embeddings()(ids)
-        depth, seen, rows = (torch.from_numpy(one) for one in (pack.depth, pack.seen(), pack.rows))
-        if self._virtual:  # everything sees the virtual tokens, which stand before it
+        depth, attention, rows = (
+            torch.from_numpy(one) for one in (pack.depth, pack.attention_mask(), pack.predicting_tokens)
+        )
+        if self._has_virtual_tokens:  # everything sees the virtual tokens, which stand before it
             prompt = self.model.get_prompt(batch_size=1).to(hidden.dtype)
             count = prompt.shape[1]
             hidden = torch.cat([prompt, hidden], dim=1)
             depth = torch.cat([torch.arange(count), depth + count])
-            wider = torch.ones(len(depth), len(depth), dtype=torch.bool).tril_()
-            wider[count:, count:] = seen
-            seen, rows = wider, rows + count
+            full_attention = torch.ones(len(depth), len(depth), dtype=torch.bool).tril_()
+            full_attention[count:, count:] = attention
+            attention, rows = full_attention, rows + count
         return hidden, {
-            "attention_mask": seen[None, None].to(self.device),
+            "attention_mask": attention[None, None].to(self.device),
             "position_ids": depth[None].to(self.device),
             "logits_to_keep": rows.to(self.device),
             "use_cache": False,
         }
 
-    def _below(self, hidden: Tensor, options: dict[str, Any]) -> Tensor:
+    def _frozen_activations(self, hidden: Tensor, options: dict[str, Any]) -> Tensor:
         """What the frozen layers make, without a graph."""
         import torch
 
-        caught: list[Tensor] = []
-        last = self._decoder.layers[self.frozen - 1]
+        outputs: list[Tensor] = []
+        last = self._decoder.layers[self.frozen_layers - 1]
         hook = last.register_forward_hook(
-            lambda _module, _inputs, made: caught.append(made[0] if isinstance(made, tuple) else made)
+            lambda _module, _inputs, made: outputs.append(made[0] if isinstance(made, tuple) else made)
         )
         try:
-            with torch.no_grad(), self._layers(self._decoder.layers[: self.frozen]):
-                few = {**options, "logits_to_keep": options["logits_to_keep"][:1]}
-                self._base(inputs_embeds=hidden, **few)
+            with torch.no_grad(), self._use_layers(self._decoder.layers[: self.frozen_layers]):
+                cheap_options = {**options, "logits_to_keep": options["logits_to_keep"][:1]}
+                self._base(inputs_embeds=hidden, **cheap_options)
         finally:
             hook.remove()
-        return caught[0].detach()
+        return outputs[0].detach()
 
     @contextmanager
-    def _layers(self, some: Any) -> Iterator[None]:
+    def _use_layers(self, layers: Any) -> Iterator[None]:
         """The decoder with some of its layers alone."""
-        whole = self._decoder.layers
-        self._decoder.layers = some
+        all_layers = self._decoder.layers
+        self._decoder.layers = layers
         try:
             yield
         finally:
-            self._decoder.layers = whole
+            self._decoder.layers = all_layers
 
-    def _computing(self) -> AbstractContextManager[Any]:
+    def _autocast(self) -> AbstractContextManager[Any]:
         import torch
 
-        if not self._half:
+        if not self._half_dtype:
             return nullcontext()
-        kind = torch.bfloat16 if self._half == "bf16" else torch.float16
-        return torch.autocast(self.device.type, dtype=kind)
+        dtype = torch.bfloat16 if self._half_dtype == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype=dtype)

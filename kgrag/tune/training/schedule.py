@@ -7,16 +7,16 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.tune.training.packing import Pack
-from kgrag.tune.training.settings import Settings
+from kgrag.tune.training.packing import PackedSequence
+from kgrag.tune.training.settings import TrainingConfig
 
-WARMUP = 0.05
+WARMUP_SHARE = 0.05
 """The part of a training in which the rate rises."""
-LOOKS = 4
+MIN_EVALUATIONS = 4
 """How often the held-out examples are looked at, at the least."""
-SHARE = 0.1
+MAX_EVALUATION_SHARE = 0.1
 """The part of the work that looking at them may take, at the most."""
-FORWARD = 1 / 3
+FORWARD_COST = 1 / 3
 """What computing a loss costs of what learning from it does."""
 
 
@@ -25,7 +25,7 @@ class Schedule:
     """The steps of a training: ``steps[i]`` are the numbers of the packs of step i."""
 
     steps: Sequence[Sequence[int]]
-    every: int
+    evaluation_interval: int
     """A look at the held-out examples after so many steps, and after the last one."""
     minutes: float = 0.0
     rate: float = field(default=1e-4)
@@ -35,16 +35,19 @@ class Schedule:
         done = step / len(self.steps)
         return min(max(done, seconds / (60 * self.minutes)) if self.minutes else done, 1.0)
 
-    def lr(self, step: int, seconds: float) -> float:
+    def learning_rate(self, step: int, seconds: float) -> float:
         """The rate of the step after ``step`` others: a rise, then half a cosine down to nothing."""
         done = max(self.progress(step, seconds), 0.5 / len(self.steps))
-        if done < WARMUP:
-            return self.rate * done / WARMUP
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - WARMUP) / (1 - WARMUP)))
+        if done < WARMUP_SHARE:
+            return self.rate * done / WARMUP_SHARE
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - WARMUP_SHARE) / (1 - WARMUP_SHARE)))
 
 
-def schedule(
-    packs: Sequence[Pack], settings: Settings, number: Callable[[Pack], int], held_tokens: int = 0
+def build_schedule(
+    packs: Sequence[PackedSequence],
+    settings: TrainingConfig,
+    count_examples: Callable[[PackedSequence], int],
+    held_tokens: int = 0,
 ) -> Schedule:
     """All steps: each round in another order, a step of as many packs as have ``settings.batch`` examples.
 
@@ -56,9 +59,9 @@ def schedule(
         order = list(range(len(packs)))
         random.Random(f"{settings.seed} {epoch}").shuffle(order)
         step, examples = list[int](), 0
-        for place in order:
-            step.append(place)
-            examples += number(packs[place])
+        for pack_number in order:
+            step.append(pack_number)
+            examples += count_examples(packs[pack_number])
             if examples >= settings.batch:
                 steps.append(step)
                 step, examples = [], 0
@@ -67,5 +70,10 @@ def schedule(
         epoch += 1
     steps = steps[: settings.steps or None]
     tokens = sum(len(packs[place]) for step in steps for place in step) / len(steps)
-    every = math.ceil(held_tokens * FORWARD / (SHARE * tokens))
-    return Schedule(steps, max(1, min(every, math.ceil(len(steps) / LOOKS))), settings.minutes, settings.rate)
+    evaluation_interval = math.ceil(held_tokens * FORWARD_COST / (MAX_EVALUATION_SHARE * tokens))
+    return Schedule(
+        steps,
+        max(1, min(evaluation_interval, math.ceil(len(steps) / MIN_EVALUATIONS))),
+        settings.minutes,
+        settings.rate,
+    )

@@ -11,16 +11,16 @@ from kgrag.models.device import Device
 Method = Literal["lora", "qlora", "p-tuning", "full"]
 METHODS: tuple[Method, ...] = ("lora", "qlora", "p-tuning", "full")
 Layers = Literal["all", "half", "third"]
-LAYERS: dict[Layers, int] = {"all": 1, "half": 2, "third": 3}
+LAYER_DIVISORS: dict[Layers, int] = {"all": 1, "half": 2, "third": 3}
 """Adapters in the upper one of so many parts of the layers."""
-RATES: dict[str, float] = {"lora": 3e-4, "qlora": 2e-4, "p-tuning": 3e-3, "full": 1e-5}
+LEARNING_RATES: dict[str, float] = {"lora": 3e-4, "qlora": 2e-4, "p-tuning": 3e-3, "full": 1e-5}
 """Learning rates where none is given."""
-VIRTUAL = 20
+VIRTUAL_TOKENS = 20
 """Virtual tokens of p-tuning."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingConfig:
     """What a training depends on beside its data and its model; the same settings give the same adapter.
 
     ``lr`` 0: that of the method. ``steps`` 0: as many as ``epochs`` make. ``minutes`` 0: no limit. ``batch`` is how many
@@ -47,28 +47,28 @@ class Settings:
     @property
     def rate(self) -> float:
         """The highest learning rate."""
-        return self.lr or RATES[self.method]
+        return self.lr or LEARNING_RATES[self.method]
 
-    def first(self, layers: int) -> int:
+    def first_trained_layer(self, layers: int) -> int:
         """The first of a model's layers that is trained."""
-        return 0 if self.method in ("full", "p-tuning") else layers - -(-layers // LAYERS[self.layers])
+        return 0 if self.method in ("full", "p-tuning") else layers - -(-layers // LAYER_DIVISORS[self.layers])
 
 
 @dataclass(frozen=True)
-class Way:
+class DevicePlan:
     """``weights`` is how the base lies in memory, ``half`` what is computed in though they are fp32 (""), and why.
 
     ``scaled``: the loss is scaled, for gradients that halves would lose.
     """
 
     weights: str
-    half: str
-    scaled: bool
+    compute_dtype: str
+    uses_loss_scaling: bool
     device: str
-    why: str
+    reason: str
 
 
-def decide(method: Method, device: Device) -> Way:
+def plan_for_device(method: Method, device: Device) -> DevicePlan:
     """How a method computes on a device.
 
     Raises:
@@ -88,21 +88,23 @@ def decide(method: Method, device: Device) -> Way:
                 "qlora needs the library bitsandbytes, which is not installed: `pip install bitsandbytes`, "
                 "or use --method lora."
             )
-        return Way("int4", "bf16" if device.bf16 else "fp16", not device.bf16, device.kind, "4 bits were asked for")
+        return DevicePlan(
+            "int4", "bf16" if device.bf16 else "fp16", not device.bf16, device.kind, "4 bits were asked for"
+        )
     if device.kind == "cpu" and not device.bf16:
-        return Way(
+        return DevicePlan(
             "fp32", "", False, "cpu", "this processor does not compute in bf16: emulated, it is several times slower"
         )
     if device.bf16:
-        why = f"{device.name} computes in bf16, which needs no scaling of the loss"
+        reason = f"{device.name} computes in bf16, which needs no scaling of the loss"
         if method == "full":
-            return Way("fp32", "bf16", False, device.kind, f"{why}; weights that are trained stay fp32")
-        return Way("bf16", "", False, device.kind, why)
-    why = f"{device.name} has no bf16: fp16, and the loss is scaled so that small gradients are not lost"
+            return DevicePlan("fp32", "bf16", False, device.kind, f"{reason}; weights that are trained stay fp32")
+        return DevicePlan("bf16", "", False, device.kind, reason)
+    reason = f"{device.name} has no bf16: fp16, and the loss is scaled so that small gradients are not lost"
     if device.kind == "mps":  # torch scales losses on CUDA alone
-        return Way(
+        return DevicePlan(
             "fp32", "", False, device.kind, f"{device.name} has no bf16, and fp16 needs a loss scaling that it lacks"
         )
     if method == "full":
-        return Way("fp32", "fp16", True, device.kind, f"{why}; weights that are trained stay fp32")
-    return Way("fp16", "", True, device.kind, why)
+        return DevicePlan("fp32", "fp16", True, device.kind, f"{reason}; weights that are trained stay fp32")
+    return DevicePlan("fp16", "", True, device.kind, reason)

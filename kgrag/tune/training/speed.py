@@ -14,14 +14,14 @@ from typing import Any
 
 from kgrag import prompts
 from kgrag.tune.example import Example
-from kgrag.tune.training.encoding import Encoded, Encoder, turn_ends
-from kgrag.tune.training.measured import evidence
-from kgrag.tune.training.methods import load_base, trained, with_adapter
-from kgrag.tune.training.network import Network
-from kgrag.tune.training.packing import Pack, packs
-from kgrag.tune.training.settings import Settings, Way
+from kgrag.tune.training.encoding import ChatEncoder, EncodedExample, find_turn_ends
+from kgrag.tune.training.measured import evidence_text
+from kgrag.tune.training.methods import add_adapter, load_base, trainable_parameters
+from kgrag.tune.training.network import PackedModel
+from kgrag.tune.training.packing import PackedSequence, build_packs
+from kgrag.tune.training.settings import DevicePlan, TrainingConfig
 
-PLAIN = "plain loop"
+PLAIN_LOOP = "plain loop"
 _WORDS = [
     "river",
     "bridge",
@@ -56,39 +56,41 @@ _WORDS = [
 ]
 
 
-def made_up(groups: int = 8, each: int = 3, words: int = 50, passages: int = 5, seed: int = 0) -> list[Example]:
+def synthetic_examples(
+    groups: int = 8, questions_per_group: int = 3, words: int = 50, passages: int = 5, seed: int = 0
+) -> list[Example]:
     """Examples of the usual size: ``each`` questions on the same ``passages`` of ``words`` words that say nothing."""
-    draw = random.Random(seed)
-    found = []
+    rng = random.Random(seed)
+    examples = []
     for group in range(groups):
-        given = [(f"Passage {n}", " ".join(draw.choices(_WORDS, k=words))) for n in range(passages)]
-        for n in range(each):
-            asked = f"What is the {draw.choice(_WORDS)} of the {draw.choice(_WORDS)} {draw.choice(_WORDS)}?"
-            answer = " ".join(draw.choices(_WORDS, k=3))
-            found.append(Example(f"{group}-{n}", prompts.grounded(asked, given), answer))
-    return found
+        passage_list = [(f"Passage {n}", " ".join(rng.choices(_WORDS, k=words))) for n in range(passages)]
+        for n in range(questions_per_group):
+            question = f"What is the {rng.choice(_WORDS)} of the {rng.choice(_WORDS)} {rng.choice(_WORDS)}?"
+            answer = " ".join(rng.choices(_WORDS, k=3))
+            examples.append(Example(f"{group}-{n}", prompts.grounded_prompt(question, passage_list), answer))
+    return examples
 
 
-def first(examples: Sequence[Example], number: int) -> list[Example]:
+def take_first(examples: Sequence[Example], number: int) -> list[Example]:
     """The first of them, about ``number``, with all that have the same evidence."""
     chosen: dict[str, None] = {}
-    for one in examples:
-        if sum(evidence(other) in chosen for other in examples) >= number:
+    for example in examples:
+        if sum(evidence_text(other) in chosen for other in examples) >= number:
             break
-        chosen[evidence(one)] = None
-    return [one for one in examples if evidence(one) in chosen]
+        chosen[evidence_text(example)] = None
+    return [one for one in examples if evidence_text(one) in chosen]
 
 
-def speed(
+def measure_training_speed(
     folder: Path,
     name: str,
     examples: Sequence[Example],
-    settings: Settings,
-    way: Way,
+    settings: TrainingConfig,
+    device_plan: DevicePlan,
     *,
     repeats: int = 2,
-    keep: int = 2 * 10**9,
-    tick: Callable[[], None] = lambda: None,
+    cache_bytes: int = 2 * 10**9,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Tokens of separate examples that are learned from in a second, each way.
 
@@ -101,58 +103,65 @@ def speed(
         ``examples``, ``tokens`` (one by one), ``tokens in packs``, ``left out`` (too long), and ``ways``: name -> ``tokens per
         second`` (median of ``runs``), ``times the plain loop``.
     """
-    tokenizer, base = load_base(folder, name, way)
-    encoder = Encoder(tokenizer, turn_ends(folder, tokenizer), name)
+    tokenizer, base = load_base(folder, name, device_plan)
+    encoder = ChatEncoder(tokenizer, find_turn_ends(folder, tokenizer), name)
     encoded = [encoder.encode(one.messages, one.answer) for one in examples]
-    fits = [one for one in encoded if len(one.ids) <= settings.tokens]
-    made = packs(fits, settings.tokens, together=settings.batch, seed=settings.seed)
-    plain = with_adapter(_twin(base), replace(settings, layers="all"))
-    ways: dict[str, Callable[[], float]] = {PLAIN: lambda: _plain(plain, fits, settings)}
-    every = Network(with_adapter(_twin(base), replace(settings, layers="all")), half=way.half)
-    ways["packs, all layers"] = lambda: _packed(every, made, settings)
+    fitting = [one for one in encoded if len(one.ids) <= settings.tokens]
+    built_packs = build_packs(fitting, settings.tokens, max_sequences=settings.batch, seed=settings.seed)
+    plain_model = add_adapter(_copy_sharing_weights(base), replace(settings, layers="all"))
+    runners: dict[str, Callable[[], float]] = {PLAIN_LOOP: lambda: _run_plain_loop(plain_model, fitting, settings)}
+    full_model = PackedModel(
+        add_adapter(_copy_sharing_weights(base), replace(settings, layers="all")), half_dtype=device_plan.compute_dtype
+    )
+    runners["packs, all layers"] = lambda: _run_packed(full_model, built_packs, settings)
     if settings.layers != "all":
-        frozen = settings.first(int(base.config.num_hidden_layers))
-        upper = Network(with_adapter(_twin(base), settings), frozen=frozen, half=way.half, keep=keep)
+        frozen = settings.first_trained_layer(int(base.config.num_hidden_layers))
+        frozen_model = PackedModel(
+            add_adapter(_copy_sharing_weights(base), settings),
+            frozen_layers=frozen,
+            half_dtype=device_plan.compute_dtype,
+            cache_bytes=cache_bytes,
+        )
         label = f"packs, upper {settings.layers}"
 
-        def anew() -> float:
-            upper.forget()
-            return _packed(upper, made, settings)
+        def first_round() -> float:
+            frozen_model.clear_cache()
+            return _run_packed(frozen_model, built_packs, settings)
 
-        ways[f"{label}, first round"] = anew
-        ways[f"{label}, later rounds"] = lambda: _packed(upper, made, settings)
-    tokens = sum(len(one.ids) for one in fits)
-    runs: dict[str, list[float]] = {label: [] for label in ways}
-    _plain(plain, fits[:1], settings)  # what the first of all costs beside: threads, buffers
+        runners[f"{label}, first round"] = first_round
+        runners[f"{label}, later rounds"] = lambda: _run_packed(frozen_model, built_packs, settings)
+    tokens = sum(len(one.ids) for one in fitting)
+    runs: dict[str, list[float]] = {label: [] for label in runners}
+    _run_plain_loop(plain_model, fitting[:1], settings)  # what the first of all costs beside: threads, buffers
     for _ in range(repeats):
-        for label, run in ways.items():
+        for label, run in runners.items():
             start = time.perf_counter()
             run()
             runs[label].append(tokens / (time.perf_counter() - start))
-            tick()
+            on_progress()
     speeds = {label: median(one) for label, one in runs.items()}
     return {
-        "examples": len(fits),
+        "examples": len(fitting),
         "tokens": tokens,
-        "tokens in packs": sum(map(len, made)),
-        "left out": len(encoded) - len(fits),
+        "tokens in packs": sum(map(len, built_packs)),
+        "left out": len(encoded) - len(fitting),
         "ways": {
-            label: {"tokens per second": speeds[label], "times the plain loop": speeds[label] / speeds[PLAIN], "runs": runs[label]}
-            for label in ways
+            label: {"tokens per second": speeds[label], "times the plain loop": speeds[label] / speeds[PLAIN_LOOP], "runs": runs[label]}
+            for label in runners
         },
     }  # fmt: skip
 
 
-def _plain(model: Any, sequences: Sequence[Encoded], settings: Settings) -> float:
+def _run_plain_loop(model: Any, sequences: Sequence[EncodedExample], settings: TrainingConfig) -> float:
     """As everybody writes it; the mean loss of an example."""
     import torch
 
-    with _learning(model, settings) as step:
+    with _optimizer_step(model, settings) as step:
         total = 0.0
-        for number, one in enumerate(sequences, 1):
-            ids = torch.tensor([one.ids], device=model.device)
+        for number, sequence in enumerate(sequences, 1):
+            ids = torch.tensor([sequence.ids], device=model.device)
             labels = ids.clone()
-            labels[0, : one.start] = -100
+            labels[0, : sequence.answer_start] = -100
             loss = model(input_ids=ids, labels=labels).loss
             (loss / settings.batch).backward()
             total += loss.item()
@@ -161,27 +170,27 @@ def _plain(model: Any, sequences: Sequence[Encoded], settings: Settings) -> floa
     return total / len(sequences)
 
 
-def _packed(network: Network, made: Sequence[Pack], settings: Settings) -> float:
+def _run_packed(network: PackedModel, training_packs: Sequence[PackedSequence], settings: TrainingConfig) -> float:
     """As `kgrag.tune.training.loop` does it; the mean loss of a token."""
-    with _learning(network.model, settings) as step:
-        total, seen = 0.0, 0
-        for number, pack in enumerate(made, 1):
+    with _optimizer_step(network.model, settings) as step:
+        total, examples_since_step = 0.0, 0
+        for number, pack in enumerate(training_packs, 1):
             loss = -network.logprobs(pack).sum() / len(pack.targets)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()
-            seen += len(pack.members)
-            if seen >= settings.batch or number == len(made):
+            examples_since_step += len(pack.members)
+            if examples_since_step >= settings.batch or number == len(training_packs):
                 step()
-                seen = 0
-    return total / len(made)
+                examples_since_step = 0
+    return total / len(training_packs)
 
 
 @contextmanager
-def _learning(model: Any, settings: Settings) -> Iterator[Callable[[], None]]:
+def _optimizer_step(model: Any, settings: TrainingConfig) -> Iterator[Callable[[], None]]:
     """The optimiser's step, clipped as in the loop."""
     import torch
 
-    parameters = list(trained(model).values())
+    parameters = list(trainable_parameters(model).values())
     optimizer = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=0.0)
     model.train()
 
@@ -194,7 +203,7 @@ def _learning(model: Any, settings: Settings) -> Iterator[Callable[[], None]]:
     optimizer.zero_grad(set_to_none=True)
 
 
-def _twin(model: Any) -> Any:
+def _copy_sharing_weights(model: Any) -> Any:
     """Another model on the same weights: its layers can be wrapped by themselves, and the memory is needed once."""
     shared = [*model.parameters(), *model.buffers()]
     return copy.deepcopy(model, {id(one): one for one in shared})

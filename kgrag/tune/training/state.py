@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import KgragError, ReadError, UsageError
-from kgrag.files import replaced
+from kgrag.files import atomic_write
 
 
-class Keeper:
+class CheckpointFile:
     """Keeps the state of one training in ``path``; ``manifest`` says of which data, model and settings it is."""
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
@@ -32,8 +32,8 @@ class Keeper:
         if not self.path.is_file():
             return None
         try:
-            held = torch.load(self.path, map_location="cpu", weights_only=True)
-            manifest, state = json.loads(held["manifest"]), held["state"]
+            checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
+            manifest, state = json.loads(checkpoint["manifest"]), checkpoint["state"]
         except Exception as error:  # unpickling raises whatever it likes
             raise ReadError(
                 f"The state of a training in {self.path} cannot be read ({type(error).__name__}): remove that file, "
@@ -41,13 +41,13 @@ class Keeper:
             ) from error
         if manifest != self._manifest:
             names = sorted({*manifest, *self._manifest})
-            other = [
+            differences = [
                 f"{name} {manifest.get(name)!r} there, {self._manifest.get(name)!r} here"
                 for name in names
                 if manifest.get(name) != self._manifest.get(name)
             ]
             raise UsageError(
-                f"A training that was stopped is kept in {self.path}, and it is another one ({'; '.join(other)}): run it "
+                f"A training that was stopped is kept in {self.path}, and it is another one ({'; '.join(differences)}): run it "
                 "to its end with the same command, name another folder with --out, or begin anew with --fresh."
             )
         self._step = int(state["step"])
@@ -64,17 +64,17 @@ class Keeper:
         buffer = io.BytesIO()
         torch.save({"manifest": json.dumps(self._manifest), "state": dict(state)}, buffer)
         try:
-            with replaced(self.path) as beside, beside.open("wb") as file:
+            with atomic_write(self.path) as temporary, temporary.open("wb") as file:
                 file.write(buffer.getbuffer())
         except OSError as error:
-            kept = f"that of step {self._step} is kept" if self._step is not None else "none was saved before"
+            previous_note = f"that of step {self._step} is kept" if self._step is not None else "none was saved before"
             size = f"{buffer.getbuffer().nbytes / 1e6:,.1f} MB"
             raise KgragError(
                 f"The state of step {state['step']} ({size}) cannot be written to {self.path} ({error.strerror or error}); "
-                f"{kept}. Make room, and run the same command again to go on from there."
+                f"{previous_note}. Make room, and run the same command again to go on from there."
             ) from error
         self._step = int(state["step"])
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Remove it."""
         self.path.unlink(missing_ok=True)
