@@ -75,13 +75,13 @@ test: install check
 	@$(BIN)/python -m pytest -m "alone and not slow"
 
 test-neo4j: install
-	@$(BIN)/python -m graphs.neo4j_server around $(BIN)/python -m pytest -m neo4j $(TESTS)
+	@$(BIN)/python -m graphs.neo4j.local_server around $(BIN)/python -m pytest -m neo4j $(TESTS)
 
 neo4j: install
 	@if command -v docker >/dev/null && docker info >/dev/null 2>&1; then \
 	    : $${KGRAG_NEO4J_PASSWORD:?Set KGRAG_NEO4J_PASSWORD to the password that the server shall have}; \
 	    docker compose up --detach --wait && echo "Neo4j answers: kgrag ingest PATH --store neo4j://neo4j@127.0.0.1:7687/neo4j"; \
-	else $(BIN)/python -m graphs.neo4j_server serve; fi
+	else $(BIN)/python -m graphs.neo4j.local_server serve; fi
 
 test-slow: install
 	@$(KGRAG) models pull auto
@@ -89,7 +89,7 @@ test-slow: install
 
 gpu-check: install
 	@$(KGRAG) models pull qwen2.5-coder-0.5b-instruct
-	@$(BIN)/python -m kgrag.gpu_check
+	@$(BIN)/python -m kgrag.cli.gpu_check
 
 check: install
 	@$(BIN)/ruff check .
@@ -134,7 +134,7 @@ sentences: reader-store
 	    --out kgrag/data/sentences.json
 
 relations: install
-	@$(KGRAG) bench relations --data $(DATA) --out ingest/relate.npz
+	@$(KGRAG) bench relations --data $(DATA) --out ingest/relations/classifier.npz
 
 judge: install
 	@$(KGRAG) bench judge-train --data $(DATA) --out kgrag/data/judge.json

@@ -14,9 +14,9 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnablePassthrough
 
-from kgrag.app import App
 from kgrag.langchain import KgragChat, KgragRetriever, cited_chain
 from kgrag.prompts import quoted
+from kgrag.store.store import App
 
 
 def shown(documents: list[Document]) -> str:

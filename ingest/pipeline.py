@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ingest.convert import ReadProblem
-from ingest.find import Source
-from ingest.llm_reader import LLMExtractionStats, LLMExtractor
-from ingest.read import file_digest, read_source
-from ingest.rules import DEFAULT, ExtractionConfig
+from ingest.extraction_config import DEFAULT, ExtractionConfig
+from ingest.readers.converters import ReadProblem
+from ingest.readers.discovery import Source
+from ingest.readers.readers import file_digest, read_source
+from ingest.relations.llm_extractor import LLMExtractionStats, LLMExtractor
 from ingest.workers import ExtractedBatch, ExtractionPool
-from kgrag.embed import provides_token_states
+from kgrag.embedders import provides_token_states
 from kgrag.protocols import Embedder, GraphStore, Matrix
 from kgrag.types import Document, Extraction
 

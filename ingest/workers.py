@@ -14,7 +14,7 @@ from types import TracebackType
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
-from ingest.rules import DEFAULT, ExtractionConfig
+from ingest.extraction_config import DEFAULT, ExtractionConfig
 from kgrag.errors import KgragError
 from kgrag.protocols import Matrix
 from kgrag.types import Document, Extraction
@@ -26,7 +26,7 @@ class ExtractionPool:
     """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters.
 
     Args:
-        vectors: give the passages' vectors, too (see `ingest.extract.read`).
+        vectors: give the passages' vectors, too (see `ingest.extraction.read`).
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class ExtractionPool:
 def _extract_batch(
     documents: Sequence[Document], passage_size: int, config: ExtractionConfig, with_vectors: bool
 ) -> ExtractedBatch:
-    from ingest.extract import extract_with_vectors
+    from ingest.extraction import extract_with_vectors
 
     return extract_with_vectors(documents, passage_size, config, with_vectors=with_vectors)
 

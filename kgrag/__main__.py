@@ -1,6 +1,6 @@
 """`python -m kgrag`."""
 
-from kgrag.cli import main
+from kgrag.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -30,11 +30,11 @@ except ImportError as error:
 
 from pydantic import ConfigDict
 
-from kgrag.app import Store
 from kgrag.errors import ModelError
-from kgrag.llm import constrain
-from kgrag.llm.server import estimate_tokens
+from kgrag.llm import constrained_decoding
+from kgrag.llm.openai_backend import estimate_tokens
 from kgrag.protocols import Messages, Retriever
+from kgrag.store.store import Store
 from kgrag.types import Answer, Hit
 
 _MESSAGE_CLASS_BY_ROLE: dict[str, type[BaseMessage]] = {
@@ -202,9 +202,9 @@ class LangChainLLM:
         Raises:
             ModelError: the model fails, or cannot be held to a schema.
         """
-        constrain.validate_constraints(schema, choices)
+        constrained_decoding.validate_constraints(schema, choices)
         langchain_messages = [_MESSAGE_CLASS_BY_ROLE[message["role"]](message["content"]) for message in messages]
-        answer_schema = constrain.choices_schema(choices) if choices else schema
+        answer_schema = constrained_decoding.choices_schema(choices) if choices else schema
         with _as_model_error(self.name):
             if answer_schema is not None:
                 titled_schema = {"title": "answer", "description": "the answer", **json.loads(answer_schema)}

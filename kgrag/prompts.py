@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Sequence
 
-from kgrag.silence import is_abstention as is_abstention
 from kgrag.text import detect_language
+from kgrag.text.abstention import is_abstention as is_abstention
 from kgrag.types import Verdict
 
 Messages = list[dict[str, str]]

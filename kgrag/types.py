@@ -133,7 +133,7 @@ class Answer:
     ``evidence`` is what the reader was shown; ``dropped`` lists, in words, what was left out of the prompt and
     which citations were refused; ``reader`` is ``"graph"`` (of which ``model`` looked up what the facts lacked, if it is
     named) or ``"llm"``; ``seconds`` is the whole time taken; ``steps`` are
-    the lines that the model wrote before its answer and that stand (`kgrag.steps`).
+    the lines that the model wrote before its answer and that stand (`kgrag.answering.reasoning_steps`).
     """
 
     question: str
@@ -148,6 +148,11 @@ class Answer:
     reader: str = "llm"
     seconds: float = 0.0
     steps: tuple[str, ...] = ()
+
+    @property
+    def non_empty_paths(self) -> tuple[Path, ...]:
+        """The distinct paths that have at least one step."""
+        return tuple(dict.fromkeys(path for path in self.paths if path.triples))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shell import Shell
-from stores import NEO4J_URI_VARIABLE, STORE_KINDS, StoreFactory, clear_neo4j, connect_neo4j, store_factory
-from tiny import build_tiny_model
 
 from kgrag.errors import StoreError
 from kgrag.models.convert import local_folder, openvino_folder, pull_model
 from kgrag.models.registry import find_model
 from kgrag.protocols import GraphStore
+from tests.support.cli_shell import Shell
+from tests.support.graph_stores import (
+    NEO4J_URI_VARIABLE,
+    STORE_KINDS,
+    StoreFactory,
+    clear_neo4j,
+    connect_neo4j,
+    store_factory,
+)
+from tests.support.tiny_model import build_tiny_model
 
 ROOT = Path(__file__).parent.parent
 OWNS_DATABASE_KEY = pytest.StashKey[bool]()

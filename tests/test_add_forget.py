@@ -8,15 +8,15 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from fakes import FakeEmbedder, build_document, read_all_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphs.adjacency import Adjacency
-from graphs.sqlite import SQLiteGraph
-from ingest.extract import extract_documents
-from kgrag.retrieve.derived import open_index_set
+from graphs.sqlite.store import SQLiteGraph
+from graphs.walk.adjacency import Adjacency
+from ingest.extraction import extract_documents
+from kgrag.retrieve.index_set import open_index_set
 from kgrag.types import Document, Extraction
+from tests.support.documents import FakeEmbedder, build_document, read_all_rows
 
 SIZE = 120
 """Characters of a passage, so that some of these documents have several."""

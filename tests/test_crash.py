@@ -14,7 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import (
+
+import ingest.extraction
+from graphs.sqlite.store import SQLiteGraph
+from ingest.pipeline import IngestPipeline
+from ingest.readers.discovery import discover_sources
+from kgrag.retrieve.candidates import IndexSet
+from kgrag.retrieve.index_set import open_index_set
+from tests.support.documents import (
     FakeEmbedder,
     build_document,
     build_extraction,
@@ -24,24 +31,18 @@ from fakes import (
     read_all_rows,
     read_empty_states,
 )
-
-import ingest.extract
-from graphs.sqlite import SQLiteGraph
-from ingest.find import discover_sources
-from ingest.pipeline import IngestPipeline
-from kgrag.retrieve.candidates import IndexSet
-from kgrag.retrieve.derived import open_index_set
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 
-TESTS = Path(__file__).resolve().parent
 PERSON_NAMES = ("Ada Lovelace", "Lord Byron", "Charles Babbage", "Mary Somerville", "Percy Shelley")
 
 
 def start_function(target: str, *arguments: object) -> subprocess.Popen[str]:
-    """A process that calls a function of ``fakes`` or of this module."""
-    path = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
-    code = f"import sys; from pathlib import Path; from {target.replace('.', ' import ')} as f; f(*sys.argv[1:])"
+    """A process that calls a function, given as ``package.module.function``."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    module, _, function = target.rpartition(".")
+    code = f"import sys; from pathlib import Path; from {module} import {function} as f; f(*sys.argv[1:])"
     code = code.replace("f(*sys.argv[1:])", "f(*(int(a) if a.isdigit() else Path(a) for a in sys.argv[1:]))")
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
@@ -105,8 +106,8 @@ def assert_store_consistent(
 
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest.extract, "recognize_entities", find_capitalized_names)
-    monkeypatch.setattr(ingest.extract, "encode_token_states", read_empty_states)
+    monkeypatch.setattr(ingest.extraction, "recognize_entities", find_capitalized_names)
+    monkeypatch.setattr(ingest.extraction, "encode_token_states", read_empty_states)
 
 
 def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:
@@ -119,7 +120,9 @@ def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:
     cut_short = 0
     for number, lines in enumerate(places):
         path = tmp_path / str(number) / "graph.db"
-        said = kill_after(start_function("fakes.ingest_aloud", files, path, 0), lines, chance.random() * 0.008)
+        said = kill_after(
+            start_function("tests.support.documents.ingest_and_report", files, path, 0), lines, chance.random() * 0.008
+        )
         acknowledged = {line for line in said if line not in ("begin", "end")}
         assert len(acknowledged) >= lines
         cut_short += "end" not in said
@@ -136,7 +139,7 @@ def test_killed_again_and_again_it_comes_to_its_end(tmp_path: Path, light: None)
     ingest_in_process(files, tmp_path / "whole" / "graph.db")
     acknowledged: set[str] = set()
     for kills in (1, 2, 3):
-        said = kill_after(start_function("fakes.ingest_aloud", files, path, 0), 30, 0)
+        said = kill_after(start_function("tests.support.documents.ingest_and_report", files, path, 0), 30, 0)
         new = {line for line in said if line not in ("begin", "end")}
         assert acknowledged.isdisjoint(new)  # what was acknowledged is not done again
         acknowledged |= new
@@ -161,7 +164,7 @@ def test_killed_with_workers_it_takes_them_with_it(tmp_path: Path) -> None:
     write_files(files, chinese=True)
     ingest_in_process(files, tmp_path / "whole" / "graph.db")
     reference = read_all_rows(tmp_path / "whole" / "graph.db")
-    said = kill_after(start_function("fakes.ingest_aloud", files, path, 2), 20, 0)
+    said = kill_after(start_function("tests.support.documents.ingest_and_report", files, path, 2), 20, 0)
     deadline = time.monotonic() + 3
     acknowledged = [line.split() for line in said if line not in ("begin", "end")]
     workers = {int(pid) for _, *pids in acknowledged for pid in pids}
@@ -233,7 +236,9 @@ def test_killed_while_it_writes_the_indices(tmp_path: Path, apart: int) -> None:
     graph.close()
     assert index_fingerprint(old) != expected
 
-    process = start_function("test_crash.die_at_each_step", tmp_path / "base", tmp_path / "killed", apart)
+    process = start_function(
+        "tests.test_crash.kill_index_build_at_each_step", tmp_path / "base", tmp_path / "killed", apart
+    )
     process.communicate(timeout=120)
     assert process.returncode == 0
     killed = list((tmp_path / "killed").iterdir())

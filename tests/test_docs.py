@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from kgrag.chat import HELP
-from kgrag.cli import app
+from kgrag.chat.repl import HELP
+from kgrag.cli.main import app
 from kgrag.config import Config
 
 ROOT = Path(__file__).parent.parent
@@ -26,10 +26,10 @@ PUBLIC_MODULES = (
     "kgrag.types",
     "kgrag.protocols",
     "kgrag.errors",
-    "kgrag.app",
-    "kgrag.answer",
-    "kgrag.chat",
-    "kgrag.cli",
+    "kgrag.store.store",
+    "kgrag.answering.pipeline",
+    "kgrag.chat.repl",
+    "kgrag.cli.main",
 )
 COMMAND: Any = get_command(app)
 
@@ -146,7 +146,7 @@ def test_help_of_the_program_itself() -> None:
 
 
 def test_the_chat_lists_every_command() -> None:
-    source = inspect.getsource(importlib.import_module("kgrag.chat"))
+    source = inspect.getsource(importlib.import_module("kgrag.chat.repl"))
     assert set(re.findall(r'"(/[a-z-]+)":', source)) <= set(re.findall(r"/[a-z-]+", HELP))
 
 

@@ -8,17 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_llm import FakeLLM
-from fake_server import serve_fake_openai
+
+from tests.support.fake_llm import FakeLLM
+from tests.support.fake_openai_server import serve_fake_openai
 
 pytest.importorskip("langchain_core", reason="pip install 'kgrag[langchain]'")
 
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from kgrag.app import Store
 from kgrag.errors import ModelError
 from kgrag.langchain import KgragChat, KgragRetriever, LangChainLLM, cited_chain
+from kgrag.store.store import Store
 
 ROOT = Path(__file__).parent.parent
 ASKED = [SystemMessage("Be brief."), HumanMessage("what is the capital of France?")]

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphs.adjacency import build_adjacency
-from graphs.frontier import MAX_PASSAGES_PER_NAME, NodeGrouper, forward_push
 from graphs.gazetteer import COMMON_WORDS, Gazetteer, NameMatch
-from graphs.walk import PersonalizedPageRank, SeedWeights
-from graphs.ways import LocalTransitions
-from indices.vectors import VectorIndex, to_device
-from kgrag.arrays import expand_ranges, load_arrays, pack_strings, save_arrays, unpack_strings
-from kgrag.strings import StringTable
+from graphs.walk.adjacency import build_adjacency
+from graphs.walk.forward_push import MAX_PASSAGES_PER_NAME, NodeGrouper, forward_push
+from graphs.walk.pagerank import PersonalizedPageRank, SeedWeights
+from graphs.walk.transitions import LocalTransitions
+from indices.vector_index import VectorIndex, to_device
+from kgrag.storage.arrays import expand_ranges, load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.storage.string_table import StringTable
 from kgrag.text import has_cjk, normalize_name, tokenize
 from kgrag.types import Passage
 

@@ -1,4 +1,4 @@
-"""A room imports only from rooms below it, heavy libraries stay behind the door that needs them, one house."""
+"""Imports point downwards, heavy libraries load on demand, all packages come from one checkout."""
 
 import ast
 import subprocess
@@ -11,43 +11,27 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
+        "kgrag",
         "kgrag.types",
         "kgrag.errors",
         "kgrag.text",
-        "kgrag.dates",
+        "kgrag.storage",
         "kgrag.config",
-        "kgrag.files",
-        "kgrag.strings",
-        "kgrag.arrays",
-        "kgrag.quantities",
-        "kgrag.place",
-        "kgrag.silence",
-        "kgrag",
+        "kgrag.location",
         "kgrag.data",
     },
-    {"kgrag.protocols", "kgrag.models", "kgrag.prompts"},
-    {"graphs", "indices", "kgrag.embed", "kgrag.rerank", "kgrag.llm"},
-    {"ingest", "kgrag.retrieve", "kgrag.reader", "kgrag.same"},
-    {"kgrag.evidence"},
-    {"kgrag.cite", "kgrag.judge"},
-    {"kgrag.steps"},
-    {"kgrag.briefing"},
-    {"kgrag.reckon", "kgrag.repeats"},
-    {"kgrag.lookup", "kgrag.kin"},
-    {"kgrag.answer"},
-    {"kgrag.evaluate", "kgrag.render", "kgrag.explore"},
-    {"kgrag.factuality"},
+    {"kgrag.protocols", "kgrag.models", "kgrag.prompts", "kgrag.metrics", "kgrag.serialize", "kgrag.question_sets"},
+    {"graphs", "indices", "kgrag.llm", "kgrag.embedders"},
+    {"ingest", "kgrag.retrieve", "kgrag.graphqa"},
+    {"kgrag.judge", "kgrag.answering", "kgrag.explore", "kgrag.terminal"},
+    {"kgrag.store"},
+    {"kgrag.factuality", "kgrag.chat"},
     {"kgrag.tune"},
-    {"kgrag.opened"},
-    {"kgrag.asked"},
-    {"kgrag.app", "kgrag.followups", "kgrag.meter"},
-    {"kgrag.console", "kgrag.rewriting", "kgrag.sessions"},
-    {"kgrag.chat", "kgrag.langchain"},
-    {"kgrag.eval_run", "kgrag.tune_embedder", "kgrag.tune_run", "kgrag.tune_write"},
-    {"kgrag.gpu_check", "kgrag.commands"},
+    {"kgrag.langchain", "kgrag.dev"},
     {"kgrag.cli"},
     {"kgrag.__main__"},
 ]
+"""Packages and modules from the lowest layer to the highest."""
 PACKAGES = ("kgrag", "ingest", "graphs", "indices")
 
 
@@ -60,10 +44,15 @@ def layer_of(module: str) -> int:
     """The floor of the longest listed name that holds the module."""
     for length in range(len(module.split(".")), 0, -1):
         name = ".".join(module.split(".")[:length])
-        for number, rooms in enumerate(LAYERS):
-            if name in rooms and not (name == "kgrag" and module != "kgrag"):
+        for number, packages in enumerate(LAYERS):
+            if name in packages and not (name == "kgrag" and module != "kgrag"):
                 return number
-    raise AssertionError(f"{module} stands on no floor: add it to FLOORS where it belongs")
+    raise AssertionError(f"{module} is in no layer: add it to LAYERS")
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").exists()
 
 
 def internal_imports(path: Path) -> set[str]:
@@ -73,7 +62,7 @@ def internal_imports(path: Path) -> set[str]:
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules.update(n if (ROOT / (n.replace(".", "/") + ".py")).exists() else node.module for n in names)
+            modules.update(n if is_module(n) else node.module for n in names)
     return {name for name in modules if name.split(".")[0] in PACKAGES}
 
 
@@ -81,23 +70,31 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_a_room_imports_only_from_below(path: Path) -> None:
+def test_module_imports_only_own_package_and_lower_layers(path: Path) -> None:
     here = module_name(path)
     for other in internal_imports(path):
         below = layer_of(other) < layer_of(here)
         beside = layer_of(other) == layer_of(here) and (layer_of(here) == 0 or package_of(other) == package_of(here))
-        assert below or beside, f"{here} (floor {layer_of(here)}) imports {other} (floor {layer_of(other)})"
+        assert below or beside, f"{here} (layer {layer_of(here)}) imports {other} (layer {layer_of(other)})"
 
 
-def test_no_file_leads_back_to_itself() -> None:
-    """Within a room, too: what two files need of each other belongs in a third."""
+def test_imports_have_no_cycle() -> None:
+    """Within a package too: what two files need of each other belongs in a third."""
     needs = {module_name(path): internal_imports(path) - {module_name(path)} for path in SOURCES}
-    circle: list[str] = []
+    cycle: list[str] = []
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
-        circle = error.args[1]
-    assert circle == []
+        cycle = error.args[1]
+    assert cycle == []
+
+
+def test_only_benchmark_commands_import_dev() -> None:
+    importers = {
+        module_name(path) for path in SOURCES if any(n.startswith("kgrag.dev") for n in internal_imports(path))
+    }
+    allowed = ("kgrag.dev", "kgrag.cli.bench", "kgrag.cli.gpu_check")
+    assert [name for name in sorted(importers) if not name.startswith(allowed)] == []
 
 
 def package_of(module: str) -> str:
@@ -106,13 +103,13 @@ def package_of(module: str) -> str:
     return parts[0] if parts[0] != "kgrag" else ".".join(parts[:2])
 
 
-def test_the_base_is_light_to_import() -> None:
-    code = "import sys, kgrag.types, kgrag.text, kgrag.errors, kgrag.cli; print([m for m in ('torch', 'faiss', 'spacy', 'openvino', 'transformers', 'scipy') if m in sys.modules])"
+def test_import_of_the_base_loads_no_heavy_library() -> None:
+    code = "import sys, kgrag.types, kgrag.text, kgrag.errors, kgrag.cli.main; print([m for m in ('torch', 'faiss', 'spacy', 'openvino', 'transformers', 'scipy') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "[]"
 
 
-def test_all_packages_come_from_one_folder() -> None:
+def test_packages_come_from_one_checkout() -> None:
     import graphs
     import indices
     import ingest

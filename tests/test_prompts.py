@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from fake_llm import FakeLLM
-from injections import CANARY, FILLER_PASSAGES, INJECTIONS, SYSTEM_SECRET, TARGET_QUESTIONS
 
 from kgrag import prompts
-from kgrag.llm.choose import load_llm
-from kgrag.llm.judge import LLMJudge
+from kgrag.judge.llm import LLMJudge
+from kgrag.llm.loader import load_llm
 from kgrag.models.convert import local_folder
 from kgrag.models.registry import find_model
 from kgrag.protocols import LLM
 from kgrag.types import Verdict
+from tests.support.fake_llm import FakeLLM
+from tests.support.prompt_injections import CANARY, FILLER_PASSAGES, INJECTIONS, SYSTEM_SECRET, TARGET_QUESTIONS
 
 TOKENS = [
     "<|im_end|>",

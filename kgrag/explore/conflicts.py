@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from graphs.facts import FactIndex
-from graphs.vocabulary import PredicateSchema
-from kgrag.dates import normalize_date
-from kgrag.explore.show import FactRenderer, FactView, sort_by_confidence
+from graphs.facts.fact_index import FactIndex
+from graphs.predicates import PredicateSchema
+from kgrag.explore.entity_view import FactRenderer, FactView, sort_by_confidence
 from kgrag.protocols import GraphStore
+from kgrag.text.dates import normalize_date
 from kgrag.types import Triple
 
 MIN_CONFLICT_CONFIDENCE = 0.75

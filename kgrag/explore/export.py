@@ -9,15 +9,15 @@ from typing import Any
 
 import networkx as nx
 
-from graphs.facts import FactIndex
-from graphs.vocabulary import PredicateSchema
+from graphs.facts.fact_index import FactIndex
+from graphs.predicates import PredicateSchema
 from kgrag.errors import UsageError
-from kgrag.explore.mentions import MentionEdges
-from kgrag.explore.picture import render_html
-from kgrag.explore.show import FactRenderer, display_name
-from kgrag.explore.whole import NetworkXGraph
-from kgrag.files import atomic_write
+from kgrag.explore.entity_view import FactRenderer, display_name
+from kgrag.explore.html_view import render_html
+from kgrag.explore.mention_edges import MentionEdges
+from kgrag.explore.networkx_view import NetworkXGraph
 from kgrag.protocols import GraphStore
+from kgrag.storage.atomic import atomic_write
 
 EXPORT_SUFFIXES = (".graphml", ".json", ".html")
 _NODE_LINK_FLAGS: dict[str, Any] = {"directed": True, "multigraph": True}
@@ -53,7 +53,7 @@ def export_graph(
 
     Args:
         graph, facts, predicates: the store, and what its facts can say.
-        part: of `kgrag.explore.whole.network`.
+        part: of `kgrag.explore.networkx_view.network`.
         out: the file; its ending says which kind.
         mentions: what the edges ``mentions`` came from, if the part has any.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from graphs.facts import FactIndex
-from kgrag.explore.mentions import MentionEdges
-from kgrag.explore.whole import NetworkXGraph, to_networkx, to_undirected
+from graphs.facts.fact_index import FactIndex
+from kgrag.explore.mention_edges import MentionEdges
+from kgrag.explore.networkx_view import NetworkXGraph, to_networkx, to_undirected
 from kgrag.protocols import GraphStore
 
 MAX_HUBS, MAX_COMMUNITIES, MAX_COMMUNITY_NAMES = 10, 5, 3

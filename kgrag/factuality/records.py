@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgrag.answering.stages.evidence_selection import SelectedPassage
 from kgrag.errors import ReadError, UsageError
-from kgrag.evidence import SelectedPassage
-from kgrag.factuality.support import VerifiedClaim, judgement_json
-from kgrag.render import path_json
+from kgrag.factuality.scoring.claim_verification import VerifiedClaim, judgement_json
+from kgrag.serialize import path_json
 from kgrag.types import Citation, Hit
 
 RunRecord = dict[str, Any]
@@ -37,7 +37,7 @@ RECORD_KEYS = {
     "edit": "null, or {old: [spellings], new}: what was replaced in the evidence",
     "altered": "whether the edit changed anything of what was retrieved; where it did not, the case counts in no rate",
     "donor": "of the placebo: the question whose passages were shown",
-    "answer": "the model's text, as it came; of one that shows its steps, what follows from them (dates are reckoned: `kgrag.reckon`)",
+    "answer": "the model's text, as it came; of one that shows its steps, what follows from them (dates are reckoned: `kgrag.answering.guards.comparison`)",
     "steps": "lines that the model wrote before its answer; of the arm system, those that stand",
     "outcome": "correct, wrong, abstained or empty",
     "from_memory": "on the made unanswerable: a wrong answer that is nevertheless the file's, so known or guessed",
@@ -50,8 +50,8 @@ RECORD_KEYS = {
     "graph": "null, or {verdict, support, expected, paths}: what typed facts say of the answer",
     "standing": "names and numbers of the answer that its question lacks, and those of them that no shown passage has; null in arms without evidence",
     "retrieval": "{gold_retrieved, gold_shown: shares; answer_shown; passages; shown; sufficient}; null in arms without evidence",
-    "measures": "measures of the claims, null where undefined; see kgrag.factuality.support.measures",
-    "uncertainty": "null, or see kgrag.factuality.uncertainty.doubt",
+    "measures": "measures of the claims, null where undefined; see kgrag.factuality.scoring.claim_verification.measures",
+    "uncertainty": "null, or see kgrag.factuality.scoring.uncertainty.doubt",
     "blame": "evidence missing, evidence ignored, noise, over-abstention, or empty",
     "dropped": "in words: sentences left out of the prompt, citations that were refused",
     "model": "the language model's name",

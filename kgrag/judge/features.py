@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.judge.details import DetailKind, DetailMatch, LiteralChecks, is_negated, is_opposite
-from kgrag.judge.reading import ClaimPair, StemmedSentence
+from kgrag.judge.literal_checks import DetailKind, DetailMatch, LiteralChecks, is_negated, is_opposite
+from kgrag.judge.tokenization import ClaimPair, StemmedSentence
 
 UNDEFINED = -1.0
 MAX_PAIR_DISTANCE = 6

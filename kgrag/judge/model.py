@@ -1,5 +1,5 @@
 """What was learned of support (``data/judge.json``): trees over `kgrag.judge.features`, and how each tier's score becomes
-a probability, for each language. Made by `kgrag.evaluate.judge_training`; scored with numpy alone."""
+a probability, for each language. Made by `kgrag.dev.training.judge.trainer`; scored with numpy alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kgrag.errors import ModelError
 from kgrag.judge.features import FEATURE_NAMES
-from kgrag.retrieve.ranker import TreeEnsemble
+from kgrag.retrieve.boosted_trees import TreeEnsemble
 
 ENSEMBLE_MEMBERS = ("overlap", "details", "learned")
 """What is combined, in order."""
@@ -83,7 +83,7 @@ def judge_to_json(
     note: str,
     trained_on: Sequence[str],
 ) -> dict[str, Any]:
-    """What `JudgeModel.of` reads; ``trees`` are those of `kgrag.evaluate.training`."""
+    """What `JudgeModel.of` reads; ``trees`` are those of `kgrag.dev.training.boosted_trees`."""
     return {
         "note": note,
         "trained_on": list(trained_on),

@@ -24,9 +24,9 @@ from filelock import FileLock, Timeout
 
 from kgrag.config import model_home
 from kgrag.errors import ModelError
-from kgrag.files import atomic_write
-from kgrag.models.fetch import ProgressCallback, disk_errors, fetch_model_files, no_progress
+from kgrag.models.download import ProgressCallback, disk_errors, fetch_model_files, no_progress
 from kgrag.models.registry import GgufFile, ModelEntry, find_model
+from kgrag.storage.atomic import atomic_write
 
 _EXPORT_CODE = "from optimum.commands.optimum_cli import main; main()"
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from kgrag.config import model_home
-from kgrag.files import atomic_write
 from kgrag.models.registry import GgufFile, ModelEntry
+from kgrag.storage.atomic import atomic_write
 
 _BLOCK_BYTES = 1 << 22
 

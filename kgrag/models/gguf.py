@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.models.shape import ModelArchitecture, architecture_from_config
+from kgrag.models.architecture import ModelArchitecture, architecture_from_config
 
 SUPPORTED_ARCHITECTURES = ("qwen2", "llama")
 _SCALAR_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}

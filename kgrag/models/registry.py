@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError
-from kgrag.models.safetensors import count_parameters
-from kgrag.models.shape import ModelArchitecture, architecture_from_config, read_config
+from kgrag.models.architecture import ModelArchitecture, architecture_from_config, read_config
+from kgrag.models.safetensors_header import count_parameters
 
 MODEL_KINDS = ("embedder", "llm")
 MAX_INT8_WEIGHT_BYTES = 2 * 10**9

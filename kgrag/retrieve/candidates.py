@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.adjacency import Adjacency, Neighbourhood
-from graphs.facts import FactIndex
-from graphs.groups import Merges
-from graphs.walk import PersonalizedPageRank, SeedWeights
-from indices.bm25 import BM25Index, top_k
-from indices.rows import RowMap
-from indices.sentences import SentenceIndex
-from indices.vectors import VectorIndex
+from graphs.facts.fact_index import FactIndex
+from graphs.merging.merge_sets import Merges
+from graphs.walk.adjacency import Adjacency, Neighbourhood
+from graphs.walk.pagerank import PersonalizedPageRank, SeedWeights
+from indices.bm25_index import BM25Index, top_k
+from indices.row_map import RowMap
+from indices.sentence_index import SentenceIndex
+from indices.vector_index import VectorIndex
 from kgrag.protocols import Matrix
 
 RowNumbers = NDArray[np.int64]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from kgrag.errors import UsageError
 from kgrag.protocols import Embedder, GraphStore, Matrix, Reranker
-from kgrag.rerank import RERANK_DEPTH, fuse_with_ranker
+from kgrag.retrieve.boosted_trees import TreeEnsemble
 from kgrag.retrieve.candidates import PAGERANK_VARIANTS, Candidates, IndexSet, RowNumbers, gather_candidates
-from kgrag.retrieve.features import inverse_rank, passage_features
-from kgrag.retrieve.matches import match_sentences
-from kgrag.retrieve.paths import PathExplainer
-from kgrag.retrieve.ranker import TreeEnsemble
-from kgrag.retrieve.single import load_passages
+from kgrag.retrieve.cross_encoder import RERANK_DEPTH, fuse_with_ranker
+from kgrag.retrieve.explanations import PathExplainer
+from kgrag.retrieve.passage_features import inverse_rank, passage_features
+from kgrag.retrieve.passages import load_passages
+from kgrag.retrieve.sentence_matches import match_sentences
 from kgrag.text import content_words, detect_language
 from kgrag.types import Hit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from kgrag.errors import ReadError
-from kgrag.files import atomic_write
+from kgrag.storage.atomic import atomic_write
 
 CARD_FILENAME = "card.json"
 QUESTION_COUNT_KEY = "n"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from kgrag.errors import ModelError, UsageError
-from kgrag.files import atomic_folder
-from kgrag.llm.adapter import CARD_FILE, Adapter
+from kgrag.llm.lora_adapter import CARD_FILE, Adapter
 from kgrag.models.convert import export_precision
 from kgrag.models.device import GB, memory_bytes
-from kgrag.models.fetch import ProgressCallback, no_progress
+from kgrag.models.download import ProgressCallback, no_progress
 from kgrag.models.precision import PRECISION_BYTES
-from kgrag.models.safetensors import count_parameters
+from kgrag.models.safetensors_header import count_parameters
+from kgrag.storage.atomic import atomic_folder
 
 MERGED_PRECISIONS = ("bf16", "fp16", "fp32")
 """Precisions of the merged safetensors."""
@@ -40,7 +40,7 @@ def merge_adapter(
     Raises:
         UsageError: ``out`` holds something already.
         ModelError: disk or memory are too small, or the files cannot be read or converted. That the adapter fits is for
-            the caller to check (`kgrag.llm.adapter.check_base`).
+            the caller to check (`kgrag.llm.lora_adapter.check_base`).
     """
     if not adapter.rank:
         raise ModelError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgrag.files import atomic_write
+from kgrag.storage.atomic import atomic_write
 
 CURVES_FILENAME, PLOT_FILENAME = "curves.json", "curves.png"
 CurveRows = Sequence[Mapping[str, float]]

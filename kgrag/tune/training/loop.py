@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kgrag.errors import ModelError, UsageError
-from kgrag.tune.training.learner import CurveRow, TrainState
-from kgrag.tune.training.objective import Objective, OnProgress, ignore_progress
+from kgrag.tune.training.checkpoint import CheckpointFile
+from kgrag.tune.training.interrupts import deferred_interrupt
+from kgrag.tune.training.objectives import Objective, OnProgress, ignore_progress
 from kgrag.tune.training.schedule import Schedule
 from kgrag.tune.training.settings import DevicePlan, TrainingConfig
-from kgrag.tune.training.state import CheckpointFile
-from kgrag.tune.training.stops import deferred_interrupt
+from kgrag.tune.training.train_state import CurveRow, TrainState
 
 if TYPE_CHECKING:
     from torch.nn import Parameter

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.tune.training.packing import PackedSequence
+from kgrag.tune.training.prefix_packing import PackedSequence
 from kgrag.tune.training.settings import TrainingConfig
 
 WARMUP_SHARE = 0.05

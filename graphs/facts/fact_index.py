@@ -1,0 +1,218 @@
+"""The typed facts of a store, and the names that lead from one document to another; read from the disk as it is asked.
+
+A fact found in one document names its object as that document does ("Lothair II"); another document is about it
+under its own title ("Lothair II of Lotharingia"). `Facts.resolve` is where the two meet. `graphs/facts/builder.py` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphs.facts.postings import Postings, binary_search
+from graphs.gazetteer import Gazetteer, PrefixTable
+from graphs.merging.person_names import strip_honorifics
+from kgrag.storage.arrays import Arrays, load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.storage.string_table import StringTable
+from kgrag.text import has_cjk, normalize_name
+from kgrag.types import Triple
+
+_RANK_WORDS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
+FUZZY_NAME_CONFIDENCE = 0.9
+"""How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TripleColumns:
+    """Triples by subject: entity numbers, places in `Facts.predicates` and `Facts.passages`, spans of the document,
+    and in `Facts.finders`.
+
+    ``of_subject`` and ``of_object`` (entities + 1,): where the triples of each entity begin, those of an object in the
+    order ``by_object``.
+    """
+
+    subject: Ints
+    predicate: Ints
+    object: Ints
+    passage: Ints
+    start: Ints
+    end: Ints
+    confidence: NDArray[np.float64]
+    found_by: NDArray[np.int8]
+    of_subject: NDArray[np.int64]
+    of_object: NDArray[np.int64]
+    by_object: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NameForms:
+    """Normalised forms -> entities: ``titled`` by a document's title, ``called`` by another name, ``bare`` by a title
+    without its honorifics, ``longer`` by a title that goes on with "of ..."."""
+
+    titled: Postings
+    called: Postings
+    bare: Postings
+    longer: Postings
+
+
+class FactIndex:
+    """Typed triples by subject and by object, display names, and from a spoken name to entities.
+
+    Args:
+        entities: ids, ascending.
+        names: (entities,), how each is called for people; empty where its id is all that is known.
+        titles: (entities,), the title of the document about each; empty where there is none.
+        predicates, passages, finders: what the numbers in ``stated`` stand for.
+        stated: the triples; none with the predicate ``mentions``.
+        forms: what `resolve` knows.
+        gazetteer: finds those forms in a question.
+    """
+
+    def __init__(
+        self,
+        entities: StringTable,
+        names: StringTable,
+        titles: StringTable,
+        predicates: StringTable,
+        passages: StringTable,
+        finders: StringTable,
+        triple_columns: TripleColumns,
+        forms: NameForms,
+        gazetteer: Gazetteer,
+    ) -> None:
+        self.gazetteer = gazetteer
+        self._entities, self._names, self._titles = entities, names, titles
+        self._predicates, self._passages, self._finders = list(predicates), passages, list(finders)
+        self._triple_columns, self._name_forms = triple_columns, forms
+
+    def display_name(self, entity_id: str) -> str:
+        """How an entity is called for people."""
+        number = binary_search(self._entities, entity_id)
+        return entity_id if number is None else self._names[number] or entity_id
+
+    def title(self, entity_id: str) -> str:
+        """The title of the document about an entity; empty if there is none."""
+        number = binary_search(self._entities, entity_id)
+        return "" if number is None else self._titles[number]
+
+    def outgoing(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
+        """The facts whose subject is this entity; only those with one of ``predicates``, if given."""
+        number = binary_search(self._entities, entity_id)
+        if number is None:
+            return []
+        return self._triples(np.arange(*self._triple_columns.of_subject[number : number + 2]), predicates)
+
+    def incoming(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
+        """The facts whose object is this entity; only those with one of ``predicates``, if given."""
+        number = binary_search(self._entities, entity_id)
+        if number is None:
+            return []
+        first, last = self._triple_columns.of_object[number : number + 2]
+        return self._triples(self._triple_columns.by_object[first:last], predicates)
+
+    def _triples(self, rows: NDArray[np.int64], predicates: Container[str] | None) -> list[Triple]:
+        columns = self._triple_columns
+        if predicates is not None:
+            # a country has a hundred thousand facts that point at it: those of another kind are not made at all
+            predicate_numbers = [number for number, name in enumerate(self._predicates) if name in predicates]
+            rows = rows[np.isin(columns.predicate[rows], predicate_numbers)]
+        return [
+            Triple(
+                self._entities[columns.subject[row]],
+                self._predicates[columns.predicate[row]],
+                self._entities[columns.object[row]],
+                self._passages[columns.passage[row]],
+                int(columns.start[row]),
+                int(columns.end[row]),
+                float(columns.confidence[row]),
+                self._finders[columns.found_by[row]],
+            )
+            for row in rows.tolist()
+        ]
+
+    def resolve(self, name: str) -> list[str]:
+        """The entities that a name may mean, titles of documents first; the name itself if facts speak of it."""
+        return list(dict.fromkeys(entity for entity, _ in self.candidate_entities(name)))
+
+    def candidate_entities(self, name: str, *, source_fact: Triple | None = None) -> list[tuple[str, float]]:
+        """`resolve`, with how sure each reading is.
+
+        With the fact ``known`` that led to the name, a single word of letters (a given name, most often) is not taken
+        for whatever else is called so: only a document whose title it is will do.
+        """
+        name_key = normalize_name(name)
+        is_single_word = source_fact is not None and " " not in name_key
+        numbers = self._name_forms.titled.get(name_key)
+        if is_single_word:
+            numbers = [n for n in numbers if self._entities[n] == name_key or "," not in self._titles[n]]
+        # the full title beats a title that only has it before its bracket
+        candidates = sorted(((self._entities[n], 1.0) for n in numbers), key=lambda pair: pair[0] != name_key)
+        candidates += [(self._entities[n], FUZZY_NAME_CONFIDENCE) for n in self._name_forms.called.get(name_key)]
+        if not candidates and not is_single_word:
+            candidates = [(self._entities[n], confidence) for n, confidence in self._fuzzy_titles(name_key)]
+        if not is_single_word and self._has_facts(name_key):
+            candidates.append((name_key, 1.0))
+        return candidates
+
+    def _has_facts(self, entity_id: str) -> bool:
+        number = binary_search(self._entities, entity_id)
+        columns = self._triple_columns
+        return number is not None and bool(
+            columns.of_subject[number] < columns.of_subject[number + 1]
+            or columns.of_object[number] < columns.of_object[number + 1]
+        )
+
+    def _fuzzy_titles(self, name_key: str) -> list[tuple[int, float]]:
+        """Titles that differ from a name only by an honorific, or by an addition to one of the two."""
+        words = name_key.split()
+        bare_words = strip_honorifics(words)
+        if has_cjk(name_key) or not bare_words:
+            return []
+        if len(bare_words) > 1 or len(words) > 1:
+            forms = self._name_forms.bare.get(" ".join(bare_words))
+            if forms:
+                return [(entity, FUZZY_NAME_CONFIDENCE) for entity in forms]
+            for size in range(len(bare_words) - 1, 1, -1):
+                forms = (
+                    self._name_forms.bare.get(" ".join(bare_words[:size])) if bare_words[size] in _RANK_WORDS else []
+                )
+                if forms:
+                    return [(entity, 0.7) for entity in forms[:2]]
+        # "Heraclius II": one document alone is about a name that goes on with "of ..."
+        longer_titles = self._name_forms.longer.get(" ".join(bare_words)) if len(bare_words) > 1 else []
+        return [(longer_titles[0], 0.7)] if len(longer_titles) == 1 else []
+
+    def save(self, folder: Path) -> None:
+        """Write the folder, whole or not at all."""
+        arrays: Arrays = dict(vars(self._triple_columns))
+        for name, strings in (
+            ("entities", self._entities),
+            ("names", self._names),
+            ("titles", self._titles),
+            ("predicates", StringTable.from_strings(self._predicates)),
+            ("passages", self._passages),
+            ("finders", StringTable.from_strings(self._finders)),
+            ("spoken", StringTable.from_strings(self.gazetteer.names)),
+        ):
+            arrays |= pack_strings(name, strings)
+        for name, lists in vars(self._name_forms).items():
+            arrays |= lists.to_arrays(name)
+        table = self.gazetteer.table
+        save_arrays(folder, arrays | {"table_beginnings": table.beginnings, "table_numbers": table.numbers})
+
+    @staticmethod
+    def load(folder: Path) -> FactIndex:
+        """Read what `save` wrote, from the disk as it is used."""
+        arrays = load_arrays(folder)
+        entities, names, titles = (unpack_strings(name, arrays) for name in ("entities", "names", "titles"))
+        predicates, passages, finders = (unpack_strings(name, arrays) for name in ("predicates", "passages", "finders"))
+        triple_columns = TripleColumns(**{name: arrays[name] for name in TripleColumns.__dataclass_fields__})
+        forms = NameForms(*(Postings.from_arrays(name, arrays) for name in NameForms.__dataclass_fields__))
+        table = PrefixTable(arrays["table_beginnings"], arrays["table_numbers"])
+        gazetteer = Gazetteer(unpack_strings("spoken", arrays), table)
+        return FactIndex(entities, names, titles, predicates, passages, finders, triple_columns, forms, gazetteer)

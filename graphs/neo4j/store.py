@@ -1,0 +1,103 @@
+"""A store in a Neo4j database: what `graphs.sqlite.store` promises, on a server that many people share.
+
+`docs/neo4j.md` has the data model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphs.neo4j import write
+from graphs.neo4j.connection import Transaction, run_query
+from graphs.neo4j.read import ROWS_PER_BLOCK, Neo4jReader, entities_from_rows, spelling_queries
+from kgrag.protocols import Matrix, SourceRecord
+from kgrag.types import Extraction
+
+
+class Neo4jGraph(Neo4jReader):
+    """A `Graph` in a database of a server; see `kgrag.protocols.Graph` for what each method promises."""
+
+    passages_per_transaction = 256
+
+    def put(self, extraction: Extraction, embeddings: Matrix) -> None:
+        """Add a document, or replace the one of the same id, in one transaction."""
+        self.put_many([(extraction, embeddings)])
+
+    def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
+        """`put` several, all in one transaction: all of them, or none."""
+        batch = list(documents)
+        self.index_vectors(next((matrix.shape[1] for _, matrix in batch if len(matrix)), 0))
+        self.execute_write(lambda tx: write.put_documents(tx, batch))
+
+    def forget(self, document_id: str) -> bool:
+        """Remove a document and all that only it supports, in one transaction."""
+        was_removed = False
+
+        def remove(tx: Transaction) -> None:
+            nonlocal was_removed  # done again, after it was done, it finds nothing
+            was_removed = write.remove_document(tx, document_id) or was_removed
+
+        self.execute_write(remove)
+        return was_removed
+
+    def refresh_display_names(self) -> None:
+        """Name anew the entities that were written about: `name`, `type` and `aliases`, for those who look on the server.
+
+        What this program reads does not depend on it. Stopped halfway, the rest is named the next time.
+        """
+        while self.execute_write(self._refresh_block):
+            pass
+
+    def _refresh_block(self, tx: Transaction) -> int:
+        write.lock_store(tx)
+        ids = [
+            row[0] for row in run_query(tx, f"MATCH (e:Entity) WHERE e.stale = true RETURN e.id LIMIT {ROWS_PER_BLOCK}")
+        ]
+        names, mentions = (run_query(tx, query, ids=ids) for query in spelling_queries(by_ids=True))
+        entities_by_id = {entity.id: entity for entity in entities_from_rows(names, mentions)}
+        rows = [
+            {
+                "id": i,
+                "name": entities_by_id[i].name,
+                "type": entities_by_id[i].type,
+                "aliases": list(entities_by_id[i].aliases),
+            }
+            if i in entities_by_id
+            else {"id": i, "name": i, "type": "MISC", "aliases": []}
+            for i in ids
+        ]
+        query = "UNWIND $rows AS row MATCH (e:Entity {id: row.id}) SET e += row REMOVE e.stale"
+        run_query(tx, query, rows=rows)
+        return len(ids)
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a fact about the store itself (such as its embedder)."""
+        self.execute_write(
+            lambda tx: run_query(tx, "MERGE (s:Setting {key: $key}) SET s.value = $value", key=key, value=value)
+        )
+
+    def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
+        """Note that files were read to their ends, with what could not be read in them."""
+        source_records = list(records)
+        rows = [{"id": source, "sha256": sha256} for source, sha256, _ in source_records]
+        problem_rows = [
+            {"source": s, "line": line, "message": message}
+            for s, _, problems in source_records
+            for line, message in problems
+        ]
+
+        def write_records(tx: Transaction) -> None:
+            run_query(tx, "UNWIND $rows AS row MERGE (s:Source {id: row.id}) SET s.sha256 = row.sha256", rows=rows)
+            run_query(tx, "UNWIND $rows AS row MATCH (p:Problem {source: row.id}) DELETE p", rows=rows)
+            run_query(tx, "UNWIND $rows AS row CREATE (p:Problem) SET p = row", rows=problem_rows)
+
+        self.execute_write(write_records)
+
+    def forget_source(self, source: str) -> None:
+        """Unlearn that a file was read, and what could not be read in it."""
+
+        def delete_source(tx: Transaction) -> None:
+            run_query(tx, "MATCH (s:Source {id: $id}) DELETE s", id=source)
+            run_query(tx, "MATCH (p:Problem {source: $id}) DELETE p", id=source)
+
+        self.execute_write(delete_source)

@@ -1,0 +1,189 @@
+"""What one transaction writes to Neo4j: documents with all that was read in them, or their going.
+
+Each begins by raising the store's generation, which locks the store's node: writers wait for each other and not for
+the embedding or the reading of anyone, none meets another half way, and four of them make the graph that one makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+
+from graphs.neo4j.connection import Transaction, run_query
+from kgrag.errors import StoreError
+from kgrag.protocols import Matrix
+from kgrag.types import Extraction
+
+MAX_ROWS_PER_STATEMENT = 5000
+"""Rows of one statement."""
+RowT = TypeVar("RowT")
+DocumentBatch = Sequence[tuple[Extraction, Matrix]]
+_ADVANCE_GENERATION = "MATCH (s:Store {id: 'kgrag'}) SET s.generation = s.generation + $by RETURN s.generation"
+_CREATE_DOCUMENTS = "UNWIND $rows AS row CREATE (d:Document) SET d = row"
+_CREATE_PASSAGES = """
+UNWIND $rows AS row MATCH (d:Document {id: row.document_id})
+CREATE (p:Passage)-[:PART_OF]->(d) SET p = row"""
+_MERGE_ENTITIES = (
+    "UNWIND $rows AS id MERGE (e:Entity {id: id}) ON CREATE SET e.name = id, e.type = 'MISC' SET e.stale = true"
+)
+_CREATE_NAMES = """
+UNWIND $rows AS row MATCH (d:Document {id: row.document_id}) MATCH (e:Entity {id: row.entity_id})
+CREATE (d)-[:NAMES {name: row.name, type: row.type}]->(e)"""
+_CREATE_MENTIONS = """
+UNWIND $rows AS row MATCH (p:Passage {id: row.passage_id}) MATCH (e:Entity {id: row.entity_id})
+CREATE (p)-[:MENTIONS {start: row.start, end: row.end, type: row.type, surface: row.surface}]->(e)"""
+_CREATE_FACTS = """
+UNWIND $rows AS row MATCH (s:Entity {id: row.subject}) MATCH (o:Entity {id: row.object})
+CREATE (s)-[f:FACT]->(o) SET f = row.fact"""
+_EXISTING_DOCUMENTS = "UNWIND $ids AS id MATCH (d:Document {id: id}) RETURN d.id"
+# a file that loses a document to another is no longer wholly in the store: it must be read again
+_FORGET_FORMER_SOURCES = """
+UNWIND $rows AS row MATCH (d:Document {id: row.id}) WHERE d.source <> row.source
+MATCH (s:Source {id: d.source}) DELETE s"""
+_PASSAGES_OF_DOCUMENTS = "UNWIND $ids AS id MATCH (p:Passage)-[:PART_OF]->(:Document {id: id}) RETURN p.id"
+_AFFECTED_ENTITIES = (
+    "UNWIND $ids AS id MATCH (:Document {id: id})-[:NAMES]->(e:Entity) RETURN DISTINCT e.id",
+    "UNWIND $passages AS id MATCH (:Passage {id: id})-[:MENTIONS]->(e:Entity) RETURN DISTINCT e.id",
+    "UNWIND $passages AS id MATCH (e:Entity)-[f:FACT]-() WHERE f.passage_id = id RETURN DISTINCT e.id",
+)
+_DELETE_DOCUMENTS = (
+    "UNWIND $passages AS id MATCH ()-[f:FACT]->() WHERE f.passage_id = id DELETE f",
+    "UNWIND $passages AS id MATCH (p:Passage {id: id}) DETACH DELETE p",
+    "UNWIND $ids AS id MATCH (d:Document {id: id}) DETACH DELETE d",
+)
+_DELETE_ORPHANS = "UNWIND $rows AS id MATCH (e:Entity {id: id}) WHERE NOT (e)--() DELETE e"
+_MARK_STALE = "UNWIND $rows AS id MATCH (e:Entity {id: id}) SET e.stale = true"
+# its file is no longer wholly in the store, so the next ingest must not take it for unchanged
+_FORGET_SOURCE = (
+    """MATCH (d:Document {id: $id}) MATCH (p:Problem {source: d.source})
+    WHERE COUNT { MATCH (:Document {source: d.source}) } = 1 DELETE p""",
+    "MATCH (d:Document {id: $id}) MATCH (s:Source {id: d.source}) DELETE s",
+)
+
+
+def lock_store(tx: Transaction, *, by: int = 0) -> None:
+    """Wait until no other transaction writes, and raise the generation ``by`` so much.
+
+    Raises:
+        StoreError: the store is gone.
+    """
+    if not run_query(tx, _ADVANCE_GENERATION, by=by):
+        raise StoreError(
+            "The store is gone from the server (someone emptied the database): run this again to make one."
+        )
+
+
+def put_documents(tx: Transaction, batch: DocumentBatch) -> None:
+    """Add documents, or replace those of the same ids."""
+    lock_store(tx, by=1)
+    latest = {extraction.document.id: (extraction, matrix) for extraction, matrix in batch}
+    documents = [_document_row(extraction) for extraction, _ in latest.values()]
+    existing_ids = [row[0] for row in run_query(tx, _EXISTING_DOCUMENTS, ids=list(latest))]
+    affected_ids = set[str]()
+    if existing_ids:
+        run_query(tx, _FORGET_FORMER_SOURCES, rows=documents)
+        affected_ids = _remove_documents(tx, existing_ids)
+    entities: dict[str, None] = {}
+    names, mentions, facts = [], [], []
+    for extraction, _ in latest.values():
+        names += list(_name_rows(extraction))
+        mentions += list(_mention_rows(extraction))
+        facts += list(_fact_rows(extraction))
+    for row in (*names, *mentions):
+        entities[row["entity_id"]] = None
+    for row in facts:
+        entities |= {row["subject"]: None, row["object"]: None}
+    passages = (row for pair in latest.values() for row in _passage_rows(*pair))
+    statements: tuple[tuple[str, Iterable[Any]], ...] = (
+        (_CREATE_DOCUMENTS, documents),
+        (_CREATE_PASSAGES, passages),
+        (_MERGE_ENTITIES, entities),
+        (_CREATE_NAMES, names),
+        (_CREATE_MENTIONS, mentions),
+        (_CREATE_FACTS, facts),
+    )
+    for query, statement_rows in statements:
+        for block in split_blocks(statement_rows):
+            run_query(tx, query, rows=block)
+    _clean_up_entities(tx, affected_ids.difference(entities))
+
+
+def remove_document(tx: Transaction, document_id: str) -> bool:
+    """Remove a document and what only it supports; False if there is none of that id."""
+    if not run_query(tx, "MATCH (d:Document {id: $id}) RETURN 1", id=document_id):
+        return False
+    lock_store(tx, by=1)
+    for query in _FORGET_SOURCE:
+        run_query(tx, query, id=document_id)
+    _clean_up_entities(tx, _remove_documents(tx, [document_id]))
+    return True
+
+
+def _remove_documents(tx: Transaction, ids: list[str]) -> set[str]:
+    """Take documents away but for their entities, and give these."""
+    passages = [row[0] for row in run_query(tx, _PASSAGES_OF_DOCUMENTS, ids=ids)]
+    affected_ids = {row[0] for query in _AFFECTED_ENTITIES for row in run_query(tx, query, ids=ids, passages=passages)}
+    for query in _DELETE_DOCUMENTS:
+        run_query(tx, query, ids=ids, passages=passages)
+    return affected_ids
+
+
+def _clean_up_entities(tx: Transaction, affected_ids: Iterable[str]) -> None:
+    """Entities that lost something: those that nothing speaks of go, the others are to be named anew."""
+    for block in split_blocks(sorted(affected_ids)):
+        run_query(tx, _DELETE_ORPHANS, rows=block)
+        run_query(tx, _MARK_STALE, rows=block)
+
+
+def _document_row(extraction: Extraction) -> dict[str, object]:
+    document = extraction.document
+    fields = {name: getattr(document, name) for name in ("id", "title", "text", "source", "lang", "sha256")}
+    entity = extraction.names[0][0] if extraction.names else ""
+    return {**fields, "entity_id": entity, "read_by": extraction.extractor}
+
+
+def _passage_rows(extraction: Extraction, embeddings: Matrix) -> Iterator[dict[str, object]]:
+    for passage, vector in zip(extraction.passages, embeddings, strict=True):
+        exact = np.asarray(vector, "<f4")
+        yield {
+            **{name: getattr(passage, name) for name in ("id", "document_id", "start", "end", "text")},
+            "embedding": exact.tolist(),  # for the server's own index and for people
+            "vector": exact.tobytes(),  # the same, as it is read back: in a hundredth of the time
+        }
+
+
+def _name_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
+    seen: dict[tuple[str, str], str] = {}
+    for entity, name, kind in extraction.names:
+        if (entity, name) not in seen:
+            seen[entity, name] = kind
+            yield {"document_id": extraction.document.id, "entity_id": entity, "name": name, "type": kind}
+
+
+def _mention_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
+    seen: set[tuple[object, ...]] = set()
+    for m in extraction.mentions:
+        identity = m.passage_id, m.start, m.end, m.entity_id
+        if identity not in seen:
+            seen.add(identity)
+            yield {name: getattr(m, name) for name in ("entity_id", "passage_id", "start", "end", "type", "surface")}
+
+
+def _fact_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
+    seen: set[tuple[object, ...]] = set()
+    for t in extraction.triples:
+        identity = t.passage_id, t.start, t.end, t.subject, t.predicate, t.object
+        if identity not in seen:
+            seen.add(identity)
+            field_names = ("predicate", "passage_id", "start", "end", "confidence", "found_by")
+            yield {"subject": t.subject, "object": t.object, "fact": {name: getattr(t, name) for name in field_names}}
+
+
+def split_blocks(rows: Iterable[RowT], size: int = MAX_ROWS_PER_STATEMENT) -> Iterator[list[RowT]]:
+    """Lists of at most ``size``."""
+    remaining = iter(rows)
+    while block := list(islice(remaining, size)):
+        yield block

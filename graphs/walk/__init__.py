@@ -1,0 +1,1 @@
+"""Personalized PageRank over passages and the names in them."""

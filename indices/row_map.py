@@ -1,0 +1,79 @@
+"""What every index row stands for: passages and their documents, in the order of the store's passages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrag.storage.arrays import load_arrays, pack_strings, save_arrays, unpack_strings
+from kgrag.storage.string_table import StringTable
+
+
+class RowKey(NamedTuple):
+    """What one row of every index stands for."""
+
+    passage_id: str
+    document_id: str
+
+
+class RowMap(Sequence[RowKey]):
+    """A sequence of `Row` over arrays, which may be memory-mapped.
+
+    Args:
+        passages: the passages' ids by row.
+        documents: distinct ids.
+        owner: (rows,), the place of each passage's document in ``documents``.
+    """
+
+    def __init__(self, passages: StringTable, documents: StringTable, owner: NDArray[np.int32]) -> None:
+        self._passages, self._documents, self._owner = passages, documents, owner
+
+    @staticmethod
+    def of(pairs: Iterable[tuple[str, str]]) -> RowMap:
+        """Pack (passage id, document id) in row order."""
+        document_numbers: dict[str, int] = {}
+        numbered_pairs = [
+            (passage, document_numbers.setdefault(document, len(document_numbers))) for passage, document in pairs
+        ]
+        owner = np.fromiter((document for _, document in numbered_pairs), np.int32, len(numbered_pairs))
+        return RowMap(
+            StringTable.from_strings(passage for passage, _ in numbered_pairs),
+            StringTable.from_strings(document_numbers),
+            owner,
+        )
+
+    def __len__(self) -> int:
+        return len(self._owner)
+
+    @overload
+    def __getitem__(self, place: int) -> RowKey: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[RowKey]: ...
+    def __getitem__(self, place: int | slice) -> RowKey | list[RowKey]:
+        """One row, or the list of a slice's.
+
+        Raises:
+            IndexError: there is none at ``place``.
+        """
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        return RowKey(self._passages[place], self._documents[int(self._owner[place])])
+
+    def passage_ids(self) -> Sequence[str]:
+        """The passages' ids by row."""
+        return self._passages
+
+    def save(self, folder: Path) -> None:
+        """Write the folder, whole or not at all."""
+        parts = pack_strings("passages", self._passages) | pack_strings("documents", self._documents)
+        save_arrays(folder, parts | {"owner": self._owner})
+
+    @staticmethod
+    def load(folder: Path) -> RowMap:
+        """Read what `save` wrote, from the disk as it is used."""
+        arrays = load_arrays(folder)
+        return RowMap(unpack_strings("passages", arrays), unpack_strings("documents", arrays), arrays["owner"])

@@ -1,0 +1,1 @@
+"""Recognize the entities of a document and resolve their names."""

@@ -1,0 +1,176 @@
+"""One document to all that is known of it, from itself alone: passages, names, mentions, triples.
+
+Nothing here depends on another document, so a document can be added, replaced or forgotten by itself and the
+store does not depend on the order. What joins documents (a name known from one, found in another) is derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+from ingest.entities.recognition import RecognizedEntity, recognize_entities
+from ingest.entities.resolution import EntityResolver
+from ingest.extraction_config import DEFAULT, ExtractionConfig
+from ingest.relations.classifier import SpanStatesFn
+from ingest.relations.pattern_extractor import SentenceContext, extract_triples, sentence_contexts
+from ingest.relations.quantity_mentions import quantity_mentions
+from ingest.relations.token_states import PassageStates, encode_token_states
+from ingest.splitter import split_document
+from kgrag.protocols import Matrix
+from kgrag.text import to_simplified
+from kgrag.types import Document, Extraction, Mention, Passage, Triple
+
+
+def extract_documents(
+    documents: Sequence[Document], passage_size: int, config: ExtractionConfig = DEFAULT
+) -> list[Extraction]:
+    """Read documents; ``size`` is the longest passage, in characters (see `ingest.splitter.split`)."""
+    return extract_with_vectors(documents, passage_size, config, with_vectors=False)[0]
+
+
+def extract_with_vectors(
+    documents: Sequence[Document], passage_size: int, config: ExtractionConfig = DEFAULT, *, with_vectors: bool
+) -> tuple[list[Extraction], Matrix | None]:
+    """Read documents, and with ``vectors`` give what `kgrag.embedders.READER` makes of their passages, in order, as well:
+    (passages, dimensions). It reads the English ones in any case."""
+    originals = documents, [split_document(document, passage_size) for document in documents]
+    token_states = _TokenStateStream(*originals, all_languages=with_vectors)
+    documents, passages_by_document = (
+        map(list, zip(*map(_simplify_document, *originals), strict=True)) if documents else ([], [])
+    )
+    names_by_passage: dict[str, list[RecognizedEntity]] = {}
+    for lang in ("en", "zh"):
+        passages = [
+            p for document, ps in zip(documents, passages_by_document, strict=True) if document.lang == lang for p in ps
+        ]
+        for passage, names in zip(passages, recognize_entities([p.text for p in passages], lang), strict=True):
+            names_by_passage[passage.id] = names
+    with threadpool_limits(1):  # small products: no faster with more, and the same bits here as in a worker
+        extractions = [
+            _extract_document(*one, names_by_passage, token_states, config)
+            for one in zip(documents, passages_by_document, strict=True)
+        ]
+    restored = [_restore_original_script(*three) for three in zip(extractions, *originals, strict=True)]
+    vector_matrix = np.array(token_states.vectors, np.float32) if token_states.vectors else np.zeros((0, 0), np.float32)
+    return restored, vector_matrix if with_vectors else None
+
+
+class _TokenStateStream:
+    """The states of the words of English passages, of one passage after the other; and the vectors of those before.
+
+    Args:
+        all_: look at passages in other languages, too, for their vectors.
+    """
+
+    def __init__(
+        self, documents: Sequence[Document], passages_by_document: Sequence[Sequence[Passage]], *, all_languages: bool
+    ) -> None:
+        self._all_languages = all_languages
+        self.vectors: list[Matrix] = []
+        encoded_passages = (
+            (d, p)
+            for d, ps in zip(documents, passages_by_document, strict=True)
+            for p in ps
+            if all_languages or d.lang == "en"
+        )
+        self._encodings = encode_token_states((d.title, p.text) for d, p in encoded_passages)
+
+    def next_states(self, lang: str) -> PassageStates | None:
+        """Of the next passage, which is in the language ``lang``; None if it is not English."""
+        if lang != "en" and not self._all_languages:
+            return None
+        vector, states = next(self._encodings)
+        self.vectors.append(vector)
+        return states if lang == "en" else None
+
+
+def _simplify_document(document: Document, passages: Sequence[Passage]) -> tuple[Document, Sequence[Passage]]:
+    """A document in simplified characters, in which the patterns and the tagger are; no longer and no shorter."""
+    text = to_simplified(document.text)
+    if document.lang != "zh" or text == document.text:
+        return document, passages
+    simplified_document = replace(document, title=to_simplified(document.title), text=text)
+    return simplified_document, [replace(p, text=text[p.start : p.end]) for p in passages]
+
+
+def _restore_original_script(extraction: Extraction, document: Document, passages: Sequence[Passage]) -> Extraction:
+    """What was read of a document in simplified characters, as the document spells it."""
+    if extraction.document is document:
+        return extraction
+    mentions = tuple(replace(m, surface=document.text[m.start : m.end]) for m in extraction.mentions)
+    entity, _, kind = extraction.names[0]
+    names = (
+        (entity, document.title, kind),
+        *(name for name in extraction.names[1:] if name[1] != extraction.document.title),
+    )
+    return Extraction(document, tuple(passages), names, mentions, extraction.triples)
+
+
+def iter_training_sentences(
+    documents: Sequence[Document],
+) -> Iterator[tuple[int, int, SentenceContext, str, SpanStatesFn]]:
+    """The sentences of documents as facts are looked for in them: what models of relations are trained on.
+
+    Of each: which document it is of, where its passage begins in it, its entity that is the subject, and its states.
+    """
+    passages_by_document = [split_document(document, 2000) for document in documents]
+    token_states = _TokenStateStream(documents, passages_by_document, all_languages=False)
+    for document_index, (document, passages) in enumerate(zip(documents, passages_by_document, strict=True)):
+        names = dict(
+            zip((p.id for p in passages), recognize_entities([p.text for p in passages], document.lang), strict=True)
+        )
+        resolver = EntityResolver(document, passages, names)
+        for passage in passages:
+            passage_names = resolver.names_by_passage[passage.id]
+            entity_ids = resolver.entity_ids(passage_names)
+            title, subject_id = resolver.document_subject(passage, passage_names, entity_ids)
+            if (states := token_states.next_states(document.lang)) is None:
+                continue
+            for context in sentence_contexts(passage, passage_names, entity_ids, title, document.lang):
+                yield (
+                    document_index,
+                    passage.start + context.start,
+                    context,
+                    subject_id,
+                    partial(states.span_means, context.start),
+                )
+
+
+def _extract_document(
+    document: Document,
+    passages: Sequence[Passage],
+    names_by_passage: dict[str, list[RecognizedEntity]],
+    token_states: _TokenStateStream,
+    config: ExtractionConfig,
+) -> Extraction:
+    resolver = EntityResolver(document, passages, names_by_passage, config.never_merge)
+    mentions: list[Mention] = []
+    triples: list[Triple] = []
+    for passage in passages:
+        passage_names = resolver.names_by_passage[passage.id]
+        entity_ids = resolver.entity_ids(passage_names)
+        for name, entity_id in zip(passage_names, entity_ids, strict=True):
+            if entity_id:
+                mention_start = passage.start + name.start
+                mentions.append(
+                    Mention(entity_id, passage.id, mention_start, mention_start + len(name.text), name.type, name.text)
+                )
+        title, subject_id = resolver.document_subject(passage, passage_names, entity_ids)
+        passage_triples = extract_triples(
+            passage,
+            passage_names,
+            entity_ids,
+            title=title,
+            title_id=subject_id,
+            lang=document.lang,
+            states=token_states.next_states(document.lang),
+            user_predicates=config.predicates_toml,
+        )
+        triples += passage_triples
+        mentions += quantity_mentions(passage, passage_triples, config.predicates_toml)
+    return Extraction(document, tuple(passages), tuple(resolver.declared_names), tuple(mentions), tuple(triples))

@@ -1,0 +1,75 @@
+"""What is kept in mind while one source is read: what is worth saying about it, and the ids that were taken."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+
+from ingest.readers.converters import clean_text, decode_bytes
+
+
+class ReadLog:
+    """What is worth saying about one source once it has been read: encodings, and characters that were cleaned."""
+
+    def __init__(self) -> None:
+        self.encodings: dict[str, None] = {}
+        self.cleaned_count = 0
+        self.undecodable_count = 0
+
+    def clean(self, text: str) -> str:
+        """``text`` cleaned, and counted. Raises ReadError if it is not text."""
+        text, count = clean_text(text)
+        self.cleaned_count += count
+        return text
+
+    def decode(self, data: bytes) -> str:
+        """``data`` decoded, its encoding remembered. Raises ReadError if it is not text."""
+        return self.record_encoding(*decode_bytes(data))
+
+    def record_encoding(self, text: str, encoding: str) -> str:
+        """``text`` as it is; that it was in ``encoding`` is remembered."""
+        if encoding != "utf-8":
+            self.encodings[encoding] = None
+        self.undecodable_count += text.count("\ufffd")
+        return text
+
+    def notes(self) -> list[str]:
+        """One sentence each."""
+        note_texts = [f"read as {name}, not UTF-8" for name in self.encodings]
+        if self.undecodable_count:
+            note_texts.append(f"{self.undecodable_count} places that could not be decoded are marked with \ufffd")
+        if self.cleaned_count:
+            note_texts.append(f"{self.cleaned_count} control characters or broken surrogates were cleaned")
+        return note_texts
+
+
+class SeenIds:
+    """A set of strings that takes about 20 bytes for each: an open hash table of their 64-bit digests."""
+
+    def __init__(self) -> None:
+        self._table = array("Q", bytes(8 * 1024))
+        self._count = 0
+
+    def add(self, text: str) -> bool:
+        """Whether ``text`` is new; it is not from then on."""
+        digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") or 1
+        if not self._insert(digest):
+            return False
+        self._count += 1
+        if self._count * 10 > len(self._table) * 7:
+            old_table = self._table
+            self._table = array("Q", bytes(8 * 2 * len(old_table)))
+            for value in old_table:
+                if value:
+                    self._insert(value)
+        return True
+
+    def _insert(self, digest: int) -> bool:
+        mask = len(self._table) - 1
+        slot = digest & mask
+        while self._table[slot]:
+            if self._table[slot] == digest:
+                return False
+            slot = (slot + 1) & mask
+        self._table[slot] = digest
+        return True

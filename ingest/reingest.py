@@ -1,0 +1,90 @@
+"""Documents read again, from the store itself, since a user has changed how they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import replace
+
+from ingest.extraction import extract_documents
+from ingest.extraction_config import ExtractionConfig
+from ingest.pipeline import DOCUMENTS_PER_BATCH
+from ingest.relations.llm_extractor import LLM_TRIPLE_CONFIDENCE, merge_triples
+from kgrag.protocols import Embedder, GraphStore
+from kgrag.text import normalize_name
+from kgrag.types import BOTH, LLM, RULES, Extraction
+
+NEVER_MERGE_META_KEY, PREDICATES_META_KEY = "apart", "predicates"
+"""Facts about a store: the pairs that its documents were read with, and the digest of the predicates."""
+NamePairs = Collection[frozenset[str]]
+
+
+def config_changed(graph: GraphStore, config: ExtractionConfig) -> bool:
+    """Whether documents of the store were read with other predicates."""
+    return (graph.meta(PREDICATES_META_KEY) or "") != _predicates_digest(config) and graph.passage_count() > 0
+
+
+def record_config(graph: GraphStore, config: ExtractionConfig) -> None:
+    """Keep what the documents were read with."""
+    if (graph.meta(PREDICATES_META_KEY) or "") != _predicates_digest(config):
+        graph.set_meta(PREDICATES_META_KEY, _predicates_digest(config))
+
+
+def _predicates_digest(config: ExtractionConfig) -> str:
+    return hashlib.sha256(config.predicates_toml.encode()).hexdigest() if config.predicates_toml.strip() else ""
+
+
+def reextract_affected(graph: GraphStore, embedder: Embedder, passage_size: int, config: ExtractionConfig) -> list[str]:
+    """Read the documents again that pairs kept apart, or no longer kept apart, are about; gives their ids.
+
+    What was done is kept when it is stopped: it is noted at the end, and begun anew the next time.
+
+    Args:
+        graph: the store, held for writing.
+        embedder: the one the store was made with.
+        size: longest passage, in characters.
+    """
+    previous_pairs = {frozenset(pair) for pair in json.loads(graph.meta(NEVER_MERGE_META_KEY) or "[]")}
+    changed_pairs = previous_pairs ^ config.never_merge
+    document_ids = affected_documents(graph, changed_pairs) if changed_pairs else []
+    for start in range(0, len(document_ids), DOCUMENTS_PER_BATCH):
+        documents = [
+            document for i in document_ids[start : start + DOCUMENTS_PER_BATCH] if (document := graph.document(i))
+        ]
+        for rule_extraction in extract_documents(documents, passage_size, config):
+            extraction = _keep_llm_triples(graph, rule_extraction)
+            texts = [f"{extraction.document.title}. {p.text}" for p in extraction.passages]
+            graph.put(extraction, embedder.embed(texts))
+    if changed_pairs:
+        graph.set_meta(NEVER_MERGE_META_KEY, json.dumps(sorted(map(sorted, config.never_merge))))
+    return document_ids
+
+
+def _keep_llm_triples(graph: GraphStore, rule_extraction: Extraction) -> Extraction:
+    """What a language model found before stays: it is not asked again."""
+    extractor = graph.extractors().get(rule_extraction.document.id, RULES)
+    if extractor == RULES:
+        return rule_extraction
+    llm_triples = [t for t in graph.triples_in(p.id for p in rule_extraction.passages) if LLM in t.found_by.split("+")]
+    rescored_triples = [replace(t, confidence=LLM_TRIPLE_CONFIDENCE, found_by=LLM) for t in llm_triples]
+    return replace(
+        rule_extraction,
+        triples=tuple(merge_triples(rule_extraction.triples if extractor == BOTH else (), rescored_triples)),
+        extractor=extractor,
+    )
+
+
+def affected_documents(graph: GraphStore, pairs: NamePairs) -> list[str]:
+    """The documents in which both names of a pair stand, as entities or as they are spelt; ordered."""
+    document_by_passage = dict(graph.passage_keys())
+    names_by_document: dict[str, set[str]] = {}
+    pair_names = {name for pair in pairs for name in pair}
+    for document, (entity, title) in graph.titles().items():
+        names_by_document[document] = {entity, normalize_name(title)} & pair_names
+    for document, entity, name, _ in graph.names():
+        names_by_document[document] |= {entity, normalize_name(name)} & pair_names
+    for mention in graph.mentions():
+        if matched_names := {mention.entity_id, normalize_name(mention.surface)} & pair_names:
+            names_by_document[document_by_passage[mention.passage_id]] |= matched_names
+    return sorted(document for document, found in names_by_document.items() if any(pair <= found for pair in pairs))

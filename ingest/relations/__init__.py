@@ -1,0 +1,1 @@
+"""Extract facts: patterns, a trained classifier, or a language model."""

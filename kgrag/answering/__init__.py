@@ -1,0 +1,1 @@
+"""Answer a question: retrieve, generate, verify citations, abstain."""

@@ -1,0 +1,1 @@
+"""Checks of a draft answer: each keeps it, replaces it or withdraws it."""

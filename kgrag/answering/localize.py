@@ -1,0 +1,50 @@
+"""An answer in the language of its question, as the sentence that it rests on writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from kgrag.text import has_cjk
+from kgrag.text.citation_marks import CITATION_MARK
+from kgrag.text.quantities import NUMBER_PATTERN, SCALE_ZH_PATTERN, UNIT_ZH_PATTERN
+
+_ANSWER_AND_MARKS = re.compile(rf"(?P<said>.*?)(?P<marks>(?:\s*{CITATION_MARK.pattern})*[\s.。]*)", re.DOTALL)
+_NUMBER = re.compile(NUMBER_PATTERN)
+_MEASURE_WORDS = "[年月日号岁代届次期天周个名位座张部集首件条项种家所间架艘辆枚支只匹株棵套层卷章话回场页票级台]"
+"""What numbers count in Chinese, besides units."""
+
+
+def localize_answer(text: str, sentence: str, lang: str, countries: Mapping[str, str]) -> str:
+    """An answer as a person would say it who asked in ``lang``; the answer itself where nothing is known to be better.
+
+    A graph knows a thing by one name, whatever language its documents are in: asked in Chinese for a place that a Chinese
+    sentence calls 泰国, it would answer Thailand. And Chinese has no bare numbers: 1966年, 第20张, 30座.
+
+    Args:
+        text: the answer; marks of citation at its end stay.
+        sentence: the sentence that bears it out.
+        lang: of the question, ``"en"`` or ``"zh"``.
+        countries: lower-case names and adjectives of countries, in both languages -> the country.
+    """
+    parts = _ANSWER_AND_MARKS.fullmatch(text)
+    answer_text, marks = (parts["said"], parts["marks"]) if parts else (text, "")
+    if lang == "zh" and _NUMBER.fullmatch(answer_text):
+        return _with_measure_word(answer_text, sentence) + marks
+    country = countries.get(answer_text.lower())
+    if country is None or has_cjk(answer_text) == (lang == "zh"):
+        return text
+    for name in sorted((n for n, c in countries.items() if c == country), key=len, reverse=True):
+        if has_cjk(name):
+            if lang == "zh" and name in sentence:
+                return name + marks
+        elif lang == "en" and (name_match := re.search(rf"\b{re.escape(name)}\b", sentence, re.IGNORECASE)):
+            return name_match.group() + marks
+    return text
+
+
+def _with_measure_word(number: str, sentence: str) -> str:
+    """A number with what a sentence counts by it; the bare number where that is nothing, or more than one thing."""
+    counted_pattern = rf"(?<![\d.,])第?\s*{re.escape(number)}\s*[多余]?{SCALE_ZH_PATTERN}?[多余]?\s*(?:{UNIT_ZH_PATTERN}|{_MEASURE_WORDS})"
+    counted_phrases = {"".join(match.group().split()) for match in re.finditer(counted_pattern, sentence)}
+    return counted_phrases.pop() if len(counted_phrases) == 1 else number

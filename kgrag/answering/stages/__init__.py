@@ -1,0 +1,1 @@
+"""Steps from a question to a draft answer."""

@@ -1,0 +1,1 @@
+"""Conversations: the REPL, follow-up questions, saved sessions."""

@@ -1,0 +1,316 @@
+"""The conversation: a prompt with history and editing, answers that stream, follow-ups that refer back."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.markup import escape
+
+from kgrag.chat.coreference import Turn
+from kgrag.chat.query_rewriter import FollowUpRewriter
+from kgrag.chat.sessions import ChatSession
+from kgrag.chat.throughput import ThroughputMeter
+from kgrag.errors import KgragError, UsageError
+from kgrag.llm.adapter_registry import NO_ADAPTER, list_adapters, resolve_adapter_folder
+from kgrag.location import parse_location
+from kgrag.metrics.answers import normalize_answer
+from kgrag.models.registry import all_models
+from kgrag.storage.atomic import atomic_write
+from kgrag.store.store import Store
+from kgrag.terminal import console
+from kgrag.terminal.render import answer_lines, format_path, hit_lines
+from kgrag.text import normalize_name, shorten
+from kgrag.types import Answer
+
+HELP = """[bold]/sources[/bold]      the passages behind the last answer
+[bold]/path[/bold]         the paths through the graph that led to it
+[bold]/closed-book[/bold]  answer from the model's memory from now on, or from the documents again
+[bold]/rewrite LINE[/bold] what a follow-up would be asked as; without a line, what the last one was
+[bold]/export FILE[/bold]  write the conversation as Markdown, with its citations
+[bold]/model NAME[/bold]   answer by another language model
+[bold]/adapter NAME[/bold] add a LoRA adapter to it; none: take it off; without a name, which there are
+[bold]/store DIR[/bold]    change to another store, a folder's or a server's
+[bold]/status[/bold]       the model, the store, tokens a second
+[bold]/help[/bold]         this list
+[bold]/quit[/bold]         leave (so does Ctrl-D); Ctrl-C stops an answer"""
+
+
+class Chat:
+    """A conversation over one store; reads standard input line by line where nobody is typing."""
+
+    def __init__(self, app: Store, session: ChatSession | None = None) -> None:
+        self.app = app
+        self.history: list[Turn] = []
+        self.last_answer: Answer | None = None
+        self.is_closed_book = False
+        self.session = session or ChatSession.create(app.folder)
+        self.history += [turn.turn for turn in self.session.turns]
+        self.meter = ThroughputMeter()
+        self._rewriter = FollowUpRewriter(app)
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/sources": self._show_sources,
+            "/path": self._show_paths,
+            "/closed-book": self._toggle_closed_book,
+            "/rewrite": self._show_rewrite,
+            "/export": self._export_conversation,
+            "/model": self._select_model,
+            "/adapter": self._select_adapter,
+            "/store": self._switch_store,
+            "/status": lambda _: console.print_result(escape(self.status_line())),
+            "/help": lambda _: console.print_result(HELP),
+        }
+
+    def run(self) -> None:
+        """Talk until /quit or the end of input. Errors are a sentence, and the conversation goes on."""
+        read_line = self._interactive_reader() if sys.stdin.isatty() else self._piped_reader()
+        counts = self.app.graph.counts()
+        console.print_result(
+            f"[bold]{escape(str(self.app.location))}[/bold]: {console.format_counts(counts)}. [dim]/help lists commands.[/dim]"
+        )
+        if self.session.turns:
+            last_question = escape(shorten(self.session.turns[-1].question, 60))
+            console.print_result(
+                f"[dim]{escape(self.session.name)}: {len(self.session.turns)} questions, the last: {last_question}[/dim]"
+            )
+        while True:
+            try:
+                line = read_line()
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return
+            line = line.strip()
+            if not line:
+                continue
+            if line in ("/quit", "/exit"):
+                return
+            try:
+                self.handle_line(line)
+            except KgragError as error:
+                console.print_error(str(error))
+            except KeyboardInterrupt:
+                console.print_result("[dim](stopped)[/dim]")
+
+    def handle_line(self, line: str) -> None:
+        """A command, or a question."""
+        if line.startswith("/"):
+            name, _, rest = line.partition(" ")
+            command = self._commands.get(name)
+            if command is None:
+                raise UsageError(f"Expected one of {', '.join([*self._commands, '/quit'])}, found {name}.")
+            command(rest.strip())
+            return
+        stream = self.meter.listen(console.stream_draft if console.is_interactive() else None)
+        console.show_spinner()
+        try:
+            question = self.standalone_question(line)
+            if question != line:
+                console.print_notice(f"→ {question}")
+            if self.is_closed_book:
+                answer = self.app.answer_pipeline.answer_closed_book(question, stream)
+            else:
+                answer = self.app.answer_pipeline.answer(
+                    question, self.app.config.k, on_text=stream, on_progress=self._show_step
+                )
+        finally:
+            console.end_progress()
+            console.clear_draft()
+        if answer.reader == "llm" and "llm" in self.app.__dict__:
+            self.meter.stop(self.app.llm.count)
+        console.print_lines(answer_lines(answer))
+        self.last_answer = answer
+        path = next((path for path in answer.paths if path.triples), None)
+        bridge_entity = (
+            path.names[-2]
+            if path
+            and len(path.names) > 2
+            and normalize_name(path.names[-1]) == normalize_name(normalize_answer(answer.text))
+            else ""
+        )
+        turn = Turn(question, "" if answer.abstained else normalize_answer(answer.text), bridge_entity)
+        self.history.append(turn)
+        self._save_turn(line, turn, answer)
+
+    def _show_step(self, text: str) -> None:
+        """A step that is looked up, shown where somebody looks; what the model says to it is not the answer yet."""
+        if console.is_interactive():
+            console.stream_draft(text)
+        self.meter.restart()
+
+    def _save_turn(self, typed_line: str, turn: Turn, answer: Answer) -> None:
+        """Save the conversation; where the store's folder cannot be written, say so once and go on."""
+        try:
+            self.session.add_turn(typed_line, turn, answer)
+        except OSError as error:
+            if len(self.session.turns) == 1:
+                console.print_notice(f"This conversation is not saved ({error.strerror}).")
+
+    def status_line(self) -> str:
+        """The model, the adapter, the store, and how fast the last answer came."""
+        loaded_llm = self.app.__dict__.get("llm")
+        name = loaded_llm.name if loaded_llm is not None else f"{self.app.model} (not loaded yet)"
+        adapter = f" + {self._active_adapter()}" if self._active_adapter() else ""
+        return " · ".join([f"{name}{adapter}", str(self.app.folder), *self.meter.summary()])
+
+    def standalone_question(self, line: str) -> str:
+        """A follow-up that refers back, as a question that stands alone; any other line as it is."""
+        return self._rewriter.standalone_question(line, self.history)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def _require_answer(self) -> Answer:
+        if self.last_answer is None:
+            raise UsageError("Expected an answer to look behind, and nothing has been asked yet: ask something first.")
+        return self.last_answer
+
+    def _show_sources(self, _: str) -> None:
+        answer = self._require_answer()
+        for hit in answer.evidence:
+            console.print_lines(hit_lines(hit))
+        for dropped in answer.diagnostics:
+            console.print_notice(dropped)
+        if not answer.evidence:
+            console.print_result("[dim]The last answer was from memory: it has no sources.[/dim]")
+
+    def _show_paths(self, _: str) -> None:
+        answer = self._require_answer()
+        paths = answer.non_empty_paths or dict.fromkeys(p for hit in answer.evidence for p in hit.paths if p.triples)
+        console.print_lines(
+            [f"[green]↳[/green] {format_path(path)}" for path in paths] or ["[dim]No path led there.[/dim]"]
+        )
+
+    def _toggle_closed_book(self, _: str) -> None:
+        self.is_closed_book = not self.is_closed_book
+        console.print_result(
+            "From memory, without the documents." if self.is_closed_book else "From the documents again."
+        )
+
+    def _show_rewrite(self, line: str) -> None:
+        if line:
+            console.print_result(escape(self.standalone_question(line)))
+            return
+        if not self.session.turns:
+            raise UsageError("Expected a question before, or one after /rewrite: nothing has been asked yet.")
+        last_turn = self.session.turns[-1]
+        unchanged_note = " [dim](as it was)[/dim]" if last_turn.asked == last_turn.question else ""
+        console.print_result(f"{escape(last_turn.question)}{unchanged_note}")
+
+    def _export_conversation(self, name: str) -> None:
+        if not self.session.turns:
+            raise UsageError("Expected a conversation to export, and nothing has been asked yet: ask something first.")
+        path = Path(name or f"{self.session.name}.md").expanduser()
+        try:
+            with atomic_write(path) as temporary:
+                temporary.write_text(self.session.to_markdown(), "utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+        console.print_result(
+            f"Wrote {len(self.session.turns)} questions and answers to [bold]{escape(str(path))}[/bold]."
+        )
+
+    def _select_model(self, name: str) -> None:
+        if name:
+            self._apply_change(lambda: self.app.set_model(model=name))
+        console.print_result(escape(self.status_line()))
+
+    def _select_adapter(self, name: str) -> None:
+        if name:
+            self._apply_change(lambda: self.app.set_model(adapter="" if name == NO_ADAPTER else name))
+        else:
+            self._print_adapters()
+        console.print_result(escape(self.status_line()))
+
+    def _print_adapters(self) -> None:
+        adapters = list_adapters(self.app.folder)
+        for adapter in adapters:
+            active_label = "[green]on[/green] " if adapter.name == self._active_adapter() else "   "
+            console.print_result(
+                f"{active_label}[bold]{escape(adapter.name)}[/bold] [dim]{escape(str(adapter.folder))}[/dim]"
+            )
+        if not adapters:
+            console.print_result(
+                "[dim]There are no adapters here; `kgrag tune` makes one, and a folder can be named.[/dim]"
+            )
+
+    def _active_adapter(self) -> str:
+        """The adapter that is on, "" for none."""
+        return Path(self.app.config.adapter).name if self.app.config.adapter else ""
+
+    def completions(self) -> list[str]:
+        """What a line may begin with: commands, and models and adapters by their names."""
+        adapters = [
+            f"/adapter {name}" for name in (NO_ADAPTER, *(adapter.name for adapter in list_adapters(self.app.folder)))
+        ]
+        return [
+            *self._commands,
+            "/quit",
+            *adapters,
+            *(f"/model {model.name}" for model in all_models() if model.kind == "llm"),
+        ]
+
+    def _apply_change(self, change: Callable[[], None]) -> None:
+        console.show_spinner()
+        try:
+            change()
+        finally:
+            console.end_progress()
+        self.meter = ThroughputMeter()
+
+    def _switch_store(self, name: str) -> None:
+        if not name:
+            console.print_result(escape(str(self.app.location)))
+            return
+        location = parse_location(name)
+        location = location.expanduser() if isinstance(location, Path) else location
+        new_app = Store(location, self.app.notice, self.app.progress, model=self.app.model)
+        counts = new_app.graph.counts()
+        if "llm" in self.app.__dict__:
+            new_app.llm = self.app.llm  # loaded once, with the adapter that is on it
+            folder = resolve_adapter_folder(self.app.config.adapter, self.app.folder) if self._active_adapter() else ""
+            new_app.config = new_app.config.model_copy(update={"adapter": str(folder)})
+        self.app = new_app
+        self._rewriter = FollowUpRewriter(new_app)
+        self.session = ChatSession.create(new_app.folder)
+        self.history.clear()
+        self.last_answer = None
+        console.print_result(f"[bold]{escape(name)}[/bold]: {console.format_counts(counts)}.")
+
+    # --- where lines come from -------------------------------------------------------------------------------------
+
+    def _interactive_reader(self) -> Callable[[], str]:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+        from prompt_toolkit.completion import WordCompleter
+        from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+        file = self.app.folder / "chat_history"
+        session: PromptSession[str] = PromptSession(
+            history=FileHistory(str(file)) if _is_writable(file) else InMemoryHistory(),
+            auto_suggest=AutoSuggestFromHistory(),
+            completer=WordCompleter(self.completions, sentence=True),
+            complete_while_typing=True,
+            bottom_toolbar=self.status_line,
+        )
+        return lambda: session.prompt("? ")
+
+    @staticmethod
+    def _piped_reader() -> Callable[[], str]:
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+
+        def read_line() -> str:
+            line = sys.stdin.readline()
+            if not line:
+                raise EOFError
+            return line
+
+        return read_line
+
+
+def _is_writable(file: Path) -> bool:
+    """Whether a file could be written: a store may be one's to read only."""
+    return os.access(file if file.exists() else file.parent, os.W_OK)

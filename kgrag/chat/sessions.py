@@ -1,0 +1,128 @@
+"""Conversations that are kept in the store's folder: saved after every answer, resumed by name, written as Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kgrag.chat.coreference import Turn
+from kgrag.errors import UsageError
+from kgrag.storage.atomic import atomic_write
+from kgrag.types import Answer
+
+SESSIONS_FOLDER, LAST_SESSION = "sessions", "last"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTurn:
+    """One question and its answer: ``asked`` is what was typed, ``question`` what was asked for it.
+
+    ``citations`` are (title, source, sentence).
+    """
+
+    asked: str
+    question: str
+    answer: str
+    said: str
+    bridge: str = ""
+    model: str = ""
+    seconds: float = 0.0
+    citations: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def turn(self) -> Turn:
+        """What a follow-up refers back to."""
+        return Turn(self.question, self.said, self.bridge)
+
+
+@dataclass
+class ChatSession:
+    """A conversation; ``file`` is where it is kept, made with the first answer."""
+
+    name: str
+    file: Path
+    turns: list[ChatTurn] = field(default_factory=list)
+
+    @classmethod
+    def create(cls, store: Path) -> ChatSession:
+        """An empty one, named by the time."""
+        name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3]
+        return cls(name, store / SESSIONS_FOLDER / f"{name}.json")
+
+    def add_turn(self, typed_line: str, turn: Turn, answer: Answer) -> None:
+        """Add an answer and save. Raises OSError: the file cannot be written; the answer is kept in memory."""
+        titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
+        citations = tuple((*titles.get(c.passage_id, (c.passage_id, "")), c.quote) for c in answer.citations)
+        model_label = "typed facts" if answer.reader == "graph" else answer.model
+        self.turns.append(
+            ChatTurn(
+                typed_line,
+                turn.question,
+                answer.text,
+                turn.answer,
+                turn.bridge_entity,
+                model_label,
+                round(answer.seconds, 2),
+                citations,
+            )
+        )
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        rows = [asdict(turn) for turn in self.turns]
+        with atomic_write(self.file) as temporary:
+            temporary.write_text(json.dumps({"turns": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+    def to_markdown(self) -> str:
+        """The conversation, each answer with the sentences that it rests on as numbered notes."""
+        lines = [f"# Conversation of {self.name[:10]}", ""]
+        notes: list[str] = []
+        for turn in self.turns:
+            footnotes = []
+            for title, source, quote in turn.citations:
+                notes.append(
+                    f"[^{len(notes) + 1}]: {_escape_markdown(title)} ({_escape_markdown(source)}): “{_escape_markdown(quote)}”"
+                )
+                footnotes.append(f"[^{len(notes)}]")
+            typed_note = f" (asked as: {_escape_markdown(turn.asked)})" if turn.asked != turn.question else ""
+            model_note = f" — *{_escape_markdown(turn.model)}, {turn.seconds:.1f} s*" if turn.model else ""
+            lines += [
+                f"**{_escape_markdown(turn.question)}**{typed_note}",
+                "",
+                f"{_escape_markdown(turn.answer)}{''.join(footnotes)}{model_note}",
+                "",
+            ]
+        return "\n".join([*lines, *notes]).rstrip() + "\n"
+
+
+def load_session(store: Path, name: str) -> ChatSession:
+    """The conversation of that name, or the ``last`` one.
+
+    Raises:
+        UsageError: there is none, or its file is damaged.
+    """
+    files = sorted((store / SESSIONS_FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
+    names = [file.stem for file in files]
+    if not names or (name != LAST_SESSION and name not in names):
+        known_names = f"; there are {', '.join(names[-5:])}" if names else ", and none was kept yet"
+        raise UsageError(
+            f"Expected a conversation that was kept in {store / SESSIONS_FOLDER}, found no {name!r}{known_names}."
+        )
+    file = files[-1] if name == LAST_SESSION else files[names.index(name)]
+    try:
+        rows = json.loads(file.read_text("utf-8"))["turns"]
+        return ChatSession(file.stem, file, [_turn_from_row(row) for row in rows])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{file} is no conversation ({error}): remove it, or resume another.") from error
+
+
+def _turn_from_row(row: dict[str, Any]) -> ChatTurn:
+    citations = tuple((str(title), str(source), str(quote)) for title, source, quote in row.pop("citations"))
+    return ChatTurn(**row, citations=citations)
+
+
+def _escape_markdown(text: str) -> str:
+    """A text on one line, whose signs Markdown takes for nothing."""
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,250 @@
+"""`kgrag bench table` and `kgrag bench compare`: what retrieval is worth beside other ways, and two runs side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from kgrag.cli.bench.datasets import (
+    CORPUS_FILE,
+    DEFAULT_STORES_FOLDER,
+    QUESTIONS_FILE,
+    DataOption,
+    SetsOption,
+    StoresOption,
+    find_set_folders,
+    load_rankings,
+    open_store_with_corpus,
+    parse_run,
+)
+from kgrag.cli.options import JsonOption, nan_to_none, print_json, require_library
+from kgrag.errors import ModelError, UsageError
+from kgrag.terminal import console
+
+if TYPE_CHECKING:
+    from kgrag.dev.benchmarks.ablations import SetCandidates
+    from kgrag.dev.training.ranker.examples import RankingExample
+    from kgrag.store.store import Store
+    from kgrag.types import Question
+
+NOTE = (
+    "95 % bootstrap intervals over questions; p of the paired randomisation test. The shipped ranker was trained on "
+    "these questions, so no row uses it: rankers were trained on four fifths of all sets and measured on the rest, or "
+    "(left out) trained on the other sets only. Rows that leave a set out are compared with `all, left out`, that and "
+    "the others with `all`. Latency is the shipped ranker's."
+)
+_PLAIN_MEASURES = ("recall@1", "recall@10", "mrr", "all-gold@5")
+
+
+def bench_table(
+    data: DataOption,
+    stores: StoresOption = DEFAULT_STORES_FOLDER,
+    sets: SetsOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions of each set.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Another system's TREC run: SET/NAME=FILE; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write table.json, table.md, a plot and TREC runs here.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Retrieval beside words, vectors, other systems, and itself without each part; cross-validated and left out."""
+    from kgrag.dev.benchmarks.ablations import build_rows, check_enough_questions, count_trainings
+    from kgrag.dev.benchmarks.retrieval_table import report_markdown, set_report, write_runs
+    from kgrag.dev.benchmarks.run_comparison import check_unique_ids
+    from kgrag.question_sets import load_questions
+
+    folders = find_set_folders(data, sets)
+    others = _runs_by_set(run or [], [folder.name for folder in folders])
+    require_library("lightgbm", "bench")
+    if out:
+        require_library("matplotlib", "bench")
+    # whatever is wrong with the files is said before the long work
+    questions_by_set = {folder.name: load_questions(folder / QUESTIONS_FILE, limit) for folder in folders}
+    rankings = {}
+    for name, questions in questions_by_set.items():
+        check_unique_ids(questions)
+        check_enough_questions(name, questions)
+        scored = [question for question in questions if question.gold]
+        rankings[name] = {row: load_rankings(row, file, scored) for row, file in others[name].items()}
+    cache = (out or stores) / "cache"
+    gathered: dict[str, SetCandidates] = {}
+    report: dict[str, Any] = {"note": NOTE, "sets": {}}
+    try:
+        for folder in folders:
+            name = folder.name
+            gathered[name], report["sets"][name] = _gather_candidates(
+                folder, stores / name, questions_by_set[name], cache
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"What was gathered is kept in {cache}; run the same command again to go on.") from None
+    with console.show_counter("training rankers", count_trainings(len(folders))) as tick:
+        rows_by_set = build_rows(gathered, tick)
+    for name, part in gathered.items():
+        rows_by_set[name] |= rankings[name]
+        report["sets"][name] |= set_report(part, rows_by_set[name])
+    if out:
+        from kgrag.dev.benchmarks.plot import plot_recall
+        from kgrag.storage.atomic import atomic_write
+
+        for name, part in gathered.items():
+            write_runs(out / "runs" / name, part, rows_by_set[name])
+        for file, text in (
+            ("table.json", json.dumps(nan_to_none(report), ensure_ascii=False, indent=2) + "\n"),
+            ("table.md", report_markdown(report)),
+        ):
+            with atomic_write(out / file) as temporary:
+                temporary.write_text(text, "utf-8")
+        plot_recall(report, out)
+    if json_:
+        print_json(report)
+        return
+    for name, part in report["sets"].items():
+        _print_set(name, part)
+    console.print_notice(NOTE)
+    if out:
+        console.print_notice(f"table.md, table.json, recall.svg, recall.png and runs/ are in {out}.")
+
+
+def _runs_by_set(run_options: list[str], sets: list[str]) -> dict[str, dict[str, Path]]:
+    """Set -> name -> file, from ``SET/NAME=FILE``."""
+    from kgrag.dev.benchmarks.ablations import row_names
+    from kgrag.dev.benchmarks.trec_runs import slug
+
+    runs: dict[str, dict[str, Path]] = {name: {} for name in sets}
+    for text in run_options:
+        name, file = parse_run(text)
+        set_name, slash, row = name.partition("/")
+        if not slash or set_name not in runs or not slug(row):
+            raise UsageError(f"Expected --run SET/NAME=FILE with a set of {', '.join(sets)}, found {text!r}.")
+        if slug(row) in {slug(other) for other in (*row_names(), *runs[set_name])}:
+            raise UsageError(f"Expected a name of its own for every row, found {row!r} twice: give another in --run.")
+        runs[set_name][row] = file
+    return runs
+
+
+def _gather_candidates(
+    folder: Path, store: Path, question_list: list[Question], cache_folder: Path
+) -> tuple[SetCandidates, dict[str, Any]]:
+    """One set's candidates, and the part of its report that needs its store: unscored questions and latency."""
+    from kgrag.dev.benchmarks.ablations import SetCandidates, ablations
+    from kgrag.dev.benchmarks.baselines import FullCorpusBaselines
+    from kgrag.dev.benchmarks.candidate_cache import ExampleCache, code_digest
+    from kgrag.dev.training.ranker.examples import build_examples
+
+    questions = [question for question in question_list if question.gold]
+    opened_store = open_store_with_corpus(store, folder / CORPUS_FILE)
+    retriever = opened_store.retriever
+    stamp = f"{opened_store.graph.meta('made')} {opened_store.graph.generation} {opened_store.config.embedder} {code_digest()}"
+    cache = ExampleCache(cache_folder, folder.name, stamp)
+    baselines = FullCorpusBaselines(retriever, opened_store.graph.counts()["passages"])
+    parts = {}
+    with console.show_counter(f"{folder.name}: candidates", len(questions) * (1 + len(ablations()))) as tick:
+        whole_examples = cache.load_or_build("whole", questions, baselines.build_examples, tick)
+        for label, allowed in ablations().items():
+
+            def make(question_subset: Sequence[Question], allowed: frozenset[str] = allowed) -> list[RankingExample]:
+                return build_examples(retriever, question_subset, allowed)[1]
+
+            parts[label] = cache.load_or_build(label, questions, make, tick)
+    if cache.reused_count:
+        total = len(questions) * (1 + len(parts))
+        console.print_notice(
+            f"{folder.name}: {cache.reused_count:,} of {total:,} gatherings were kept in {cache_folder} and not repeated."
+        )
+    store_figures = {
+        "unscored": len(question_list) - len(questions),
+        "latency": _measure_latency(opened_store, folder.name, question_list),
+    }
+    return SetCandidates(questions, whole_examples, parts), store_figures
+
+
+def _measure_latency(store: Store, name: str, questions: list[Question]) -> dict[str, Any] | None:
+    from kgrag.dev.benchmarks.latency import MAX_TIMED_QUESTIONS, measure_latency
+
+    try:
+        with console.show_counter(f"{name}: latency", min(MAX_TIMED_QUESTIONS, len(questions))) as tick:
+            return measure_latency(store.retriever, questions, tick)
+    except ModelError as error:  # the shipped ranker is behind the features, which the table is there to judge
+        console.print_notice(f"{name}: latency was not measured. {error}")
+        return None
+
+
+def _print_set(name: str, part: dict[str, Any]) -> None:
+    from kgrag.dev.benchmarks.retrieval_table import format_difference, format_interval
+
+    console.print_result(
+        f"\n[bold]{escape(name)}[/bold] ({part['questions']:,} questions, {part['unscored']:,} without gold)"
+    )
+    lines: list[tuple[str, ...]] = [("", "recall@2", "recall@5", *_PLAIN_MEASURES, "recall@5, against all")]
+    for row, figures in part["rows"].items():
+        plain = [f"{100 * figures[measure]['value']:.1f}" for measure in _PLAIN_MEASURES]
+        comparison = format_difference(figures["difference"]["recall@5"]) if "difference" in figures else ""
+        lines.append(
+            (
+                f"[bold]{escape(row)}[/bold]",
+                format_interval(figures["recall@2"]),
+                format_interval(figures["recall@5"]),
+                *plain,
+                comparison,
+            )
+        )
+    console.print_table(lines, right=range(1, 8), heading=True)
+    for row, figures in part["rows"].items():
+        if figures["gave nothing"]:
+            console.print_notice(f"{row} found nothing for {figures['gave nothing']:,} questions, which count as 0.")
+    facts = [("candidates hold", format_interval(part["candidates hold"]))]
+    for how, gain in part["gain of the graph"].items():
+        facts += [(f"gain of the graph, {how}, {measure}", format_difference(gain[measure])) for measure in gain]
+    if part["latency"]:
+        facts += [(f"latency {p}", format_interval(part["latency"][p], 1)) for p in ("p50 ms", "p95 ms")]
+    for kind, figures in part.get("by type", {}).items():
+        split = ", ".join(f"{row} {format_interval(m)}" for row, m in figures.items() if row != "questions")
+        facts.append((f"recall@5, {escape(kind)} ({figures['questions']})", escape(split)))
+    console.print_table(facts)
+
+
+def bench_compare(
+    a: Annotated[Path, typer.Argument(help="A TREC run.")],
+    b: Annotated[Path, typer.Argument(help="Another, to compare it with.")],
+    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, gold.")],
+    json_: JsonOption = False,
+) -> None:
+    """Two TREC runs on the same questions: measures of both, paired differences, and where they differ most."""
+    from kgrag.dev.benchmarks.retrieval_table import format_difference, format_interval
+    from kgrag.dev.benchmarks.run_comparison import compare_runs
+    from kgrag.dev.benchmarks.trec_runs import read_run
+    from kgrag.question_sets import load_questions
+
+    report = compare_runs(read_run(a), read_run(b), load_questions(questions))
+    if json_:
+        print_json(report)
+        return
+    for side, path in (("a", a), ("b", b)):
+        if report[side]["unknown"]:
+            console.print_notice(
+                f"{path}: {report[side]['unknown']:,} questions are not in {questions} and were passed over."
+            )
+        if report[side]["missing"]:
+            console.print_notice(
+                f"{path}: {report[side]['missing']:,} questions are missing and count as a recall of 0."
+            )
+    lines = [("measure", escape(a.name), escape(b.name), "difference")]
+    for measure, apart in report["difference"].items():
+        lines.append(
+            (
+                measure,
+                format_interval(report["a"][measure]),
+                format_interval(report["b"][measure]),
+                format_difference(apart),
+            )
+        )
+    console.print_table(lines, right=(1, 2, 3), heading=True)
+    console.print_result(f"{report['questions']:,} questions, {report['unscored']:,} without gold")
+    for case in report["extremes"]:
+        recalls = " → ".join(f"{100 * case[side]['recall@5']:.0f}" for side in ("a", "b"))
+        console.print_result(
+            f"  • [dim]{escape(case['id'])}[/dim] {escape(case['text'])} [dim](recall@5 {recalls})[/dim]"
+        )

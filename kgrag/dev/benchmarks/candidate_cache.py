@@ -1,0 +1,158 @@
+"""Candidates that were gathered, kept in files, so that a bench which was stopped goes on where it was.
+
+Gathering takes tens of milliseconds a question and part; training on what was gathered, seconds. A file holds a block
+of questions and is named by all that its content depends on, so what is out of date is never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import graphs
+import indices
+import kgrag
+from kgrag.dev.training.ranker.examples import RankingExample
+from kgrag.errors import ReadError
+from kgrag.storage.atomic import atomic_write
+from kgrag.types import Question
+
+BLOCK_SIZE = 100
+"""Questions of one file: what an interruption costs at most."""
+BuildExamples = Callable[[Sequence[Question]], list[RankingExample]]
+
+
+@dataclass
+class ExampleCache:
+    """The examples of one set in ``folder``.
+
+    Args:
+        folder: where the files are; it is made when the first is written.
+        name: of the set; files of another ``state`` under this name are removed, as they will not be read again.
+        state: what the examples depend on besides questions and parts: the store's stamp and `code`.
+    """
+
+    folder: Path
+    name: str
+    state: str
+    reused_count: int = field(default=0, init=False)
+    """Questions whose examples were read rather than made, over all calls."""
+
+    def __post_init__(self) -> None:
+        for path in self.folder.glob(f"{self._name_digest}.*.npz"):
+            if path.name.split(".")[1] != self._state_digest:
+                path.unlink()
+
+    @property
+    def _name_digest(self) -> str:
+        # a folder's name may hold a dot or a star
+        return hashlib.sha256(self.name.encode()).hexdigest()[:8]
+
+    @property
+    def _state_digest(self) -> str:
+        return hashlib.sha256(self.state.encode()).hexdigest()[:12]
+
+    def load_or_build(
+        self, label: str, questions: Sequence[Question], build: BuildExamples, tick: Callable[[], None] = lambda: None
+    ) -> list[RankingExample]:
+        """The examples of ``questions``, in their order: read where they are kept, else made and kept.
+
+        Args:
+            label: what ``make`` does, such as ``without graph``.
+            questions: with gold documents.
+            make: as many examples as questions.
+            tick: called once a question.
+
+        Raises:
+            ReadError: a file is damaged.
+        """
+        examples: list[RankingExample] = []
+        for start in range(0, len(questions), BLOCK_SIZE):
+            block = questions[start : start + BLOCK_SIZE]
+            key_json = json.dumps([label, [(q.text, q.gold) for q in block]])
+            digest = hashlib.sha256(key_json.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            path = self.folder / f"{self._name_digest}.{self._state_digest}.{digest}.npz"
+            if path.is_file():
+                examples += read_examples(path)
+                self.reused_count += len(block)
+                for _ in block:
+                    tick()
+                continue
+            built = []
+            for question in block:
+                built += build([question])
+                tick()
+            write_examples(path, built)
+            examples += built
+        return examples
+
+
+def code_digest() -> str:
+    """A digest of the program text that gathering and describing candidates rests on: other text may find others."""
+    package_folder = Path(str(kgrag.__file__)).parent
+    source_folders = [Path(str(package.__file__)).parent for package in (graphs, indices)] + [
+        package_folder,
+        package_folder / "retrieve",
+    ]
+    files = [file for room in source_folders for file in sorted(room.glob("*.py"))]
+    files += [package_folder / "evaluate" / "examples.py", package_folder / "evaluate" / "whole.py"]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def write_examples(path: Path, examples: Sequence[RankingExample]) -> None:
+    """Keep one or more examples of the same features, whole or not at all."""
+    names = sorted({document for e in examples for document in e.documents})
+    number_by_document = {name: number for number, name in enumerate(names)}
+    metadata = {
+        "documents": names,
+        "gold": [list(e.gold) for e in examples],
+        "alone": list(examples[0].retriever_scores),
+    }
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            rows=np.vstack([e.rows for e in examples]),
+            sizes=np.array([len(e.rows) for e in examples], np.int64),
+            places=np.array([number_by_document[d] for e in examples for d in e.documents], np.int32),
+            alone=np.hstack([_stack_scores(e) for e in examples]),
+            said=np.frombuffer(json.dumps(metadata).encode(), np.uint8),
+        )
+
+
+def _stack_scores(example: RankingExample) -> NDArray[np.float32]:
+    """(retrievers, candidates)"""
+    return np.array([values for values in example.retriever_scores.values()], np.float32).reshape(
+        len(example.retriever_scores), -1
+    )
+
+
+def read_examples(path: Path) -> list[RankingExample]:
+    """What `write` wrote.
+
+    Raises:
+        ReadError: the file is damaged.
+    """
+    try:
+        with np.load(path) as file:
+            arrays: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
+        metadata = json.loads(arrays["said"].tobytes())
+        ends = np.cumsum(arrays["sizes"])
+        return [
+            RankingExample(
+                rows=arrays["rows"][end - size : end],
+                documents=tuple(metadata["documents"][place] for place in arrays["places"][end - size : end]),
+                gold=tuple(gold),
+                retriever_scores=dict(zip(metadata["alone"], arrays["alone"][:, end - size : end], strict=True)),
+            )
+            for gold, size, end in zip(metadata["gold"], arrays["sizes"].tolist(), ends.tolist(), strict=True)
+        ]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ReadError(f"{path}, kept from an earlier bench, is damaged ({error}): remove it.") from error

@@ -1,0 +1,1 @@
+"""Extraction measured on labelled datasets."""

@@ -1,0 +1,149 @@
+"""How fast: a question's retrieval, the ingesting of a corpus, and our embedder beside the plain one."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgrag.dev.benchmarks.runner import time_retrieval
+from kgrag.errors import ReadError
+from kgrag.metrics.intervals import bootstrap_interval, percentile
+from kgrag.protocols import Embedder, Retriever
+from kgrag.types import Question
+
+Tick = Callable[[], None]
+MAX_TIMED_QUESTIONS = 200
+"""Questions that are timed at most."""
+MAX_BASELINE_PASSAGES = 500
+"""Passages that sentence-transformers encodes at most: it takes several times as long."""
+
+
+def measure_latency(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
+    """Milliseconds of `Retriever.retrieve` for ten passages, the question's embedding included, once warm.
+
+    Args:
+        questions: one or more; the first `ASKED` are timed.
+
+    Returns:
+        JSON-ready: "p50 ms", "p95 ms" with their intervals, and "questions".
+    """
+    _, milliseconds = time_retrieval(retriever, questions[:MAX_TIMED_QUESTIONS], tick)
+    return {
+        "p50 ms": asdict(bootstrap_interval(milliseconds, percentile(50))),
+        "p95 ms": asdict(bootstrap_interval(milliseconds, percentile(95))),
+        "questions": len(milliseconds),
+    }
+
+
+def measure_peak_memory(work: Callable[[], Any], interval_seconds: float = 0.1) -> tuple[float, int]:
+    """Seconds that ``work`` took, and the most memory this process and those it started held together, in bytes.
+
+    Resident sets are added up every ``every`` seconds: what processes share counts in each of them, and a peak
+    between two looks is missed.
+    """
+    import psutil
+
+    own_process = psutil.Process()
+    peak = 0
+    done = threading.Event()
+
+    def watch_memory() -> None:
+        nonlocal peak
+        while True:
+            held = 0
+            for process in (own_process, *own_process.children(recursive=True)):
+                with suppress(psutil.Error):  # it ended meanwhile
+                    held += process.memory_info().rss
+            peak = max(peak, held)
+            if done.wait(interval_seconds):
+                return
+
+    watcher = threading.Thread(target=watch_memory, daemon=True)
+    watcher.start()
+    start = time.perf_counter()
+    try:
+        work()
+    finally:
+        seconds = time.perf_counter() - start
+        done.set()
+        watcher.join()
+    return seconds, peak
+
+
+def copy_first_documents(path: Path, limit: int, target: Path) -> int:
+    """Copy the first ``limit`` documents of a file or a folder into a jsonl file; gives how many there were.
+
+    Raises:
+        UsageError: there is no such path.
+        ReadError: nothing in it is a document.
+    """
+    from ingest.readers.converters import ReadProblem
+    from ingest.readers.discovery import discover_sources
+    from ingest.readers.readers import read_source
+
+    all_items = (
+        item for source in discover_sources([str(path)], path.resolve().parent) for item in read_source(source)
+    )
+    documents = islice((item for item in all_items if not isinstance(item, ReadProblem)), limit)
+    copied = 0
+    with target.open("w", encoding="utf-8") as file:
+        for document in documents:
+            row = {"_id": document.id, "title": document.title, "text": document.text}
+            file.write(json.dumps(row, ensure_ascii=True) + "\n")
+            copied += 1
+    if not copied:
+        raise ReadError(f"{path} holds no documents that could be read: name a corpus such as corpus.jsonl.gz.")
+    return copied
+
+
+def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
+    """Our embedder beside plain sentence-transformers on the processor, batches of 32, on the first `PLAIN` texts.
+
+    Args:
+        embedder: ours; it is given one text first, to warm up, as is the other.
+        folder: the same model for sentence-transformers.
+        texts: one or more.
+
+    Returns:
+        JSON-ready: "passages/s" (all texts) and "passages/s of the first" (those that both encode) of ours,
+        "passages/s of sentence-transformers", "ratio" of these two, "least cosine" between the two encoders' vectors.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    logging: Any = import_module("transformers.utils.logging")  # untyped; what it says of a known model helps nobody
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    sample = list(texts[:MAX_BASELINE_PASSAGES])
+    embedder.embed(sample[:1])
+    rate, _ = _measure_rate(lambda: embedder.embed(texts), len(texts))
+    ours_rate, our_vectors = _measure_rate(lambda: embedder.embed(sample), len(sample))
+    baseline_model = SentenceTransformer(str(folder), device="cpu")
+    baseline_model.encode(sample[:1], show_progress_bar=False)
+    plain_rate, baseline_vectors = _measure_rate(
+        lambda: baseline_model.encode(sample, batch_size=32, normalize_embeddings=True, show_progress_bar=False),
+        len(sample),
+    )
+    return {
+        "passages/s": rate,
+        "passages/s of the first": ours_rate,
+        "passages/s of sentence-transformers": plain_rate,
+        "ratio": ours_rate / plain_rate,
+        "compared": len(sample),
+        "least cosine": float(np.min(np.sum(our_vectors * baseline_vectors, axis=1))),
+    }
+
+
+def _measure_rate(work: Callable[[], Any], number: int) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return number / (time.perf_counter() - start), result

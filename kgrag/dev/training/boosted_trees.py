@@ -1,0 +1,86 @@
+"""Training the ranker with LightGBM, and writing it as the program reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOOSTING_ROUNDS = 150
+PARAMETERS: dict[str, Any] = {
+    "objective": "binary",
+    "num_leaves": 15,
+    "learning_rate": 0.08,
+    "min_data_in_leaf": 40,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5,
+    "seed": 0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 2,
+    "verbose": -1,
+}
+
+
+class LabelledRows(Protocol):
+    """What is learned from one question."""
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """(candidates, features)."""
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """(candidates,): 1 for what is wanted, else 0."""
+
+
+def train_boosted_trees(groups: Sequence[Sequence[LabelledRows]], rounds: int = BOOSTING_ROUNDS) -> Any:
+    """A LightGBM booster of ``rounds`` trees; every group weighs the same, however many questions it has."""
+    import lightgbm
+
+    weighted_examples = [(example, 1.0 / len(group)) for group in groups for example in group if len(example.rows)]
+    rows = np.vstack([example.rows for example, _ in weighted_examples])
+    labels = np.concatenate([example.labels for example, _ in weighted_examples])
+    weights = np.concatenate([np.full(len(example.rows), weight) for example, weight in weighted_examples])
+    data = lightgbm.Dataset(rows, labels, weight=weights * len(weights) / weights.sum())
+    return lightgbm.train(PARAMETERS, data, rounds)
+
+
+def ranker_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[str] = ()) -> str:
+    """The ranker as `kgrag.retrieve.boosted_trees.Ranker.load` reads it.
+
+    Args:
+        names: of the features of an example's rows.
+        booster: from `train`.
+        note: what it was trained on, for people.
+        trained_on: fingerprints of the files of questions.
+    """
+    trees = [flatten_tree(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
+    ranker = {"note": note, "trained_on": list(trained_on), "features": list(names), "trees": trees}
+    return json.dumps(ranker, separators=(",", ":")) + "\n"
+
+
+def flatten_tree(root: dict[str, Any]) -> dict[str, list[float]]:
+    """A tree as LightGBM dumps it, in the lists that `Ranker.of` reads."""
+    lists: dict[str, list[float]] = {part: [] for part in ("feature", "threshold", "left", "right", "value")}
+
+    def add(node: dict[str, Any]) -> int:
+        place = len(lists["feature"])
+        inner = "split_feature" in node
+        lists["feature"].append(node["split_feature"] if inner else -1)
+        lists["threshold"].append(float(f"{node['threshold']:.7g}") if inner else 0)
+        lists["value"].append(0 if inner else round(node["leaf_value"], 6))
+        lists["left"].append(0)
+        lists["right"].append(0)
+        if inner:
+            lists["left"][place] = add(node["left_child"])
+            lists["right"][place] = add(node["right_child"])
+        return place
+
+    add(root)
+    return lists

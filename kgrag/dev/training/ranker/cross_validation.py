@@ -1,0 +1,114 @@
+"""Training the ranker, and saying honestly what it is worth: cross-validated, and on sets it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrag.dev.benchmarks.trec_runs import Ranking, ranked_documents
+from kgrag.dev.training.boosted_trees import ranker_json, train_boosted_trees
+from kgrag.dev.training.ranker.examples import RankingExample
+from kgrag.metrics.intervals import bootstrap_interval
+from kgrag.metrics.ranking import recall_at
+from kgrag.storage.atomic import atomic_write
+
+FOLDS = 5
+Tick = Callable[[], None]
+
+
+def compare_rankers(sets: dict[str, list[RankingExample]], ks: Sequence[int] = (1, 2, 5)) -> dict[str, dict[str, Any]]:
+    """For each set, recall at ``ks`` with intervals: cross-validated, left out, and each retriever by itself."""
+    report: dict[str, dict[str, Any]] = {name: {} for name in sets}
+    for label, rankings in (("cross-validated", cross_validate(sets)), ("left out", leave_one_set_out(sets))):
+        for name, group in sets.items():
+            for k in ks:
+                values = [recall_at(ranked_documents(r), e.gold, k) for r, e in zip(rankings[name], group, strict=True)]
+                report[name][f"{label} recall@{k}"] = asdict(bootstrap_interval(values))
+    for name, group in sets.items():
+        for label in group[0].retriever_scores:
+            for k in (2, 5):
+                single_recalls = [
+                    recall_at(ranked_documents(rank_documents(e, e.retriever_scores[label])), e.gold, k) for e in group
+                ]
+                report[name][f"{label} alone recall@{k}"] = asdict(bootstrap_interval(single_recalls))
+        report[name]["candidates hold"] = asdict(
+            bootstrap_interval([recall_at(e.documents, e.gold, len(e.documents)) for e in group])
+        )
+    return report
+
+
+def write_ranker(
+    path: Path, names: Sequence[str], sets: dict[str, list[RankingExample]], trained_on: Sequence[str] = ()
+) -> None:
+    """Train on everything and write the ranker, whole or not at all.
+
+    Args:
+        trained_on: the `kgrag.question_sets.fingerprint` of each file of questions.
+    """
+    counts = ", ".join(f"{name} ({len(group)})" for name, group in sets.items())
+    note = f"trained by `kgrag bench ranker` on the dev questions of {counts}"
+    with atomic_write(path) as temporary:
+        temporary.write_text(ranker_json(names, train_boosted_trees(list(sets.values())), note, trained_on), "utf-8")
+
+
+def rank_documents(example: RankingExample, scores: NDArray[Any], *ties: NDArray[Any]) -> list[tuple[str, float]]:
+    """Documents by their best passage, best first; what scored NaN was not found.
+
+    Args:
+        scores: (candidates,), higher is better.
+        ties: each (candidates,), higher is better, in turn for equal scores; what is equal still goes in row order.
+    """
+    score_by_document: dict[str, float] = {}
+    for row in np.lexsort([-values for values in (*reversed(ties), scores)]):
+        if not np.isnan(scores[row]):
+            score_by_document.setdefault(example.documents[row], float(scores[row]))
+    return list(score_by_document.items())
+
+
+def cross_validate(sets: dict[str, list[RankingExample]], tick: Tick = lambda: None) -> dict[str, list[Ranking]]:
+    """A ranking of each question of each set by rankers trained on four fifths of every set, that fifth left out.
+
+    Args:
+        sets: of `FOLDS` examples or more each.
+        tick: called after each of `FOLDS` trainings.
+    """
+    rankings_by_set: dict[str, list[Ranking]] = {name: [()] * len(group) for name, group in sets.items()}
+    for fold in range(FOLDS):
+        model = train_boosted_trees([[e for i, e in enumerate(g) if i % FOLDS != fold] for g in sets.values()])
+        for name, group in sets.items():
+            for number in range(fold, len(group), FOLDS):
+                rankings_by_set[name][number] = _rank_by_model(model, group[number])
+        tick()
+    return rankings_by_set
+
+
+def leave_one_set_out(sets: dict[str, list[RankingExample]], tick: Tick = lambda: None) -> dict[str, list[Ranking]]:
+    """A ranking of each question by a ranker trained on the other sets only: what a user's own corpus will see.
+
+    Args:
+        sets: two or more.
+        tick: called after each training, one a set.
+    """
+    rankings_by_set: dict[str, list[Ranking]] = {}
+    for name, group in sets.items():
+        model = train_boosted_trees([g for other, g in sets.items() if other != name])
+        rankings_by_set[name] = [_rank_by_model(model, example) for example in group]
+        tick()
+    return rankings_by_set
+
+
+def _rank_by_model(model: Any, example: RankingExample) -> list[tuple[str, float]]:
+    if not len(example.rows):
+        return []
+    # raw scores: as probabilities those near 1 would fall together; equal ones go as in `HybridRetriever.retrieve`
+    walk_scores = [
+        np.nan_to_num(values) for name, values in example.retriever_scores.items() if name.startswith("walk ")
+    ]
+    ties = [np.sum(walk_scores, axis=0)] if walk_scores else []
+    ties += [np.nan_to_num(example.retriever_scores["RRF"])] if "RRF" in example.retriever_scores else []
+    return rank_documents(example, model.predict(example.rows, raw_score=True), *ties)

@@ -1,0 +1,223 @@
+"""Sentence embedders: text to unit vectors, the same text always to the same bits."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrag.errors import ModelError
+from kgrag.models.convert import local_folder, openvino_folder, pull_model, transformers_folder
+from kgrag.models.device import has_cuda
+from kgrag.models.download import ProgressCallback, no_progress
+from kgrag.models.registry import ModelEntry, find_model
+from kgrag.protocols import Embedder, Matrix
+
+BUCKET_TOKENS = 16
+"""Lengths are padded up to a multiple of this many tokens."""
+MAX_BATCH_TOKENS = 2048
+"""A batch is at most this many tokens, padding included: more is no faster and takes memory."""
+MAX_TEXT_TOKENS = 256
+"""Texts are cut after this many tokens, unless the model was made for fewer."""
+TOKEN_ENCODER = "all-MiniLM-L6-v2"
+"""The embedder whose inner states `ingest.relations.classifier` was trained on."""
+_STATES_LAYER = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
+"""The output of the fourth of its six layers: of those tried, what names and relations are read from best."""
+
+
+class TokenStates(NamedTuple):
+    """What an embedder read of a text: its vector (dimensions,), the spans of its tokens (tokens, 2), characters, end
+    exclusive, and their states (tokens, width). What stands beyond the last span was not read."""
+
+    vector: Matrix
+    spans: NDArray[np.int32]
+    states: Matrix
+
+
+def load_embedder(name: str = "all-MiniLM-L6-v2", progress: ProgressCallback = no_progress) -> Embedder:
+    """An embedder of the registry, or one in a folder; it is pulled first if it is not here yet.
+
+    Raises:
+        ModelError: there is none of that name, it is no embedder, or it cannot be had.
+    """
+    model = find_model(name)
+    if model.kind != "embedder":
+        raise ModelError(f"{model.name} is a language model, expected an embedder: name one such as all-MiniLM-L6-v2.")
+    folder = local_folder(model) or pull_model(name, progress)
+    if has_cuda():
+        return SentenceTransformersEmbedder(model, transformers_folder(model, folder))
+    return OpenVINOEmbedder(model, openvino_folder(model, folder))
+
+
+@lru_cache(maxsize=1)
+def load_token_encoder() -> OpenVINOEmbedder:
+    """The embedder `READER` on a processor, once a process; it is pulled first if it is not here yet.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
+    model = find_model(TOKEN_ENCODER)
+    return OpenVINOEmbedder(model, openvino_folder(model, local_folder(model) or pull_model(TOKEN_ENCODER)))
+
+
+def provides_token_states(embedder: Embedder) -> bool:
+    """Whether an embedder's vectors are those that `load_reader` gives along with the states."""
+    return isinstance(embedder, OpenVINOEmbedder) and embedder.model == find_model(TOKEN_ENCODER)
+
+
+class OpenVINOEmbedder:
+    """Mean-pooled sentence vectors by OpenVINO on a processor.
+
+    A vector depends on the text alone, bit for bit, whatever else is in the call: every text is padded to its own
+    bucket of lengths, never to its neighbours', and a row of a batch is computed apart from the others. As many threads
+    as ``OMP_NUM_THREADS`` says, if it does.
+    """
+
+    def __init__(self, model: ModelEntry, folder: Path) -> None:
+        """Load the IR and the tokenizer in ``folder``.
+
+        Raises:
+            ModelError: the folder's files cannot be read.
+        """
+        import openvino  # type: ignore[import-untyped, unused-ignore]
+        from tokenizers import Tokenizer  # type: ignore[import-untyped, unused-ignore]
+
+        self.model = model
+        self.name = Path(model.name).name
+        self.languages = model.languages
+        self._max_tokens = min(model.context or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
+        core = openvino.Core()
+        # Half the time, and a cosine of .9999 to single precision; emulated, and slow, where the processor lacks it.
+        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+            settings["INFERENCE_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            graph = core.read_model(folder / "openvino_model.xml")
+            inner = [op.output(0) for op in graph.get_ops() if op.get_friendly_name() == _STATES_LAYER]
+            graph.add_outputs(inner)  # the first output stays the last layer
+            self._compiled = core.compile_model(graph, "CPU", settings)
+        except Exception as error:  # both libraries raise plain Exception and RuntimeError
+            reason = str(error).strip().splitlines()[-1]
+            raise ModelError(
+                f"The embedder in {folder} cannot be loaded ({reason}): remove the folder and pull {model.name} again."
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self._max_tokens)
+        self._inputs = {port.get_any_name() for port in self._compiled.inputs}
+        self._queue = openvino.AsyncInferQueue(self._compiled)
+        self._request = self._compiled.create_infer_request()
+        self._lock = threading.Lock()  # a queue and a request each serve one call at a time
+        self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """(texts, dimensions), float32, rows of length 1, in the order given."""
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+
+        def collect(request: Any, rows: list[int], mask: Matrix) -> None:
+            vectors[rows] = _mean_pool(request.get_output_tensor(0).data, mask)
+
+        self._run_batches([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))], collect)
+        return vectors
+
+    def _run_batches(self, token_ids: Sequence[list[int]], collect: Callable[[Any, list[int], Matrix], None]) -> None:
+        """Have ``collect`` told of every batch: its outputs, which texts it is of, and their mask (texts, width)."""
+        with self._lock:
+            self._queue.set_callback(lambda request, data: collect(request, *data))
+            for rows, width in _bucket_batches([len(ids) for ids in token_ids]):
+                feed, mask = self._model_inputs([token_ids[row] for row in rows], width)
+                self._queue.start_async(feed, (rows, mask))
+            self._queue.wait_all()
+
+    def compute_token_states(self, texts: Sequence[str]) -> list[TokenStates]:
+        """The vector of each text, as `embed` gives it, and the states of its tokens in the fourth layer."""
+        token_states: list[TokenStates | None] = [None] * len(texts)
+        encoded = self._tokenizer.encode_batch(list(texts))
+
+        def collect(request: Any, rows: list[int], mask: Matrix) -> None:
+            vectors = _mean_pool(request.get_output_tensor(0).data, mask)
+            states = request.get_output_tensor(1).data
+            for batch_row, row in enumerate(rows):
+                spans = np.array(encoded[row].offsets, np.int32).reshape(-1, 2)
+                token_states[row] = TokenStates(vectors[batch_row], spans, states[batch_row, : len(spans)].copy())
+
+        self._run_batches([encoding.ids for encoding in encoded], collect)
+        return [one for one in token_states if one is not None]
+
+    def embed_query(self, text: str) -> Matrix:
+        """(dimensions,), float32, of length 1."""
+        ids = self._tokenizer.encode(text).ids
+        feed, mask = self._model_inputs([ids], _padded_length(len(ids)))
+        with self._lock:
+            self._request.infer(feed)
+            vector: Matrix = _mean_pool(self._request.get_output_tensor(0).data, mask)[0]
+        return vector
+
+    def _model_inputs(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, Any], Matrix]:
+        """The model's inputs for texts of one bucket, and their mask (texts, width)."""
+        padded = np.zeros((len(token_ids), width), np.int64)
+        mask = np.zeros((len(token_ids), width), np.int64)
+        for row, ids in enumerate(token_ids):
+            padded[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        feed = {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
+        return {name: value for name, value in feed.items() if name in self._inputs}, mask.astype(np.float32)
+
+
+class SentenceTransformersEmbedder:
+    """Sentence vectors by sentence-transformers on a CUDA device."""
+
+    def __init__(self, model: ModelEntry, folder: Path, device: str = "cuda") -> None:
+        """Load the transformers folder ``folder`` on ``device``."""
+        from sentence_transformers import SentenceTransformer
+
+        self.name = Path(model.name).name
+        self.languages = model.languages
+        self._model = SentenceTransformer(str(folder), device=device)
+        self._model.max_seq_length = min(self._model.max_seq_length or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
+        self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """(texts, dimensions), float32, rows of length 1, in the order given."""
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        encoded = self._model.encode(
+            list(texts), batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(encoded, dtype=np.float32)
+
+    def embed_query(self, text: str) -> Matrix:
+        """(dimensions,), float32, of length 1."""
+        vector: Matrix = self.embed([text])[0]
+        return vector
+
+
+def _padded_length(length: int) -> int:
+    return max(1, -(-length // BUCKET_TOKENS)) * BUCKET_TOKENS
+
+
+def _bucket_batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
+    """(rows, padded length) of batches, shortest first; the rows of a batch are all of one bucket."""
+    buckets: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        buckets.setdefault(_padded_length(length), []).append(row)
+    for width in sorted(buckets):
+        size = max(1, MAX_BATCH_TOKENS // width)
+        rows = buckets[width]
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size], width
+
+
+def _mean_pool(hidden: Matrix, mask: Matrix) -> Matrix:
+    """Mean over the tokens of ``hidden`` (texts, tokens, dimensions) that ``mask`` keeps, scaled to length 1."""
+    weights = mask[..., None]
+    mean = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
+    scaled: Matrix = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return scaled

@@ -1,0 +1,1 @@
+"""Run the experiment: arms, conditions, cached responses."""

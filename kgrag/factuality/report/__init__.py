@@ -1,0 +1,1 @@
+"""Report an experiment: figures, tables, charts, the HTML page."""

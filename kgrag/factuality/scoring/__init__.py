@@ -1,0 +1,1 @@
+"""Score a response: outcome, claims, support, uncertainty."""

@@ -1,0 +1,92 @@
+"""Gradient-boosted trees over relative features, kept as plain JSON and scored with numpy: the ordering of passages, and of
+their sentences (`kgrag.answering.stages.evidence_selection`).
+
+Trained by `kgrag.dev.training.boosted_trees` (Friedman 2001, with LightGBM); needs nothing but numpy to run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kgrag.errors import ModelError
+
+
+@dataclass(frozen=True)
+class TreeEnsemble:
+    """Trees side by side, all arrays (trees, nodes): in ``feature`` -1 marks a leaf, whose score is ``value``.
+
+    ``trained_on``: the fingerprints of the question files it was trained on; none if its file does not say.
+    """
+
+    feature_names: tuple[str, ...]
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.float64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    value: NDArray[np.float64]
+    trained_on: tuple[str, ...] = ()
+
+    def score(self, names: Sequence[str], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(candidates,): higher is better.
+
+        Args:
+            names: of the features; must be those it was trained on.
+            rows: (candidates, features).
+
+        Raises:
+            ModelError: the features are others.
+        """
+        if tuple(names) != self.feature_names:
+            raise ModelError(
+                "The ranker was trained on other features: remake it with `make ranker` (of sentences: `make sentences`)."
+            )
+        trees = np.arange(len(self.feature))[None]
+        node = np.zeros((len(rows), len(self.feature)), np.int32)
+        lines = np.arange(len(rows))[:, None]
+        while True:
+            feature = self.feature[trees, node]
+            inner = feature >= 0
+            if not inner.any():
+                return np.asarray(self.value[trees, node].sum(axis=1))
+            goes_left = rows[lines, np.maximum(feature, 0)] <= self.threshold[trees, node]
+            node = np.where(inner, np.where(goes_left, self.left[trees, node], self.right[trees, node]), node)
+
+    @staticmethod
+    def load(path: Path | None = None) -> TreeEnsemble:
+        """Read a ranker from JSON: the one of passages that comes with the program, or ``path``."""
+        return (
+            TreeEnsemble.from_json(json.loads(path.read_text("utf-8")))
+            if path
+            else TreeEnsemble.load_builtin("ranker.json")
+        )
+
+    @staticmethod
+    def load_builtin(name: str) -> TreeEnsemble:
+        """One that comes with the program: ``"ranker.json"``, or ``"sentences.json"``."""
+        return TreeEnsemble.from_json(json.loads((files("kgrag") / "data" / name).read_text("utf-8")))
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> TreeEnsemble:
+        """From what such a file says: names of ``features``, ``trees`` and, if it says, ``trained_on``."""
+        width = max(len(tree["feature"]) for tree in data["trees"])
+
+        def array(part: str, kind: type, fill: float) -> NDArray[np.generic]:
+            return np.array([tree[part] + [fill] * (width - len(tree[part])) for tree in data["trees"]], kind)
+
+        return TreeEnsemble(
+            tuple(data["features"]),
+            array("feature", np.int32, -1),  # type: ignore[arg-type]
+            array("threshold", np.float64, 0),  # type: ignore[arg-type]
+            array("left", np.int32, 0),  # type: ignore[arg-type]
+            array("right", np.int32, 0),  # type: ignore[arg-type]
+            array("value", np.float64, 0),  # type: ignore[arg-type]
+            tuple(data.get("trained_on", ())),
+        )

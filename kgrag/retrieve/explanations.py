@@ -1,0 +1,179 @@
+"""Why a passage was found: the shortest walk from a name in the question to it, with the sentence of each step."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from graphs.gazetteer import without_bracket
+from graphs.walk.adjacency import Adjacency
+from kgrag.text import normalize_name, sentence_spans
+from kgrag.types import DocumentHeader, Passage, Path, Triple
+
+RowNumbers = NDArray[np.int64]
+MAX_PATH_PASSAGES = 3
+"""Passages on a path, at most."""
+
+
+class PassageWithHeader(NamedTuple):
+    """A passage, and what stands above it."""
+
+    passage: Passage
+    header: DocumentHeader
+
+
+class PathExplainer:
+    """Finds paths among the passages that were ranked best.
+
+    Args:
+        graph: passages and names.
+        triples: gives the triples that passages state, by their ids.
+    """
+
+    def __init__(
+        self,
+        graph: Adjacency,
+        triples_in: Callable[[Iterable[str]], list[Triple]],
+    ) -> None:
+        self._graph, self._triples_in = graph, triples_in
+
+    def find_paths(
+        self, question: str, texts: Mapping[int, PassageWithHeader], hits: RowNumbers
+    ) -> list[tuple[Path, ...]]:
+        """For each of ``hits`` (rows) the best path through ``texts`` (by row, best first), or none if no name leads there."""
+        graph = self._graph
+        name_matches = graph.gazetteer.find(question, any_case=question.islower())
+        surface_forms = {f.name: question[f.start : f.end] for f in name_matches if graph.idf[f.name] > 0}
+        if not surface_forms or not texts:
+            return [() for _ in hits]
+        routes = self._cheapest_routes(surface_forms, np.fromiter(texts, np.int64, len(texts)))
+        if not any(int(hit) in routes for hit in hits):
+            return [() for _ in hits]
+        ranks = {text.passage.id: rank for rank, text in enumerate(texts.values())}
+        facts = sorted(self._triples_in(ranks), key=lambda triple: ranks[triple.passage_id])
+        paths_by_hit: list[tuple[Path, ...]] = []
+        for hit in hits:
+            route = routes.get(int(hit))
+            paths_by_hit.append((self._build_path(route, surface_forms, texts, facts),) if route else ())
+        return paths_by_hit
+
+    def _cheapest_routes(self, surface_forms: Mapping[int, str], pool: RowNumbers) -> dict[int, list[tuple[int, int]]]:
+        """row -> its cheapest route: pairs (passage, the name by which it was entered), first to last.
+
+        A step costs 1, more by way of a common name, less by way of a passage's own title.
+        """
+        graph = self._graph
+        neighbourhood = graph.neighbourhood(pool)
+        names, columns = neighbourhood.names.tolist(), neighbourhood.edges.tocsc()
+        usable = (np.diff(columns.indptr) > 1) | np.isin(neighbourhood.names, sorted(surface_forms))
+        members = {
+            names[place]: columns.indices[columns.indptr[place] : columns.indptr[place + 1]]
+            for place in np.flatnonzero(usable)
+        }
+
+        def names_of_row(matrix: sparse.csr_array, row: int) -> list[int]:
+            return [names[place] for place in matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]]]
+
+        title_names = [set(names_of_row(neighbourhood.titles, row)) for row in range(len(pool))]
+        usable_names = [
+            [name for name in names_of_row(neighbourhood.edges, row) if name in members] for row in range(len(pool))
+        ]
+        max_idf = float(graph.idf.max()) or 1.0
+        entered: dict[int, tuple[float, list[tuple[int, int]]]] = {}
+        queue: list[tuple[float, int, int, list[tuple[int, int]]]] = []
+
+        def enter_by_name(cost: float, name: int, route: list[tuple[int, int]]) -> None:
+            rare = 1 - float(graph.idf[name]) / max_idf
+            for place in members.get(name, ()):
+                price = cost + 1 + rare - (0.6 if name in title_names[place] else 0.0)
+                heapq.heappush(queue, (price, int(place), name, route))
+
+        for name in sorted(surface_forms):
+            enter_by_name(0.0, name, [])
+        while queue:
+            cost, place, name, route = heapq.heappop(queue)
+            row = int(pool[place])
+            if row in entered:
+                continue
+            extended_route = [*route, (row, name)]
+            entered[row] = (cost, extended_route)
+            if len(extended_route) < MAX_PATH_PASSAGES:
+                for next_name in usable_names[place]:
+                    if next_name != name and next_name not in surface_forms:
+                        enter_by_name(cost, next_name, extended_route)
+        return {row: route for row, (_, route) in entered.items()}
+
+    def _build_path(
+        self,
+        route: list[tuple[int, int]],
+        surface_forms: Mapping[int, str],
+        texts: Mapping[int, PassageWithHeader],
+        facts: list[Triple],
+    ) -> Path:
+        """Names and triples along a route; a step inside a passage goes by way of its title's entity."""
+        first = route[0][1]
+        nodes = [self._entity_in_document(first, texts[route[0][0]].header)]
+        names = [surface_forms[first]]
+        triples: list[Triple] = []
+        for step, (row, _) in enumerate(route):
+            passage, heading = texts[row]
+            next_name = route[step + 1][1] if step + 1 < len(route) else None
+            waypoints = [(heading.entity_id, without_bracket(heading.title))]
+            if next_name is not None:
+                name = self._graph.names[next_name]
+                waypoints.append(
+                    (
+                        self._entity_in_document(next_name, texts[route[step + 1][0]].header),
+                        _surface_form(passage, self._graph, next_name) or name,
+                    )
+                )
+            for node, name in waypoints:
+                if node != nodes[-1] and normalize_name(name) != normalize_name(names[-1]):
+                    triples.append(
+                        self._connecting_triple(passage, heading.entity_id, facts, nodes[-1], node, names[-1], name)
+                    )
+                    nodes.append(node)
+                    names.append(name)
+        return Path(tuple(nodes), tuple(names), tuple(triples))
+
+    def _entity_in_document(self, name: int, heading: DocumentHeader) -> str:
+        """The entity that a name means in a document: its own, if that goes by it."""
+        text = self._graph.names[name]
+        title_forms = (heading.entity_id, normalize_name(without_bracket(heading.title)), normalize_name(heading.title))
+        return heading.entity_id if text in title_forms else text
+
+    def _connecting_triple(
+        self, passage: Passage, title_id: str, facts: list[Triple], left: str, right: str, *surface_forms: str
+    ) -> Triple:
+        """The typed triple between two entities, from this passage before any other; else that it mentions one."""
+        ends = {left, normalize_name(surface_forms[0])}, {right, normalize_name(surface_forms[1])}
+        connecting = [
+            t
+            for t in facts
+            if (t.subject in ends[0] and t.object in ends[1]) or (t.subject in ends[1] and t.object in ends[0])
+        ]
+        if connecting:
+            return max(connecting, key=lambda t: (t.confidence, t.passage_id == passage.id, t.predicate))
+        other_entity, name = (right, surface_forms[1]) if left == title_id else (left, surface_forms[0])
+        start, end = _find_sentence(passage, normalize_name(name))
+        return Triple(title_id, "mentions", other_entity, passage.id, start, end, 1.0)
+
+
+def _surface_form(passage: Passage, graph: Adjacency, name: int) -> str:
+    for name_match in graph.gazetteer.find(passage.text):
+        if name_match.name == name:
+            return passage.text[name_match.start : name_match.end]
+    return ""
+
+
+def _find_sentence(passage: Passage, name: str) -> tuple[int, int]:
+    """The span, in the document, of the first sentence with a name; the whole passage if only its title has it."""
+    for start, end in sentence_spans(passage.text):
+        if f" {name} " in f" {normalize_name(passage.text[start:end])} ":
+            return passage.start + start, passage.start + end
+    return passage.start, passage.end

@@ -1,0 +1,148 @@
+"""What is known of each candidate, relative to the question's best, so that it means the same in any corpus."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indices.bm25_index import index_tokens
+from kgrag.retrieve.candidates import PAGERANK_VARIANTS, Candidates, IndexSet
+from kgrag.retrieve.sentence_matches import SentenceMatches
+
+Column = NDArray[np.float32]
+COMPONENT_FEATURES = {
+    "words": ("words covered", "rest covered", "free words covered"),
+    "graph": ("neighbour of lead", "names lead"),
+}
+"""Features that a part gives although they rest on no score of its own: 0 without that part."""
+
+
+def passage_features(
+    question: str, candidates: Candidates, matches: SentenceMatches, indices: IndexSet
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Names of the features, and their values of shape (candidates, features); no value is NaN."""
+    graph = indices.graph
+    rows = candidates.rows
+    columns: dict[str, Column] = {}
+
+    def add_scores(name: str, values: Column) -> None:
+        columns[f"{name}/best"] = relative(values)
+        columns[f"{name}/rank"] = inverse_rank(values)
+
+    for number, walk in enumerate(PAGERANK_VARIANTS):
+        add_scores(f"walk {walk}", candidates.walk_scores[:, number])
+    add_scores("bm25", candidates.bm25)
+    add_scores("fused", candidates.fused)
+    has_cosine = not np.isnan(candidates.cosine).any()
+    cosine = candidates.cosine if has_cosine else np.zeros(len(rows), np.float32)
+    columns["cosine/gap"] = cosine - (cosine.max() if has_cosine and len(rows) else 0)
+    columns["cosine/rank"] = inverse_rank(cosine) if has_cosine else np.zeros(len(rows), np.float32)
+
+    words = list(dict.fromkeys(index_tokens(question)))
+    word_weights = np.array([indices.words.idf(word) for word in words], np.float32)
+    present = indices.words.scores_by_word(words, rows) > 0
+    columns["words covered"] = _weighted_share(present, word_weights)
+
+    linked = np.array(sorted(candidates.linked_names), np.int64)
+    idf = np.array([candidates.linked_names[int(name)] for name in linked], np.float32)
+    neighbourhood = candidates.neighbourhood
+    ties, titles = neighbourhood.edges, neighbourhood.titles
+    in_title, in_text = neighbourhood.has_names(titles, linked), neighbourhood.has_names(ties, linked)
+    columns["title asked"] = (in_title * idf).max(axis=1, initial=0) / (idf.max() if len(idf) else 1)
+    columns["names covered"] = _weighted_share(in_text, idf)
+    columns["names linked"] = np.full(len(rows), min(len(linked), 6), np.float32)
+
+    is_named = np.asarray(in_title.any(axis=1), bool)
+    columns["titles asked"] = np.full(len(rows), min(int(is_named.sum()), 6), np.float32)
+    columns["neighbour of asked"] = _mentioned_by(is_named, ties, titles)
+    columns["names asked"] = _mentions_of(is_named, ties, titles)
+    is_lead = _top_walked(candidates)
+    columns["neighbour of lead"] = _mentioned_by(is_lead, ties, titles)
+    columns["names lead"] = _mentions_of(is_lead, ties, titles)
+
+    # what is still unanswered once the passages that the question names have been read
+    answered_words = present[is_named].any(axis=0) if is_named.any() else np.zeros(len(words), bool)
+    title_words = {w for name in linked for w in index_tokens(graph.names[int(name)])}
+    is_open_word = ~answered_words & np.array([w not in title_words for w in words], bool) if words else answered_words
+    columns["rest covered"] = _weighted_share(present[:, is_open_word], word_weights[is_open_word])
+    is_free_word = np.array([w not in title_words for w in words], bool) if words else np.zeros(0, bool)
+    columns["free words covered"] = _weighted_share(present[:, is_free_word], word_weights[is_free_word])
+    columns["like lead"] = _mean_similarity(candidates, indices, is_lead)
+    title_counts = np.diff(titles.indptr)
+    columns["asked share of title"] = in_title.sum(axis=1) / np.maximum(title_counts, 1)
+    columns |= _sentence_features(matches, word_weights, is_named, is_lead)
+    for part, owned in COMPONENT_FEATURES.items():
+        if part not in candidates.components:
+            columns |= {name: np.zeros(len(rows), np.float32) for name in owned}
+    names = list(columns)
+    return names, np.stack([columns[n] for n in names], axis=1).astype(np.float32) if len(rows) else np.zeros(
+        (0, len(names)), np.float32
+    )
+
+
+def _sentence_features(
+    matches: SentenceMatches, word_weights: Column, is_named: NDArray[np.bool_], is_lead: NDArray[np.bool_]
+) -> dict[str, Column]:
+    """What each candidate's best sentence has, and what the best sentences of ``asked`` and ``lead`` say of it."""
+    has_word = matches.has_word.astype(np.float32)
+    coverage = matches.best_sentence(has_word @ (word_weights / max(1e-9, float(word_weights.sum()))))
+    free_coverage = matches.best_sentence(has_word @ matches.word_weights)
+    bridges = matches.bridge_scores()
+    values = {"sentence covers": coverage, "sentence covers free": free_coverage}
+    for name, who in (("asked", is_named), ("lead", is_lead)):
+        values[f"told by {name}"] = bridges[who].max(axis=0, initial=0)
+        values[f"tells of {name}"] = bridges[:, who].max(axis=1, initial=0)
+    return values | {f"{name}/best": relative(each) for name, each in values.items()}
+
+
+def relative(values: Column) -> Column:
+    """Values divided by their greatest; zeros where there is none above 0."""
+    top = float(values.max(initial=0))
+    return values / top if top > 0 else np.zeros_like(values)
+
+
+def inverse_rank(values: Column) -> Column:
+    """1 / rank, equal values sharing the better rank; 0 for values of 0 or less."""
+    ordered = -np.sort(-values)
+    ranks = np.searchsorted(-ordered, -values, side="left") + 1
+    return np.where(values > 0, 1.0 / ranks, 0.0).astype(np.float32)
+
+
+def _weighted_share(present: NDArray[np.bool_], weight: Column) -> Column:
+    total = float(weight.sum())
+    return (present @ weight) / total if total > 0 else np.zeros(len(present), np.float32)
+
+
+def _top_walked(candidates: Candidates) -> NDArray[np.bool_]:
+    """The three best of the widest walk: the passages most likely to hold the first hop."""
+    lead = np.zeros(len(candidates.rows), bool)
+    score = candidates.walk_scores[:, 2] + 1e-3 * candidates.fused
+    lead[np.argsort(-score, kind="stable")[:3]] = True
+    return lead
+
+
+def _mentioned_by(sources: NDArray[np.bool_], ties, titles) -> Column:  # type: ignore[no-untyped-def]
+    """How strongly passages of ``who`` speak of each candidate's title, relative to the best."""
+    if not sources.any():
+        return np.zeros(len(sources), np.float32)
+    name_strengths = np.asarray(ties[sources].max(axis=0).todense()).ravel()
+    scores = np.asarray(titles.multiply(name_strengths[None]).tocsr().max(axis=1).todense()).ravel().astype(np.float32)
+    scores[sources] = 0
+    return relative(scores)
+
+
+def _mentions_of(targets: NDArray[np.bool_], ties, titles) -> Column:  # type: ignore[no-untyped-def]
+    """How strongly each candidate speaks of the titles of ``who``, relative to the best."""
+    if not targets.any():
+        return np.zeros(len(targets), np.float32)
+    has_title_name = (np.asarray(titles[targets].sum(axis=0)).ravel() > 0).astype(np.float32)
+    scores = np.asarray(ties @ has_title_name).ravel().astype(np.float32)
+    scores[targets] = 0
+    return relative(scores)
+
+
+def _mean_similarity(candidates: Candidates, indices: IndexSet, is_lead: NDArray[np.bool_]) -> Column:
+    if np.isnan(candidates.cosine).any() or not is_lead.any():
+        return np.zeros(len(candidates.rows), np.float32)
+    vectors = indices.vectors.vectors(candidates.rows)
+    return np.asarray((vectors @ vectors[is_lead].T).mean(axis=1), np.float32)

@@ -1,0 +1,1 @@
+"""A store with the models that serve it."""

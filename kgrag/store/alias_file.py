@@ -1,0 +1,87 @@
+"""``aliases.toml`` of a store: what a user says is one thing under two names, and what is not.
+
+    [[same]]
+    names = ["Count Ada", "Ada Lovelace"]
+
+    [[apart]]
+    names = ["Mercury (planet)", "Mercury (element)"]
+
+Written by hand or by `kgrag graph same` and `apart`; of the same two names the entry that stands last counts.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from itertools import combinations
+from pathlib import Path
+
+from graphs.merging.rules import AliasOverride
+from kgrag.errors import StoreError, UsageError
+from kgrag.storage.atomic import atomic_write
+from kgrag.text import normalize_name
+
+ALIASES_FILE = "aliases.toml"
+ALIAS_TABLES = ("same", "apart")
+
+
+def load_alias_overrides(path: Path) -> list[AliasOverride]:
+    """The pairs of a file, in its order; none if there is no file.
+
+    Raises:
+        UsageError: it is not TOML, or has something else than names to join or keep apart.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): mend or remove it.") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML ({error}): mend that line, or remove the file.") from error
+    if unknown := sorted(set(data) - set(ALIAS_TABLES)):
+        raise UsageError(f"{path} has the unknown table {unknown[0]!r}: write [[same]] or [[apart]].")
+    overrides = []
+    # TOML forgets in which order tables of different names stand: the text has it
+    entries_by_table = {
+        kind: list(data.get(kind, [])) if isinstance(data.get(kind, []), list) else [None] for kind in ALIAS_TABLES
+    }
+    for line in text.splitlines():
+        kind = line.strip().replace(" ", "").partition("#")[0].strip("[]")
+        if line.strip().startswith("[[") and kind in ALIAS_TABLES and entries_by_table[kind]:
+            overrides += _parse_entry(path, kind, entries_by_table[kind].pop(0))
+    for kind in ALIAS_TABLES:  # as inline arrays of tables, which nobody writes and TOML allows
+        for entry in entries_by_table[kind]:
+            overrides += _parse_entry(path, kind, entry)
+    return overrides
+
+
+def _parse_entry(path: Path, table: str, entry: object) -> list[AliasOverride]:
+    names = entry.get("names") if isinstance(entry, dict) and set(entry) == {"names"} else None
+    normalized_names = (
+        [normalize_name(name) for name in names]
+        if isinstance(names, list) and all(isinstance(n, str) for n in names)
+        else []
+    )
+    if len(normalized_names) < 2 or not all(normalized_names):
+        raise UsageError(f'{path}: expected [[{table}]] with names = ["one", "another"], found {entry!r}: mend it.')
+    return [
+        AliasOverride(table == "same", frozenset(pair)) for pair in combinations(dict.fromkeys(normalized_names), 2)
+    ]
+
+
+def append_alias_override(path: Path, table: str, first_name: str, second_name: str) -> None:
+    """Add an entry at the end of a file, which is made if there is none.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    entry = f"[[{table}]]\nnames = [{json.dumps(first_name, ensure_ascii=False)}, {json.dumps(second_name, ensure_ascii=False)}]\n"
+    try:
+        previous_text = path.read_text("utf-8") if path.exists() else ""
+        with atomic_write(path) as temporary:
+            temporary.write_text(f"{previous_text.rstrip()}\n\n{entry}".lstrip(), "utf-8")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}): check its permissions.") from error

@@ -1,0 +1,54 @@
+"""Questions that bring their own passages, as one corpus and questions about it: for what needs a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kgrag.errors import ReadError
+from kgrag.storage.atomic import atomic_write
+from kgrag.tune.data.user_questions import read_numbered_rows
+
+
+def write_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
+    """Write ``corpus.jsonl`` (each passage a document, once) and, for each file, its questions (those that have words) with
+    the ids of their gold documents, ``questions.LANG.jsonl``, where ``train.LANG.jsonl.gz`` is what the file is called.
+
+    Returns:
+        How many lines each written file has, by its name.
+
+    Raises:
+        ReadError: a file cannot be read, or a line of it is no question with passages; the message has its number.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ids: dict[tuple[str, str], str] = {}
+    rows_by_file: dict[str, list[dict[str, Any]]] = {"corpus.jsonl": []}
+    for path in files:
+        lang = path.name.split(".")[1]
+        question_rows = rows_by_file[f"questions.{lang}.jsonl"] = []
+        for number, row in read_numbered_rows(path):
+            try:
+                gold = []
+                for passage in row["passages"]:
+                    title_and_text = (str(passage["title"]), str(passage["text"]))
+                    if title_and_text not in ids:
+                        ids[title_and_text] = f"{lang}-{len(ids)}"
+                        rows_by_file["corpus.jsonl"].append(
+                            {"_id": ids[title_and_text], "title": title_and_text[0], "text": title_and_text[1]}
+                        )
+                    if passage["gold"]:
+                        gold.append(ids[title_and_text])
+                if str(row["text"]).strip():
+                    base_row = {"_id": row["_id"], "text": row["text"], "answers": row["answers"]}
+                    question_rows.append(base_row | {"gold": gold, "lang": lang})
+            except (KeyError, TypeError) as error:
+                raise ReadError(
+                    f'{path}, line {number}: expected "_id", "text", "answers" and "passages" with "title", "text" and '
+                    f'"gold", found another ({type(error).__name__}: {error}).'
+                ) from error
+    for name, rows in rows_by_file.items():
+        with atomic_write(folder / name) as temporary:
+            temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    return {name: len(rows) for name, rows in rows_by_file.items()}

@@ -1,0 +1,300 @@
+"""The sentence encoder adapted to a store's corpus, measured, and kept where it finds more."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgrag.errors import KgragError, UsageError
+from kgrag.graphqa.question_templates import load_templates
+from kgrag.models.fingerprint import weights_sha256
+from kgrag.protocols import Embedder, Matrix
+from kgrag.storage.atomic import atomic_write
+from kgrag.store.store import Store
+from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
+from kgrag.tune.data.store_questions import generate_from_store
+from kgrag.tune.encoder.pairs import (
+    RetrievalQuestion,
+    TrainingPair,
+    build_training_pairs,
+    questions_from_facts,
+    questions_from_file,
+    questions_from_sentences,
+)
+from kgrag.tune.encoder.recall_gain import (
+    MIN_HELDOUT_QUESTIONS,
+    RECALL_DEPTH,
+    RecallGain,
+    compare_recall,
+    recall_values,
+    should_keep,
+)
+from kgrag.tune.encoder.trainer import EncoderTrainingConfig, EncoderTrainingResult
+from kgrag.types import Passage
+
+if TYPE_CHECKING:
+    from kgrag.models.registry import ModelEntry
+    from kgrag.retrieve.candidates import IndexSet
+
+DEFAULT_QUESTIONS = 2000
+"""Questions made from a corpus, if nobody says otherwise."""
+MAX_MEASURED_QUESTIONS = 400
+"""Held-out questions that are measured, at most."""
+WORK_FOLDER = "tuning-embedder"
+"""In a store's folder: a training that was stopped."""
+EncoderProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class EncoderTuningResult:
+    """What came of a tuning: ``folder`` is the new encoder's, None where the old one stays; ``why`` is a sentence."""
+
+    is_kept: bool
+    reason: str
+    dense: RecallGain
+    hybrid: RecallGain
+    trained: EncoderTrainingResult
+    pairs: int
+    folder: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for programs."""
+        return {
+            "kept": self.is_kept,
+            "why": self.reason,
+            "folder": str(self.folder) if self.folder else None,
+            "dense": self.dense.json(),
+            "hybrid": self.hybrid.json(),
+            "steps": self.trained.steps,
+            "seconds": round(self.trained.seconds, 1),
+            "loss": {"first": self.trained.first_loss, "last": self.trained.last_loss},
+            "pairs": self.pairs,
+        }
+
+
+def tune_encoder(
+    store: Store,
+    questions: Path | None = None,
+    *,
+    number: int = DEFAULT_QUESTIONS,
+    negatives: int = 1,
+    settings: EncoderTrainingConfig | None = None,
+    tick: Callable[[str], EncoderProgress] = lambda data_description: lambda done, total: None,
+    notice: Callable[[str], None] = lambda said: None,
+) -> EncoderTuningResult:
+    """Adapt the embedder of a store to its corpus, and use it there from now on if it finds more.
+
+    Raises:
+        KeyboardInterrupt: it was stopped; what was learned is kept for the next run, and the store is as it was.
+        UsageError: the store is a server's.
+        KgragError: there is too little to learn from or to measure, or the store changed meanwhile.
+    """
+    from kgrag.embedders import load_embedder
+    from kgrag.models.convert import local_folder, model_folder, pull_model, transformers_folder
+    from kgrag.models.registry import find_model
+    from kgrag.tune.encoder.trainer import train_encoder
+
+    graph = _require_sqlite_graph(store)
+    settings = settings or EncoderTrainingConfig()
+    old_embedder, generation = store.embedder, graph.generation
+    training_questions, what = _training_questions(store, questions, number, old_embedder.languages, settings.seed)
+    held_out_questions = [one for one in training_questions if one.is_heldout][:MAX_MEASURED_QUESTIONS]
+    if len(held_out_questions) < MIN_HELDOUT_QUESTIONS:
+        raise KgragError(
+            f"Expected {MIN_HELDOUT_QUESTIONS} held-out questions at least, found {len(held_out_questions)}: the corpus states too few facts that can "
+            "be asked about; give questions with --questions."
+        )
+    texts = dict(_passage_texts(store))
+    training_pairs = build_training_pairs(training_questions, texts, [_bm25_search(store.indices, list(texts)), _vector_search(store.indices, old_embedder)], negatives, settings.seed)  # fmt: skip
+    if len(training_pairs) < settings.batch:
+        raise KgragError(f"Expected {settings.batch} pairs to learn from at least, found {len(training_pairs)}.")
+    notice(f"{len(training_pairs):,} pairs to learn from, {len(held_out_questions):,} held-out questions: {what}.")
+    model = find_model(store.embedder_folder(graph.meta("embedder") or store.config.embedder))
+    base = transformers_folder(
+        model, model.local_path or local_folder(model, any_precision=True) or pull_model(model.name)
+    )
+    work, name = store.folder / WORK_FOLDER, f"embedder-{encoder_fingerprint(model.name, training_pairs, settings)}"
+    out = store.folder / name
+    trained = train_encoder(base, training_pairs, out, work, settings, tick("steps"))
+    converted = model_folder(find_model(str(out)))
+    try:
+        new_embedder = load_embedder(str(out), store.progress)
+        vectors = embed_all(new_embedder, list(texts.values()), tick("passages"))
+        new_indices = _with_vectors(store.indices, vectors)
+        dense = compare_recall(
+            recall_values(held_out_questions, _vector_search(store.indices, old_embedder)),
+            recall_values(held_out_questions, _vector_search(new_indices, new_embedder)),
+        )
+        hybrid = compare_recall(
+            recall_values(held_out_questions, _hybrid_search(store, store.indices, old_embedder)),
+            recall_values(held_out_questions, _hybrid_search(store, new_indices, new_embedder)),
+        )
+        is_kept, reason = should_keep(dense, hybrid)
+        if is_kept:
+            data = TrainingDataInfo(what, len(training_pairs), pairs_sha256(training_pairs))
+            _write_card(out, name, model, data, trained, settings, dense, hybrid)
+            _install_encoder(store, out, list(texts), vectors, generation)
+    finally:  # where it was stopped, its last checkpoint is in `work`
+        if graph.meta("embedder") != name:
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.rmtree(converted, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
+    return EncoderTuningResult(is_kept, reason, dense, hybrid, trained, len(training_pairs), out if is_kept else None)
+
+
+def _write_card(
+    out: Path,
+    name: str,
+    model: ModelEntry,
+    data: TrainingDataInfo,
+    trained: EncoderTrainingResult,
+    settings: EncoderTrainingConfig,
+    dense: RecallGain,
+    hybrid: RecallGain,
+) -> None:
+    hybrid_metric = f"recall@{RECALL_DEPTH} of the whole retriever"
+    before = {f"recall@{RECALL_DEPTH}": dense.before, hybrid_metric: hybrid.before, "n": float(dense.questions)}
+    after = {f"recall@{RECALL_DEPTH}": dense.after, hybrid_metric: hybrid.after, "n": float(dense.questions)}
+    card = AdapterCard(
+        name,
+        Path(model.name).name,
+        weights_sha256(model),
+        "embedder",
+        data=data,
+        steps=trained.steps,
+        seconds=round(trained.seconds, 1),
+        seed=settings.seed,
+        made=datetime.now(UTC).date().isoformat(),
+        before=before,
+        after=after,
+    )
+    save_card(card, out)
+
+
+def _require_sqlite_graph(store: Store) -> Any:
+    from graphs.sqlite.store import SQLiteGraph
+
+    if not isinstance(store.graph, SQLiteGraph):
+        raise UsageError(
+            "Expected a store in a folder, found a server's: tune on a copy (`kgrag copy`), and ingest with it there."
+        )
+    return store.graph
+
+
+def _training_questions(
+    store: Store, questions: Path | None, number: int, languages: frozenset[str], seed: int
+) -> tuple[list[RetrievalQuestion], str]:
+    """The questions, and what they are in words."""
+    graph = store.graph
+    if questions is not None:
+        from kgrag.question_sets import load_questions
+
+        by_document: defaultdict[str, list[Passage]] = defaultdict(list)
+        for passage in graph.passages():
+            by_document[passage.document_id].append(passage)
+        training_questions = questions_from_file(load_questions(questions), by_document, languages, seed)
+        return training_questions[:number], f"the questions of {questions.name}"
+    generated_questions = generate_from_store(
+        store.merged_graph, store.facts, store.vocabulary, load_templates(store.vocabulary), seed, Counter()
+    )
+    training_questions = questions_from_facts(generated_questions, languages, number, seed)
+    data_description = "questions of typed facts"
+    if len(training_questions) < number:
+        extra_questions = questions_from_sentences(graph.passages(), languages, number - len(training_questions), seed)
+        training_questions, data_description = (
+            training_questions + extra_questions,
+            data_description + (" and sentences of passages" if extra_questions else ""),
+        )
+    return training_questions, data_description
+
+
+def _passage_texts(store: Store) -> Iterator[tuple[str, str]]:
+    """(passage id, what is embedded of it), in the order of the indices' rows: as `ingest.pipeline` does."""
+    titles = {document: title for document, (_, title) in store.graph.titles().items()}
+    for passage in store.graph.passages():
+        yield passage.id, f"{titles[passage.document_id]}. {passage.text}"
+
+
+def embed_all(embedder: Embedder, texts: Sequence[str], tick: EncoderProgress, group: int = 256) -> Matrix:
+    """(texts, dimensions) of all texts, in order."""
+    import numpy as np
+
+    vectors = np.zeros((len(texts), embedder.dimensions), np.float32)
+    for start in range(0, len(texts), group):
+        vectors[start : start + group] = embedder.embed(texts[start : start + group])
+        tick(min(start + group, len(texts)), len(texts))
+    return vectors
+
+
+def _bm25_search(indices: IndexSet, ids: Sequence[str]) -> Callable[[str, int], list[str]]:
+    return lambda text, k: [ids[int(row)] for row in indices.words.search(text, k)[0]]
+
+
+def _vector_search(indices: IndexSet, embedder: Embedder) -> Callable[[str, int], list[str]]:
+    def search(text: str, k: int) -> list[str]:
+        rows, _ = indices.vectors.search(embedder.embed_query(text), k)
+        return [indices.rows[int(row)].passage_id for row in rows]
+
+    return search
+
+
+def _hybrid_search(store: Store, indices: IndexSet, embedder: Embedder) -> Callable[[str, int], list[str]]:
+    from kgrag.retrieve.boosted_trees import TreeEnsemble
+    from kgrag.retrieve.explanations import PathExplainer
+    from kgrag.retrieve.hybrid import HybridRetriever
+
+    explainer = PathExplainer(indices.graph, store.graph.triples_in)
+    retriever = HybridRetriever(store.graph, indices, embedder, TreeEnsemble.load, explainer)
+    return lambda text, k: [hit.passage.id for hit in retriever.retrieve(text, k)]
+
+
+def _with_vectors(indices: IndexSet, vectors: Matrix) -> IndexSet:
+    from indices.vector_index import VectorIndex
+
+    return replace(indices, vectors=VectorIndex.build(vectors))
+
+
+def _install_encoder(store: Store, out: Path, ids: Sequence[str], vectors: Matrix, generation: int) -> None:
+    """The store's vectors from the encoder in ``out``, beside it: all of them and its name in one transaction."""
+    graph = _require_sqlite_graph(store)
+    with store.write_lock():
+        if graph.generation != generation:
+            raise KgragError("The store was written to meanwhile, so its vectors stay: run the same command again.")
+        graph.embed_again(out.name, zip(ids, vectors, strict=True))
+        update_embedder_name(store.folder / "kgrag.toml", out.name)
+        store.config = store.config.model_copy(update={"embedder": out.name})
+        store.__dict__.pop("embedder", None)
+        store._refresh_derived()
+
+
+def update_embedder_name(path: Path, name: str) -> None:
+    """Where a kgrag.toml names an embedder, have it name this one; one that does not goes by what the store says."""
+    if not path.is_file():
+        return
+    previous_text = path.read_text("utf-8")
+    updated_text = re.sub(
+        r"(?m)^(\s*embedder\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda found: f'{found[1]}"{name}"', previous_text
+    )
+    if updated_text != previous_text:
+        with atomic_write(path) as temporary:
+            temporary.write_text(updated_text, "utf-8")
+
+
+def pairs_sha256(training_pairs: Sequence[TrainingPair]) -> str:
+    """Of what was learned from, in its order."""
+    digest = hashlib.sha256()
+    for pair in training_pairs:
+        digest.update(repr(pair).encode())
+    return digest.hexdigest()
+
+
+def encoder_fingerprint(base: str, training_pairs: Sequence[TrainingPair], settings: EncoderTrainingConfig) -> str:
+    """What tells a tuned encoder from others of the same store: its base, what it learned from, and how."""
+    return hashlib.sha256(f"{base} {pairs_sha256(training_pairs)} {settings}".encode()).hexdigest()[:8]

@@ -1,0 +1,388 @@
+"""Files into a store, again and again: what is the same costs nothing, what is changed or gone is changed or gone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+import ingest.entities.recognition
+import ingest.extraction
+import ingest.pipeline
+from graphs.sqlite.store import SQLiteGraph
+from ingest.pipeline import IngestPipeline, IngestReport, missing_sources
+from ingest.readers.discovery import discover_sources
+from kgrag.errors import KgragError
+from kgrag.protocols import Matrix
+from tests.support.documents import (
+    FakeEmbedder,
+    find_capitalized_names,
+    find_store_damage,
+    read_all_rows,
+    read_empty_states,
+)
+
+SIZE = 200
+
+
+class CountingEmbedder(FakeEmbedder):
+    """Counts the texts it was given."""
+
+    def __init__(self) -> None:
+        self.texts = 0
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """(texts, 16)."""
+        self.texts += len(texts)
+        return super().embed(texts)
+
+
+class Project:
+    """A folder of files, and a store beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = folder / "files"
+        self.files.mkdir(parents=True)
+        self.base = folder
+        self.path = folder / "store" / "graph.db"
+        self.embedder = CountingEmbedder()
+
+    def ingest(
+        self, *names: str, workers: int = 0, progress: ingest.pipeline.IngestProgress = lambda *_: None
+    ) -> IngestReport:
+        """Files by name, or the whole folder."""
+        arguments = [str(self.files / name) for name in names] or [str(self.files)]
+        graph = SQLiteGraph(self.path)
+        try:
+            run = IngestPipeline(graph, self.embedder, passage_size=SIZE, workers=workers, progress=progress)
+            report = run.run(discover_sources(arguments, self.base))
+            report.vanished = missing_sources(graph, [Path(argument) for argument in arguments], self.base)
+            return report
+        finally:
+            graph.close()
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of that text."""
+        (self.files / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.files / name).write_text(text, "utf-8")
+        return self.files / name
+
+    def jsonl(self, name: str, rows: Iterable[tuple[str, str]]) -> Path:
+        """A file of rows (_id, text), each with its id as its title."""
+        return self.write(name, "".join(json.dumps({"_id": i, "title": i, "text": t}) + "\n" for i, t in rows))
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """document id -> text."""
+        graph = SQLiteGraph(self.path)
+        try:
+            return {document.id: document.text for document in graph.documents()}
+        finally:
+            graph.close()
+
+    @property
+    def problems(self) -> list[tuple[str, int | None, str]]:
+        """As the store remembers them."""
+        graph = SQLiteGraph(self.path)
+        try:
+            return graph.problems()
+        finally:
+            graph.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names by a simple rule, for what does not depend on which names are found."""
+    monkeypatch.setattr(ingest.extraction, "recognize_entities", find_capitalized_names)
+    monkeypatch.setattr(ingest.extraction, "encode_token_states", read_empty_states)
+
+
+def bilingual(project: Project) -> None:
+    project.write("ada.md", "# Ada Lovelace\n\nAda Lovelace was born in London. Her father was Lord Byron.\n" * 3)
+    project.write("deep/吴文俊.txt", "吴文俊出生于上海，是中国数学家。他是陈省身的学生。\n" * 6)
+    project.jsonl("rows.jsonl", [(f"row {n}", f"Charles Babbage built engine {n} in London.") for n in range(40)])
+    project.write("table.csv", "name,text\n北京,北京是中国的首都。\nParis,Paris is the capital of France.\n")
+
+
+def counts(report: IngestReport) -> tuple[int, int, int, int]:
+    return report.added, report.replaced, report.unchanged, report.removed
+
+
+# --- the same again ----------------------------------------------------------------------------------------------
+
+
+def test_two_fresh_stores_of_the_same_files_have_the_same_rows(tmp_path: Path) -> None:
+    stores = []
+    for name in ("one", "two"):
+        project = Project(tmp_path / name)
+        bilingual(project)
+        report = project.ingest()
+        assert counts(report) == (44, 0, 0, 0)
+        assert report.passages == len(read_all_rows(project.path)["passages"]) > 44  # some have several
+        assert report.problems == report.vanished == []
+        assert find_store_damage(project.path) == []
+        stores.append(read_all_rows(project.path))
+    assert stores[0] == stores[1]
+    assert stores[0]["mentions"]
+    assert stores[0]["triples"]
+
+
+def test_what_is_unchanged_is_neither_read_nor_embedded(
+    project: Project, monkeypatch: pytest.MonkeyPatch, light: None
+) -> None:
+    bilingual(project)
+    project.ingest()
+    embedded = project.embedder.texts
+    opened: list[str] = []
+    reader = ingest.pipeline.read_source
+    monkeypatch.setattr(
+        ingest.pipeline, "read_source", lambda source, *a: opened.append(source.id) or reader(source, *a)
+    )
+    assert counts(project.ingest()) == (0, 0, 44, 0)
+    assert opened == []
+    for file in project.files.rglob("*.*"):
+        os.utime(file, (1, 1))  # a file that was only touched is the same file
+    assert counts(project.ingest()) == (0, 0, 44, 0)
+    assert opened == []
+    project.write("ada.md", "# Ada Lovelace\n\nShe wrote.")
+    assert counts(project.ingest()) == (0, 1, 43, 0)
+    assert opened == ["files/ada.md"]
+    assert project.embedder.texts == embedded + 1
+
+
+def test_of_a_changed_table_only_the_changed_rows_are_embedded(project: Project, light: None) -> None:
+    project.jsonl("rows.jsonl", [(str(n), f"Babbage built engine {n}.") for n in range(50)])
+    project.ingest()
+    project.jsonl("rows.jsonl", [(str(n), f"Babbage built engine {n}{'!' * (n == 7)}.") for n in range(51)])
+    embedded = project.embedder.texts
+    assert counts(project.ingest()) == (1, 1, 49, 0)
+    assert project.embedder.texts == embedded + 2
+    assert project.texts["7"] == "Babbage built engine 7!."
+
+
+# --- what changes ------------------------------------------------------------------------------------------------
+
+
+def test_after_changes_the_store_is_as_if_made_from_the_files_as_they_are(tmp_path: Path) -> None:
+    project, fresh = Project(tmp_path / "one"), Project(tmp_path / "two")
+    bilingual(project)
+    project.ingest()
+    for each in (project, fresh):
+        if each is fresh:
+            bilingual(fresh)
+        each.write("ada.md", "# Ada Lovelace\n\nAda Lovelace died in Marylebone.")
+        each.jsonl("rows.jsonl", [(f"row {n}", f"Babbage built engine {n} in Paris.") for n in range(30, 45)])
+        each.write("new.txt", "丘成桐出生于广东汕头。")
+    assert counts(project.ingest()) == (6, 11, 3, 30)
+    fresh.ingest()
+    assert read_all_rows(project.path) == read_all_rows(fresh.path)
+
+
+def test_rows_that_are_gone_are_forgotten(project: Project, light: None) -> None:
+    project.jsonl("rows.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote."), ("c", "Clara wrote.")])
+    project.ingest()
+    project.jsonl("rows.jsonl", [("c", "Clara wrote."), ("a", "Ada wrote.")])
+    report = project.ingest()
+    assert counts(report) == (0, 0, 2, 1)
+    assert set(project.texts) == {"a", "c"}
+    assert not any("byron" in row for row in read_all_rows(project.path)["mentions"])
+
+
+def test_a_file_that_is_gone_is_reported_and_kept(project: Project, light: None) -> None:
+    gone = project.write("deep/gone.txt", "Ada wrote.")
+    project.write("stays.txt", "Byron wrote.")
+    assert project.ingest().vanished == []
+    gone.unlink()
+    report = project.ingest()
+    assert report.vanished == ["files/deep/gone.txt"]
+    assert counts(report) == (0, 0, 1, 0)
+    assert "files/deep/gone.txt" in project.texts
+    assert project.ingest("stays.txt").vanished == []  # only what lies in the folders that were named
+
+
+def test_a_gone_file_is_reported_even_if_it_was_not_read_to_its_end(project: Project, light: None) -> None:
+    file = project.jsonl("rows.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote.")])
+    project.ingest()
+    graph = SQLiteGraph(project.path)
+    graph.forget("a")
+    graph.close()
+    file.unlink()
+    project.write("other.txt", "Clara wrote.")
+    assert project.ingest().vanished == ["files/rows.jsonl"]
+
+
+def test_of_a_gone_file_without_documents_nothing_is_left(project: Project, light: None) -> None:
+    empty = project.write("empty.txt", "")
+    project.write("stays.txt", "Byron wrote.")
+    project.ingest()
+    assert [source for source, _, _ in project.problems] == ["files/empty.txt"]
+    empty.unlink()
+    assert project.ingest().vanished == []
+    assert project.problems == []
+
+
+def test_a_moved_file_is_a_new_document_and_the_old_one_is_reported(project: Project, light: None) -> None:
+    file = project.write("old.txt", "Ada wrote.")
+    project.ingest()
+    file.rename(project.files / "new.txt")
+    report = project.ingest()
+    assert (report.added, report.vanished) == (1, ["files/old.txt"])
+
+
+def test_a_moved_table_takes_its_rows_with_it(project: Project, light: None) -> None:
+    file = project.jsonl("old.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote.")])
+    project.ingest()
+    file.rename(project.files / "new.jsonl")
+    report = project.ingest()
+    assert (report.added, report.replaced, report.vanished, report.problems) == (0, 2, [], [])
+    assert {row[3] for row in read_all_rows(project.path)["documents"]} == {"files/new.jsonl"}
+    assert project.ingest().unchanged == 2
+
+
+def test_a_forgotten_document_comes_back_with_the_next_ingest(project: Project, light: None) -> None:
+    bilingual(project)
+    project.ingest()
+    before = read_all_rows(project.path)
+    for forgotten in ("files/ada.md", "row 3"):
+        graph = SQLiteGraph(project.path)
+        assert graph.forget(forgotten)
+        graph.close()
+        assert forgotten not in project.texts
+        assert project.ingest().added == 1
+        assert read_all_rows(project.path) == before
+
+
+# --- what cannot be read -----------------------------------------------------------------------------------------
+
+
+def test_problems_are_remembered_until_the_file_is_mended(project: Project, light: None) -> None:
+    project.write("rows.jsonl", '{"_id": "a", "text": "Ada wrote."}\nnot json\n{"_id": "b"}\n')
+    project.write("blank.txt", " \n")
+    report = project.ingest()
+    assert report.added == 1
+    noted = [(p.source_id, p.line, p.message) for p in report.problems]
+    assert sorted((s, n) for s, n, _ in noted if n) == [("files/rows.jsonl", 2), ("files/rows.jsonl", 3)]
+    assert sorted(project.problems, key=repr) == sorted(noted, key=repr)
+    assert project.ingest().problems == []  # nothing was read, so nothing is said again
+    assert len(project.problems) == 3
+    project.write("rows.jsonl", '{"_id": "a", "text": "Ada wrote."}\n{"_id": "c", "text": "Clara."}\nstill not json\n')
+    project.write("blank.txt", "Byron wrote.")
+    project.ingest()
+    assert [(source, line) for source, line, _ in project.problems] == [("files/rows.jsonl", 3)]
+
+
+def test_a_file_that_cannot_be_opened_keeps_its_documents(project: Project, light: None) -> None:
+    bilingual(project)
+    project.ingest()
+    before = project.texts
+    (project.files / "rows.jsonl").unlink()
+    (project.files / "rows.jsonl").mkdir()  # opening it fails for the superuser too
+    graph = SQLiteGraph(project.path)
+    run = IngestPipeline(graph, project.embedder, passage_size=SIZE, workers=0, progress=lambda *_: None)
+    report = run.run([ingest.pipeline.Source(project.files / "rows.jsonl", "files/rows.jsonl")])
+    graph.close()
+    assert [problem.source_id for problem in report.problems] == ["files/rows.jsonl"]
+    assert "expected a file that can be read" in report.problems[0].message
+    assert report.removed == 0
+    assert project.texts == before
+    (project.files / "rows.jsonl").rmdir()
+    bilingual(project)
+    assert counts(project.ingest()) == (0, 0, 44, 0)
+    assert project.problems == []
+
+
+def test_an_id_that_two_files_have_stays_with_the_first_and_is_reported(project: Project, light: None) -> None:
+    project.jsonl("a.jsonl", [("same", "Ada wrote.")])
+    project.jsonl("b.jsonl", [("same", "Byron wrote."), ("own", "Clara wrote.")])
+    report = project.ingest()
+    assert project.texts == {"same": "Ada wrote.", "own": "Clara wrote."}
+    assert [problem.source_id for problem in report.problems] == ["files/b.jsonl"]
+    assert "'same'" in report.problems[0].message
+    assert "files/a.jsonl" in report.problems[0].message
+    # a.jsonl is not read again, and still its document is its own
+    project.jsonl("b.jsonl", [("same", "Byron wrote much."), ("own", "Clara wrote.")])
+    report = project.ingest()
+    assert project.texts["same"] == "Ada wrote."
+    assert [problem.source_id for problem in report.problems] == ["files/b.jsonl"]
+
+
+def test_a_file_that_took_a_document_by_itself_does_not_hide_the_clash(project: Project, light: None) -> None:
+    project.jsonl("a.jsonl", [("same", "Ada wrote."), ("own", "Ada left.")])
+    project.jsonl("b.jsonl", [("same", "Byron wrote.")])
+    project.ingest("a.jsonl")
+    project.ingest("b.jsonl")
+    report = project.ingest()
+    assert ["'same'" in problem.message for problem in report.problems] == [True]
+    assert project.ingest().problems == []
+    assert set(project.texts) == {"same", "own"}
+
+
+def test_a_language_that_no_document_has_loads_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wanted() -> None:
+        raise AssertionError("loaded the English pipeline")
+
+    monkeypatch.setattr(ingest.entities.recognition, "_load_spacy", wanted)
+    project.write("吴文俊.txt", "吴文俊出生于上海。")
+    assert project.ingest().added == 1
+    project.write("ada.txt", "Ada Lovelace was born in London.")
+    with pytest.raises(AssertionError):
+        project.ingest()
+
+
+# --- processes ---------------------------------------------------------------------------------------------------
+
+
+def test_workers_give_the_same_rows(tmp_path: Path) -> None:
+    stores = []
+    for workers in (0, 2):
+        project = Project(tmp_path / str(workers))
+        bilingual(project)
+        table = project.jsonl("more.jsonl", [(f"数学家{n}", f"陈省身在上海教过{n}人。") for n in range(60)])
+        (project.files / "more.jsonl.gz").write_bytes(gzip.compress(table.read_bytes(), mtime=0))
+        table.unlink()
+        calls: list[tuple[int, int, int]] = []
+        project.ingest(workers=workers, progress=lambda *call, calls=calls: calls.append(call))
+        assert [done for done, _, _ in calls] == list(range(1, 105))
+        assert all(done <= total for done, total, _ in calls)
+        stores.append(read_all_rows(project.path))
+    assert stores[0] == stores[1]
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_is_killed_costs_a_sentence_and_nothing_that_was_committed(project: Project) -> None:
+    project.jsonl("rows.jsonl", [(f"{n:03}", f"陈省身在上海教过{n}个学生，吴文俊是其中之一。" * 3) for n in range(320)])
+    committed: list[int] = []
+
+    def kill_one(done: int, total: int, passages: int) -> None:
+        committed.append(done)
+        if len(committed) == 40:
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+    with pytest.raises(KgragError) as found:
+        project.ingest(workers=2, progress=kill_one)
+    assert "run the command again" in str(found.value)
+    assert 40 <= len(committed) < 320
+    assert len(project.texts) == len(committed)
+    assert find_store_damage(project.path) == []
+    deadline = time.monotonic() + 5
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert multiprocessing.active_children() == []
+
+    assert counts(project.ingest()) == (320 - len(committed), 0, len(committed), 0)
+    fresh = Project(project.base / "fresh")
+    (fresh.files / "rows.jsonl").write_bytes((project.files / "rows.jsonl").read_bytes())
+    fresh.ingest()
+    assert read_all_rows(project.path) == read_all_rows(fresh.path)

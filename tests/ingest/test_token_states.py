@@ -1,0 +1,82 @@
+"""The states of words: of their tokens, of every part of a long passage, and of the passage alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ingest.extraction import extract_with_vectors
+from ingest.relations.token_states import STATE_SIZE, encode_token_states
+from ingest.workers import ExtractionPool
+from kgrag.embedders import TOKEN_ENCODER, load_token_encoder, provides_token_states
+from kgrag.models.convert import local_folder
+from kgrag.models.registry import find_model
+from kgrag.text import sentence_spans
+from kgrag.types import Document
+
+pytestmark = pytest.mark.skipif(
+    local_folder(find_model(TOKEN_ENCODER)) is None, reason=f"{TOKEN_ENCODER} is not here: pull it"
+)
+SHORT = "Ada Lovelace met Charles Babbage in London. She wrote to him in 1843."
+LONG = " ".join(f"Number {n} of the guests was Charles Babbage of London, who came late." for n in range(60))
+
+
+def test_a_state_is_the_mean_over_the_tokens_of_its_span() -> None:
+    ((vector, states),) = encode_token_states([("Ada", SHORT)])
+    (tokens,) = load_token_encoder().compute_token_states([f"Ada. {SHORT}"])
+    np.testing.assert_array_equal(vector, tokens.vector)
+    lovelace = [i for i, (start, end) in enumerate(tokens.spans) if 5 + 4 <= start < end <= 5 + 12]
+    assert len(lovelace) > 1, "one word of several tokens"
+    found = states.span_means(0, [(4, 12), (0, 0)])
+    np.testing.assert_allclose(found[0], tokens.states[lovelace].mean(0), atol=1e-5)
+    assert found.shape == (2, STATE_SIZE) and not found[1].any()
+
+
+def test_the_vector_is_the_one_that_is_searched() -> None:
+    vectors = np.array([vector for vector, _ in encode_token_states([("Ada", SHORT), ("Guests", LONG), ("", "")])])
+    alone = load_token_encoder()
+    np.testing.assert_array_equal(vectors, alone.embed([f"Ada. {SHORT}", f"Guests. {LONG}", ". "]))
+    assert provides_token_states(alone)
+    alone.model = replace(alone.model, name="/home/of/another/all-MiniLM-L6-v2")
+    try:
+        assert not provides_token_states(alone), "one of the same name is another"
+    finally:
+        alone.model = find_model(TOKEN_ENCODER)
+
+
+def test_a_long_passage_is_read_to_its_end() -> None:
+    ((_, states),) = encode_token_states([("Guests", LONG)])
+    spans = sentence_spans(LONG)
+    assert len(spans) == 60
+    for start, end in spans:
+        assert np.abs(states.span_means(start, [(0, 6), (end - start - 5, end - start - 1)])).max(1).min() > 0
+    endless = "and " * 800
+    ((_, states),) = encode_token_states([("", f"{SHORT} {endless}. Ada came.")])
+    assert states.span_means(len(SHORT) + 1, [(3000, 3003)]).any() == np.False_, "too long a sentence is read in part"
+    last = f"{SHORT} {endless}. Ada came.".index("Ada came")
+    assert states.span_means(last, [(0, 3)]).any()
+
+
+def test_states_do_not_depend_on_what_is_read_beside() -> None:
+    alone = [next(encode_token_states([one])) for one in (("Ada", SHORT), ("Guests", LONG))]
+    beside = list(encode_token_states([("Guests", LONG), ("x", "A " * 50), ("Ada", SHORT), *[("y", SHORT)] * 70]))
+    for (vector, states), (other, others) in zip(alone, (beside[2], beside[0]), strict=True):
+        np.testing.assert_array_equal(vector, other)
+        np.testing.assert_array_equal(states.span_means(0, [(0, 3), (4, 12)]), others.span_means(0, [(0, 3), (4, 12)]))
+
+
+def test_workers_give_the_vectors_and_facts_that_one_process_gives() -> None:
+    documents = [Document(f"d{n}", title, text, "d", lang, str(n)) for n, (title, text, lang) in enumerate(
+        [("Ada", SHORT, "en"), ("丘成桐", "丘成桐出生於汕头。", "zh"), ("Guests", LONG, "en")]
+    )]  # fmt: skip
+    here, vectors = extract_with_vectors(documents, 1200, with_vectors=True)
+    assert vectors is not None
+    texts = [f"{one.document.title}. {p.text}" for one in here for p in one.passages]
+    np.testing.assert_array_equal(vectors, load_token_encoder().embed(texts))
+    assert extract_with_vectors(documents, 1200, with_vectors=False) == (here, None)
+    with ExtractionPool(1, 1200, with_vectors=True) as pool:
+        there, others = pool.submit(documents).result()
+    assert there == here
+    np.testing.assert_array_equal(others, vectors)
