@@ -7,6 +7,8 @@ STORE   ?= .kgrag
 DATA    ?= ../data
 REPORT  ?= report
 DEMO    := .kgrag-demo
+# Processes of make test.
+JOBS    ?= 2
 # A package index for another build of torch, such as the one for machines without a GPU.
 TORCH_INDEX ?=
 
@@ -17,7 +19,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker sentences relations judge reader lock clean
+.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker sentences relations judge reader docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -36,6 +38,7 @@ help:
 	@echo "make test-slow                         the tests that need the language model"
 	@echo "make neo4j                             a Neo4j server of your own, on this machine"
 	@echo "make test-neo4j                        the tests that need one: brings it up, and takes it down"
+	@echo "make docs                              this documentation as a site with checked links, into build/site"
 	@echo "make check | format | lock | clean"
 
 install: .venv/installed .venv/models
@@ -71,8 +74,8 @@ demo: install
 	@echo "        make chat                              and ask them"
 
 test: install check
-	@$(BIN)/python -m pytest -m "not slow and not alone"
-	@$(BIN)/python -m pytest -m "alone and not slow"
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not alone"
+	@$(BIN)/python -m pytest -n $(JOBS) -m "alone and not slow"
 
 test-neo4j: install
 	@$(BIN)/python -m graphs.neo4j.local_server around $(BIN)/python -m pytest -m neo4j $(TESTS)
@@ -150,8 +153,12 @@ reader: reader-store
 	    --licence "2WikiMultihopQA (Apache-2.0), HotpotQA (CC BY-SA 4.0), MuSiQue (CC BY 4.0), CMRC 2018 (CC BY-SA 4.0)"
 	@mkdir -p kgrag/data/adapters && rm -rf kgrag/data/adapters/reader && mv $(READER)/reader kgrag/data/adapters/reader
 
+docs: install
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation is in build/site: open build/site/index.html"
+
 lock:
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --output-file requirements.lock
+	@uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --output-file requirements.lock
 
 clean:
 	@rm -rf build $(DEMO) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,1 +1,1 @@
-"""Where documents and what was read in them are kept, and how their graph is walked."""
+"""Graph stores, merged entities, fact indices and random walks."""

@@ -1,8 +1,9 @@
-"""All known names at once: runs of tokens, looked up by hash in a table that can stay on disk; longest first.
+"""Find all known names in texts: runs of tokens, looked up by hash in a memory-mapped table, longest first.
 
-A name is its tokens joined by spaces (`kgrag.text.key`), so a text has it exactly where a run of tokens equals it. The
-table has the hash of every beginning of every name: a run grows token by token as long as some name begins like it,
-for all places of all texts at once. An Aho-Corasick automaton finds the same and takes a hundred times the memory.
+A name is its tokens joined by spaces (`kgrag.text.normalize_name`). A text contains a name where a run of its tokens
+equals the name's tokens. The table has the hash of every prefix of every name. A run grows token by token while some
+name has it as a prefix, for all positions of all texts at once. An Aho-Corasick automaton finds the same matches and
+takes a hundred times the memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kgrag.text import STOPWORDS, Token, casefold_text, has_cjk, tokenize
 _COMMON_NOUNS = "film song album book play band show series city country company war king queen day one two first"
 COMMON_WORDS = STOPWORDS | frozenset(_COMMON_NOUNS.split())
 _COMPANY_SUFFIX = re.compile(r",?\s+(?:A?\.?F\.?C\.?|Inc\.?|Ltd\.?|Co\.?|Corp\.?|plc|LLC|S\.A\.|GmbH|AG|Jr\.?|Sr\.?)$")
-_HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no bit of what came before is lost
+_HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication loses no bit of the running hash
 NAMES_PER_CHUNK = 65536
 
 Hashes = NDArray[np.uint64]
@@ -30,7 +31,7 @@ Numbers = NDArray[np.int32]
 
 
 class NameMatch(NamedTuple):
-    """A known name (its position in the gazetteer's list) and its span in the text searched."""
+    """A known name (its position in the gazetteer's list) and its span in the text."""
 
     name: int
     start: int
@@ -39,16 +40,19 @@ class NameMatch(NamedTuple):
 
 @dataclass(frozen=True)
 class PrefixTable:
-    """``beginnings``: (n,) distinct hashes of the first tokens of names, ascending; ``numbers``: (n,) the name that
-    has these tokens and no more, -1 where there is none. With ten million names the chance that any two share a
-    hash is about one in 400,000; the second of them would then not be found."""
+    """The hashes of all prefixes of names.
+
+    ``beginnings``: (n,) distinct hashes of the first tokens of names, ascending. ``numbers``: (n,) the name that
+    consists of exactly these tokens, or -1. With ten million names the chance that any two share a hash is about one in
+    400,000; the second of them would then not be found.
+    """
 
     beginnings: Hashes
     numbers: Numbers
 
     @staticmethod
     def of(names: Sequence[str]) -> PrefixTable:
-        """The table of distinct normalised names, without those that are never found."""
+        """Build the table of distinct normalised names, without unfindable ones."""
         hashes: list[Hashes] = [np.zeros(0, np.uint64)]
         numbers: list[Numbers] = [np.zeros(0, np.int32)]
         for start in range(0, len(names), NAMES_PER_CHUNK):
@@ -63,7 +67,7 @@ class PrefixTable:
         return PrefixTable(*_unique_hashes(np.concatenate(hashes), np.concatenate(numbers)))
 
     def look_up(self, hashes: Hashes) -> tuple[NDArray[np.bool_], Numbers]:
-        """Whether each hash is a beginning, and the name that it is in full, -1 for none."""
+        """Return whether each hash is a prefix, and the name it completes, or -1."""
         if not len(self.beginnings):
             return np.zeros(len(hashes), bool), np.full(len(hashes), -1, np.int32)
         positions = np.minimum(np.searchsorted(self.beginnings, hashes), len(self.beginnings) - 1)
@@ -93,7 +97,7 @@ def _prefix_hashes(names: Sequence[str], numbers: Numbers) -> tuple[Hashes, Numb
 
 
 def _unique_hashes(hashes: Hashes, numbers: Numbers) -> tuple[Hashes, Numbers]:
-    """Ascending, each hash once, with the greatest of its numbers: a name before none."""
+    """Return the distinct hashes, ascending, each with its greatest number: a name rather than -1."""
     order = np.lexsort((numbers, hashes))
     hashes, numbers = hashes[order], numbers[order]
     is_last = np.append(hashes[1:] != hashes[:-1], True) if len(hashes) else np.zeros(0, bool)
@@ -106,7 +110,7 @@ def _hashes(words: Sequence[str]) -> Hashes:
 
 @lru_cache(maxsize=1 << 18)
 def _hash(word: str) -> int:
-    # not Python's own hash, which differs from one process to the next
+    # not Python's own hash, which differs between processes
     return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
 
 
@@ -114,11 +118,11 @@ class Gazetteer:
     """Finds the names of a list in texts.
 
     Args:
-        names: normalised names (`kgrag.text.key`), distinct. Names of one letter, of one stop word, or of digits
-            alone are kept in the list but never found.
-        table: of these names, if it was made before.
-        titles: (names,), those that are found inside a longer name too: "Sultan Bayezid II" is Bayezid II, about whom
-            there is a document; but not inside another such name.
+        names: distinct normalised names (`kgrag.text.normalize_name`). The list may contain names of one letter, one
+            stop word or only digits, but these are never found.
+        table: the prefix table of these names, if it was built before.
+        titles: (names,), whether a name is also found inside a longer name: "Sultan Bayezid II" contains Bayezid II,
+            the subject of a document. It is not found inside another title.
     """
 
     def __init__(
@@ -129,15 +133,15 @@ class Gazetteer:
         self._titles = titles
 
     def find(self, text: str, *, any_case: bool = False) -> list[NameMatch]:
-        """The names in ``text``, ordered by place; where they overlap the longest, and the titles within it.
+        """Return the names in ``text``, ordered by position.
 
-        A name that is one word of letters must begin with a capital in ``text`` (or the film "Friends" would be
-        found among friends), unless ``any_case``.
+        Of overlapping names the longest is kept, with the titles inside it. A name of one word of letters must be
+        capitalised in ``text``, unless ``any_case``. Otherwise the film "Friends" would match the word friends.
         """
         return self.find_all([text], any_case=any_case)[0]
 
     def find_all(self, texts: Sequence[str], *, any_case: bool = False) -> list[list[NameMatch]]:
-        """`find` for each of ``texts``; for a hundred of them at once it takes far less time than one by one."""
+        """Return the result of `find` for each text; a hundred texts together take far less time than one by one."""
         if not texts:
             return []
         token_lists = [tokenize(text) for text in texts]
@@ -155,7 +159,7 @@ class Gazetteer:
         ]
 
     def _runs(self, token_lists: Sequence[Sequence[Token]]) -> Iterator[tuple[int, int, int, int]]:
-        """(text, first token, last token, name) of every run of tokens that is a name."""
+        """Yield (text, first token, last token, name) for every run of tokens that is a name."""
         words: list[str] = []
         text_of, token_of = [], []
         for number, text_tokens in enumerate(token_lists):
@@ -166,7 +170,7 @@ class Gazetteer:
                 places = np.repeat(places, [*(text.count(" ") + 1 for text in token_texts), 1])
                 token_texts = split_texts
             words += token_texts
-            words.append("")  # no name goes on over the end of a text
+            words.append("")  # no name spans two texts
             text_of.append(np.full(len(places), number))
             token_of.append(places)
         hashes = _hashes(words)
@@ -184,9 +188,9 @@ class Gazetteer:
             first, last = starts[match_positions], ends[match_positions]
             columns = (texts[first], places[first], places[last], names[match_positions], first, last + 1)
             for text, first_token, last_token, number, start, stop in zip(
-                *(each.tolist() for each in columns), strict=True
+                *(column.tolist() for column in columns), strict=True
             ):
-                if self.names[number] == " ".join(words[start:stop]):  # and not only of its hash
+                if self.names[number] == " ".join(words[start:stop]):  # rules out a hash collision
                     yield text, first_token, last_token, number
             starts, running_hashes = starts[is_prefix], running_hashes[is_prefix]
             size += 1
@@ -195,8 +199,10 @@ class Gazetteer:
 def _select_matches(
     runs: list[tuple[int, int, int, int]], words: Sequence[Token], titles: NDArray[np.bool_] | None
 ) -> list[NameMatch]:
-    """Of runs (-length, first, last, name) the longest, then the first, that do not overlap, and in those that are no
-    titles the same of ``titles``; ordered by place."""
+    """Select the longest, then earliest, non-overlapping runs (-length, first, last, name), ordered by position.
+
+    Titles inside a selected run that is not itself a title are selected in the same way.
+    """
     runs.sort()
     selected, occupied = _select_longest(runs, set())
     if titles is not None and len(selected) < len(runs):
@@ -221,7 +227,10 @@ def _select_matches(
 def _select_longest(
     runs: Sequence[tuple[int, int, int, int]], occupied: set[int]
 ) -> tuple[list[tuple[int, int, int, int]], set[int]]:
-    """Those of sorted runs that are apart from ``used`` and from one another, and the places that are then taken."""
+    """Select sorted runs that do not overlap ``occupied`` positions or each other.
+
+    Also return all positions that are then occupied.
+    """
     selected, occupied = [], set(occupied)
     for run in runs:
         span = range(run[1], run[2] + 1)
@@ -232,7 +241,7 @@ def _select_longest(
 
 
 def without_bracket(title: str) -> str:
-    """``"Labyrinth (1984 video game)"`` -> ``"Labyrinth"``; a title that is all bracket stays."""
+    """Remove a bracketed suffix: ``"Labyrinth (1984 video game)"`` -> ``"Labyrinth"``; keep an all-bracket title."""
     for opening in "(（":
         head = title.split(opening)[0].strip()
         if head and head != title:
@@ -241,8 +250,11 @@ def without_bracket(title: str) -> str:
 
 
 def short_forms(title: str) -> list[str]:
-    """A title and the shorter forms that texts use for it: without a bracket, without what follows a comma, without
-    the kind of company or club at its end ("Arsenal F.C.")."""
+    """Return a title and the shorter forms that texts use for it.
+
+    These are the title without a bracket, without the part after a comma, and without a legal form of a company or club
+    at its end ("Arsenal F.C.").
+    """
     forms = [title, without_bracket(title)]
     head = forms[-1].split(",")[0].strip()
     if "," in forms[-1] and len(casefold_text(head)) > 3:

@@ -1,4 +1,4 @@
-"""What facts can say: the predicates, and the words by which people ask for them."""
+"""Load the schema of predicates, with the words that questions use for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from kgrag.text.quantities import quantity_entity_id
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A kind of fact; ``unit`` is what a QUANTITY is in ("money": any currency; "": whatever it is): what it means and how questions ask for it (see ``graphs/predicates.toml``)."""
+    """A predicate: its meaning and the question words for it (see ``graphs/predicates.toml``).
+
+    ``unit`` is the dimension of a QUANTITY ("money": any currency; "": any unit). ``equivalent_paths`` are chains of
+    predicates that lead to the same object.
+    """
 
     name: str
     meaning: str
@@ -32,10 +36,11 @@ class Predicate:
 
 @dataclass(frozen=True, slots=True)
 class PredicateSchema:
-    """All predicates, words for more than one step (``kin``), and what countries and their peoples are called.
+    """All predicates, kinship words for several steps, and the names of countries.
 
-    ``countries`` maps lower-case names and adjectives to the country; ``peoples`` are the adjectives among them,
-    ``lands`` those names that mean the whole country and it alone (England is not the UK, and the Dutch are no country).
+    ``compound_relations`` maps a kinship noun to its chain of predicates. ``countries`` maps lower-case names and
+    adjectives to the country. ``demonyms`` are the adjectives among them. ``country_names`` are those names that mean
+    the whole country and nothing else (England is not the UK, and the Dutch are not a country).
     """
 
     predicates: Mapping[str, Predicate]
@@ -45,8 +50,10 @@ class PredicateSchema:
     country_names: Mapping[str, str] = field(default_factory=dict)
 
     def entity_id(self, name: str, kind: str) -> str:
-        """The entity id of a name by itself, of a type as `kgrag.types.Mention` has it: dates, quantities and
-        countries have one each, however they are called; else `kgrag.text.key`."""
+        """Return the entity id of a name, given its type as in `kgrag.types.Mention`.
+
+        Each date, quantity and country has one id, however it is spelt. Other names use `kgrag.text.normalize_name`.
+        """
         if kind == "DATE":
             return date_entity_id(name)
         if kind == "QUANTITY":
@@ -62,10 +69,10 @@ def _load_predicate_tables() -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def load_predicate_schema(user_predicates: str = "") -> PredicateSchema:
-    """The predicates, with the words that ask for them, and the countries that peoples' names stand for.
+    """Load the shipped predicates and countries, extended by the user's.
 
     Args:
-        extra: the text of a user's own predicates.toml, which `check` found good; "" for none.
+        user_predicates: the text of a user's own predicates.toml, already validated; "" for none.
     """
     data, user_data = _load_predicate_tables(), tomllib.loads(user_predicates)
     predicates = {name: _make_predicate(name, fields) for name, fields in data["predicate"].items()}
@@ -76,39 +83,43 @@ def load_predicate_schema(user_predicates: str = "") -> PredicateSchema:
         )
     kin = {noun: tuple(chain) for noun, chain in {**data["kin"], **user_data.get("kin", {})}.items()}
     countries = {
-        called: country
+        name: country
         for country, fields in data["countries"].items()
-        for called in [country.lower(), *fields["people"], *fields["names"]]
+        for name in [country.lower(), *fields["people"], *fields["names"]]
     }
-    demonyms = frozenset(people for fields in data["countries"].values() for people in fields["people"])
+    demonyms = frozenset(demonym for fields in data["countries"].values() for demonym in fields["people"])
     non_country_names = frozenset(data["country_parts"]["words"].split()) | {
-        people.replace(" ", "_") for people in demonyms
+        demonym.replace(" ", "_") for demonym in demonyms
     }
     country_names = {
-        called: land for called, land in countries.items() if called.replace(" ", "_") not in non_country_names
+        name: country for name, country in countries.items() if name.replace(" ", "_") not in non_country_names
     }
     return PredicateSchema(predicates, kin, countries, demonyms, country_names)
 
 
 def _make_predicate(name: str, fields: Mapping[str, Any]) -> Predicate:
-    list_fields: dict[str, Any] = {field: tuple(fields.get(field, ())) for field in ("nouns", "asks")}
     derived = tuple(tuple(chain) for chain in fields.get("derived", ()))
     scalar_fields = {
         field: fields[field] for field in ("inverse", "symmetric", "functional", "value", "unit") if field in fields
     }
     return Predicate(
-        name=name, meaning=fields.get("meaning", ""), equivalent_paths=derived, **list_fields, **scalar_fields
+        name=name,
+        meaning=fields.get("meaning", ""),
+        nouns=tuple(fields.get("nouns", ())),
+        asks=tuple(fields.get("asks", ())),
+        equivalent_paths=derived,
+        **scalar_fields,
     )
 
 
 def _extend_predicate(predicate: Predicate, fields: Mapping[str, Any]) -> Predicate:
-    """A predicate with a user's words besides its own, and the user's word on what it is."""
+    """Add a user's question words to a predicate and override its other fields."""
     user_predicate = _make_predicate(predicate.name, fields)
-    overrides: dict[str, Any] = {
-        field: getattr(user_predicate, field) for field in fields if field not in ("nouns", "asks", "derived")
-    }
-    list_fields: dict[str, Any] = {
-        field: (*getattr(predicate, field), *getattr(user_predicate, field))
-        for field in ("nouns", "asks", "equivalent_paths")
-    }
-    return replace(predicate, **list_fields, **overrides)
+    overrides = {field: getattr(user_predicate, field) for field in fields if field not in ("nouns", "asks", "derived")}
+    return replace(
+        predicate,
+        nouns=(*predicate.nouns, *user_predicate.nouns),
+        asks=(*predicate.asks, *user_predicate.asks),
+        equivalent_paths=(*predicate.equivalent_paths, *user_predicate.equivalent_paths),
+        **overrides,
+    )

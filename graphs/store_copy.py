@@ -1,4 +1,4 @@
-"""A store's whole content into another store, whatever each is kept in; the two are equal afterwards."""
+"""Copy the whole content of a store into another store of any backend."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from kgrag.errors import StoreError
-from kgrag.protocols import GraphStore, Matrix
+from kgrag.protocols import GraphReader, GraphStore, Matrix
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
 Located = TypeVar("Located", Mention, Triple)
 COPY_SOURCE_KEY = "copied from"
-"""A fact about a store into which another is being copied: what that one is."""
+"""Key of the target's meta value that identifies the source of an unfinished copy."""
 
 
 def copy_store(source: GraphStore, target: GraphStore, on_document: Callable[[], None] = lambda: None) -> int:
-    """Copy every document of ``source``, and what it knows besides; gives how many were copied now.
+    """Copy all documents, sources, problems and settings of ``source``; return the number of documents copied now.
 
-    Stopped halfway, it goes on with the documents that are not there. ``tick`` is called once a document.
+    After an interruption the next call copies the missing documents. ``on_document`` is called after each document.
 
     Raises:
-        StoreError: ``target`` holds something else, or ``source`` changed meanwhile.
+        StoreError: ``target`` holds other data, or ``source`` changed meanwhile.
     """
     source_id = source.meta("made") or ""
     existing_ids = set(target.document_hashes())
     if target.meta("made") == source_id:
-        raise StoreError("Expected two stores, found one twice: name another to copy into.")
+        raise StoreError("Expected two different stores, found the same one twice: name another target.")
     if (existing_ids or target.sources()) and target.meta(COPY_SOURCE_KEY) != source_id:
-        raise StoreError("The store to copy into holds documents already: name a new folder, or an empty database.")
+        raise StoreError("Expected an empty target, found a store with documents: name a new folder or empty database.")
     target.set_meta(COPY_SOURCE_KEY, source_id)
     with source.snapshot():
         generation, copied = source.generation, 0
@@ -52,14 +52,14 @@ def copy_store(source: GraphStore, target: GraphStore, on_document: Callable[[],
                 target.set_meta(name, value)
         is_unchanged = source.generation == generation
     if not is_unchanged or set(target.document_hashes()) != set(source.document_hashes()):
-        raise StoreError("The store changed while it was copied: empty the other one, and copy again.")
+        raise StoreError("The store changed while it was copied: delete the copy, then copy again.")
     target.set_meta(COPY_SOURCE_KEY, "")
     target.refresh_display_names()
     return copied
 
 
-def extractions(graph: GraphStore) -> Iterator[tuple[Extraction, Matrix]]:
-    """Every document with what was read in it and its vectors, as it was put; a document once its last passage came."""
+def extractions(graph: GraphReader) -> Iterator[tuple[Extraction, Matrix]]:
+    """Yield every document with its extracted data and vectors, once its last passage was read."""
     rows = graph.passage_keys()
     remaining_passages = Counter(document for _, document in rows)
     row_of = {passage: row for row, (passage, _) in enumerate(rows)}
@@ -75,7 +75,7 @@ def extractions(graph: GraphStore) -> Iterator[tuple[Extraction, Matrix]]:
 
     def build_extraction(document: Document) -> tuple[Extraction, Matrix]:
         entity, title = titles[document.id]
-        # the title's entity comes first: by that it is known
+        # the title's entity must come first: stores take the first name for the title's
         declared_names = sorted(names.pop(document.id, []), key=lambda n: (n[0] != entity, n[1] != title))
         document_passages = passages.pop(document.id, [])
         mentions_and_triples = (
@@ -105,7 +105,7 @@ def extractions(graph: GraphStore) -> Iterator[tuple[Extraction, Matrix]]:
 
 
 class _PassageGroups(Generic[Located]):
-    """What is ordered by passage, a passage at a time."""
+    """Groups mentions or triples, ordered by passage, into lists by passage."""
 
     def __init__(self, items: Iterator[Located]) -> None:
         self._items: Iterator[Located] = items

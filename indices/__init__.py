@@ -1,1 +1,1 @@
-"""Indices derived from a store: they can always be built again from it."""
+"""Build, save and search the indices derived from a store."""

@@ -1,13 +1,11 @@
-"""Words in BM25 (Robertson and Walker 1994; Lucene's form), by the bm25s library, with tokens for both languages."""
+"""Index words by BM25 (Robertson and Walker 1994; Lucene's variant) with bm25s, in English and Chinese."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from kgrag.storage.arrays import load_arrays, pack_strings, save_arrays, unpack_strings
 from kgrag.storage.string_table import StringTable
 from kgrag.text import STOPWORDS, has_cjk, tokenize
+from kgrag.text.stemming import stem_word
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
@@ -23,13 +22,13 @@ BLOCK_ROWS = 64
 
 
 def index_tokens(text: str) -> list[str]:
-    """English words, stemmed, without stop words; Chinese as pairs of neighbouring characters."""
+    """Return stemmed English words without stop words, and Chinese as pairs of neighbouring characters."""
     terms: list[str] = []
     words = tokenize(text)
     for number, word in enumerate(words):
         if not has_cjk(word.text):
             if word.text not in STOPWORDS:
-                terms.append(_stem(word.text))
+                terms.append(stem_word(word.text))
             continue
         next_word = words[number + 1] if number + 1 < len(words) else None
         is_paired = next_word is not None and next_word.start == word.end and has_cjk(next_word.text)
@@ -41,27 +40,16 @@ def index_tokens(text: str) -> list[str]:
     return terms
 
 
-@lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word))
-
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
-    import Stemmer
-
-    return Stemmer.Stemmer("english")
-
-
 class BM25Index:
-    """An `Index` over texts; a query is a string. Its arrays may be memory-mapped.
+    """A BM25 index of texts, queried with a string. Its arrays may be memory-mapped.
 
     Args:
-        words: sorted, each word that a text has.
-        columns: (words,), the column of each.
-        begin, rows, scores: compressed columns: (columns + 1,), and for each column its rows, ascending, and what
-            the word gives to their score.
-        length: how many texts there are.
+        words: sorted and distinct words of the texts.
+        columns: (words,), the column of each word.
+        begin: (columns + 1,), offset of each column in ``rows`` and ``scores``.
+        rows: the texts that contain each word, ascending.
+        scores: the word's contribution to the score of each of them.
+        length: number of texts.
     """
 
     def __init__(
@@ -73,7 +61,7 @@ class BM25Index:
 
     @staticmethod
     def build(texts: Iterable[str]) -> BM25Index:
-        """Index ``texts`` in row order; what is kept meanwhile is a number for each of their words."""
+        """Index ``texts`` in row order, storing one number for each of their words meanwhile."""
         import bm25s
 
         column_of: dict[str, int] = {}
@@ -97,7 +85,7 @@ class BM25Index:
         return self._length
 
     def _postings(self, word: str) -> tuple[Ints, Floats]:
-        """The rows that have a word, ascending, and what it gives each."""
+        """Return the rows that contain a word, ascending, and its contribution to the score of each."""
         position = bisect_left(self._words, word)
         if position == len(self._words) or self._words[position] != word:
             return self._rows[:0], self._scores[:0]
@@ -106,23 +94,23 @@ class BM25Index:
         return self._rows[span], self._scores[span]
 
     def scores(self, query: str) -> Floats:
-        """(rows,): the score of every row, 0 where no word is shared."""
+        """Return (rows,): the score of every row, 0 where it shares no word with the query."""
         total = np.zeros(self._length, np.float32)
         for word in index_tokens(query):
             rows, scores = self._postings(word)
-            total[rows] += scores  # a word has each row once
+            total[rows] += scores  # each row occurs once per word
         return total
 
     def idf(self, word: str) -> float:
-        """Inverse document frequency of a token, natural logarithm; as rare as can be if it is unknown."""
+        """Return the inverse document frequency of a token, natural logarithm; an unknown token has the maximum."""
         return float(np.log((self._length + 1) / (len(self._postings(word)[0]) + 0.5)))
 
     def search(self, query: str, k: int) -> tuple[NDArray[np.int64], Floats]:
-        """Rows and scores of the ``k`` best that share a word; equal scores in row order."""
+        """Return rows and scores of the ``k`` best rows that share a word with the query; ties in row order."""
         return top_k(self.scores(query), k)
 
     def scores_by_word(self, words: list[str], rows: NDArray[np.int64]) -> Floats:
-        """(len(rows), len(words)): what each word gives to the score of each row; 0 where the word is absent."""
+        """Return (len(rows), len(words)): each word's contribution to each row's score, 0 if absent."""
         word_scores = np.zeros((len(rows), len(words)), np.float32)
         for number, word in enumerate(words):
             posting_rows, scores = self._postings(word)
@@ -132,28 +120,27 @@ class BM25Index:
         return word_scores
 
     def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all."""
+        """Write the index to ``folder``, atomically."""
         arrays = pack_strings("words", self._words)
         arrays |= {"columns": self._columns, "begin": self._begin, "rows": self._rows, "scores": self._scores}
         save_arrays(folder, {**arrays, "length": np.array(self._length)})
 
     @staticmethod
     def load(folder: Path) -> BM25Index:
-        """Read what `save` wrote, from the disk as it is used."""
+        """Load a saved index; the arrays are read from disk on demand."""
         arrays = load_arrays(folder)
         columns, begin, rows, scores = (arrays[part] for part in ("columns", "begin", "rows", "scores"))
         return BM25Index(unpack_strings("words", arrays), columns, begin, rows, scores, int(arrays["length"]))
 
 
 def top_k(scores: Floats, k: int) -> tuple[NDArray[np.int64], Floats]:
-    """Rows and values of the ``k`` highest scores above 0, best first, equal ones in row order."""
+    """Return rows and values of the ``k`` highest scores above 0, descending; ties in row order."""
     if not k:
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
-    # the k-th best of the bests of blocks is no better than the k-th best of all: what is below it cannot be among them
+    # the k-th best block maximum is at most the k-th best score: rows below it cannot be in the result
     blocked_length = len(scores) // BLOCK_ROWS * BLOCK_ROWS
-    blocks = (
-        scores[:blocked_length].reshape(BLOCK_ROWS, -1).max(axis=0)
-    )  # each of rows far apart: that way it is ten times as fast
+    # a block is a column of rows far apart: ten times as fast as a block of neighbours
+    blocks = scores[:blocked_length].reshape(BLOCK_ROWS, -1).max(axis=0)
     lower_bound = np.partition(blocks, len(blocks) - k)[len(blocks) - k] if len(blocks) > k else np.float32(0)
     rows = np.flatnonzero(scores >= lower_bound if lower_bound > 0 else scores > 0)
     rows = rows[np.lexsort((rows, -scores[rows]))][:k]

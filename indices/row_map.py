@@ -1,4 +1,4 @@
-"""What every index row stands for: passages and their documents, in the order of the store's passages."""
+"""Map index rows to passages and documents, in the order of the store's passages."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from kgrag.storage.string_table import StringTable
 
 
 class RowKey(NamedTuple):
-    """What one row of every index stands for."""
+    """The passage and the document of one index row."""
 
     passage_id: str
     document_id: str
 
 
 class RowMap(Sequence[RowKey]):
-    """A sequence of `Row` over arrays, which may be memory-mapped.
+    """A sequence of `RowKey` in arrays that may be memory-mapped.
 
     Args:
-        passages: the passages' ids by row.
-        documents: distinct ids.
-        owner: (rows,), the place of each passage's document in ``documents``.
+        passages: passage ids by row.
+        documents: distinct document ids.
+        owner: (rows,), the position of each passage's document in ``documents``.
     """
 
     def __init__(self, passages: StringTable, documents: StringTable, owner: NDArray[np.int32]) -> None:
@@ -34,7 +34,7 @@ class RowMap(Sequence[RowKey]):
 
     @staticmethod
     def of(pairs: Iterable[tuple[str, str]]) -> RowMap:
-        """Pack (passage id, document id) in row order."""
+        """Pack (passage id, document id) pairs in row order."""
         document_numbers: dict[str, int] = {}
         numbered_pairs = [
             (passage, document_numbers.setdefault(document, len(document_numbers))) for passage, document in pairs
@@ -54,26 +54,26 @@ class RowMap(Sequence[RowKey]):
     @overload
     def __getitem__(self, place: slice) -> list[RowKey]: ...
     def __getitem__(self, place: int | slice) -> RowKey | list[RowKey]:
-        """One row, or the list of a slice's.
+        """Return one row, or the list of rows of a slice.
 
         Raises:
-            IndexError: there is none at ``place``.
+            IndexError: ``place`` is out of range.
         """
         if isinstance(place, slice):
             return [self[number] for number in range(*place.indices(len(self)))]
         return RowKey(self._passages[place], self._documents[int(self._owner[place])])
 
     def passage_ids(self) -> Sequence[str]:
-        """The passages' ids by row."""
+        """Return the passage ids by row."""
         return self._passages
 
     def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all."""
+        """Write the rows to ``folder``, atomically."""
         parts = pack_strings("passages", self._passages) | pack_strings("documents", self._documents)
         save_arrays(folder, parts | {"owner": self._owner})
 
     @staticmethod
     def load(folder: Path) -> RowMap:
-        """Read what `save` wrote, from the disk as it is used."""
+        """Load saved rows; the arrays are read from disk on demand."""
         arrays = load_arrays(folder)
         return RowMap(unpack_strings("passages", arrays), unpack_strings("documents", arrays), arrays["owner"])

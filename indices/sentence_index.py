@@ -1,7 +1,7 @@
-"""Sentences as search sees them: which words each has and which known names, read from the disk for a few passages.
+"""Index the words and known names of each sentence, read from disk for a few passages at a time.
 
-Words are kept as numbers of 32 bits, their hashes: among the ten thousand words of a question's candidates two that
-differ are taken for one about once in half a million questions.
+Words are stored as 32-bit hashes. Among the ten thousand words of a question's candidates, two different words collide
+about once in half a million questions.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class SentenceRows:
-    """The sentences of some passages, ``s`` in all; the first of each passage is its title.
+    """The sentences of some passages, ``s`` in all; the first sentence of each passage is its title.
 
-    ``owner``: (s,) place of the passage among those asked for. ``words``: (s, t), whether a sentence or its passage's
-    title has each word asked for. ``names``, ``begin``: the columns of the names in each sentence, from ``begin[i]`` to
-    ``begin[i + 1]``.
+    Attributes:
+        owner: (s,), the position of each sentence's passage in the query.
+        words: (s, t), whether a sentence or its passage's title contains each query word.
+        names: the columns of the names in the sentences.
+        begin: (s + 1,), offset of each sentence in ``names``.
     """
 
     owner: Ints
@@ -39,12 +41,14 @@ class SentenceRows:
 
 
 class SentenceIndex:
-    """What each sentence of each passage says; its arrays may be memory-mapped.
+    """The words and names of each sentence of each passage; its arrays may be memory-mapped.
 
     Args:
         passage_begin: (passages + 1,), the first sentence of each passage, which is its title.
-        word_begin, words: for each sentence the hashes of its distinct words.
-        name_begin, names: for each sentence the columns of the names in it, ascending.
+        word_begin: (sentences + 1,), offset of each sentence in ``words``.
+        words: the hashes of the distinct words of each sentence.
+        name_begin: (sentences + 1,), offset of each sentence in ``names``.
+        names: the columns of the names in each sentence, ascending.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class SentenceIndex:
         return len(self._passages) - 1
 
     def rows_for(self, rows: NDArray[np.int64], words: Sequence[str]) -> SentenceRows:
-        """The sentences of the passages ``rows``, laid beside distinct ``words`` (see `search_tokens`)."""
+        """Return the sentences of the passages ``rows``, compared with distinct ``words`` (see `index_tokens`)."""
         owner, sentence = expand_ranges(self._passages, rows)
         word_owner, word_positions = expand_ranges(self._word_begin, sentence)
         query_hashes = np.fromiter(map(_hash, words), np.uint32, len(words))
@@ -83,26 +87,26 @@ class SentenceIndex:
         return SentenceRows(owner.astype(np.int32), has_word, self._names[name_positions], begin)
 
     def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all."""
+        """Write the index to ``folder``, atomically."""
         arrays: Arrays = {"passages": self._passages, "word_begin": self._word_begin, "words": self._words}
         save_arrays(folder, arrays | {"name_begin": self._name_begin, "names": self._names})
 
     @staticmethod
     def load(folder: Path) -> SentenceIndex:
-        """Read what `save` wrote, from the disk as it is used."""
+        """Load a saved index; the arrays are read from disk on demand."""
         arrays = load_arrays(folder)
         return SentenceIndex(*(arrays[part] for part in ("passages", "word_begin", "words", "name_begin", "names")))
 
 
 class SentenceBuilder:
-    """Takes passages in row order and makes a `SentenceIndex` of them."""
+    """Builds a `SentenceIndex` from passages in row order."""
 
     def __init__(self) -> None:
         self._passages, self._word_begin, self._name_begin = array("q", [0]), array("q", [0]), array("q", [0])
         self._words, self._names = array("I"), array("i")
 
     def add(self, title: str, text: str, names: Iterable[tuple[int, int, int]]) -> None:
-        """Add a passage: its title, its text, and what is named in it as (column, start, end) by place."""
+        """Add a passage: its title, its text, and its names as (column, start, end), ordered by position."""
         self._add_sentence(title, ())
         name_spans = list(names)
         for start, end in sentence_spans(text):
@@ -117,7 +121,7 @@ class SentenceBuilder:
         self._name_begin.append(len(self._names))
 
     def build(self) -> SentenceIndex:
-        """The index of all that was added."""
+        """Build the index of all added passages."""
         return SentenceIndex(
             np.array(self._passages, np.int64),
             np.array(self._word_begin, np.int64),

@@ -1,8 +1,8 @@
-"""Passage vectors: cosines with a question's, exact up to `EXACT` passages, nearly exact above, by FAISS.
+"""Search passage vectors by cosine with FAISS: exact up to `MAX_EXACT_VECTORS`, approximate above.
 
-The vectors themselves stand in a plain array that is read from the disk where it is touched. Above `EXACT` an
-inverted file (Jégou, Douze and Schmid 2011) over one byte a dimension says which are near, and their cosines are
-taken from the vectors. `docs/experiments.md` has what that costs.
+The vectors are a plain array that is read from disk on demand. Above `MAX_EXACT_VECTORS`, an inverted file (Jégou,
+Douze and Schmid 2011) with one byte per dimension selects near vectors, and cosines are computed from the vectors
+themselves. `docs/benchmarks/log` reports the loss of recall.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from kgrag.storage.atomic import atomic_write
 
 Rows = NDArray[np.int64]
 MAX_EXACT_VECTORS = 32_768
-"""Passages that are compared one by one: 2 to 5 ms on two cores."""
+"""Maximum number of vectors that are compared one by one: 2 to 5 ms on two cores."""
 PROBED_LIST_SHARE, MAX_COMPARED_VECTORS = 0.5, 250_000
-"""The share of the lists that is searched, and about how many vectors that may be."""
+"""Share of the inverted lists that is searched, and approximate maximum of vectors compared."""
 OVERSAMPLING_FACTOR = 4
-"""So many times as many as wanted are taken from the lists, to be ordered by their cosines."""
+"""Candidates taken from the lists per result, to be reordered by exact cosines."""
 SAMPLES_PER_LIST = 64
-"""Vectors for each list that the lists are learned from."""
+"""Training vectors per inverted list."""
 Transfer = Callable[[Any], Any]
 
 
 class VectorIndex:
-    """An `Index` over unit vectors; a query is a vector of shape (dimensions,).
+    """An index over unit vectors, queried with a vector of shape (dimensions,).
 
     Args:
         vectors: (rows, dimensions); may be memory-mapped.
-        lists: the inverted file, or None to compare all.
-        transfer: moves a FAISS index to where it is searched, or gives it back as it is.
+        lists: the inverted file, or None to compare all vectors.
+        transfer: moves a FAISS index to the device it is searched on, or returns it unchanged.
     """
 
     def __init__(self, vectors: Matrix, lists: Any = None, transfer: Transfer | None = None) -> None:
@@ -55,7 +55,7 @@ class VectorIndex:
 
         Args:
             vectors: of length 1.
-            exact: from more rows than this on an inverted file is made.
+            exact: maximum number of rows without an inverted file.
             transfer: see `VectorIndex`.
         """
         return VectorIndex(vectors, _build_inverted_index(vectors) if len(vectors) > exact else None, transfer)
@@ -64,9 +64,10 @@ class VectorIndex:
         return len(self._vectors)
 
     def search(self, query: Matrix, k: int) -> tuple[Rows, Matrix]:
-        """Rows and cosines of the ``k`` nearest; equal cosines in row order.
+        """Return rows and cosines of the ``k`` nearest vectors; ties in row order.
 
-        Above `EXACT` rows some of the nearest may be missing, and of equal ones at the cut any may be kept.
+        Above `MAX_EXACT_VECTORS` rows, some of the nearest may be missing, and ties at the cut are resolved
+        arbitrarily.
         """
         k = min(k, len(self))
         if k <= 0:
@@ -77,23 +78,23 @@ class VectorIndex:
             rows = np.sort(results[0][results[0] >= 0])
             cosines = _cosines(self._vectors[rows], query)
         else:
-            cosines, rows = (found[0] for found in self._faiss_index.search(query_row, min(k + 1, len(self))))
+            cosines, rows = (results[0] for results in self._faiss_index.search(query_row, min(k + 1, len(self))))
             if len(cosines) > k and cosines[k - 1] == cosines[k]:
-                # of equal ones at the cut the library keeps any: look at all of them
+                # FAISS resolves ties at the cut arbitrarily: compare all vectors
                 rows, cosines = np.arange(len(self)), _cosines(self._vectors, query)
         order = np.lexsort((rows, -cosines))[:k]
         return rows[order].astype(np.int64), cosines[order].astype(np.float32)
 
     def scores(self, query: Matrix, rows: Rows) -> Matrix:
-        """Cosines of ``query`` with the given rows."""
+        """Return the cosines of ``query`` with the given rows."""
         return np.asarray(self.vectors(rows) @ query, np.float32)
 
     def vectors(self, rows: Rows) -> Matrix:
-        """(len(rows), dimensions): the vectors themselves."""
+        """Return (len(rows), dimensions): the vectors themselves."""
         return np.asarray(self._vectors[np.asarray(rows, np.int64)], np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write to ``folder``; the lists after the vectors, each whole or not at all."""
+        """Write the vectors and then the lists to ``folder``, each file atomically."""
         save_arrays(folder, {"vectors": self._vectors})
         if self._lists is not None:
             import faiss
@@ -103,7 +104,7 @@ class VectorIndex:
 
     @staticmethod
     def load(folder: Path, *, transfer: Transfer | None = None) -> VectorIndex:
-        """Read what `save` wrote, from the disk as it is searched."""
+        """Load a saved index, read from disk as it is searched."""
         lists: Any = None
         if (folder / LISTS_FILE).exists():
             import faiss
@@ -117,12 +118,12 @@ LISTS_FILE = "lists.faiss"
 
 
 def to_device(index: Any, notice: Callable[[str], None] = lambda _: None, library: Any = None) -> Any:
-    """``index`` on the first GPU, where FAISS knows one; where that fails as it was, and ``notice`` is told why.
+    """Move ``index`` to the first GPU that FAISS supports; return it unchanged if that fails.
 
     Args:
-        index: of FAISS.
-        notice: told in a sentence.
-        library: FAISS itself, unless it is given.
+        index: a FAISS index.
+        notice: called with the reason of a failure.
+        library: the faiss module, or None to import it.
     """
     if library is None:
         import faiss as library
@@ -132,7 +133,7 @@ def to_device(index: Any, notice: Callable[[str], None] = lambda _: None, librar
         return library.index_cpu_to_gpu(library.StandardGpuResources(), 0, index)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        notice(f"The vectors could not be moved to the GPU ({reason}): they are searched on the processor.")
+        notice(f"The vectors could not be moved to the GPU ({reason}): searching on the CPU.")
         return index
 
 
@@ -168,11 +169,11 @@ def _build_inverted_index(vectors: Matrix) -> Any:
 
 
 def _probe_count(index: Any) -> int:
-    """How many of its lists are searched."""
+    """Return the number of inverted lists that are searched."""
     return max(1, int(index.nlist * min(PROBED_LIST_SHARE, MAX_COMPARED_VECTORS / max(1, index.ntotal))))
 
 
 def _cosines(vectors: Matrix, query: Matrix) -> Matrix:
-    # not a product of matrices, in which equal rows may get sums of another order
+    # not a matrix product, which may add up equal rows in different orders
     cosines: Matrix = np.einsum("ij,j->i", vectors, query, dtype=np.float32)
     return cosines

@@ -1,1 +1,1 @@
-"""The side that reads: files to documents, documents to passages, passages to mentions and triples."""
+"""Ingest: read files into documents, split them into passages, and extract mentions and facts."""

@@ -1,7 +1,7 @@
-"""One document to all that is known of it, from itself alone: passages, names, mentions, triples.
+"""Extract passages, names, mentions and triples from documents, each from its own text alone.
 
-Nothing here depends on another document, so a document can be added, replaced or forgotten by itself and the
-store does not depend on the order. What joins documents (a name known from one, found in another) is derived.
+No document depends on another, so each can be added, replaced or forgotten separately, and the store does not depend
+on their order. Links between documents (a name known from one and found in another) are derived data.
 """
 
 from __future__ import annotations
@@ -29,15 +29,32 @@ from kgrag.types import Document, Extraction, Mention, Passage, Triple
 def extract_documents(
     documents: Sequence[Document], passage_size: int, config: ExtractionConfig = DEFAULT
 ) -> list[Extraction]:
-    """Read documents; ``size`` is the longest passage, in characters (see `ingest.splitter.split`)."""
+    """Extract documents.
+
+    Args:
+        documents: the documents.
+        passage_size: maximum passage length in characters (see `ingest.splitter.split_document`).
+        config: user settings for the extraction.
+    """
     return extract_with_vectors(documents, passage_size, config, with_vectors=False)[0]
 
 
 def extract_with_vectors(
     documents: Sequence[Document], passage_size: int, config: ExtractionConfig = DEFAULT, *, with_vectors: bool
 ) -> tuple[list[Extraction], Matrix | None]:
-    """Read documents, and with ``vectors`` give what `kgrag.embedders.READER` makes of their passages, in order, as well:
-    (passages, dimensions). It reads the English ones in any case."""
+    """Extract documents and, on request, return the vectors of their passages.
+
+    The encoder reads the English passages in any case, for the relation classifier.
+
+    Args:
+        documents: the documents.
+        passage_size: maximum passage length in characters (see `ingest.splitter.split_document`).
+        config: user settings for the extraction.
+        with_vectors: return the passages' vectors from `kgrag.embedders.load_token_encoder`, too.
+
+    Returns:
+        The extractions, and the vectors (passages, dimensions) in passage order, or None.
+    """
     originals = documents, [split_document(document, passage_size) for document in documents]
     token_states = _TokenStateStream(*originals, all_languages=with_vectors)
     documents, passages_by_document = (
@@ -50,21 +67,23 @@ def extract_with_vectors(
         ]
         for passage, names in zip(passages, recognize_entities([p.text for p in passages], lang), strict=True):
             names_by_passage[passage.id] = names
-    with threadpool_limits(1):  # small products: no faster with more, and the same bits here as in a worker
+    with threadpool_limits(1):  # small products gain nothing from threads; one gives the same bits as a worker
         extractions = [
-            _extract_document(*one, names_by_passage, token_states, config)
-            for one in zip(documents, passages_by_document, strict=True)
+            _extract_document(document, passages, names_by_passage, token_states, config)
+            for document, passages in zip(documents, passages_by_document, strict=True)
         ]
-    restored = [_restore_original_script(*three) for three in zip(extractions, *originals, strict=True)]
+    restored = [_restore_original_script(*parts) for parts in zip(extractions, *originals, strict=True)]
     vector_matrix = np.array(token_states.vectors, np.float32) if token_states.vectors else np.zeros((0, 0), np.float32)
     return restored, vector_matrix if with_vectors else None
 
 
 class _TokenStateStream:
-    """The states of the words of English passages, of one passage after the other; and the vectors of those before.
+    """Stream of the token states of English passages, one passage at a time; collects their vectors.
 
     Args:
-        all_: look at passages in other languages, too, for their vectors.
+        documents: the documents.
+        passages_by_document: their passages, in parallel.
+        all_languages: encode passages in other languages, too, for their vectors.
     """
 
     def __init__(
@@ -81,7 +100,7 @@ class _TokenStateStream:
         self._encodings = encode_token_states((d.title, p.text) for d, p in encoded_passages)
 
     def next_states(self, lang: str) -> PassageStates | None:
-        """Of the next passage, which is in the language ``lang``; None if it is not English."""
+        """Return the states of the next passage, which is in the language ``lang``; None if it is not English."""
         if lang != "en" and not self._all_languages:
             return None
         vector, states = next(self._encodings)
@@ -90,7 +109,7 @@ class _TokenStateStream:
 
 
 def _simplify_document(document: Document, passages: Sequence[Passage]) -> tuple[Document, Sequence[Passage]]:
-    """A document in simplified characters, in which the patterns and the tagger are; no longer and no shorter."""
+    """Convert a document to simplified characters, which patterns and tagger expect; lengths do not change."""
     text = to_simplified(document.text)
     if document.lang != "zh" or text == document.text:
         return document, passages
@@ -99,7 +118,7 @@ def _simplify_document(document: Document, passages: Sequence[Passage]) -> tuple
 
 
 def _restore_original_script(extraction: Extraction, document: Document, passages: Sequence[Passage]) -> Extraction:
-    """What was read of a document in simplified characters, as the document spells it."""
+    """Replace simplified characters in an extraction by the document's own spelling."""
     if extraction.document is document:
         return extraction
     mentions = tuple(replace(m, surface=document.text[m.start : m.end]) for m in extraction.mentions)
@@ -114,9 +133,11 @@ def _restore_original_script(extraction: Extraction, document: Document, passage
 def iter_training_sentences(
     documents: Sequence[Document],
 ) -> Iterator[tuple[int, int, SentenceContext, str, SpanStatesFn]]:
-    """The sentences of documents as facts are looked for in them: what models of relations are trained on.
+    """Yield sentences in the form used for extraction, to train relation models.
 
-    Of each: which document it is of, where its passage begins in it, its entity that is the subject, and its states.
+    Yields:
+        For each sentence: the index of its document, its offset in the document, its context, its subject's entity id,
+        and a function that returns the states of its spans.
     """
     passages_by_document = [split_document(document, 2000) for document in documents]
     token_states = _TokenStateStream(documents, passages_by_document, all_languages=False)

@@ -1,4 +1,4 @@
-"""How a user changes the reading: predicates and patterns of their own, and names that are never one thing."""
+"""User settings for extraction: custom predicates and patterns, and names that must not be merged."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExtractionConfig:
-    """What reading depends on besides the document; small, since every worker process gets it with every batch.
+    """Everything that extraction depends on besides the document.
 
-    ``apart``: pairs of normalised names that stay two things within a document. ``predicates``: the text of a
-    ``predicates.toml`` (see `ingest.relations.pattern_library`), checked before.
+    Kept small, since every worker process receives it with every batch.
+
+    Attributes:
+        never_merge: pairs of normalised names that stay separate entities within a document.
+        predicates_toml: text of a ``predicates.toml`` (see `ingest.relations.pattern_library`), already validated.
     """
 
     never_merge: frozenset[frozenset[str]] = frozenset()

@@ -1,7 +1,7 @@
-"""Files into a store: read, extract in worker processes, embed, commit a document, or a few, at a time.
+"""Ingest files into a store: read, extract in worker processes, embed, and commit in small transactions.
 
-It can be stopped at any moment and run again: what was committed is unchanged the second time and costs nothing.
-A file is noted as read only after its last document is in.
+A run can be stopped at any moment and started again: committed documents are unchanged the second time and cost
+nothing. A file is recorded as read only after its last document is committed.
 """
 
 from __future__ import annotations
@@ -18,31 +18,44 @@ from typing import Protocol
 from ingest.extraction_config import DEFAULT, ExtractionConfig
 from ingest.readers.converters import ReadProblem
 from ingest.readers.discovery import Source
-from ingest.readers.readers import file_digest, read_source
+from ingest.readers.readers import read_source
 from ingest.relations.llm_extractor import LLMExtractionStats, LLMExtractor
 from ingest.workers import ExtractedBatch, ExtractionPool
 from kgrag.embedders import provides_token_states
 from kgrag.protocols import Embedder, GraphStore, Matrix
+from kgrag.storage.checksums import file_sha256
 from kgrag.types import Document, Extraction
 
 DOCUMENTS_PER_BATCH = 32
 """Documents extracted and embedded together."""
 ESTIMATE_AFTER = 3
-"""Documents after which it is told how long a language model will take."""
+"""Documents after which the run reports how long the language model will take."""
 STREAMED_EXTENSIONS = (".jsonl", ".csv", ".tsv")
 
 
 class IngestProgress(Protocol):
-    """Told how far the work is; a terminal bar, or nothing."""
+    """Callback for progress, for example a terminal bar."""
 
     def __call__(self, done: int, total: int, passages: int, /) -> None:
-        """``done`` of about ``total`` documents looked at; ``passages`` embedded so far."""
+        """Report that ``done`` of about ``total`` documents are checked and ``passages`` are embedded."""
 
 
 @dataclass
 class IngestReport:
-    """What an ingest did. ``vanished``: documents in the store whose file is gone. ``skipped``: files, by reason.
-    ``tally``: what a language model did, if one was asked."""
+    """Result of an ingest run.
+
+    Attributes:
+        added: new documents.
+        replaced: changed documents.
+        unchanged: documents that were already in the store.
+        removed: documents deleted since their source no longer has them.
+        passages: passages embedded.
+        problems: files and rows that could not be read.
+        notes: sentences about other encodings and cleaned characters.
+        vanished: sources of documents in the store whose file no longer exists.
+        skipped: number of files left out, by reason.
+        llm_stats: statistics of the language model, if one was used.
+    """
 
     added: int = 0
     replaced: int = 0
@@ -58,7 +71,7 @@ class IngestReport:
 
 @dataclass
 class _SourceDone:
-    """A source that has been read to its end, once the documents before it are committed."""
+    """Marker that ends the documents of a source; recorded once the documents before it are committed."""
 
     source: Source
     digest: str
@@ -68,7 +81,7 @@ class _SourceDone:
 
 @dataclass
 class _PendingCommit:
-    """Documents to be put in one transaction, and the sources that end with them."""
+    """Documents for one transaction, and the sources that end with them."""
 
     documents: list[tuple[Extraction, Matrix]] = field(default_factory=list)
     finished_sources: list[_SourceDone] = field(default_factory=list)
@@ -79,18 +92,20 @@ class _PendingCommit:
 
 
 class IngestPipeline:
-    """One run over some sources.
+    """Run of an ingest over some sources.
 
     Args:
-        graph: the store, held for writing.
-        embedder: the one the store was made with.
-        size: longest passage, in characters.
-        workers: processes that extract; 0 chooses by the machine and the amount.
-        rules: what reading depends on besides.
-        again: read what has not changed, too.
-        reader: a language model that looks for facts, too or alone.
-        read_by: read again what was not read so (``rules``, ``llm``, ``both``); None leaves it as it was read.
-        notice: told in a sentence how long a language model will take.
+        graph: the store, open for writing.
+        embedder: the embedder that the store was created with.
+        passage_size: maximum passage length in characters.
+        workers: extraction processes; 0 chooses by the machine and the number of documents.
+        progress: called after each document.
+        config: user settings for extraction.
+        reread_all: extract unchanged documents, too.
+        llm_extractor: extracts facts with a language model, in addition to the rules or instead of them.
+        required_extractor: extract documents again that another extractor has read (``rules``, ``llm``, ``both``);
+            None leaves them.
+        notify: called with a sentence about the time that the language model will take.
     """
 
     def __init__(
@@ -115,7 +130,7 @@ class IngestPipeline:
             reread_all,
         )
         self._llm_extractor, self._notify = llm_extractor, notify
-        # what was read in another way has changed, for all that the text is the same
+        # documents of another extractor count as changed, although their text is the same
         extractor_by_document = graph.extractors() if required_extractor is not None else {}
         self._other_extractor_ids = {
             document for document, extractor in extractor_by_document.items() if extractor != required_extractor
@@ -126,14 +141,14 @@ class IngestPipeline:
         self.report = IngestReport(llm_stats=llm_extractor.stats if llm_extractor else None)
         self._done_count = self._total_count = self._llm_document_count = 0
         self._pending = _PendingCommit()
-        # what a language model has read is not held back: it took long
+        # commit every document that a language model has read, since it took long
         self._commit_passages = 1 if llm_extractor else graph.passages_per_transaction
 
     def run(self, sources: Sequence[Source]) -> IngestReport:
-        """Bring the store in step with ``sources``.
+        """Bring the store up to date with ``sources``.
 
         Raises:
-            StoreError: a commit failed; what was committed before it is kept.
+            StoreError: a commit failed; earlier commits are kept.
         """
         stored_digests = {} if self._reread_all else self._graph.sources()
         due_sources: list[tuple[Source, str]] = []
@@ -160,7 +175,7 @@ class IngestPipeline:
         return self.report
 
     def _process_batches(self, pool: ExtractionPool, batches: Iterable[list[Document | _SourceDone]]) -> None:
-        """Keep the workers busy while this process embeds and commits; batches end in the order they began."""
+        """Extract in the workers while this process embeds and commits; batches are committed in order."""
         waiting: deque[tuple[list[Document | _SourceDone], Future[ExtractedBatch]]] = deque()
         for batch in batches:
             waiting.append((batch, pool.submit([item for item in batch if isinstance(item, Document)])))
@@ -184,7 +199,7 @@ class IngestPipeline:
             yield batch
 
     def _changed_documents(self, source: Source, digest: str) -> Iterator[Document | _SourceDone]:
-        """The documents of a source that the store does not have as they are, then its ending."""
+        """Yield the new and changed documents of a source, then its `_SourceDone`."""
         source_done = _SourceDone(source, digest, set(), [])
         previous_ids = set(self._documents_by_source[source.id])
         for item in read_source(source, self.report.notes.append):
@@ -234,7 +249,7 @@ class IngestPipeline:
                 self._commit_pending()
 
     def _commit_pending(self) -> None:
-        """Commit what is held, then count it: not before. Then end the files that it was the last of."""
+        """Commit the pending documents, update the report, and finish the sources that end with them."""
         pending, self._pending = self._pending, _PendingCommit()
         if pending.documents:
             self._graph.put_many(pending.documents)
@@ -250,7 +265,7 @@ class IngestPipeline:
         self._finish_sources(pending.finished_sources)
 
     def _estimate_llm_time(self) -> None:
-        """Say once what a language model will take, as soon as it is known."""
+        """Report once, after `ESTIMATE_AFTER` documents, how long the language model will take."""
         assert self._llm_extractor is not None
         self._llm_document_count += 1
         remaining = self._total_count - self._done_count - 1
@@ -258,13 +273,13 @@ class IngestPipeline:
             seconds_per_document = self._llm_extractor.stats.seconds / ESTIMATE_AFTER
             self._notify(
                 f"The language model takes {seconds_per_document:.0f} s a document, about {format_duration(remaining * seconds_per_document)} for the {remaining:,} that are "
-                "left. Ctrl-C stops; what is done is kept."
+                "left. Ctrl-C stops; finished documents are kept."
             )
 
     def _finish_sources(self, finished_sources: Sequence[_SourceDone]) -> None:
-        """Forget what sources no longer have, then note that they were read.
+        """Forget documents that sources no longer have, then record the sources as read.
 
-        A file that could not be opened says nothing about what it has: like one that is gone, it is only reported.
+        A file that could not be opened tells nothing about its documents: like a missing file, it is only reported.
         """
         if not finished_sources:
             return
@@ -285,23 +300,23 @@ class IngestPipeline:
 
 
 def format_duration(seconds: float) -> str:
-    """A time as people say it: "40 s", "12 min", "3.5 h"."""
+    """Format seconds for display: "40 s", "12 min", "3.5 h"."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def missing_sources(graph: GraphStore, folders: Sequence[Path], base: Path) -> list[str]:
-    """Files of documents in the store that lie in one of ``folders`` and are no longer there.
+    """Return the files of stored documents that were in one of ``folders`` and no longer exist.
 
-    Of a file that is gone and gave no document nothing is kept, so it is not named.
+    Missing files without documents are removed from the store's records and not returned.
     """
     missing = []
     roots = {Path(os.path.abspath(f)) for f in folders if f.is_dir()} | {f.resolve() for f in folders if f.is_dir()}
     document_sources = set(graph.sources_by_document().values())
     for source in sorted(document_sources.union(graph.sources())):
         path = Path(os.path.abspath(base / source))
-        # a name that is not UTF-8 was written with backslashes and cannot be looked for
+        # names that are not UTF-8 are stored with backslashes and cannot be checked
         if source == "-" or "\\" in source or os.path.exists(path) or roots.isdisjoint(path.parents):
             continue
         if source in document_sources:
@@ -313,13 +328,13 @@ def missing_sources(graph: GraphStore, folders: Sequence[Path], base: Path) -> l
 
 def _source_digest(source: Source) -> str:
     try:
-        return "" if source.id == "-" else file_digest(source.path)
+        return "" if source.id == "-" else file_sha256(source.path)
     except OSError:
-        return ""  # reading it will say why
+        return ""  # reading the file reports the reason
 
 
 def _estimate_document_count(source: Source) -> int:
-    """About how many documents a source holds: the lines of a table, else 1."""
+    """Estimate the number of documents in a source: the lines of a table, or 1."""
     name = source.path.name.lower()
     try:
         if name.endswith(STREAMED_EXTENSIONS):

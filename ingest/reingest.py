@@ -1,4 +1,4 @@
-"""Documents read again, from the store itself, since a user has changed how they are read."""
+"""Extract stored documents again after the user has changed how they are read."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kgrag.text import normalize_name
 from kgrag.types import BOTH, LLM, RULES, Extraction
 
 NEVER_MERGE_META_KEY, PREDICATES_META_KEY = "apart", "predicates"
-"""Facts about a store: the pairs that its documents were read with, and the digest of the predicates."""
+"""Keys of the store's metadata: the pairs its documents were read with, and the digest of the predicates."""
 NamePairs = Collection[frozenset[str]]
 
 
 def config_changed(graph: GraphStore, config: ExtractionConfig) -> bool:
-    """Whether documents of the store were read with other predicates."""
+    """Whether the documents of the store were extracted with other predicates."""
     return (graph.meta(PREDICATES_META_KEY) or "") != _predicates_digest(config) and graph.passage_count() > 0
 
 
 def record_config(graph: GraphStore, config: ExtractionConfig) -> None:
-    """Keep what the documents were read with."""
+    """Record the predicates that the documents were extracted with."""
     if (graph.meta(PREDICATES_META_KEY) or "") != _predicates_digest(config):
         graph.set_meta(PREDICATES_META_KEY, _predicates_digest(config))
 
@@ -36,14 +36,15 @@ def _predicates_digest(config: ExtractionConfig) -> str:
 
 
 def reextract_affected(graph: GraphStore, embedder: Embedder, passage_size: int, config: ExtractionConfig) -> list[str]:
-    """Read the documents again that pairs kept apart, or no longer kept apart, are about; gives their ids.
+    """Extract the documents again that a changed ``never_merge`` pair affects; return their ids.
 
-    What was done is kept when it is stopped: it is noted at the end, and begun anew the next time.
+    The pairs are recorded at the end. If the run is stopped, its commits are kept and the next run starts over.
 
     Args:
-        graph: the store, held for writing.
-        embedder: the one the store was made with.
-        size: longest passage, in characters.
+        graph: the store, open for writing.
+        embedder: the embedder that the store was created with.
+        passage_size: maximum passage length in characters.
+        config: the new settings.
     """
     previous_pairs = {frozenset(pair) for pair in json.loads(graph.meta(NEVER_MERGE_META_KEY) or "[]")}
     changed_pairs = previous_pairs ^ config.never_merge
@@ -62,7 +63,7 @@ def reextract_affected(graph: GraphStore, embedder: Embedder, passage_size: int,
 
 
 def _keep_llm_triples(graph: GraphStore, rule_extraction: Extraction) -> Extraction:
-    """What a language model found before stays: it is not asked again."""
+    """Add the stored facts of a language model to an extraction, so that the model does not run again."""
     extractor = graph.extractors().get(rule_extraction.document.id, RULES)
     if extractor == RULES:
         return rule_extraction
@@ -76,7 +77,7 @@ def _keep_llm_triples(graph: GraphStore, rule_extraction: Extraction) -> Extract
 
 
 def affected_documents(graph: GraphStore, pairs: NamePairs) -> list[str]:
-    """The documents in which both names of a pair stand, as entities or as they are spelt; ordered."""
+    """Return the sorted ids of documents that contain both names of a pair, as entities or as spelled."""
     document_by_passage = dict(graph.passage_keys())
     names_by_document: dict[str, set[str]] = {}
     pair_names = {name for pair in pairs for name in pair}
@@ -87,4 +88,4 @@ def affected_documents(graph: GraphStore, pairs: NamePairs) -> list[str]:
     for mention in graph.mentions():
         if matched_names := {mention.entity_id, normalize_name(mention.surface)} & pair_names:
             names_by_document[document_by_passage[mention.passage_id]] |= matched_names
-    return sorted(document for document, found in names_by_document.items() if any(pair <= found for pair in pairs))
+    return sorted(document for document, names in names_by_document.items() if any(pair <= names for pair in pairs))

@@ -1,4 +1,4 @@
-"""Documents to passages of whole sentences, cut where the author did: before a heading, between paragraphs."""
+"""Split documents into passages of whole sentences, at the author's boundaries: headings and paragraphs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK = re.compile(
 _HEADING = re.compile(r"#{1,6}[ \t]|[^\n]+\n[=\-^]{3,}\Z|\*\*[^*\n]+\*\*[:：]?\Z")
 _SEPARATORS = (re.compile(r"\n"), re.compile(r"[;；:：,，、。.!?！？](?=\s|[^\x00-\x7f])"), re.compile(r"\s"))
 
-# What it costs to cut in a place; a passage more costs 1, and a passage as short as can be another 1.
+# Cost of a split by its place; each passage costs 1, and an empty one would cost another 1.
 _COST_AT_HEADING, _COST_AT_ITEM, _COST_AT_PARAGRAPH, _COST_AT_LINE, _COST_AT_SENTENCE = -0.3, -0.1, 0.0, 0.1, 0.3
 _COST_IN_SENTENCE, _COST_BEFORE_PART, _COST_AFTER_HEADING = 0.6, 1.0, 5.0
 
@@ -24,11 +24,14 @@ Span = tuple[int, int]
 
 
 def split_document(document: Document, passage_size: int) -> list[Passage]:
-    """Passages of at most ``size`` characters, or ``size // 2`` where the document's language is Chinese.
+    """Split a document into passages of at most ``passage_size`` characters, or half of that for Chinese.
 
-    They are in order, do not overlap, have no white space at their ends and hold all else. Headings go with what
-    follows them, tables and code blocks stay whole, and passages are of even length, as far as the limit allows;
-    only a sentence beyond it is cut within. Ids are the document's with ``#0001`` and so on.
+    Passages are ordered, do not overlap, have no surrounding white space and cover all other text. Headings stay with
+    the text below them, tables and code blocks stay whole, and passages have even lengths as far as the limit allows.
+    Only a sentence beyond the limit is split. Ids are the document's id with ``#0001`` and so on.
+
+    Raises:
+        ValueError: ``passage_size`` is less than 2.
     """
     if passage_size < 2:
         raise ValueError(f"expected a size of 2 or more characters, found {passage_size}")
@@ -52,7 +55,7 @@ def _trim_span(text: str, start: int, end: int) -> Span:
 
 
 def _atomic_spans(text: str, limit: int) -> list[Span]:
-    """The pieces that are not cut: sentences, and tables and code blocks that fit; each within the limit."""
+    """Return the pieces that are not split: sentences, and tables and code blocks that fit in the limit."""
     whole_blocks = [
         span for match in _BLOCK.finditer(text) if (span := _trim_span(text, *match.span()))[1] - span[0] <= limit
     ]
@@ -64,7 +67,7 @@ def _atomic_spans(text: str, limit: int) -> list[Span]:
         if block[0] < block[1]:
             atoms.append(block)
         position = block[1]
-    is_crowded = len(atoms) * limit > 60 * len(text)  # a text of tiny pieces must not take longer than another
+    is_crowded = len(atoms) * limit > 60 * len(text)  # bounds the time for texts of tiny pieces
     return _merge_short_spans(atoms, limit // 30) if is_crowded else atoms
 
 
@@ -79,7 +82,7 @@ def _merge_short_spans(atoms: list[Span], max_chars: int) -> list[Span]:
 
 
 def _cut_sentence(text: str, start: int, end: int, limit: int) -> list[Span]:
-    """A sentence in even pieces within the limit, cut at a line end, else a comma, a space, or between characters."""
+    """Split a sentence into even pieces, at a line end, punctuation or space if possible, or between characters."""
     pieces = []
     while end - start > limit:
         ideal = (end - start) // -(-(end - start) // limit)
@@ -100,7 +103,7 @@ def _cut_sentence(text: str, start: int, end: int, limit: int) -> list[Span]:
 
 
 def _character_boundary(text: str, start: int, ideal_position: int) -> int:
-    """A place at or a little before ``at`` that does not part a letter from its accents, or an emoji."""
+    """Return a position at or shortly before ``ideal_position`` that splits no accented letter and no emoji."""
     for position in range(ideal_position, max(start, ideal_position - 16), -1):
         next_char = text[position : position + 1]
         is_joined = (
@@ -114,7 +117,7 @@ def _character_boundary(text: str, start: int, ideal_position: int) -> int:
 
 
 def _pack_passages(text: str, atoms: list[Span], limit: int) -> list[Span]:
-    """The cheapest way to make passages of ``atoms``: few, even, and cut in good places (dynamic programming)."""
+    """Group atoms into passages at minimum cost by dynamic programming: few, even, split at good places."""
     cost = [_cut_cost(text, before, after) for before, after in pairwise(atoms)]
     best = [0.0] + [float("inf")] * len(atoms)
     origin = [0] * (len(atoms) + 1)
@@ -144,7 +147,7 @@ def _cut_cost(text: str, before: Span, after: Span) -> float:
     if "\n" not in gap:
         return _COST_AT_SENTENCE if text[before[1] - 1] in ".!?。！？；…\"'”’」』）)]" else _COST_IN_SENTENCE
     indent, next_indent = _indent_width(text, before[0]), _indent_width(text, after[0])
-    if next_indent > indent or text[before[1] - 1] in ":：":  # an item and what it consists of
+    if next_indent > indent or text[before[1] - 1] in ":：":  # an item and its parts
         return _COST_BEFORE_PART
     if next_indent < indent:
         return _COST_AT_ITEM if next_indent == 0 else _COST_AT_PARAGRAPH

@@ -1,4 +1,4 @@
-"""Processes that extract, and that end when the process that started them ends, however it ends."""
+"""Worker processes for extraction, which end with their parent process, even if it is killed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ ExtractedBatch = tuple[list[Extraction], Matrix | None]
 
 
 class ExtractionPool:
-    """``count`` processes, or this one if ``count`` is 0; ``size`` is the longest passage in characters.
+    """Pool of extraction processes.
 
     Args:
-        vectors: give the passages' vectors, too (see `ingest.extraction.read`).
+        count: number of processes; 0 extracts in this process.
+        passage_size: maximum passage length in characters.
+        config: user settings for extraction.
+        with_vectors: return the passages' vectors, too (see `ingest.extraction.extract_with_vectors`).
     """
 
     def __init__(
@@ -49,12 +52,12 @@ class ExtractionPool:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
         if isinstance(value, BrokenProcessPool):
             raise KgragError(
-                "A process that finds names was ended from outside (often for want of memory): run the command again, "
-                "it goes on where it stopped; `workers = 1` in kgrag.toml needs the least."
+                "An extraction process was killed (often for lack of memory): run the command again, "
+                "it continues where it stopped; `workers = 1` in kgrag.toml needs the least memory."
             ) from value
 
     def submit(self, documents: Sequence[Document]) -> Future[ExtractedBatch]:
-        """The extractions of ``documents``, in their order, and the vectors of their passages, when they are done."""
+        """Return a future of the extractions of ``documents``, in order, and the vectors of their passages."""
         arguments = (documents, self._passage_size, self._config, self._with_vectors)
         if self._pool:
             return self._pool.submit(_extract_batch, *arguments)
@@ -72,9 +75,9 @@ def _extract_batch(
 
 
 def _init_worker(parent: int) -> None:
-    """Ctrl-C is the parent's to handle; a parent killed outright must not leave its workers behind."""
+    """Set up a worker: ignore Ctrl-C, which the parent handles, and exit if the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # one thread each: the workers are as many as the cores. What is loaded already no longer reads the environment.
+    # one thread each, since there is a worker per core; libraries already loaded do not read the environment
     os.environ["OMP_NUM_THREADS"] = "1"
     threadpool_limits(1)
 

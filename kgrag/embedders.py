@@ -1,4 +1,4 @@
-"""Sentence embedders: text to unit vectors, the same text always to the same bits."""
+"""Sentence embedders: text to unit vectors; on a processor the same text always gives the same bits."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from kgrag.models.registry import ModelEntry, find_model
 from kgrag.protocols import Embedder, Matrix
 
 BUCKET_TOKENS = 16
-"""Lengths are padded up to a multiple of this many tokens."""
+"""Texts are padded to a multiple of this many tokens."""
 MAX_BATCH_TOKENS = 2048
-"""A batch is at most this many tokens, padding included: more is no faster and takes memory."""
+"""Tokens of a batch at most, padding included: more is no faster and takes memory."""
 MAX_TEXT_TOKENS = 256
-"""Texts are cut after this many tokens, unless the model was made for fewer."""
+"""Tokens after which a text is truncated, unless the model was made for fewer."""
 TOKEN_ENCODER = "all-MiniLM-L6-v2"
-"""The embedder whose inner states `ingest.relations.classifier` was trained on."""
+"""The embedder on whose token states `ingest.relations.classifier` was trained."""
 _STATES_LAYER = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
-"""The output of the fourth of its six layers: of those tried, what names and relations are read from best."""
+"""The output of the fourth of its six layers: of the layers tried, the best for names and relations."""
 
 
 class TokenStates(NamedTuple):
-    """What an embedder read of a text: its vector (dimensions,), the spans of its tokens (tokens, 2), characters, end
-    exclusive, and their states (tokens, width). What stands beyond the last span was not read."""
+    """The encoding of a text by an embedder.
+
+    ``vector`` is (dimensions,). ``spans`` is (tokens, 2): characters, end exclusive. ``states`` is (tokens, width).
+    Text beyond the last span was truncated.
+    """
 
     vector: Matrix
     spans: NDArray[np.int32]
@@ -41,14 +44,14 @@ class TokenStates(NamedTuple):
 
 
 def load_embedder(name: str = "all-MiniLM-L6-v2", progress: ProgressCallback = no_progress) -> Embedder:
-    """An embedder of the registry, or one in a folder; it is pulled first if it is not here yet.
+    """Load an embedder of the registry or of a folder, and pull it first if it is not on this machine.
 
     Raises:
-        ModelError: there is none of that name, it is no embedder, or it cannot be had.
+        ModelError: the name is unknown, belongs to another kind of model, or the model cannot be pulled.
     """
     model = find_model(name)
     if model.kind != "embedder":
-        raise ModelError(f"{model.name} is a language model, expected an embedder: name one such as all-MiniLM-L6-v2.")
+        raise ModelError(f"Expected an embedder, found the language model {model.name!r}: choose all-MiniLM-L6-v2.")
     folder = local_folder(model) or pull_model(name, progress)
     if has_cuda():
         return SentenceTransformersEmbedder(model, transformers_folder(model, folder))
@@ -57,26 +60,25 @@ def load_embedder(name: str = "all-MiniLM-L6-v2", progress: ProgressCallback = n
 
 @lru_cache(maxsize=1)
 def load_token_encoder() -> OpenVINOEmbedder:
-    """The embedder `READER` on a processor, once a process; it is pulled first if it is not here yet.
+    """Load the embedder `TOKEN_ENCODER` on a processor, once a process; pull it first if necessary.
 
     Raises:
-        ModelError: it cannot be had.
+        ModelError: it cannot be pulled or loaded.
     """
     model = find_model(TOKEN_ENCODER)
     return OpenVINOEmbedder(model, openvino_folder(model, local_folder(model) or pull_model(TOKEN_ENCODER)))
 
 
 def provides_token_states(embedder: Embedder) -> bool:
-    """Whether an embedder's vectors are those that `load_reader` gives along with the states."""
+    """Whether an embedder's vectors are those that `load_token_encoder` returns along with the token states."""
     return isinstance(embedder, OpenVINOEmbedder) and embedder.model == find_model(TOKEN_ENCODER)
 
 
 class OpenVINOEmbedder:
-    """Mean-pooled sentence vectors by OpenVINO on a processor.
+    """Mean-pooled sentence vectors computed by OpenVINO on a processor.
 
-    A vector depends on the text alone, bit for bit, whatever else is in the call: every text is padded to its own
-    bucket of lengths, never to its neighbours', and a row of a batch is computed apart from the others. As many threads
-    as ``OMP_NUM_THREADS`` says, if it does.
+    A vector depends on the text alone, bit for bit, not on the other texts of the call. Every text is padded to its own
+    length bucket, and a batch holds texts of one bucket. ``OMP_NUM_THREADS`` sets the number of threads.
     """
 
     def __init__(self, model: ModelEntry, folder: Path) -> None:
@@ -93,7 +95,7 @@ class OpenVINOEmbedder:
         self.languages = model.languages
         self._max_tokens = min(model.context or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
         core = openvino.Core()
-        # Half the time, and a cosine of .9999 to single precision; emulated, and slow, where the processor lacks it.
+        # Half the time, and a cosine of .9999 to single precision; emulated and slow if the processor lacks it.
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
         if os.environ.get("OMP_NUM_THREADS", "").isdigit():
@@ -107,7 +109,7 @@ class OpenVINOEmbedder:
         except Exception as error:  # both libraries raise plain Exception and RuntimeError
             reason = str(error).strip().splitlines()[-1]
             raise ModelError(
-                f"The embedder in {folder} cannot be loaded ({reason}): remove the folder and pull {model.name} again."
+                f"The embedder in {folder} cannot be loaded ({reason}): delete the folder and pull {model.name} again."
             ) from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._max_tokens)
@@ -118,7 +120,7 @@ class OpenVINOEmbedder:
         self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """(texts, dimensions), float32, rows of length 1, in the order given."""
+        """Return (texts, dimensions), float32, rows of length 1, in the order of the texts."""
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
 
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
@@ -128,7 +130,7 @@ class OpenVINOEmbedder:
         return vectors
 
     def _run_batches(self, token_ids: Sequence[list[int]], collect: Callable[[Any, list[int], Matrix], None]) -> None:
-        """Have ``collect`` told of every batch: its outputs, which texts it is of, and their mask (texts, width)."""
+        """Call ``collect`` with every batch: its outputs, the numbers of its texts, and their mask (texts, width)."""
         with self._lock:
             self._queue.set_callback(lambda request, data: collect(request, *data))
             for rows, width in _bucket_batches([len(ids) for ids in token_ids]):
@@ -137,7 +139,7 @@ class OpenVINOEmbedder:
             self._queue.wait_all()
 
     def compute_token_states(self, texts: Sequence[str]) -> list[TokenStates]:
-        """The vector of each text, as `embed` gives it, and the states of its tokens in the fourth layer."""
+        """Return each text's vector, as `embed` computes it, and the states of its tokens in the fourth layer."""
         token_states: list[TokenStates | None] = [None] * len(texts)
         encoded = self._tokenizer.encode_batch(list(texts))
 
@@ -149,10 +151,10 @@ class OpenVINOEmbedder:
                 token_states[row] = TokenStates(vectors[batch_row], spans, states[batch_row, : len(spans)].copy())
 
         self._run_batches([encoding.ids for encoding in encoded], collect)
-        return [one for one in token_states if one is not None]
+        return [states for states in token_states if states is not None]
 
     def embed_query(self, text: str) -> Matrix:
-        """(dimensions,), float32, of length 1."""
+        """Return (dimensions,), float32, of length 1."""
         ids = self._tokenizer.encode(text).ids
         feed, mask = self._model_inputs([ids], _padded_length(len(ids)))
         with self._lock:
@@ -160,8 +162,8 @@ class OpenVINOEmbedder:
             vector: Matrix = _mean_pool(self._request.get_output_tensor(0).data, mask)[0]
         return vector
 
-    def _model_inputs(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, Any], Matrix]:
-        """The model's inputs for texts of one bucket, and their mask (texts, width)."""
+    def _model_inputs(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, NDArray[np.int64]], Matrix]:
+        """Return the model's inputs for texts of one bucket, and their mask (texts, width)."""
         padded = np.zeros((len(token_ids), width), np.int64)
         mask = np.zeros((len(token_ids), width), np.int64)
         for row, ids in enumerate(token_ids):
@@ -172,7 +174,7 @@ class OpenVINOEmbedder:
 
 
 class SentenceTransformersEmbedder:
-    """Sentence vectors by sentence-transformers on a CUDA device."""
+    """Sentence vectors computed by sentence-transformers on a CUDA device."""
 
     def __init__(self, model: ModelEntry, folder: Path, device: str = "cuda") -> None:
         """Load the transformers folder ``folder`` on ``device``."""
@@ -185,7 +187,7 @@ class SentenceTransformersEmbedder:
         self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """(texts, dimensions), float32, rows of length 1, in the order given."""
+        """Return (texts, dimensions), float32, rows of length 1, in the order of the texts."""
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
         encoded = self._model.encode(
@@ -194,7 +196,7 @@ class SentenceTransformersEmbedder:
         return np.asarray(encoded, dtype=np.float32)
 
     def embed_query(self, text: str) -> Matrix:
-        """(dimensions,), float32, of length 1."""
+        """Return (dimensions,), float32, of length 1."""
         vector: Matrix = self.embed([text])[0]
         return vector
 
@@ -204,7 +206,7 @@ def _padded_length(length: int) -> int:
 
 
 def _bucket_batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
-    """(rows, padded length) of batches, shortest first; the rows of a batch are all of one bucket."""
+    """Yield (rows, padded length) of batches, shortest first; the rows of a batch belong to one bucket."""
     buckets: dict[int, list[int]] = {}
     for row, length in enumerate(lengths):
         buckets.setdefault(_padded_length(length), []).append(row)
@@ -216,7 +218,7 @@ def _bucket_batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
 
 
 def _mean_pool(hidden: Matrix, mask: Matrix) -> Matrix:
-    """Mean over the tokens of ``hidden`` (texts, tokens, dimensions) that ``mask`` keeps, scaled to length 1."""
+    """Return the mean of ``hidden`` (texts, tokens, dimensions) over the tokens in ``mask``, scaled to length 1."""
     weights = mask[..., None]
     mean = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
     scaled: Matrix = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(np.float32)

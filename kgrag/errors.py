@@ -1,38 +1,41 @@
-"""One error tree. A message says what was expected, what was found, and what to do; users see no traceback.
+"""Exceptions of the project; their messages name the expectation, the finding and the remedy.
 
-KgragError            exit code 1: it failed
- |- UsageError        exit code 2: it was asked for in the wrong way
- |- ReadError         a file or a row that cannot be read
- |- StoreError        a store that is missing, busy, damaged or of another version
- |- ModelError        a model that is unknown, incomplete or does not fit
+Users see the message and no traceback.
+
+KgragError            exit code 1: the command failed
+ |- UsageError        exit code 2: wrong arguments or configuration
+ |- ReadError         a file or a row cannot be read
+ |- StoreError        the store is missing, damaged or of another version
+ |   |- StoreBusyError  another process is using the store
+ |- ModelError        a model is unknown, incomplete or does not fit
 """
 
 from __future__ import annotations
 
 
 class KgragError(Exception):
-    """Something a person can act on; ``str(error)`` is one sentence for them."""
+    """An error that the user can act on; ``str(error)`` is one sentence for the user."""
 
     exit_code = 1
 
 
 class UsageError(KgragError):
-    """The command was misused: a missing path, an unknown key, an empty question."""
+    """The command or configuration is wrong: a missing path, an unknown key, an empty question."""
 
     exit_code = 2
 
 
 class ReadError(KgragError):
-    """A file, or a row of one, cannot be read as text."""
+    """A file, or a row of it, cannot be read as text."""
 
 
 class StoreError(KgragError):
-    """The store cannot be used as it is."""
+    """The store is missing, damaged or of another version."""
 
 
 class StoreBusyError(StoreError):
-    """Another process holds the store."""
+    """Another process is using the store."""
 
 
 class ModelError(KgragError):
-    """The model cannot be had, verified or run."""
+    """A model cannot be found, verified or run."""

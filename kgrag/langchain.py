@@ -1,7 +1,7 @@
-"""kgrag inside LangChain, and LangChain's models inside kgrag: ``pip install 'kgrag[langchain]'``.
+"""LangChain integration in both directions (``pip install 'kgrag[langchain]'``).
 
-``KgragRetriever`` is a retriever over a store, ``KgragChat`` a chat model that is any `LLM` of ours, ``cited_chain`` the
-whole way from a question to an answer whose every statement points at a sentence; ``FromLangChain`` is the other direction.
+`KgragRetriever` retrieves from a store, `KgragChat` wraps an `LLM` of kgrag as a chat model, and `cited_chain` answers
+questions with checked citations. `LangChainLLM` is the other direction: a LangChain chat model as an `LLM`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from pydantic import ConfigDict
 
 from kgrag.errors import ModelError
 from kgrag.llm import constrained_decoding
+from kgrag.llm.chat_model import ChatModel
 from kgrag.llm.openai_backend import estimate_tokens
-from kgrag.protocols import Messages, Retriever
+from kgrag.protocols import GenerationOptions, Messages, OnText, Retriever
 from kgrag.store.store import Store
 from kgrag.types import Answer, Hit
 
@@ -46,7 +47,7 @@ _ROLE_BY_TYPE = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 def as_document(hit: Hit) -> Document:
-    """A hit as LangChain's document: its passage, with where it stands and what brought it."""
+    """Convert a hit to a LangChain document: the passage, with its position, scores and graph paths as metadata."""
     passage = hit.passage
     metadata = {"title": hit.title, "source": hit.source, "document_id": passage.document_id, "rank": hit.rank}
     metadata |= {"start": passage.start, "end": passage.end, "score": hit.score, "parts": dict(hit.component_scores)}
@@ -55,7 +56,7 @@ def as_document(hit: Hit) -> Document:
 
 
 class KgragRetriever(BaseRetriever):
-    """The retriever of a store: words, vectors and walks through the graph, the best ``k`` first."""
+    """LangChain retriever over a store: the best ``k`` passages by keywords, vectors and graph walks."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     retriever: Any
@@ -63,7 +64,7 @@ class KgragRetriever(BaseRetriever):
 
     @classmethod
     def from_store(cls, app: Store, k: int | None = None) -> KgragRetriever:
-        """The retriever of an opened store; ``k`` is what its configuration says unless it is given."""
+        """Build the retriever of an open store; ``k`` defaults to the store's configuration."""
         return cls(retriever=app.retriever, k=k or app.config.k)
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
@@ -72,7 +73,7 @@ class KgragRetriever(BaseRetriever):
 
 
 class KgragChat(BaseChatModel):
-    """Any `LLM` of ours as LangChain's chat model; it streams. Tools are not called: what is retrieved calls nothing."""
+    """An `LLM` of kgrag as a LangChain chat model, with streaming. It does not call tools."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     llm: Any
@@ -83,7 +84,7 @@ class KgragChat(BaseChatModel):
         return "kgrag"
 
     @property
-    def _identifying_params(self) -> dict[str, Any]:
+    def _identifying_params(self) -> dict[str, str | int]:
         return {"model": self.llm.name, "max_tokens": self.max_tokens}
 
     def _generate(
@@ -114,7 +115,7 @@ class KgragChat(BaseChatModel):
             try:
                 self._generate_text(messages, stop, options, put_piece)
                 pieces.put(None)
-            except BaseException as error:  # raised again where it is read
+            except BaseException as error:  # raised again by the reader of the queue
                 pieces.put(error)
 
         Thread(target=run_generation, name="kgrag-langchain", daemon=True).start()
@@ -126,7 +127,7 @@ class KgragChat(BaseChatModel):
                     run_manager.on_llm_new_token(piece)
                 yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
         finally:
-            is_abandoned = True  # whoever reads no further stops the decoding
+            is_abandoned = True  # stops the decoding if the caller stops reading
 
     def _generate_text(
         self,
@@ -135,7 +136,7 @@ class KgragChat(BaseChatModel):
         options: dict[str, Any],
         on_text: Callable[[str], bool | None] | None,
     ) -> str:
-        """Generate, and end before the first of ``stop``: pieces that may begin one are held back until that is known."""
+        """Generate text up to the first of the ``stop`` strings. Holds back pieces that may begin a stop string."""
         generated, sent_chars = "", 0
         max_stop_chars = max(map(len, stop or []), default=0)
 
@@ -151,7 +152,9 @@ class KgragChat(BaseChatModel):
         limit = int(options.get("max_tokens") or self.max_tokens)
         needs_listener = on_text is not None or stop
         text = self.llm.generate(
-            _to_kgrag_messages(messages), max_tokens=limit, on_text=on_piece if needs_listener else None
+            _to_kgrag_messages(messages),
+            GenerationOptions(max_tokens=limit),
+            on_text=on_piece if needs_listener else None,
         )
         text_before_stop, _ = _cut_at_stop(text, stop)
         if on_text is not None and len(text_before_stop) > sent_chars:
@@ -168,91 +171,82 @@ def _to_kgrag_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
     unknown = sorted({m.type for m in messages} - set(_ROLE_BY_TYPE))
     if unknown:
         raise ModelError(
-            f"Expected messages of system, human and ai, found {', '.join(unknown)}: tools are not called."
+            f"Expected messages of type system, human or ai, found {', '.join(unknown)}: remove them; tools are not supported."
         )
     return [{"role": _ROLE_BY_TYPE[m.type], "content": str(m.text)} for m in messages]
 
 
 def cited_chain(app: Store, k: int | None = None) -> Runnable[str, Answer]:
-    """A question in, an `Answer` out: retrieved, read, every citation checked, silent where nothing holds."""
+    """Build a chain that takes a question and returns an `Answer` with checked citations, or an abstention."""
     return RunnableLambda(lambda question: app.answer_pipeline.answer(question, k or app.config.k), name="kgrag")
 
 
-class LangChainLLM:
-    """A chat model of LangChain as an `LLM` of ours: ``app.llm = FromLangChain(model)``."""
+class LangChainLLM(ChatModel):
+    """A LangChain chat model as an `LLM` of kgrag: ``store.use(llm=LangChainLLM(model))``."""
 
     def __init__(self, model: BaseChatModel, name: str = "", context: int = 0) -> None:
-        """``name`` is what answers say they are from; ``context`` is in tokens, 0: not known."""
+        """Wrap ``model``.
+
+        Args:
+            model: the LangChain chat model.
+            name: name of the model in answers (default: the model's own).
+            context: context length in tokens; 0 for unknown.
+        """
         self._model = model
         model_name = getattr(model, "model_name", None) or getattr(model, "model", None)
         self.name = name or str(model_name or model._llm_type)
         self.context = context
 
     def generate(
-        self,
-        messages: Messages,
-        *,
-        max_tokens: int = 128,
-        on_text: Callable[[str], bool | None] | None = None,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
+        self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None
     ) -> str:
-        """The answer to ``messages``; see the LLM protocol. Not every model of LangChain heeds ``max_tokens``.
+        """Answer ``messages``; see the LLM protocol. Some LangChain models ignore ``max_tokens``.
 
         Raises:
-            ModelError: the model fails, or cannot be held to a schema.
+            ModelError: the model fails, or does not support structured output.
         """
-        constrained_decoding.validate_constraints(schema, choices)
+        constrained_decoding.validate_constraints(options)
         langchain_messages = [_MESSAGE_CLASS_BY_ROLE[message["role"]](message["content"]) for message in messages]
-        answer_schema = constrained_decoding.choices_schema(choices) if choices else schema
+        answer_schema = constrained_decoding.choices_schema(options.choices) if options.choices else options.schema
         with _as_model_error(self.name):
             if answer_schema is not None:
                 titled_schema = {"title": "answer", "description": "the answer", **json.loads(answer_schema)}
                 structured_output: Any = self._model.with_structured_output(titled_schema).invoke(langchain_messages)
                 text = (
-                    str(structured_output["answer"]) if choices else json.dumps(structured_output, ensure_ascii=False)
+                    str(structured_output["answer"])
+                    if options.choices
+                    else json.dumps(structured_output, ensure_ascii=False)
                 )
                 if on_text is not None:
                     on_text(text)
                 return text
             generated = ""
-            for chunk in self._model.stream(langchain_messages, max_tokens=max_tokens):
+            for chunk in self._model.stream(langchain_messages, max_tokens=options.max_tokens):
                 piece = str(chunk.text)
                 generated += piece
                 if piece and on_text is not None and on_text(piece):
                     break
             return generated
 
-    def batch(
-        self,
-        prompts: Sequence[Messages],
-        *,
-        max_tokens: int = 128,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
-    ) -> list[str]:
-        """`generate` for each prompt, in the order given."""
-        return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
-
     def score(self, messages: Messages, continuation: str) -> float:
-        """Raises ModelError: LangChain's models do not give the probability of a text that they are given."""
+        """Raise ModelError: LangChain's models do not return the log-probability of a given text."""
         raise ModelError(
-            f"{self.name} is a model of LangChain, which gives no probability of a text: use a model that runs here, "
-            "or a server's address."
+            f"{self.name} is a LangChain model, which cannot score a given text: use a local model or "
+            "a server's address."
         )
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is, by a guess from its characters: to ask many models takes the network."""
+        """Estimate the number of tokens from the characters: many models would need a network request."""
         return estimate_tokens(text)
 
 
 @contextmanager
 def _as_model_error(name: str) -> Iterator[None]:
-    """What a model of LangChain raises, as a sentence."""
+    """Translate any exception of a LangChain model into `ModelError`."""
     try:
         yield
     except ModelError:
         raise
-    except Exception as error:  # each raises its own
+    except Exception as error:  # every integration raises its own types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{name} failed while answering ({reason}): see what it needs, and ask again.") from error
+        raise ModelError(f"{name} failed while answering ({reason}): fix the cause and retry.") from error

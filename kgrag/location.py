@@ -1,4 +1,4 @@
-"""Where a store is: a folder, or a database of a Neo4j server."""
+"""Location of a store: a folder, or a database of a Neo4j server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from kgrag.config import model_home
 from kgrag.errors import UsageError
+from kgrag.storage.paths import model_home
 
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 DEFAULT_PORT = 7687
@@ -21,7 +21,7 @@ EXAMPLE_ADDRESS = "neo4j://user@host:7687/database"
 
 @dataclass(frozen=True)
 class Neo4jLocation:
-    """A database of a Neo4j server, and as whom it is used. No password: that comes from elsewhere, and is never shown."""
+    """Address of a Neo4j database, without its password, which is never part of an address."""
 
     scheme: str
     user: str
@@ -31,20 +31,20 @@ class Neo4jLocation:
 
     @property
     def uri(self) -> str:
-        """What the driver connects to."""
+        """Return the address for the Neo4j driver."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def folder(self) -> Path:
-        """Where this machine keeps what is derived from the database, and its ``kgrag.toml``."""
+        """Return the local folder for data derived from the database and for its ``kgrag.toml``."""
         return model_home() / "servers" / re.sub(r"[^\w.-]", "_", f"{self.host}-{self.port}-{self.database}")
 
     def password(self) -> str:
-        """From ``KGRAG_NEO4J_PASSWORD``, or asked for where somebody can answer; it is never shown.
+        """Return the password from ``KGRAG_NEO4J_PASSWORD``, or ask for it on a terminal; it is never printed.
 
         Raises:
-            UsageError: there is neither.
+            UsageError: the variable is not set and there is no terminal.
         """
         if PASSWORD_VARIABLE in os.environ:
             return os.environ[PASSWORD_VARIABLE]
@@ -60,10 +60,10 @@ StoreLocation = Path | Neo4jLocation
 
 
 def parse_location(text: str) -> StoreLocation:
-    """What ``--store`` names.
+    """Parse the value of ``--store``.
 
     Raises:
-        UsageError: it looks like a server's address and is none, or holds a password.
+        UsageError: the text looks like a server address but is not valid, or contains a password.
     """
     if "://" not in text:
         return Path(text)
@@ -77,7 +77,7 @@ def parse_location(text: str) -> StoreLocation:
     if parts.password is not None:
         raise UsageError(
             "A password does not belong in an address, where the shell's history and others on this machine see it: "
-            "set KGRAG_NEO4J_PASSWORD, or leave it out and be asked."
+            "set KGRAG_NEO4J_PASSWORD, or leave it out and enter it when asked."
         )
     database = parts.path.strip("/")
     if parts.scheme not in SCHEMES or not parts.hostname or "/" in database or parts.query or parts.fragment:

@@ -1,26 +1,32 @@
-"""Test questions from a file of JSON lines."""
+"""Load test questions from JSON Lines files."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from kgrag.errors import ReadError, UsageError
+from kgrag.storage.checksums import file_sha256
 from kgrag.text import detect_language
 from kgrag.types import Question
 
 
 def load_questions(path: Path, limit: int | None = None, *, worded: bool = True) -> list[Question]:
-    """Questions from rows ``{"_id", "text", "answers", "gold", "lang"?, "type"? | "hops"?}`` (jsonl or jsonl.gz).
+    """Load questions from a JSON Lines file (jsonl or jsonl.gz).
 
-    Without ``hops`` a question takes as many steps as it has gold documents. ``worded``: one whose ``text`` is white space is
-    no such row, as it cannot be asked.
+    A row is ``{"_id", "text", "answers", "gold", "lang"?, "type"? | "hops"?}``. Without ``hops``, a question has as
+    many steps as gold documents.
+
+    Args:
+        path: the file.
+        limit: maximum number of questions; None for all.
+        worded: reject rows whose ``text`` is white space.
 
     Raises:
-        UsageError: there is no such file.
-        ReadError: a line is no such row; the message has its number.
+        UsageError: the file does not exist.
+        ReadError: a line is not a valid row; the message has its number.
     """
     if not path.is_file():
         raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
@@ -35,7 +41,7 @@ def load_questions(path: Path, limit: int | None = None, *, worded: bool = True)
                     question = _question(path, number, line)
                     if worded and not question.text.strip():
                         raise ReadError(
-                            f'{path}, line {number}: expected a question in "text", found white space; mend that line.'
+                            f'{path}, line {number}: expected a question in "text", found white space; fix that line.'
                         )
                     questions.append(question)
     except (OSError, EOFError, UnicodeDecodeError) as error:
@@ -45,13 +51,25 @@ def load_questions(path: Path, limit: int | None = None, *, worded: bool = True)
     return questions
 
 
+def check_unique_ids(questions: Sequence[Question]) -> None:
+    """Raise UsageError unless each question has an id of its own: TREC runs name questions by id alone."""
+    seen_ids: set[str] = set()
+    for question in questions:
+        if question.id in seen_ids:
+            raise UsageError(
+                f"Expected each question to have an _id of its own, found {question.id!r} twice: "
+                "number the questions, as TREC runs identify them by their ids alone."
+            )
+        seen_ids.add(question.id)
+
+
 def fingerprint(path: Path) -> str:
-    """The first 12 hexadecimal digits of the sha256 of a file of questions: whether two files are one.
+    """Return the first 12 hex digits of a file's sha256, which identify a question set.
 
     Raises:
         OSError: the file cannot be read.
     """
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return file_sha256(path)[:12]
 
 
 def _question(path: Path, number: int, line: str) -> Question:
@@ -73,5 +91,5 @@ def _question(path: Path, number: int, line: str) -> Question:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReadError(
             f'{path}, line {number}: expected a JSON object with "_id", "text", "answers" and "gold" '
-            f"({type(error).__name__}: {error}); mend that line."
+            f"({type(error).__name__}: {error}); fix that line."
         ) from error

@@ -1,15 +1,28 @@
-"""Answers, hits and paths as JSON values."""
+"""Convert answers, hits and paths to JSON values."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
 from kgrag.types import Answer, Hit, Path
 
+JsonObject = dict[str, Any]
+"""A JSON object, as parsed or to be printed."""
 
-def hit_json(hit: Hit) -> dict[str, Any]:
-    """A hit as the JSON of `kgrag retrieve`."""
+
+def nan_to_none(value: Any) -> Any:
+    """Return a JSON value in which None stands for NaN and infinity, which JSON cannot write; tuples become lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: nan_to_none(part) for name, part in value.items()}
+    return [nan_to_none(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def hit_json(hit: Hit) -> JsonObject:
+    """Return a hit as the JSON of `kgrag retrieve`."""
     return {
         "rank": hit.rank,
         "score": round(hit.score, 6),
@@ -25,13 +38,13 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     }
 
 
-def path_json(path: Path) -> dict[str, Any]:
-    """A path as JSON: its names, and each step's triple by entity ids with the span that states it."""
+def path_json(path: Path) -> JsonObject:
+    """Return a path as JSON: its names, node ids, and the triple of each step with the span that states it."""
     return {"names": list(path.names), "nodes": list(path.nodes), "triples": [asdict(t) for t in path.triples]}
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
-    """An answer as the JSON of `kgrag ask`."""
+def answer_json(answer: Answer) -> JsonObject:
+    """Return an answer as the JSON of `kgrag ask`."""
     return {
         "question": answer.question,
         "text": answer.text,
@@ -40,7 +53,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "evidence": [hit_json(hit) for hit in answer.evidence],
         "citations": [asdict(citation) for citation in answer.citations],
         "paths": [path_json(path) for path in answer.non_empty_paths],
-        "dropped": list(answer.diagnostics),
+        "dropped": [diagnostic.message for diagnostic in answer.diagnostics],
+        "diagnostics": [asdict(diagnostic) for diagnostic in answer.diagnostics],
         "model": answer.model,
         "reader": answer.reader,
         "steps": list(answer.steps),

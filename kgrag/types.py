@@ -1,7 +1,11 @@
-"""The words of the house: frozen values that pass between the rooms.
+"""Data model shared by all packages: documents, passages, entities, facts, questions and answers.
 
-Conventions, everywhere: ranks start at 1; scores are higher-is-better; offsets are Python character offsets
-into ``Document.text`` with the end exclusive; an undefined score is NaN and is counted, never 0.
+All values are frozen. Four conventions hold everywhere:
+
+- Ranks start at 1.
+- Higher scores are better.
+- Offsets are Python character offsets into ``Document.text``; the end is exclusive.
+- An undefined score is NaN and is counted as undefined, never as 0.
 """
 
 from __future__ import annotations
@@ -11,17 +15,24 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 VALUE_TYPES = frozenset(["DATE", "QUANTITY"])
-"""Types of mentions that are values: kept for facts, never walked through (a year would join half of all documents)."""
+"""Mention types that are values. Facts may point at them; graph walks skip them (a year would join most documents)."""
 PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
+"""Values of `Triple.found_by`."""
 RULES, BOTH = "rules", "both"
+"""Values of `Extraction.extractor`, besides `LLM`. `RULES` covers patterns and the classifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One readable thing: a file, or a row of a table or of a jsonl file.
+    """A readable unit of text: a file, or one row of a table or JSONL file.
 
-    ``id`` names it for people (a path, or the row's ``_id``); ``source`` is the file it came from;
-    ``lang`` is ``"en"`` or ``"zh"``; ``sha256`` (hex) covers title and text, so equal means unchanged.
+    Attributes:
+        id: Human-readable identifier: a path, or the row's ``_id``.
+        title: Title as written; may be empty.
+        text: Body text, which all offsets refer to.
+        source: The file that the document comes from.
+        lang: ``"en"`` or ``"zh"``.
+        sha256: Hex digest of title and text; equal digests mean an unchanged document.
     """
 
     id: str
@@ -34,7 +45,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class DocumentHeader:
-    """What is said of a document above its text: the entity that its title names, the title, the file it came from."""
+    """Metadata of a document: the entity that its title names, its title, and its source file."""
 
     entity_id: str
     title: str
@@ -43,7 +54,10 @@ class DocumentHeader:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A run of whole sentences: ``document.text[start:end] == text``."""
+    """A run of whole sentences in a document: ``document.text[start:end] == text``.
+
+    ``id`` is the document's id with a running number: ``notes.md#0001``.
+    """
 
     id: str
     document_id: str
@@ -54,7 +68,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One thing: ``id`` is its normalised name, ``name`` its commonest spelling, ``aliases`` the others (sorted)."""
+    """A node of the graph.
+
+    Attributes:
+        id: Normalised name (`kgrag.text.normalize_name`).
+        name: Most frequent spelling, for display.
+        type: Entity type, for example ``"PERSON"``.
+        aliases: Other spellings, sorted.
+    """
 
     id: str
     name: str
@@ -64,7 +85,10 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A place in a passage where an entity is named; offsets into the document's text."""
+    """A span of a passage that names an entity.
+
+    ``start`` and ``end`` are offsets into the document's text; ``surface`` is the text between them.
+    """
 
     entity_id: str
     passage_id: str
@@ -76,9 +100,19 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Triple:
-    """A fact and the sentence that states it. ``subject`` and ``object`` are entity ids; ``confidence`` is in (0, 1].
+    """A fact with the sentence that states it.
 
-    ``found_by`` is who read it: `PATTERN`, `CLASSIFIER`, `LLM`, or several joined by ``+``, in this order. The predicate ``mentions`` means only: the subject's document names the object there.
+    The predicate ``mentions`` only means that the subject's document names the object in that sentence.
+
+    Attributes:
+        subject: Entity id of the subject.
+        predicate: Name of the relation.
+        object: Entity id of the object.
+        passage_id: Passage that contains the sentence.
+        start: Start of the sentence in the document's text.
+        end: End of the sentence, exclusive.
+        confidence: Confidence in (0, 1].
+        found_by: Extractor: `PATTERN`, `CLASSIFIER`, `LLM`, or several joined by ``+``, in this order.
     """
 
     subject: str
@@ -93,7 +127,7 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A walk through the graph: ``nodes[i]`` and ``nodes[i + 1]`` are joined by ``triples[i]``, in either direction.
+    """A path through the graph: ``triples[i]`` joins ``nodes[i]`` and ``nodes[i + 1]``, in either direction.
 
     ``names`` are the display names of ``nodes``; ``len(nodes) == len(names) == len(triples) + 1``.
     """
@@ -105,7 +139,11 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved passage. ``parts`` says what each retriever gave it (scores and ranks by name)."""
+    """A retrieved passage with its score and rank.
+
+    ``component_scores`` holds the score or rank that each retriever gives the passage, by name. ``paths`` are the graph
+    paths that lead to it.
+    """
 
     passage: Passage
     title: str
@@ -118,7 +156,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The sentence that a statement rests on; offsets into the document's text; ``quote`` is that text."""
+    """The sentence that supports a statement.
+
+    ``start`` and ``end`` are offsets into the document's text; ``quote`` is the text between them.
+    """
 
     passage_id: str
     start: int
@@ -126,14 +167,57 @@ class Citation:
     quote: str = ""
 
 
+class DiagnosticCode(StrEnum):
+    """Kind of a diagnostic of an answer."""
+
+    EVIDENCE_OMITTED = "evidence_omitted"
+    """Sentences were left out of the prompt because of its token budget."""
+    NO_EVIDENCE = "no_evidence"
+    """No retrieved passage was likely enough to hold the answer."""
+    CITATION_REFUSED = "citation_refused"
+    """A citation was dropped: no sentence of its passage supports the statement."""
+    STATEMENT_DROPPED = "statement_dropped"
+    """A statement was dropped: no passage in the prompt supports it."""
+    ANSWER_REPLACED = "answer_replaced"
+    """The reasoning steps, or a sentence of the evidence, gave another answer than the model."""
+    ANSWER_WITHDRAWN = "answer_withdrawn"
+    """The answer contradicted its own reasoning steps, repeated the question, or lacked a stated relation."""
+    COMPARISON_INCOMPLETE = "comparison_incomplete"
+    """A value is missing for one of two compared entities."""
+    LOOKUP_FAILED = "lookup_failed"
+    """A fact that the graph lacks was not found in the text, or the limit of lookups was reached."""
+    LOOKUP_UNCERTAIN = "lookup_uncertain"
+    """The sentence of a looked-up fact only implies it."""
+    PART_UNANSWERED = "part_unanswered"
+    """The question with a known part replaced by its answer had no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A remark on how an answer was produced: a code for programs and a sentence for readers."""
+
+    code: DiagnosticCode
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was said, what it rests on, and what did not survive checking.
+    """An answer with its evidence, citations and the record of how it was produced.
 
-    ``evidence`` is what the reader was shown; ``dropped`` lists, in words, what was left out of the prompt and
-    which citations were refused; ``reader`` is ``"graph"`` (of which ``model`` looked up what the facts lacked, if it is
-    named) or ``"llm"``; ``seconds`` is the whole time taken; ``steps`` are
-    the lines that the model wrote before its answer and that stand (`kgrag.answering.reasoning_steps`).
+    Attributes:
+        question: The question as asked.
+        text: The answer; in case of an abstention, the sentence that says so.
+        evidence: Passages that the reader was given.
+        citations: Sentences that support the answer.
+        paths: Graph paths that support the answer.
+        grounded: Whether the answer is based on retrieved evidence.
+        abstained: Whether the answer says that it has none.
+        diagnostics: Remarks on evidence left out of the prompt and statements dropped by verification.
+        model: Name of the language model. For the ``"graph"`` reader: the model that looked up missing facts, or "".
+        reader: ``"graph"`` or ``"llm"``.
+        seconds: Total time taken.
+        steps: Reasoning lines that the model wrote before its answer and that passed verification
+            (`kgrag.answering.reasoning_steps`).
     """
 
     question: str
@@ -143,7 +227,7 @@ class Answer:
     paths: tuple[Path, ...] = ()
     grounded: bool = True
     abstained: bool = False
-    diagnostics: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     model: str = ""
     reader: str = "llm"
     seconds: float = 0.0
@@ -151,14 +235,23 @@ class Answer:
 
     @property
     def non_empty_paths(self) -> tuple[Path, ...]:
-        """The distinct paths that have at least one step."""
+        """Return the distinct paths that have at least one step."""
         return tuple(dict.fromkeys(path for path in self.paths if path.triples))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of a test set: accepted ``answers`` and the ids of the ``gold`` documents (both may be empty); ``hops``
-    are the steps that it takes, 0 where nobody says."""
+    """A test question.
+
+    Attributes:
+        id: Identifier, unique in its set.
+        text: The question.
+        answers: Accepted answers; may be empty.
+        gold: Ids of the documents that hold the answer; may be empty.
+        lang: ``"en"`` or ``"zh"``.
+        type: Category in its dataset; may be empty.
+        hops: Number of reasoning steps; 0 if unknown.
+    """
 
     id: str
     text: str
@@ -171,10 +264,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """All that reading one document gives, and all that is stored for it, in one transaction.
+    """Everything extracted from one document; stored in one transaction.
 
-    ``names`` are the names a document goes by (its title, aliases it declares) as ``(entity_id, name, type)``;
-    ``read_by`` is who looked for facts: `RULES`, `LLM` or `BOTH`.
+    Attributes:
+        document: The document.
+        passages: Its passages, in order.
+        names: Declared names of its subject and of others, as ``(entity_id, name, type)``; the title first.
+        mentions: Entity mentions in all passages.
+        triples: Facts in all passages.
+        extractor: Extractor of the facts: `RULES`, `LLM` or `BOTH`.
     """
 
     document: Document
@@ -195,7 +293,7 @@ class Interval:
 
 
 class Verdict(StrEnum):
-    """Whether evidence bears out a claim."""
+    """Relation of evidence to a claim."""
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -204,8 +302,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimVerdict:
-    """What a judge says of a claim: its ``verdict``, and ``support``, the probability in [0, 1] that the evidence bears
-    the claim out (NaN: the judge gives none); ``parts`` has what its tiers gave, by name."""
+    """A judge's verdict on a claim.
+
+    Attributes:
+        verdict: The verdict.
+        support: Probability in [0, 1] that the evidence supports the claim; NaN if the judge gives none.
+        component_scores: Scores of the judge's components, by name.
+    """
 
     verdict: Verdict
     support: float

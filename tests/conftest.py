@@ -27,6 +27,7 @@ from tests.support.graph_stores import (
     connect_neo4j,
     store_factory,
 )
+from tests.support.shared import build_once
 from tests.support.tiny_model import build_tiny_model
 
 ROOT = Path(__file__).parent.parent
@@ -43,16 +44,18 @@ EXAMPLE_FILES = (
 
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of five of the example documents. It is not to be written to: copy it with `store`."""
-    folder = tmp_path_factory.mktemp("small")
-    for name in EXAMPLE_FILES:
-        target = folder / "examples" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "examples" / name, target)
-    command = [sys.executable, "-m", "kgrag", "ingest", str(folder / "examples"), "--store", str(folder / "store")]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
-    assert result.returncode == 0, result.stderr
-    return folder / "store"
+    """A store of five of the example documents; copy it with `store` to write to it."""
+
+    def ingest_examples(folder: Path) -> None:
+        for name in EXAMPLE_FILES:
+            target = folder / "examples" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / "examples" / name, target)
+        command = [sys.executable, "-m", "kgrag", "ingest", str(folder / "examples"), "--store", str(folder / "store")]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+        assert result.returncode == 0, result.stderr
+
+    return build_once(tmp_path_factory, "small", ingest_examples) / "store"
 
 
 @pytest.fixture
@@ -64,25 +67,24 @@ def store(small_store: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a language model of random weights."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    folder.mkdir()
-    build_tiny_model(folder)
-    return folder
+    return build_once(tmp_path_factory, "tiny", build_tiny_model)
 
 
 @pytest.fixture(scope="session")
 def tiny_home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``KGRAG_HOME`` is where it has been pulled: converting it takes its time. Not to be written to."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KGRAG_HOME", str(home))
-        pull_model(str(tiny))
-    return home
+    """A ``KGRAG_HOME`` with the tiny model converted to OpenVINO, which takes seconds; read-only."""
+
+    def convert_tiny_model(home: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KGRAG_HOME", str(home))
+            pull_model(str(tiny))
+
+    return build_once(tmp_path_factory, "home", convert_tiny_model)
 
 
 @pytest.fixture(scope="session")
 def tiny_openvino(tiny: Path, tiny_home: Path) -> Path:
-    """The same model as OpenVINO reads it."""
+    """The tiny model in OpenVINO's format."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KGRAG_HOME", str(tiny_home))
         model = find_model(str(tiny))
@@ -93,7 +95,11 @@ def tiny_openvino(tiny: Path, tiny_home: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random low-rank changes, large enough to be seen."""
+    """A LoRA adapter of the tiny model with random weights, large enough to change its answers."""
+    return build_once(tmp_path_factory, "mine", lambda folder: build_random_adapter(tiny, folder))
+
+
+def build_random_adapter(tiny: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -105,9 +111,7 @@ def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             parameter.data = torch.randn_like(parameter) * 0.6
-    folder = tmp_path_factory.mktemp("adapters") / "mine"
     model.save_pretrained(str(folder))
-    return folder
 
 
 @pytest.fixture

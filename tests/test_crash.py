@@ -1,4 +1,4 @@
-"""Killed outright, at any moment: nothing that was acknowledged is lost, nothing is half there, and it goes on."""
+"""Test that killed processes lose no acknowledged data, leave nothing half-written, and can resume."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PERSON_NAMES = ("Ada Lovelace", "Lord Byron", "Charles Babbage", "Mary Somervill
 
 
 def start_function(target: str, *arguments: object) -> subprocess.Popen[str]:
-    """A process that calls a function, given as ``package.module.function``."""
+    """Start a process that calls a function, given as ``package.module.function``."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     module, _, function = target.rpartition(".")
     code = f"import sys; from pathlib import Path; from {module} import {function} as f; f(*sys.argv[1:])"
@@ -49,14 +49,14 @@ def start_function(target: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def write_files(folder: Path, *, chinese: bool) -> None:
-    """150 documents: 100 rows of a table, 50 files."""
+    """Write 150 documents: 100 rows of a table and 50 files."""
     folder.mkdir(parents=True)
 
     def text(number: int) -> str:
         if chinese:
             return f"吴文俊在上海教过{number}个学生。陈省身知道这件事。"
-        one, other = PERSON_NAMES[number % 5], PERSON_NAMES[number // 5 % 5]
-        return f"{one} met {other} on day {number}. {other} wrote to {one} from London. " * (1 + number % 3)
+        first, second = PERSON_NAMES[number % 5], PERSON_NAMES[number // 5 % 5]
+        return f"{first} met {second} on day {number}. {second} wrote to {first} from London. " * (1 + number % 3)
 
     lines = (json.dumps({"_id": f"row-{n:03}", "title": f"Row {n}", "text": text(n)}) for n in range(100))
     (folder / "rows.jsonl").write_text("\n".join(lines), "utf-8")
@@ -65,7 +65,7 @@ def write_files(folder: Path, *, chinese: bool) -> None:
 
 
 def ingest_in_process(files: Path, path: Path) -> None:
-    """To the end, in this process."""
+    """Ingest all files in this process."""
     graph = SQLiteGraph(path)
     run = IngestPipeline(graph, FakeEmbedder(), passage_size=200, workers=0, progress=lambda *_: None)
     run.run(discover_sources([str(files)], files.parent))
@@ -73,7 +73,7 @@ def ingest_in_process(files: Path, path: Path) -> None:
 
 
 def kill_after(process: subprocess.Popen[str], lines: int, seconds: float) -> list[str]:
-    """All that a process said that was killed ``seconds`` after its line number ``lines`` (0: its first)."""
+    """Kill a process ``seconds`` after its line number ``lines`` (from 0), and return its complete output lines."""
     assert process.stdout
     lines_read = [process.stdout.readline() for _ in range(lines + 1)]
     time.sleep(seconds)
@@ -87,9 +87,9 @@ def kill_after(process: subprocess.Popen[str], lines: int, seconds: float) -> li
 def assert_store_consistent(
     path: Path, acknowledged: set[str], reference: dict[str, list[tuple[object, ...]]], kills: int = 1
 ) -> None:
-    """What the store has of a document is all of it, and it has all that was acknowledged.
+    """Assert that every document in the store is complete, and that all acknowledged documents are there.
 
-    For each kill it may have another one: committed, and killed before it could say so.
+    For each kill, one document more may be there: committed, but killed before it was acknowledged.
     """
     assert find_store_damage(path) == []
     rows_by_table = read_all_rows(path)
@@ -105,51 +105,51 @@ def assert_store_consistent(
 
 
 @pytest.fixture
-def light(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_extraction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest.extraction, "recognize_entities", find_capitalized_names)
     monkeypatch.setattr(ingest.extraction, "encode_token_states", read_empty_states)
 
 
-def test_killed_while_it_ingests(tmp_path: Path, light: None) -> None:
+def test_ingest_killed_keeps_acknowledged_documents(tmp_path: Path, fake_extraction: None) -> None:
     files = tmp_path / "files"
     write_files(files, chinese=False)
     ingest_in_process(files, tmp_path / "whole" / "graph.db")
     reference = read_all_rows(tmp_path / "whole" / "graph.db")
-    chance = random.Random(7)
-    places = [0, 0, 1, *(chance.randrange(2, 150) for _ in range(3))]
-    cut_short = 0
-    for number, lines in enumerate(places):
+    rng = random.Random(7)
+    line_counts = [0, 0, 1, *(rng.randrange(2, 150) for _ in range(3))]
+    interrupted = 0
+    for number, lines in enumerate(line_counts):
         path = tmp_path / str(number) / "graph.db"
-        said = kill_after(
-            start_function("tests.support.documents.ingest_and_report", files, path, 0), lines, chance.random() * 0.008
+        output = kill_after(
+            start_function("tests.support.documents.ingest_and_report", files, path, 0), lines, rng.random() * 0.008
         )
-        acknowledged = {line for line in said if line not in ("begin", "end")}
+        acknowledged = {line for line in output if line not in ("begin", "end")}
         assert len(acknowledged) >= lines
-        cut_short += "end" not in said
-        SQLiteGraph(path).close()  # it can be opened, even if it was killed while it was made
+        interrupted += "end" not in output
+        SQLiteGraph(path).close()  # it can be opened, even if the process was killed while creating it
         assert_store_consistent(path, acknowledged, reference)
         ingest_in_process(files, path)
         assert read_all_rows(path) == reference
-    assert cut_short >= 5
+    assert interrupted >= 5
 
 
-def test_killed_again_and_again_it_comes_to_its_end(tmp_path: Path, light: None) -> None:
+def test_ingest_killed_repeatedly_completes(tmp_path: Path, fake_extraction: None) -> None:
     files, path = tmp_path / "files", tmp_path / "store" / "graph.db"
     write_files(files, chinese=False)
     ingest_in_process(files, tmp_path / "whole" / "graph.db")
     acknowledged: set[str] = set()
     for kills in (1, 2, 3):
-        said = kill_after(start_function("tests.support.documents.ingest_and_report", files, path, 0), 30, 0)
-        new = {line for line in said if line not in ("begin", "end")}
-        assert acknowledged.isdisjoint(new)  # what was acknowledged is not done again
+        output = kill_after(start_function("tests.support.documents.ingest_and_report", files, path, 0), 30, 0)
+        new = {line for line in output if line not in ("begin", "end")}
+        assert acknowledged.isdisjoint(new)  # acknowledged documents are not ingested again
         acknowledged |= new
         assert_store_consistent(path, acknowledged, read_all_rows(tmp_path / "whole" / "graph.db"), kills=kills)
     ingest_in_process(files, path)
     assert read_all_rows(path) == read_all_rows(tmp_path / "whole" / "graph.db")
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be noticed does not."""
+def is_running(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -159,19 +159,19 @@ def alive(pid: int) -> bool:
         return not Path("/proc/self").exists()
 
 
-def test_killed_with_workers_it_takes_them_with_it(tmp_path: Path) -> None:
+def test_ingest_killed_ends_its_workers(tmp_path: Path) -> None:
     files, path = tmp_path / "files", tmp_path / "store" / "graph.db"
     write_files(files, chinese=True)
     ingest_in_process(files, tmp_path / "whole" / "graph.db")
     reference = read_all_rows(tmp_path / "whole" / "graph.db")
-    said = kill_after(start_function("tests.support.documents.ingest_and_report", files, path, 2), 20, 0)
+    output = kill_after(start_function("tests.support.documents.ingest_and_report", files, path, 2), 20, 0)
     deadline = time.monotonic() + 3
-    acknowledged = [line.split() for line in said if line not in ("begin", "end")]
+    acknowledged = [line.split() for line in output if line not in ("begin", "end")]
     workers = {int(pid) for _, *pids in acknowledged for pid in pids}
     assert len(workers) == 2
-    while any(map(alive, workers)) and time.monotonic() < deadline:
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(map(alive, workers))
+    assert not any(map(is_running, workers))
     assert len(acknowledged) >= 20
     assert_store_consistent(path, {id for id, *_ in acknowledged}, reference)
     ingest_in_process(files, path)
@@ -181,12 +181,15 @@ def test_killed_with_workers_it_takes_them_with_it(tmp_path: Path) -> None:
 # --- indices -----------------------------------------------------------------------------------------------------
 
 
-def kill_index_build_at_each_step(base: Path, folder: Path, apart: int) -> None:
-    """For every number that is ``apart`` from the one before, from 0: copy the store ``base`` to ``folder/number``, and bring its indices up to date in a
-    process that kills itself before it opens, makes, renames or removes a file of the indices for that many times."""
-    import faiss  # noqa: F401  (before the forks, or each of them takes its time)
+def kill_index_build_at_each_step(base: Path, folder: Path, step_size: int) -> None:
+    """Kill an index build before each of its file operations, each time on a fresh copy of a store.
 
-    for number in range(0, 500, apart):
+    For every ``step_size``-th number n from 0, copy the store ``base`` to ``folder/n``. A child process updates the
+    copy's indices and kills itself before it opens, creates, renames or removes an index file for the n-th time.
+    """
+    import faiss  # noqa: F401  (imported before the forks, so that none of them spends time on it)
+
+    for number in range(0, 500, step_size):
         store = folder / str(number)
         shutil.copytree(base, store)
         child = os.fork()
@@ -212,43 +215,44 @@ def kill_index_build_at_each_step(base: Path, folder: Path, apart: int) -> None:
 
 
 def index_fingerprint(indices: IndexSet) -> list[bytes]:
-    """What a retriever would be told, to the last bit."""
+    """Return the results and arrays of the indices, to the last bit."""
     question = "Whom did Ada Lovelace meet in 上海?"
-    near, cosines = indices.vectors.search(FakeEmbedder().embed_query(question), 10)
-    ties = indices.graph.edges
-    arrays = [indices.words.scores(question), near, cosines, ties.indptr, ties.indices, ties.data, indices.graph.idf]
+    rows, cosines = indices.vectors.search(FakeEmbedder().embed_query(question), 10)
+    edges = indices.graph.edges
+    arrays = [indices.words.scores(question), rows, cosines, edges.indptr, edges.indices, edges.data, indices.graph.idf]
     return [np.asarray(array).tobytes() for array in arrays] + [" ".join(indices.graph.names).encode()]
 
 
-# seven is in no step with the kinds of changes, which come by twos and threes: each kind is met
-@pytest.mark.parametrize("apart", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_while_it_writes_the_indices(tmp_path: Path, apart: int) -> None:
+# seven is coprime to the period of the file operations (two or three), so each kind is met
+@pytest.mark.parametrize("step_size", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_index_build_killed_at_any_step_is_repaired(tmp_path: Path, step_size: int) -> None:
     graph = SQLiteGraph(tmp_path / "base" / "graph.db")
     names = dict.fromkeys([*PERSON_NAMES, "上海"], "MISC")
     for number in range(12):
         text = f"{PERSON_NAMES[number % 5]} met {PERSON_NAMES[number % 3]}. {PERSON_NAMES[number % 4]} was in 上海. Day {number} ended."
-        one = build_extraction(build_document(str(number), text), names)
-        graph.put(one, embed_passages(one))
-    old = open_index_set(graph, tmp_path / "base" / "indices", lambda _: None, persist=True)
-    one = build_extraction(build_document("last", "Ada Lovelace left 上海. She met nobody."), names)
-    graph.put(one, embed_passages(one))
+        extraction = build_extraction(build_document(str(number), text), names)
+        graph.put(extraction, embed_passages(extraction))
+    old_indices = open_index_set(graph, tmp_path / "base" / "indices", lambda _: None, persist=True)
+    extraction = build_extraction(build_document("last", "Ada Lovelace left 上海. She met nobody."), names)
+    graph.put(extraction, embed_passages(extraction))
     expected = index_fingerprint(open_index_set(graph, tmp_path / "nowhere", lambda _: None, persist=False))
     graph.close()
-    assert index_fingerprint(old) != expected
+    assert index_fingerprint(old_indices) != expected
 
     process = start_function(
-        "tests.test_crash.kill_index_build_at_each_step", tmp_path / "base", tmp_path / "killed", apart
+        "tests.test_crash.kill_index_build_at_each_step", tmp_path / "base", tmp_path / "killed", step_size
     )
     process.communicate(timeout=120)
     assert process.returncode == 0
-    killed = list((tmp_path / "killed").iterdir())
-    assert len(killed) > 15
+    killed_stores = list((tmp_path / "killed").iterdir())
+    assert len(killed_stores) > 15
     half_written = 0
-    for store in killed:
+    for store in killed_stores:
         graph = SQLiteGraph(store / "graph.db")
         half_written += any(path.name.startswith(".") for path in (store / "indices").iterdir())
-        for keep in (False, True, True):
-            assert index_fingerprint(open_index_set(graph, store / "indices", lambda _: None, persist=keep)) == expected
+        for persist in (False, True, True):
+            indices = open_index_set(graph, store / "indices", lambda _: None, persist=persist)
+            assert index_fingerprint(indices) == expected
         graph.close()
         assert sorted(path.name for path in (store / "indices").iterdir()) == [
             "facts",

@@ -1,4 +1,4 @@
-"""The promises of an embedder, on every implementation that this machine can run."""
+"""The embedder protocol, on every implementation that this machine can run."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def embedder(request: pytest.FixtureRequest) -> Iterator[Embedder]:
     model = find_model(NAME)
     folder = local_folder(model)
     if folder is None:
-        pytest.skip(f"{NAME} is not here: pull it")
+        pytest.skip(f"{NAME} is not installed: pull it")
     if request.param == "openvino":
         yield OpenVINOEmbedder(model, openvino_folder(model, folder))
     else:
         yield SentenceTransformersEmbedder(model, transformers_folder(model, folder), device="cpu")
 
 
-def test_shape_type_and_length(embedder: Embedder) -> None:
+def test_embed_shape_type_and_length(embedder: Embedder) -> None:
     vectors = embedder.embed(TEXTS)
     assert vectors.shape == (len(TEXTS), embedder.dimensions) == (7, 384)
     assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
@@ -48,42 +48,42 @@ def test_shape_type_and_length(embedder: Embedder) -> None:
     assert query.shape == (384,) and query.dtype == np.float32
 
 
-def test_name_and_languages(embedder: Embedder) -> None:
+def test_embedder_name_and_languages(embedder: Embedder) -> None:
     assert embedder.name == NAME and embedder.languages == {"en"}
 
 
-def test_nothing_gives_no_rows(embedder: Embedder) -> None:
+def test_embed_no_texts_gives_no_rows(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, 384)
 
 
-def test_meaning_and_order(embedder: Embedder) -> None:
+def test_embed_orders_by_meaning(embedder: Embedder) -> None:
     vectors = embedder.embed(TEXTS)
-    alike = vectors @ embedder.embed_query("Which city is the capital of France?")
-    assert {int(i) for i in np.argsort(-alike)[:2]} == {0, 1}
+    cosines = vectors @ embedder.embed_query("Which city is the capital of France?")
+    assert {int(i) for i in np.argsort(-cosines)[:2]} == {0, 1}
     reverse = embedder.embed(TEXTS[::-1])[::-1]
     np.testing.assert_allclose((vectors * reverse).sum(axis=1), 1.0, atol=1e-3)
 
 
-def test_what_is_beyond_the_limit_does_not_count(embedder: Embedder) -> None:
+def test_embed_truncates_long_text(embedder: Embedder) -> None:
     long = "word " * 400
     np.testing.assert_array_equal(embedder.embed([long])[0], embedder.embed([long + "and then something else"])[0])
 
 
-def test_agrees_with_sentence_transformers() -> None:
+def test_embed_agrees_with_sentence_transformers() -> None:
     model = find_model(NAME)
     folder = local_folder(model)
     if folder is None:
-        pytest.skip(f"{NAME} is not here: pull it")
+        pytest.skip(f"{NAME} is not installed: pull it")
     ours = OpenVINOEmbedder(model, openvino_folder(model, folder)).embed(TEXTS)
     theirs = SentenceTransformersEmbedder(model, transformers_folder(model, folder), device="cpu").embed(TEXTS)
     assert (ours * theirs).sum(axis=1).min() > 0.999
 
 
-def test_a_vector_depends_on_its_text_alone() -> None:
+def test_embed_vector_depends_on_its_text_alone() -> None:
     model = find_model(NAME)
     folder = local_folder(model)
     if folder is None:
-        pytest.skip(f"{NAME} is not here: pull it")
+        pytest.skip(f"{NAME} is not installed: pull it")
     embedder = OpenVINOEmbedder(model, openvino_folder(model, folder))
     rng = np.random.default_rng(0)
     words = [
@@ -96,18 +96,18 @@ def test_a_vector_depends_on_its_text_alone() -> None:
         "knowledge-based",
     ]
     texts = [" ".join(rng.choice(words, size=int(rng.integers(1, 150)))) for _ in range(40)]
-    together = embedder.embed(texts)
+    vectors = embedder.embed(texts)
     order = rng.permutation(len(texts))
     shuffled = embedder.embed([texts[i] for i in order])
-    np.testing.assert_array_equal(shuffled, together[order])
+    np.testing.assert_array_equal(shuffled, vectors[order])
     for row in range(0, len(texts), 10):
-        np.testing.assert_array_equal(embedder.embed([texts[row]])[0], together[row])
-        np.testing.assert_array_equal(embedder.embed_query(texts[row]), together[row])
+        np.testing.assert_array_equal(embedder.embed([texts[row]])[0], vectors[row])
+        np.testing.assert_array_equal(embedder.embed_query(texts[row]), vectors[row])
     again = OpenVINOEmbedder(model, openvino_folder(model, folder)).embed(texts)
-    np.testing.assert_array_equal(again, together)
+    np.testing.assert_array_equal(again, vectors)
 
 
-def test_batches_hold_every_row_once_within_its_bucket() -> None:
+def test_bucket_batches_have_every_row_once() -> None:
     lengths = [1, 300, 16, 17, 15, 256, 0] + [40] * 200
     batches = list(embedders._bucket_batches(lengths))
     assert sorted(row for rows, _ in batches for row in rows) == list(range(len(lengths)))
@@ -116,12 +116,12 @@ def test_batches_hold_every_row_once_within_its_bucket() -> None:
         assert all(width - embedders.BUCKET_TOKENS < max(lengths[row], 1) <= width for row in rows)
 
 
-def test_a_language_model_is_no_embedder() -> None:
-    with pytest.raises(ModelError, match="expected an embedder"):
+def test_load_embedder_of_language_model_is_refused() -> None:
+    with pytest.raises(ModelError, match="Expected an embedder"):
         load_embedder("qwen2.5-coder-0.5b-instruct")
 
 
-def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
+def test_openvino_embedder_damaged_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match=r"cannot be loaded.*pull all-MiniLM-L6-v2 again"):
         OpenVINOEmbedder(find_model(NAME), tmp_path)

@@ -1,4 +1,4 @@
-"""LangChain: our retriever, our models and the ready chain in it; its models in us; the example runs."""
+"""LangChain integration in both directions, and its example."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from kgrag.errors import ModelError
 from kgrag.langchain import KgragChat, KgragRetriever, LangChainLLM, cited_chain
+from kgrag.protocols import GenerationOptions
 from kgrag.store.store import Store
 
 ROOT = Path(__file__).parent.parent
 ASKED = [SystemMessage("Be brief."), HumanMessage("what is the capital of France?")]
 
 
-def test_the_retriever_gives_the_hits_as_documents(store: Path) -> None:
+def test_retriever_returns_hits_as_documents(store: Path) -> None:
     app = Store(store)
     hits = app.retriever.retrieve("Where did Lord Byron die?", 3)
     found = KgragRetriever.from_store(app, 3).invoke("Where did Lord Byron die?")
@@ -35,7 +36,7 @@ def test_the_retriever_gives_the_hits_as_documents(store: Path) -> None:
     assert len(KgragRetriever.from_store(app).invoke("Ada Lovelace")) <= app.config.k
 
 
-def test_the_chat_model_answers_and_streams() -> None:
+def test_chat_model_answers_and_streams() -> None:
     llm = FakeLLM(default_answer="Paris is the capital.")
     chat = KgragChat(llm=llm)
     assert chat.invoke(ASKED).content == "Paris is the capital."
@@ -52,13 +53,13 @@ def test_the_chat_model_answers_and_streams() -> None:
 @pytest.mark.parametrize(
     ("stop", "said"), [([" is"], "Paris"), (["capital", "the"], "Paris is "), (["zzz"], "Paris is the capital.")]
 )
-def test_it_ends_before_a_stop_mark(stop: list[str], said: str) -> None:
+def test_chat_model_ends_before_stop_string(stop: list[str], said: str) -> None:
     chat = KgragChat(llm=FakeLLM(default_answer="Paris is the capital."))
     assert chat.invoke(ASKED, stop=stop).content == said
     assert "".join(chunk.content for chunk in chat.stream(ASKED, stop=stop)) == said  # type: ignore[misc]
 
 
-def test_an_error_comes_through_and_tools_are_refused() -> None:
+def test_chat_model_raises_errors_and_rejects_tools() -> None:
     chat = KgragChat(llm=FakeLLM())
     with pytest.raises(ModelError, match="prompt has"):
         chat.invoke("x" * 5000)
@@ -68,9 +69,9 @@ def test_an_error_comes_through_and_tools_are_refused() -> None:
         chat.invoke([*ASKED, ToolMessage("x", tool_call_id="1")])
 
 
-def test_the_ready_chain_checks_its_citations(store: Path) -> None:
+def test_cited_chain_checks_citations(store: Path) -> None:
     app = Store(store)
-    app.llm = FakeLLM(default_answer="Atlantis")
+    app.use(llm=FakeLLM(default_answer="Atlantis"))
     answer = cited_chain(app).invoke("How much did the Harvard Mark I weigh?")
     assert answer.abstained or answer.citations, "Atlantis stands in no passage"
     assert "Atlantis" not in answer.text
@@ -78,7 +79,7 @@ def test_the_ready_chain_checks_its_citations(store: Path) -> None:
     assert facts.text == "Missolonghi" and facts.citations
 
 
-def test_a_model_of_langchain_can_be_handed_in(store: Path) -> None:
+def test_langchain_model_works_as_llm(store: Path) -> None:
     llm = LangChainLLM(FakeListChatModel(responses=["London and more"]), context=99)
     messages = [{"role": "user", "content": "where?"}]
     heard: list[str] = []
@@ -86,26 +87,26 @@ def test_a_model_of_langchain_can_be_handed_in(store: Path) -> None:
     assert llm.generate(messages, on_text=lambda piece: piece == "d") == "Lond", "True stops it"
     assert llm.batch([messages, messages]) == ["London and more"] * 2
     assert (llm.context, llm.count("")) == (99, 0) and 0 < llm.count("London") < llm.count("London and more")
-    with pytest.raises(ModelError, match="gives no probability"):
+    with pytest.raises(ModelError, match="cannot score a given text"):
         llm.score(messages, "London")
     with pytest.raises(ModelError, match="failed while answering"):
-        llm.generate(messages, schema='{"type": "object"}')
+        llm.generate(messages, GenerationOptions(schema='{"type": "object"}'))
     app = Store(store)
-    app.llm = llm
+    app.use(llm=llm)
     assert app.answer_pipeline.answer_closed_book("Where was Ada born?").text == "London and more"
 
 
-def test_there_and_back() -> None:
+def test_round_trip_through_langchain() -> None:
     llm = LangChainLLM(KgragChat(llm=FakeLLM()), name="ours")
     assert llm.name == "ours"
-    assert llm.generate([{"role": "user", "content": "x"}], max_tokens=5) == "Paris"
+    assert llm.generate([{"role": "user", "content": "x"}], GenerationOptions(max_tokens=5)) == "Paris"
     assert (
         llm.generate([{"role": "assistant", "content": "x"}, {"role": "user", "content": "y"}])
         == FakeLLM().default_answer
     )
 
 
-def test_the_example_runs(store: Path) -> None:
+def test_example_runs(store: Path) -> None:
     with serve_fake_openai(FakeLLM(default_answer="Missolonghi")) as server:
         environment = {**os.environ, "KGRAG_MODEL": f"{server.url}#fake", "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "docs/langchain_example.py", str(store), "Where did Lord Byron die?"]

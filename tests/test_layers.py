@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
-        "kgrag",
         "kgrag.types",
         "kgrag.errors",
         "kgrag.text",
@@ -19,12 +18,14 @@ LAYERS = [
         "kgrag.config",
         "kgrag.location",
         "kgrag.data",
+        "kgrag.logs",
     },
     {"kgrag.protocols", "kgrag.models", "kgrag.prompts", "kgrag.metrics", "kgrag.serialize", "kgrag.question_sets"},
     {"graphs", "indices", "kgrag.llm", "kgrag.embedders"},
     {"ingest", "kgrag.retrieve", "kgrag.graphqa"},
     {"kgrag.judge", "kgrag.answering", "kgrag.explore", "kgrag.terminal"},
     {"kgrag.store"},
+    {"kgrag"},
     {"kgrag.factuality", "kgrag.chat"},
     {"kgrag.tune"},
     {"kgrag.langchain", "kgrag.dev"},

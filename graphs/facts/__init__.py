@@ -1,1 +1,1 @@
-"""The typed facts of a store, by entity and by name."""
+"""Index the typed facts of a store by entity and by name."""

@@ -1,4 +1,4 @@
-"""From a store's triples and titles to its `Facts`: numbered, sorted, packed."""
+"""Build a `FactIndex` from the triples and titles of a store."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from graphs.facts.fact_index import FactIndex, NameForms, TripleColumns
 from graphs.facts.postings import Postings
 from graphs.gazetteer import Gazetteer, short_forms
 from graphs.merging.person_names import strip_honorifics
-from kgrag.protocols import GraphStore
+from kgrag.protocols import DocumentStore, GraphReader
 from kgrag.storage.string_table import StringTable
 from kgrag.text import normalize_name, tokenize
 from kgrag.types import Triple
 
 TRIPLES_PER_BATCH = 1000
-"""Triples whose sentences are read together."""
+"""Number of triples whose sentences are read together."""
 
 
-def build_fact_index(graph: GraphStore) -> FactIndex:
-    """The facts of a store."""
+def build_fact_index(graph: GraphReader) -> FactIndex:
+    """Build the index of a store's typed facts."""
     titles = dict(graph.titles().values())
     entity_ids = set(titles)
     for triple in graph.triples():
@@ -34,14 +34,14 @@ def build_fact_index(graph: GraphStore) -> FactIndex:
     aliases: list[tuple[str, str]] = []
     for entity in graph.entities(entity_ids):
         names[entity.id] = entity.name
-        # part of a name may be anyone's, unless a document is about this one
+        # part of a name may belong to any entity, unless a document is about this one
         id_words = set(entity.id.split())
         aliases += [
             (entity.id, alias)
             for alias in entity.aliases
             if entity.id in titles or not id_words.issuperset(normalize_name(alias).split())
         ]
-    # a name put together from several mentions is no entity of the store: read it off its sentence
+    # a name composed of several mentions is no entity of the store: read it from its sentence
     unnamed_triples = [
         triple
         for triple in (graph.triples() if len(names) < len(entity_ids) else ())
@@ -52,8 +52,8 @@ def build_fact_index(graph: GraphStore) -> FactIndex:
     return fact_index_from(graph.triples(), titles, names, aliases)
 
 
-def _add_names_from_sentences(triples: list[Triple], graph: GraphStore, names: dict[str, str]) -> None:
-    """Add to ``names`` how the sentences of triples spell those ends that have none."""
+def _add_names_from_sentences(triples: list[Triple], graph: DocumentStore, names: dict[str, str]) -> None:
+    """Add to ``names`` the surface forms of unnamed subjects and objects, read from the triples' sentences."""
     passages = graph.passages_by_id(dict.fromkeys(triple.passage_id for triple in triples))
     for triple in triples:
         if passage := passages.get(triple.passage_id):
@@ -69,7 +69,7 @@ def fact_index_from(
     names: Mapping[str, str],
     aliases: Iterable[tuple[str, str]] = (),
 ) -> FactIndex:
-    """The facts that ``triples`` state.
+    """Build the index of the facts that ``triples`` state.
 
     Args:
         triples: those with the predicate ``mentions`` are left out.
@@ -113,7 +113,7 @@ def fact_index_from(
         if t.predicate == "also_known_as":
             _add_unique(alias_forms[t.object], subject)
     entities = sorted(entity_numbers)
-    # entities were numbered as they came: their places among the sorted ones
+    # entities were numbered in order of appearance: map each number to its position in sorted order
     sorted_position = np.zeros(len(entities), np.int32)
     sorted_position[np.fromiter((entity_numbers[e] for e in entities), np.int64, len(entities))] = np.arange(
         len(entities)
@@ -128,7 +128,7 @@ def fact_index_from(
         *form_maps[1],
         *(e for e, n in entity_numbers.items() if _has_triples(triple_columns, int(sorted_position[n]))),
     } - {""}
-    known = StringTable.from_strings(sorted(findable_names))
+    gazetteer_names = StringTable.from_strings(sorted(findable_names))
     return FactIndex(
         StringTable.from_strings(entities),
         StringTable.from_strings(titles.get(e) or names.get(e, "") for e in entities),
@@ -138,7 +138,7 @@ def fact_index_from(
         StringTable.from_strings(finder_numbers),
         triple_columns,
         NameForms(*map(Postings.of, form_maps)),
-        Gazetteer(known),
+        Gazetteer(gazetteer_names),
     )
 
 
@@ -181,7 +181,7 @@ def _has_triples(columns: TripleColumns, entity: int) -> bool:
 def _shortened_titles(
     title_forms: Mapping[str, list[int]],
 ) -> tuple[defaultdict[str, list[int]], defaultdict[str, list[int]]]:
-    """Titles without their honorifics, and of these what stands before "of"."""
+    """Return the titles without honorifics, and the parts of these before "of", each with its entities."""
     bare_forms: defaultdict[str, list[int]] = defaultdict(list)
     longer_forms: defaultdict[str, list[int]] = defaultdict(list)
     for form, entities in title_forms.items():
@@ -200,7 +200,7 @@ def _renumber(forms: Mapping[str, list[int]], sorted_position: NDArray[np.int32]
 
 
 def surface_form(sentence: str, entity_id: str) -> str:
-    """Where a sentence spells an entity, as it spells it; empty if it does not."""
+    """Return the spelling of an entity in a sentence, or "" if the sentence does not contain it."""
     words = tokenize(sentence)
     id_words = entity_id.split()
     for first in range(len(words) - len(id_words) + 1):

@@ -1,7 +1,8 @@
-"""The typed facts of a store, and the names that lead from one document to another; read from the disk as it is asked.
+"""Look up the typed facts of a store and resolve names to entities, reading from disk on demand.
 
-A fact found in one document names its object as that document does ("Lothair II"); another document is about it
-under its own title ("Lothair II of Lotharingia"). `Facts.resolve` is where the two meet. `graphs/facts/builder.py` makes them.
+A fact names its object as its own document does ("Lothair II"). Another document may be about the same entity under its
+own title ("Lothair II of Lotharingia"). `FactIndex.resolve` maps both names to that entity. `graphs/facts/builder.py`
+builds the index.
 """
 
 from __future__ import annotations
@@ -23,17 +24,24 @@ from kgrag.types import Triple
 
 _RANK_WORDS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
 FUZZY_NAME_CONFIDENCE = 0.9
-"""How sure it is that two names are one thing when they differ by an honorific or by what follows a comma."""
+"""Confidence that two names mean the same entity if they differ by an honorific or by a part after a comma."""
 Ints = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class TripleColumns:
-    """Triples by subject: entity numbers, places in `Facts.predicates` and `Facts.passages`, spans of the document,
-    and in `Facts.finders`.
+    """Triples as columns, ordered by subject.
 
-    ``of_subject`` and ``of_object`` (entities + 1,): where the triples of each entity begin, those of an object in the
-    order ``by_object``.
+    Attributes:
+        subject: entity numbers; likewise ``object``.
+        predicate: positions in the predicates of `FactIndex`.
+        passage: positions in the passages of `FactIndex`.
+        start: offsets in the document; likewise ``end``.
+        confidence: between 0 and 1.
+        found_by: positions in the finders of `FactIndex`.
+        of_subject: (entities + 1,), offset of the first triple of each subject.
+        of_object: (entities + 1,), offset of the first triple of each object in ``by_object``.
+        by_object: rows of the triples, ordered by object.
     """
 
     subject: Ints
@@ -51,8 +59,11 @@ class TripleColumns:
 
 @dataclass(frozen=True)
 class NameForms:
-    """Normalised forms -> entities: ``titled`` by a document's title, ``called`` by another name, ``bare`` by a title
-    without its honorifics, ``longer`` by a title that goes on with "of ..."."""
+    """Maps from normalised name forms to entities.
+
+    ``titled``: titles of documents; ``called``: other names; ``bare``: titles without their honorifics; ``longer``: the
+    part of a title before "of ...".
+    """
 
     titled: Postings
     called: Postings
@@ -61,15 +72,17 @@ class NameForms:
 
 
 class FactIndex:
-    """Typed triples by subject and by object, display names, and from a spoken name to entities.
+    """Typed triples by subject and by object, display names, and the entities that a name may mean.
 
     Args:
         entities: ids, ascending.
-        names: (entities,), how each is called for people; empty where its id is all that is known.
+        names: (entities,), display names; empty where only the id is known.
         titles: (entities,), the title of the document about each; empty where there is none.
-        predicates, passages, finders: what the numbers in ``stated`` stand for.
-        stated: the triples; none with the predicate ``mentions``.
-        forms: what `resolve` knows.
+        predicates: the predicates that the numbers in ``triple_columns`` stand for.
+        passages: likewise the passage ids.
+        finders: likewise the extractors of the facts.
+        triple_columns: the triples; none with the predicate ``mentions``.
+        forms: the name forms that `resolve` looks up.
         gazetteer: finds those forms in a question.
     """
 
@@ -91,24 +104,24 @@ class FactIndex:
         self._triple_columns, self._name_forms = triple_columns, forms
 
     def display_name(self, entity_id: str) -> str:
-        """How an entity is called for people."""
+        """Return the display name of an entity, or its id if it has none."""
         number = binary_search(self._entities, entity_id)
         return entity_id if number is None else self._names[number] or entity_id
 
     def title(self, entity_id: str) -> str:
-        """The title of the document about an entity; empty if there is none."""
+        """Return the title of the document about an entity, or "" if there is none."""
         number = binary_search(self._entities, entity_id)
         return "" if number is None else self._titles[number]
 
     def outgoing(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
-        """The facts whose subject is this entity; only those with one of ``predicates``, if given."""
+        """Return the facts whose subject is this entity; only those with one of ``predicates``, if given."""
         number = binary_search(self._entities, entity_id)
         if number is None:
             return []
         return self._triples(np.arange(*self._triple_columns.of_subject[number : number + 2]), predicates)
 
     def incoming(self, entity_id: str, predicates: Container[str] | None = None) -> list[Triple]:
-        """The facts whose object is this entity; only those with one of ``predicates``, if given."""
+        """Return the facts whose object is this entity; only those with one of ``predicates``, if given."""
         number = binary_search(self._entities, entity_id)
         if number is None:
             return []
@@ -118,7 +131,7 @@ class FactIndex:
     def _triples(self, rows: NDArray[np.int64], predicates: Container[str] | None) -> list[Triple]:
         columns = self._triple_columns
         if predicates is not None:
-            # a country has a hundred thousand facts that point at it: those of another kind are not made at all
+            # a country is the object of a hundred thousand facts: build no triples of other predicates
             predicate_numbers = [number for number, name in enumerate(self._predicates) if name in predicates]
             rows = rows[np.isin(columns.predicate[rows], predicate_numbers)]
         return [
@@ -136,21 +149,23 @@ class FactIndex:
         ]
 
     def resolve(self, name: str) -> list[str]:
-        """The entities that a name may mean, titles of documents first; the name itself if facts speak of it."""
+        """Return the entities that a name may mean: titles of documents first, the name itself if it has facts."""
         return list(dict.fromkeys(entity for entity, _ in self.candidate_entities(name)))
 
     def candidate_entities(self, name: str, *, source_fact: Triple | None = None) -> list[tuple[str, float]]:
-        """`resolve`, with how sure each reading is.
+        """Return the entities that a name may mean, each with a confidence.
 
-        With the fact ``known`` that led to the name, a single word of letters (a given name, most often) is not taken
-        for whatever else is called so: only a document whose title it is will do.
+        Args:
+            name: a name, in any spelling.
+            source_fact: the fact that led to the name. With it, a single word of letters (most often a given name)
+                matches titles of documents only.
         """
         name_key = normalize_name(name)
         is_single_word = source_fact is not None and " " not in name_key
         numbers = self._name_forms.titled.get(name_key)
         if is_single_word:
             numbers = [n for n in numbers if self._entities[n] == name_key or "," not in self._titles[n]]
-        # the full title beats a title that only has it before its bracket
+        # the full title beats a title that has the name only before its bracket
         candidates = sorted(((self._entities[n], 1.0) for n in numbers), key=lambda pair: pair[0] != name_key)
         candidates += [(self._entities[n], FUZZY_NAME_CONFIDENCE) for n in self._name_forms.called.get(name_key)]
         if not candidates and not is_single_word:
@@ -168,7 +183,7 @@ class FactIndex:
         )
 
     def _fuzzy_titles(self, name_key: str) -> list[tuple[int, float]]:
-        """Titles that differ from a name only by an honorific, or by an addition to one of the two."""
+        """Return entities whose titles differ from a name only by an honorific or by an addition to either."""
         words = name_key.split()
         bare_words = strip_honorifics(words)
         if has_cjk(name_key) or not bare_words:
@@ -183,12 +198,12 @@ class FactIndex:
                 )
                 if forms:
                     return [(entity, 0.7) for entity in forms[:2]]
-        # "Heraclius II": one document alone is about a name that goes on with "of ..."
+        # "Heraclius II": only one document has a title that continues the name with "of ..."
         longer_titles = self._name_forms.longer.get(" ".join(bare_words)) if len(bare_words) > 1 else []
         return [(longer_titles[0], 0.7)] if len(longer_titles) == 1 else []
 
     def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all."""
+        """Write the index to ``folder``, atomically."""
         arrays: Arrays = dict(vars(self._triple_columns))
         for name, strings in (
             ("entities", self._entities),
@@ -207,7 +222,7 @@ class FactIndex:
 
     @staticmethod
     def load(folder: Path) -> FactIndex:
-        """Read what `save` wrote, from the disk as it is used."""
+        """Load a saved index; the arrays are read from disk on demand."""
         arrays = load_arrays(folder)
         entities, names, titles = (unpack_strings(name, arrays) for name in ("entities", "names", "titles"))
         predicates, passages, finders = (unpack_strings(name, arrays) for name in ("predicates", "passages", "finders"))

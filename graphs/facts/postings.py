@@ -1,4 +1,4 @@
-"""Words, each with a short list of numbers, in arrays that may be memory-mapped."""
+"""Map words to short lists of numbers, in arrays that may be memory-mapped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from kgrag.storage.string_table import StringTable
 
 @dataclass(frozen=True)
 class Postings:
-    """``words``: ascending, each once. ``begin`` (words + 1,): where each word's part of ``numbers`` begins."""
+    """A list of numbers for each word.
+
+    ``words``: ascending and distinct. ``begin`` (words + 1,): offset of each word's list in ``numbers``.
+    """
 
     words: StringTable
     begin: NDArray[np.int64]
@@ -23,7 +26,7 @@ class Postings:
 
     @staticmethod
     def of(numbers_by_word: Mapping[str, Sequence[int]]) -> Postings:
-        """Pack a mapping; the order within each list is kept."""
+        """Pack a mapping; each list keeps its order."""
         words = sorted(numbers_by_word)
         lengths = np.fromiter((len(numbers_by_word[word]) for word in words), np.int64, len(words))
         numbers = (number for word in words for number in numbers_by_word[word])
@@ -34,25 +37,25 @@ class Postings:
         )
 
     def get(self, word: str) -> list[int]:
-        """What is listed under ``word``; nothing if it is not known."""
+        """Return the numbers listed under ``word``, or [] if the word is unknown."""
         number = binary_search(self.words, word)
         return [] if number is None else self.numbers[self.begin[number] : self.begin[number + 1]].tolist()
 
     def to_arrays(self, name: str) -> Arrays:
-        """The arrays of these lists, named so that `read` finds them."""
+        """Return the arrays of these lists, named for `from_arrays`."""
         return {**pack_strings(name, self.words), f"{name}_lists": self.begin, f"{name}_numbers": self.numbers}
 
     @staticmethod
     def from_arrays(name: str, arrays: Arrays) -> Postings:
-        """The lists whose `arrays` were named ``name``.
+        """Return the lists that `to_arrays` named ``name``.
 
         Raises:
-            KeyError: there are none.
+            KeyError: there are none of that name.
         """
         return Postings(unpack_strings(name, arrays), arrays[f"{name}_lists"], arrays[f"{name}_numbers"])
 
 
 def binary_search(words: Sequence[str], word: str) -> int | None:
-    """Where ``word`` stands among ascending ``words``, or None: some twenty looks among a million."""
+    """Return the position of ``word`` in ascending ``words``, or None; about twenty comparisons for a million words."""
     number = bisect_left(words, word)
     return number if number < len(words) and words[number] == word else None

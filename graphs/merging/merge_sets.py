@@ -1,4 +1,4 @@
-"""Entities that are one, with the reason for each: what is joined, and the ids that then stand for others."""
+"""Group merged entities into sets, with a reason for each merge."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from kgrag.storage.atomic import atomic_folder
 
 USER, DECLARED, HONORIFIC, COMPANY, INITIALS = "user", "declared", "honorific", "company form", "initials"
-"""Why two entities are one: see `graphs/merging/rules.py`."""
+"""Reasons of merges: see `graphs/merging/rules.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """An entity that is another one: ids, one of the reasons above, and the document that says so or ""."""
+    """An entity merged into another: both ids, one of the reasons above, and the document that declares it or ""."""
 
     merged_id: str
     canonical_id: str
@@ -25,9 +25,10 @@ class Merge:
 
 
 class Merges:
-    """The merges of a store, and the ids that stand for others.
+    """The merges of a store.
 
-    ``into`` has each alias's entity; ``aliases`` the aliases of each entity that has any, in order.
+    ``canonical_ids`` maps each merged id to its canonical id; ``merged_ids`` maps a canonical id to its merged ids, in
+    order.
     """
 
     def __init__(self, merges: Sequence[Merge]) -> None:
@@ -41,22 +42,22 @@ class Merges:
         return len(self.merges)
 
     def save(self, folder: Path) -> None:
-        """Write to ``folder``, whole or not at all."""
+        """Write the merges to ``folder``, atomically."""
         with atomic_folder(folder) as temporary:
             (temporary / "merges.json").write_text(json.dumps([astuple(merge) for merge in self.merges]), "utf-8")
 
     @staticmethod
     def load(folder: Path) -> Merges:
-        """Read what `save` wrote."""
+        """Load saved merges."""
         return Merges([Merge(*row) for row in json.loads((folder / "merges.json").read_text("utf-8"))])
 
 
 class MergeSets:
-    """Entities that are one: the id of the highest rank stands for all.
+    """Disjoint sets of merged entities; the id of the highest rank in a set is canonical.
 
     Args:
-        rank: of an entity; those without one are of none.
-        apart: pairs that must not become one.
+        rank: rank of an entity; a missing entity has the lowest rank.
+        never_merge: pairs of ids that must stay separate.
     """
 
     def __init__(self, rank: Mapping[str, tuple[bool, int]], never_merge: Iterable[frozenset[str]]) -> None:
@@ -70,7 +71,7 @@ class MergeSets:
         self._reasons: dict[str, tuple[str, str]] = {}
 
     def union(self, entity_a: str, entity_b: str, reason: str, document: str = "") -> None:
-        """Make two entities one, unless they are, or a pair would become one that is kept apart."""
+        """Merge the sets of two entities, unless that would join a pair in ``never_merge``."""
         root_a, root_b = self._root.get(entity_a, entity_a), self._root.get(entity_b, entity_b)
         members_a, members_b = self._members.get(root_a, [root_a]), self._members.get(root_b, [root_b])
         if root_a == root_b or any(
@@ -90,6 +91,6 @@ class MergeSets:
         return (*self._rank.get(entity, (False, 0)), len(entity), entity)
 
     def merges(self) -> list[Merge]:
-        """Which ids gave way to which, by the one that stays."""
+        """Return the merges, ordered by canonical id."""
         merges = [Merge(alias, into, *self._reasons[alias]) for alias, into in self._root.items() if alias != into]
         return sorted(merges, key=lambda m: (m.canonical_id, m.merged_id))

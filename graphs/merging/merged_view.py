@@ -1,33 +1,45 @@
-"""A store as it is with its merges: wherever an entity stands that is another one, that one stands."""
+"""Read a store with its merges applied: canonical entities replace merged ones."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
 
 from graphs.merging.merge_sets import Merges
-from kgrag.protocols import GraphStore
+from kgrag.protocols import GraphReader
 from kgrag.types import Entity, Mention, Triple
 
 
-def with_merges(graph: GraphStore, merges: Merges) -> GraphStore:
-    """A store read with its merges; what says nothing of entities is the store's own. Writing is not for it.
+def with_merges(graph: GraphReader, merges: Merges) -> GraphReader:
+    """Return a read-only view of a store with its merges applied.
 
     Args:
         graph: the store.
-        merges: which of its entities are others.
+        merges: its merges.
     """
-    return cast(GraphStore, _MergedGraph(graph, merges))  # what it does not have itself, the store has
+    return MergedGraph(graph, merges)
 
 
-class _MergedGraph:
-    def __init__(self, graph: GraphStore, merges: Merges) -> None:
+class MergedGraph:
+    """A `kgrag.protocols.GraphReader` in which canonical entities replace merged ones; see `with_merges`."""
+
+    def __init__(self, graph: GraphReader, merges: Merges) -> None:
         self._graph, self._merges = graph, merges
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._graph, name)
+        # documents, passages and totals do not depend on merges
+        self.counts = graph.counts
+        self.documents = graph.documents
+        self.document = graph.document
+        self.document_headers = graph.document_headers
+        self.document_hashes = graph.document_hashes
+        self.document_names = graph.document_names
+        self.extractors = graph.extractors
+        self.passages = graph.passages
+        self.passage_count = graph.passage_count
+        self.passage_keys = graph.passage_keys
+        self.passages_by_id = graph.passages_by_id
+        self.passages_of_document = graph.passages_of_document
+        self.embeddings = graph.embeddings
 
     def _canonical_id(self, entity: str) -> str:
         return self._merges.canonical_ids.get(entity, entity)
@@ -36,26 +48,26 @@ class _MergedGraph:
         return [entity, *self._merges.merged_ids.get(entity, [])]
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
-        """document id -> (entity of its title, title)."""
+        """Map each document id to (entity id of its title, title)."""
         return {
             document: (self._canonical_id(entity), title) for document, (entity, title) in self._graph.titles().items()
         }
 
     def mentions(self) -> Iterator[Mention]:
-        """All mentions, ordered by passage and offset."""
+        """Yield all mentions, ordered by passage and offset."""
         canonical_ids = self._merges.canonical_ids
         for mention in self._graph.mentions():
             canonical_id = canonical_ids.get(mention.entity_id)
             yield mention if canonical_id is None else replace(mention, entity_id=canonical_id)
 
     def triples(self) -> Iterator[Triple]:
-        """All triples, ordered by passage and offset; without those that say something of a thing and itself."""
+        """Yield all triples, ordered by passage and offset, without those that relate an entity to itself."""
         for triple in self._graph.triples():
             if merged := self._merge_triple(triple):
                 yield merged
 
     def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
-        """The triples that some passages state, ordered by passage and offset."""
+        """Return the triples that the given passages state, ordered by passage and offset."""
         return [merged for triple in self._graph.triples_in(passage_ids) if (merged := self._merge_triple(triple))]
 
     def _merge_triple(self, triple: Triple) -> Triple | None:
@@ -65,21 +77,31 @@ class _MergedGraph:
         merged = replace(triple, subject=self._canonical_id(triple.subject), object=self._canonical_id(triple.object))
         return None if merged.subject == merged.object else merged
 
+    def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
+        """Yield (entity id, type, number of mentions with that type) of every mentioned entity, ordered."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for entity, kind, count in self._graph.entity_type_counts():
+            counts[self._canonical_id(entity), kind] += count
+        yield from ((entity, kind, count) for (entity, kind), count in sorted(counts.items()))
+
     def names(self) -> Iterator[tuple[str, str, str, str]]:
-        """All declared names, as (document id, entity id, name, type)."""
+        """Yield all declared names as (document id, entity id, name, type)."""
         for document, entity, name, kind in self._graph.names():
             yield document, self._canonical_id(entity), name, kind
 
     def mention_counts(self, *entities: str) -> tuple[int, int]:
-        """How often entities are named, and in how many documents."""
+        """Return how many mentions the given entities have together, and in how many documents."""
         return self._graph.mention_counts(*(member for entity in entities for member in self._all_ids(entity)))
 
     def entities_by_surface_form(self, name: str) -> list[str]:
-        """The entities that are mentioned under just this spelling; the commonest first."""
+        """Return the entities mentioned with exactly this spelling, ignoring case; the most frequent first.
+
+        Reads all mentions: use it where other lookups return nothing.
+        """
         return list(dict.fromkeys(map(self._canonical_id, self._graph.entities_by_surface_form(name))))
 
     def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
-        """All entities, or those ``among`` some ids, ordered by id; each with the names of all that it is."""
+        """Yield all entities, ordered by id, with the names of their merged ids; only ``entity_ids``, if given."""
         id_filter = entity_ids
         if isinstance(entity_ids, set | frozenset):
             id_filter = frozenset(member for entity in entity_ids for member in self._all_ids(entity))
@@ -110,7 +132,7 @@ class _MergedGraph:
 
 
 class _MergedIdFilter:
-    """What some ids have, or what is merged into one of them."""
+    """A container of the given ids and of those merged into one of them."""
 
     def __init__(self, entity_ids: Container[str], canonical_ids: Mapping[str, str]) -> None:
         self._entity_ids, self._canonical_ids = entity_ids, canonical_ids

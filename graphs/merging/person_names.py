@@ -1,4 +1,4 @@
-"""Persons' names: honorifics before them, words of them, and whether two may be one person's."""
+"""Parse and compare personal names: honorifics, initials and middle names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NAME_DOT = re.compile("[·・]")
 
 
 def strip_honorifics(words: list[str]) -> list[str]:
-    """``["king", "harald"]`` -> ``["harald"]``; the last word always stays."""
+    """Remove leading honorifics: ``["king", "harald"]`` -> ``["harald"]``; keep at least the last word."""
     first = 0
     while first < len(words) - 1 and words[first] in _HONORIFICS:
         first += 1
@@ -52,8 +52,10 @@ def strip_honorifics(words: list[str]) -> list[str]:
 
 
 def name_parts(name: str) -> list[str]:
-    """The normalised words of a person's name, without honorifics before it and "Jr." after it; of a Chinese name that
-    has dots the pieces between them, of another one piece."""
+    """Return the normalised words of a personal name, without leading honorifics or a trailing "Jr.".
+
+    A Chinese name with dots is split at the dots; without dots it is one part.
+    """
     if has_cjk(name):
         return [piece for piece in map(normalize_name, _NAME_DOT.split(name)) if piece]
     words = strip_honorifics(normalize_name(name).split())
@@ -63,8 +65,11 @@ def name_parts(name: str) -> list[str]:
 
 
 def may_be_same_person(words_a: Sequence[str], words_b: Sequence[str]) -> bool:
-    """Whether two names of two words or more may be one person's: the same last word, and the first and the middle ones
-    of the shorter among the longer's, where an initial is any word that begins so."""
+    """Whether two names of at least two words each may belong to the same person.
+
+    Both must have the same last word. The first and middle words of the shorter name must match words of the longer one
+    in order, where an initial matches any word that begins with it.
+    """
     short, long = sorted((words_a, words_b), key=len)
     if short[-1] != long[-1] or not _words_match(short[0], long[0]):
         return False
@@ -73,15 +78,18 @@ def may_be_same_person(words_a: Sequence[str], words_b: Sequence[str]) -> bool:
 
 
 def name_similarity(words_a: Sequence[str], words_b: Sequence[str]) -> int:
-    """How like two `compatible` names are: 2 where they differ by initials alone, 1 by middle names, 0 where an initial
-    stands for a first name and others for nothing ("M. G. M. Pryor" and "Mark Pryor")."""
+    """Return the similarity of two names that `may_be_same_person` accepts: 0, 1 or 2.
+
+    2: they differ by initials only. 1: they differ by middle names. 0: an initial stands for a first name and middle
+    names are missing ("M. G. M. Pryor" and "Mark Pryor").
+    """
     if len(words_a) == len(words_b):
         return 2
     return int(words_a[0] == words_b[0])
 
 
 def is_plain_name(words: Sequence[str]) -> bool:
-    """Whether a name is a first name, others and a last name, without numbers and titles ("Louis XV", "Earl of Stafford")."""
+    """Whether a name has no numbers and no titles, unlike "Louis XV" or "Earl of Stafford"."""
     return words[-1] != "i" and _NOT_PLAIN_WORDS.isdisjoint(words) and not any(word[0].isdigit() for word in words)
 
 

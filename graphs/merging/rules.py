@@ -1,8 +1,9 @@
-"""Which entities of different documents are one thing, each with its reason; and which a user says are, or are not.
+"""Decide which entities of different documents to merge, with a reason for each merge.
 
-Documents are read one by one, and name a thing as they like. Here what they call differently is joined, only where one
-of them says so, or where two names differ as names of one person or body do and nothing speaks against it: another
-thing that could be meant, another kind of thing, another date of birth.
+Documents are read separately and use different names for the same entity. Two entities are merged only if a document
+declares one as a name of the other, or if their names differ in a way that is usual for one person or company. Contrary
+evidence prevents a merge: another entity that could be meant, a different type, or a different date of birth. The
+user's overrides come first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from graphs.gazetteer import COMMON_WORDS, short_forms
 from graphs.merging.merge_sets import COMPANY, DECLARED, HONORIFIC, INITIALS, USER, Merges, MergeSets
 from graphs.merging.person_names import is_plain_name, may_be_same_person, name_parts, name_similarity, strip_honorifics
-from kgrag.protocols import GraphStore
+from kgrag.protocols import EntityStore, GraphReader
 from kgrag.text import has_cjk, normalize_name
 from kgrag.types import VALUE_TYPES
 
@@ -24,18 +25,18 @@ _COMPANY_WORDS = frozenset(
     ["inc", "ltd", "co", "corp", "plc", "llc", "gmbh", "ag", "limited", "incorporated", "corporation", "company"]
 )
 MAX_SHARED_NEIGHBOUR_MENTIONS = 50
-"""Mentions up to which a neighbour that two names share says that they are one person's."""
+"""Maximum mentions of a neighbour for it to count as evidence that two names belong to the same person."""
 
 
 class AliasOverride(NamedTuple):
-    """What a user says of two entities, by normalised names."""
+    """A user's decision whether two entities, by normalised names, are the same."""
 
     same: bool
     pair: frozenset[str]
 
 
 class _TypeCount(NamedTuple):
-    """The commonest type of an entity's mentions, and how many there are."""
+    """The most frequent type of an entity's mentions, and the number of mentions."""
 
     entity_type: str
     mention_count: int
@@ -44,25 +45,26 @@ class _TypeCount(NamedTuple):
 NO_MENTIONS = _TypeCount("", 0)
 
 
-def find_entity_merges(graph: GraphStore, overrides: Sequence[AliasOverride] = ()) -> Merges:
-    """The merges of a store, ordered by what stays.
+def find_entity_merges(graph: GraphReader, overrides: Sequence[AliasOverride] = ()) -> Merges:
+    """Return the merges of a store, ordered by canonical id.
 
     Args:
-        said: by the user, later ones before earlier ones of the same pair.
+        graph: the store, without merges applied.
+        overrides: the user's decisions; for the same pair the last one wins.
     """
-    same_by_pair = {one.pair: one.same for one in overrides}
+    same_by_pair = {override.pair: override.same for override in overrides}
     type_counts = _count_types(graph)
     titled_ids = {entity for entity, _ in graph.titles().values()}
-    rank = {entity: (entity in titled_ids, seen.mention_count) for entity, seen in type_counts.items()}
+    rank = {entity: (entity in titled_ids, count.mention_count) for entity, count in type_counts.items()}
     rank |= {entity: (True, rank.get(entity, (True, 0))[1]) for entity in titled_ids}
     merge_sets = MergeSets(rank, (pair for pair, same in same_by_pair.items() if not same))
     for pair, same in same_by_pair.items():
         if same and len(pair) == 2:
-            one, other = sorted(pair)
-            merge_sets.union(one, other, USER)
+            entity_a, entity_b = sorted(pair)
+            merge_sets.union(entity_a, entity_b, USER)
     for alias, entity, document in _declared_aliases(graph, type_counts, titled_ids):
         merge_sets.union(alias, entity, DECLARED, document)
-    person_ids = {e for e, seen in type_counts.items() if seen.entity_type == "PERSON"}
+    person_ids = {entity for entity, count in type_counts.items() if count.entity_type == "PERSON"}
     for entity in sorted(person_ids):
         bare_id = " ".join(strip_honorifics(entity.split()))
         if bare_id != entity and " " in bare_id and (bare_id in person_ids or bare_id in titled_ids):
@@ -71,8 +73,8 @@ def find_entity_merges(graph: GraphStore, overrides: Sequence[AliasOverride] = (
         bare_id = _strip_company_words(entity) if type_count.entity_type == "ORGANISATION" else entity
         if bare_id != entity and type_counts.get(bare_id, NO_MENTIONS).entity_type == "ORGANISATION":
             merge_sets.union(entity, bare_id, COMPANY)
-    for one, other in _same_person_pairs(graph, person_ids, rank):
-        merge_sets.union(one, other, INITIALS)
+    for person_a, person_b in _same_person_pairs(graph, person_ids, rank):
+        merge_sets.union(person_a, person_b, INITIALS)
     return Merges(merge_sets.merges())
 
 
@@ -83,20 +85,20 @@ def _strip_company_words(entity: str) -> str:
     return " ".join(words)
 
 
-def _count_types(graph: GraphStore) -> dict[str, _TypeCount]:
-    """How each entity is mentioned, in the order of ids: a million of them are a few hundred megabytes."""
+def _count_types(graph: EntityStore) -> dict[str, _TypeCount]:
+    """Count mentions by entity, in the order of ids; a million entities take a few hundred megabytes."""
     type_counts: dict[str, _TypeCount] = {}
     for entity, rows in groupby(graph.entity_type_counts(), key=lambda row: row[0]):
         counts = [(count, sys.intern(kind)) for _, kind, count in rows]
-        # of two as common the first of the alphabet: they come in its order
+        # types come in alphabetical order, so `max` breaks ties by the alphabet
         type_counts[entity] = _TypeCount(max(counts, key=lambda pair: pair[0])[1], sum(count for count, _ in counts))
     return type_counts
 
 
 def _declared_aliases(
-    graph: GraphStore, type_counts: Mapping[str, _TypeCount], titled_ids: set[str]
+    graph: GraphReader, type_counts: Mapping[str, _TypeCount], titled_ids: set[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """(alias, entity, document) of names that documents declare, where all that do mean the same thing."""
+    """Yield (alias, entity, document) for declared names whose documents all mean the same entity."""
     titles = {document: title for document, (_, title) in graph.titles().items()}
     entities_by_alias: defaultdict[str, set[str]] = defaultdict(set)
     declared_in: dict[str, tuple[str, str]] = {}
@@ -105,7 +107,7 @@ def _declared_aliases(
         if alias == entity or alias in titled_ids or alias not in type_counts:
             continue
         entities_by_alias[alias].add(entity)
-        # a title without its bracket or its "Duke of ..." may be another's as well: it takes more than that
+        # a title without its bracket or its "Duke of ..." may name another entity too: not enough to merge
         if name not in short_forms(titles[document]):
             declared_in[alias] = (document, name)
     for alias in sorted(declared_in):
@@ -117,21 +119,21 @@ def _declared_aliases(
         kinds = {alias_count.entity_type, entity_count.entity_type} - {"", "MISC"}
         if alias_count.entity_type == "PLACE" != entity_count.entity_type:
             continue  # "Ann Bell (Turin, 3 May 1912 – …)"
-        # a name that others use more than the thing's own is theirs: "Genghis Khan" on the page of his father
+        # an alias that is more frequent than the entity's own name means another: "Genghis Khan" on his father's page
         is_mostly_others = alias_count.mention_count > max(3, entity_count.mention_count)
         if is_acronym_of(name, entity) if name.isupper() else len(kinds) < 2 and not is_mostly_others:
             yield alias, entity, document
 
 
 def is_acronym_of(acronym: str, entity: str) -> bool:
-    """Whether the letters of an acronym begin words of an entity's id, in order, the first its first."""
+    """Whether the letters of an acronym begin words of an entity's id in order, starting with its first word."""
     letters = normalize_name(acronym).replace(" ", "")
     heads = iter([word[0] for word in entity.split()])
     return letters[:1] == entity[:1] and all(letter in heads for letter in letters)
 
 
 def _is_distinctive(name: str) -> bool:
-    """Whether a name says enough to be one thing's in other documents, too: several words, an acronym, two characters."""
+    """Whether a name identifies an entity across documents: several words, an acronym, or two Chinese characters."""
     words = normalize_name(name).split()
     if has_cjk(name):
         return len(words) > 1
@@ -142,13 +144,16 @@ def _is_distinctive(name: str) -> bool:
 
 
 def _same_person_pairs(
-    graph: GraphStore, person_ids: set[str], rank: Mapping[str, tuple[bool, int]]
+    graph: EntityStore, person_ids: set[str], rank: Mapping[str, tuple[bool, int]]
 ) -> Iterator[tuple[str, str]]:
-    """Persons whose names differ by initials or middle names, one alone being near enough, with a neighbour in common."""
+    """Yield pairs of persons whose names differ by initials or middle names and who share neighbours.
+
+    Each must be the only compatible person for the other.
+    """
     by_surname: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for entity in sorted(person_ids):
         words = name_parts(entity)
-        # "Jr." tells a son from his father, and a number one king from the next
+        # "Jr." distinguishes a son from his father, and a number one king from the next
         if len(words) > 1 and not has_cjk(entity) and is_plain_name(entity.split()):
             by_surname[words[-1], words[0][0]].append(entity)
     pairs = []
@@ -159,11 +164,11 @@ def _same_person_pairs(
                 if may_be_same_person(name_parts(person_a), name_parts(person_b)):
                     compatible_ids[person_a].append(person_b)
                     compatible_ids[person_b].append(person_a)
-        # two Smiths to whom "J. Smith" may belong are two persons, and he is neither
+        # if "J. Smith" is compatible with two Smiths, it is ambiguous: merge none of them
         pairs += [
-            (one, others[0])
-            for one, others in compatible_ids.items()
-            if len(others) == 1 and compatible_ids[others[0]] == [one]
+            (person, candidates[0])
+            for person, candidates in compatible_ids.items()
+            if len(candidates) == 1 and compatible_ids[candidates[0]] == [person]
         ]
     paired_ids = {entity for pair in pairs for entity in pair}
     if not paired_ids:
@@ -187,8 +192,8 @@ def _same_person_pairs(
             yield person_a, person_b
 
 
-def _neighbours(graph: GraphStore, entity_ids: set[str]) -> dict[str, set[str]]:
-    """What is named in the passages that name each of some entities."""
+def _neighbours(graph: EntityStore, entity_ids: set[str]) -> dict[str, set[str]]:
+    """Return, for each given entity, the entities named in the same passages."""
     neighbours: dict[str, set[str]] = {entity: set() for entity in entity_ids}
     passage_id, passage_entities = "", set[str]()
 

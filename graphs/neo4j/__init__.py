@@ -1,1 +1,1 @@
-"""A store in a Neo4j database."""
+"""Store the graph in a Neo4j database."""

@@ -1,6 +1,6 @@
-"""A connection to a Neo4j database: opened and checked, read and written by managed transactions.
+"""Connect to a Neo4j database, check it, and run managed transactions.
 
-What the server and the driver say of a failure becomes a `StoreError` that says what to do about it.
+Errors of the server and the driver are raised as a `StoreError` that says how to fix them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import neo4j
-from neo4j import exceptions as wrong
+from neo4j import exceptions
 
 from graphs.neo4j import schema
 from graphs.neo4j.schema import (
@@ -26,18 +26,18 @@ from kgrag.errors import StoreError
 from kgrag.location import Neo4jLocation
 
 RETRY_TIMEOUT_SECONDS = 30.0
-"""Seconds during which a transaction that could succeed is tried again."""
+"""Seconds during which a transaction is retried after a transient error."""
 Result = TypeVar("Result")
 ResultRow = tuple[Any, ...]
 Transaction = neo4j.ManagedTransaction
 
 
 class Connection:
-    """An open store on a server, made if the database is empty and ``create``.
+    """An open store on a server; created if the database is empty and ``create`` is set.
 
     Raises:
-        StoreError: there is no server, it refuses the password, has no such database, or the database holds something
-            else, another version's store, or nothing (without ``create``).
+        StoreError: there is no server, it refuses the password, or it has no such database; or the database holds other
+            data, a store of another version, or nothing (without ``create``).
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class Connection:
             raise
 
     def _open(self, create: bool) -> None:
-        """Nothing is changed in a database with content before it is known to be a store of ours."""
+        """Check that the database is a kgrag store before any change to its content."""
         with self._translate_errors():
-            self._driver.verify_connectivity()  # at once: what is read below would be tried again and again
+            self._driver.verify_connectivity()  # fails at once: the queries below would be retried
         store_rows = self._query(FIND_STORE_NODE)
         if not store_rows:
             if self._query(FIND_ANY_NODE):
                 raise StoreError(
-                    f"{self.server} holds data that are not a kgrag store: name another server, or empty the database."
+                    f"{self.server} is not a kgrag store but holds data: name another server, or empty the database."
                 )
             if not create:
                 raise StoreError(
-                    f"Expected a store in {self.server} and found an empty database: make one with "
+                    f"Expected a store in {self.server}, found an empty database: create one with "
                     f"`kgrag ingest PATH --store {self.server}`."
                 )
         elif (version := int(store_rows[0][0])) != schema.SCHEMA_VERSION:
@@ -94,7 +94,7 @@ class Connection:
             self._create_schema(already_exists=bool(store_rows))
 
     def _create_schema(self, *, already_exists: bool) -> None:
-        """Constraints and indexes, then the mark: a store whose making was cut short is made again."""
+        """Create constraints and indexes, then the store node; an interrupted creation is repeated."""
         if already_exists and self._query("SHOW CONSTRAINTS YIELD name WHERE name = 'kgrag_source' RETURN name"):
             return
         self.define_schema(*SCHEMA)
@@ -103,7 +103,7 @@ class Connection:
         )
 
     def _migrate(self, version: int) -> None:
-        """Bring an older store up to date, a version at a time; cut short, or done by two at once, it comes to the same."""
+        """Migrate an older store one version at a time; may be interrupted or run by two processes at once."""
         for older in range(version, schema.SCHEMA_VERSION):
             migration = schema.MIGRATIONS[older]
             self.define_schema(*migration.definitions)
@@ -113,14 +113,14 @@ class Connection:
             self.execute_write(lambda tx, old_version=older: run_query(tx, INCREMENT_VERSION, version=old_version))  # type: ignore[misc]
 
     def index_vectors(self, dimensions: int) -> None:
-        """Have the server index the vectors of passages, once they are known to have so many numbers."""
+        """Create the server's vector index of passages, once the number of dimensions is known."""
         if self._has_vector_index or not dimensions:
             return
         self.define_schema(VECTOR_INDEX.format(dimensions=dimensions))
         self._has_vector_index = True
 
     def define_schema(self, *statements: str) -> None:
-        """Make indexes and constraints that are not there; definitions and data do not mix in one transaction."""
+        """Create missing indexes and constraints; Neo4j does not mix definitions and data in one transaction."""
         with self._translate_errors(), self._session() as session:
             for statement in statements:
                 _define_if_absent(session, statement)
@@ -130,78 +130,83 @@ class Connection:
         return self._driver.session(database=self.server.database)
 
     def _query(self, query: str, **values: object) -> list[ResultRow]:
-        """The rows of one reading query, in a transaction of its own."""
+        """Return the rows of one read query, in its own transaction."""
         with self._translate_errors(), self._session() as session:
             return session.execute_read(lambda tx: run_query(tx, query, **values))
 
     def execute_write(self, transaction_function: Callable[[Transaction], Result]) -> Result:
-        """What ``work`` does in one transaction: all of it or nothing, and again if it could not be finished.
+        """Run ``transaction_function`` in one transaction and return its result; retry transient errors.
 
-        It may be done twice, where the line was cut before the server's answer: ``work`` must bear that.
+        The function may run twice, if the connection is lost before the server acknowledges the commit. It must be
+        idempotent.
         """
         with self._translate_errors(), self._session() as session:
             try:
                 return session.execute_write(transaction_function)
-            except wrong.IncompleteCommit:  # the driver cannot know whether it was done, and gives up
+            except exceptions.IncompleteCommit:
+                # the driver cannot tell whether the commit succeeded and does not retry
                 return session.execute_write(transaction_function)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:
             yield
-        except (wrong.Neo4jError, wrong.DriverError) as error:
+        except (exceptions.Neo4jError, exceptions.DriverError) as error:
             raise StoreError(explain_error(error, self.server)) from error
 
     def close(self) -> None:
-        """Let the server go; the object cannot be used afterwards."""
+        """Close the connection; the object cannot be used afterwards."""
         self._driver.close()
 
 
 def _define_if_absent(session: neo4j.Session, statement: str) -> None:
-    """Make an index or a constraint that is not there: two that make it at once are not told apart by IF NOT EXISTS."""
+    """Create an index or a constraint if it is missing.
+
+    IF NOT EXISTS alone fails when two processes create it at once.
+    """
     try:
         session.run(_as_literal(statement)).consume()
-    except wrong.ClientError as error:
+    except exceptions.ClientError as error:
         if "AlreadyExists" not in (error.code or ""):
             raise
 
 
 def run_query(tx: Transaction, query: str, **values: object) -> list[ResultRow]:
-    """The rows of one query in a transaction."""
+    """Return the rows of one query in a transaction."""
     return [tuple(record.values()) for record in tx.run(_as_literal(query), dict(values))]
 
 
 def _as_literal(query: str) -> Any:
-    return query  # the driver's types ask for a literal, to keep users' words out: ours go in as parameters alone
+    return query  # the driver's types require a literal, against injection: this module passes user text as parameters
 
 
 def explain_error(error: Exception, server: Neo4jLocation) -> str:
-    """What happened, and what to do, in one sentence or two."""
+    """Return one or two sentences on an error and how to fix it."""
     code = getattr(error, "code", None) or ""
     message = (getattr(error, "message", None) or str(error)).strip().splitlines()[0][:300] if str(error) else code
-    if isinstance(error, wrong.AuthError):
+    if isinstance(error, exceptions.AuthError):
         return f"{server} refused the password of {server.user}: set KGRAG_NEO4J_PASSWORD to the right one. ({message})"
     for part, text in _MESSAGES_BY_CODE.items():
         if part in code:
-            return text.format(server=server, said=message)
-    if isinstance(error, wrong.ServiceUnavailable | wrong.SessionExpired):
+            return text.format(server=server, message=message)
+    if isinstance(error, exceptions.ServiceUnavailable | exceptions.SessionExpired):
         return (
-            f"No answer from {server}: see that the server runs and that the address is right (`make neo4j` starts one "
-            "here), then run this again; what was acknowledged is kept."
+            f"No answer from {server}: check that the server runs and that the address is right (`make neo4j` starts "
+            "one here), then run this again; acknowledged changes are kept."
         )
     return f"{server} could not do that: {message} ({code or type(error).__name__})"
 
 
 _MESSAGES_BY_CODE: Mapping[str, str] = {
     "DatabaseNotFound": "{server} has no such database: name another (the Community edition has the one called neo4j).",
-    "DatabaseUnavailable": "{server}: the database is not available now; start it, or wait, then run this again.",
-    "WriteOnReadOnly": "{server} is read-only: make it writable, or name another; what was acknowledged is kept.",
-    "ForbiddenOnReadOnly": "{server} is read-only: make it writable, or name another; what was acknowledged is kept.",
-    "Forbidden": "{server} does not allow that to this user: ask who runs it for the right to read and write. ({said})",
+    "DatabaseUnavailable": "{server}: the database is not available; start it, or wait, then run this again.",
+    "WriteOnReadOnly": "{server} is read-only: make it writable, or name another; acknowledged changes are kept.",
+    "ForbiddenOnReadOnly": "{server} is read-only: make it writable, or name another; acknowledged changes are kept.",
+    "Forbidden": "{server} does not allow that to this user: ask its administrator for read and write access. ({message})",
     "OutOfMemory": "{server} ran out of memory for one transaction: raise dbms.memory.transaction.total.max there, or "
-    "ingest smaller files; nothing of this document was kept, all before it was.",
+    "ingest smaller files; this document was not saved, all earlier ones were.",
     "TransactionMemoryLimit": "{server} ran out of memory for one transaction: raise db.memory.transaction.max there, or "
-    "ingest smaller files; nothing of this document was kept, all before it was.",
+    "ingest smaller files; this document was not saved, all earlier ones were.",
     "MemoryPool": "{server} ran out of memory for one transaction: raise dbms.memory.transaction.total.max there, or "
-    "ingest smaller files; nothing of this document was kept, all before it was.",
+    "ingest smaller files; this document was not saved, all earlier ones were.",
 }

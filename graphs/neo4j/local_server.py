@@ -1,7 +1,7 @@
-"""A Neo4j of one's own, on this machine: fetched from Maven Central, started on loopback, ended by its own pid.
+"""Run a local Neo4j server: fetched from Maven Central, started on loopback, stopped by its pid.
 
-`python -m graphs.neo4j.local_server serve` keeps one until Ctrl-C (`make neo4j`); `… around COMMAND` runs a command beside
-an empty one and takes it down (`make test-neo4j`). Java 17 or newer and Maven must be there.
+`python -m graphs.neo4j.local_server serve` runs one until Ctrl-C (`make neo4j`). `… around COMMAND` runs a command with
+an empty server and stops the server afterwards (`make test-neo4j`). Both need Java 17 or newer and Maven.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from kgrag.errors import KgragError
 
 POM = Path(__file__).with_name("pom.xml")
 TIMEOUT_SECONDS = 120.0
-"""Seconds that a server may take to start, or to end."""
+"""Maximum seconds for a server to start or stop."""
 EXIT_UNAVAILABLE = 3
-"""The exit code where no server can be had on this machine."""
+"""Exit code if this machine cannot run a server."""
 USER = "neo4j"
 JAVA_OPTIONS = ("--add-opens=java.base/java.nio=ALL-UNNAMED", "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
 
 
 class JavaNotFound(KgragError):
-    """This machine lacks what a server of its own needs."""
+    """This machine lacks Java or Maven, or cannot fetch the server."""
 
     exit_code = EXIT_UNAVAILABLE
 
 
 def fetch_jars(folder: Path) -> Path:
-    """The folder of the server's jars, fetched if they are not all there (123 MB, once).
+    """Return the folder of the server's jars; fetch them if it is missing (123 MB, once).
 
     Raises:
-        Absent: Java 17 or Maven is missing, or the jars cannot be fetched.
+        JavaNotFound: Java 17 or Maven is missing, or the jars cannot be fetched.
     """
     version = re.search("<neo4j.version>(.+)</neo4j.version>", POM.read_text("utf-8"))
     jar_folder = folder / f"lib-{version.group(1) if version else 'unknown'}"
@@ -49,9 +49,7 @@ def fetch_jars(folder: Path) -> Path:
         return jar_folder
     maven = shutil.which("mvn")
     if not maven:
-        raise JavaNotFound(
-            "Expected Maven (mvn) to fetch Neo4j with and found none: install it, or name a server of yours."
-        )
+        raise JavaNotFound("Expected Maven (mvn) to fetch Neo4j, found none: install it, or name a running server.")
     print("Fetching Neo4j Community from Maven Central (123 MB, once) ...", file=sys.stderr, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -62,7 +60,7 @@ def fetch_jars(folder: Path) -> Path:
         )
         if result.returncode:
             reason = next((line for line in result.stdout.splitlines() if "ERROR" in line), "no reason given")
-            raise JavaNotFound(f"Maven could not fetch Neo4j ({reason[:200]}): see that it reaches Maven Central.")
+            raise JavaNotFound(f"Maven could not fetch Neo4j ({reason[:200]}): check its access to Maven Central.")
         temporary_folder.rename(jar_folder)
     return jar_folder
 
@@ -70,9 +68,7 @@ def fetch_jars(folder: Path) -> Path:
 def _find_java() -> str:
     java = shutil.which("java")
     if not java:
-        raise JavaNotFound(
-            "Expected Java 17 or newer to run Neo4j with and found none: install it, or name a server of yours."
-        )
+        raise JavaNotFound("Expected Java 17 or newer to run Neo4j, found none: install it, or name a running server.")
     version_text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version_match = re.search(r'version "(\d+)', version_text)
     if version_match is None or int(version_match.group(1)) < 17:
@@ -81,14 +77,14 @@ def _find_java() -> str:
 
 
 class LocalNeo4j:
-    """A server on 127.0.0.1, in the folder ``home``, which keeps its data from one start to the next.
+    """A server on 127.0.0.1 whose data persist in the folder ``home``.
 
     Args:
-        home: made if it does not exist.
-        lib: see `libraries`.
-        port: for Bolt; 0 takes a free one.
-        password: given to a new database.
-        settings: further lines of ``neo4j.conf``.
+        home: created if it does not exist.
+        jar_folder: see `fetch_jars`.
+        port: the Bolt port; 0 takes a free one.
+        password: the password of a new database.
+        settings: additional lines of ``neo4j.conf``.
     """
 
     def __init__(
@@ -101,19 +97,19 @@ class LocalNeo4j:
 
     @property
     def uri(self) -> str:
-        """What `--store` takes."""
+        """The server's address, for `--store`."""
         return f"bolt://{USER}@127.0.0.1:{self.port}/neo4j"
 
     @property
     def pid(self) -> int:
-        """The number of the server's process; 0 when it does not run."""
+        """The server's process id; 0 if it is not running."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start it and wait until it answers.
+        """Start the server and wait until it answers.
 
         Raises:
-            KgragError: it ended, or did not answer in time; the message has the end of its log.
+            KgragError: the server ended, or did not answer in time; the message has the end of its log.
         """
         conf = self.home / "conf"
         conf.mkdir(parents=True, exist_ok=True)
@@ -139,9 +135,7 @@ class LocalNeo4j:
             result = subprocess.run([*command, self.password], env=env, capture_output=True, text=True, check=False)
             if result.returncode:
                 error_text = (result.stderr.strip().splitlines() or ["no reason given"])[0]
-                raise KgragError(
-                    f"Neo4j refused the password that a new server was to have ({error_text[:200]}): set another."
-                )
+                raise KgragError(f"Neo4j refused the password for a new server ({error_text[:200]}): set another.")
         classes = ":".join(f"{folder}/*" for folder in (self.home / "plugins", conf, self._jar_folder))
         command = [_find_java(), "-Xmx1g", "-cp", classes, *JAVA_OPTIONS, "org.neo4j.server.CommunityEntryPoint"]
         folders = [f"--home-dir={self.home}", f"--config-dir={conf}", "--console-mode"]
@@ -158,7 +152,7 @@ class LocalNeo4j:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End it, and wait until it has written what it has."""
+        """Stop the server and wait until it has written its data."""
         if self._process:
             self._process.terminate()
             try:
@@ -169,7 +163,7 @@ class LocalNeo4j:
             self._process = None
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the server, as a power failure would."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -177,14 +171,14 @@ class LocalNeo4j:
 
 
 def find_free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def _is_answering(port: int) -> bool:
-    """Whether something speaks Bolt there: an open port comes a moment before a server that is ready."""
+    """Whether a server answers a Bolt handshake: its port opens a moment before the server is ready."""
     try:
         with socket.create_connection(("127.0.0.1", port), 1.0) as sock:
             sock.settimeout(5.0)
@@ -195,12 +189,12 @@ def _is_answering(port: int) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`serve [HOME [PORT]]` or `around COMMAND…`; the exit status."""
+    """Run `serve [HOME [PORT]]` or `around COMMAND…`; return the exit status."""
     mode, *command = arguments or ["serve"]
     jar_root = Path(os.environ.get("KGRAG_NEO4J_HOME", "build/neo4j"))
     if mode == "around" and os.environ.get("KGRAG_NEO4J_URI"):
         return subprocess.run(command, check=False).returncode
-    absent_file = jar_root / "absent"  # make gives every failure the same status: this tells them apart
+    absent_file = jar_root / "absent"  # make gives every failure the same status: this file marks a missing server
     absent_file.unlink(missing_ok=True)
     try:
         jar_folder = fetch_jars(jar_root)
@@ -224,12 +218,12 @@ def main(arguments: Sequence[str]) -> int:
                 server.stop()
     if len(password) < 8 or password.startswith("-"):
         raise KgragError(
-            "Neo4j wants a password of 8 characters or more that does not begin with a dash: set KGRAG_NEO4J_PASSWORD."
+            "Expected a password of 8 or more characters that does not begin with a dash: set KGRAG_NEO4J_PASSWORD."
         )
     data_folder = Path(command[0]) if command else jar_root / "home"
     password_file = data_folder / "password"
     if (data_folder / "data" / "databases").is_dir() and password_file.is_file():
-        password = password_file.read_text().strip()  # a database keeps the password it was made with
+        password = password_file.read_text().strip()  # a database keeps the password it was created with
     server = LocalNeo4j(data_folder, jar_folder, port=int(command[1]) if len(command) > 1 else 7687, password=password)
     try:
         server.start()
@@ -239,7 +233,8 @@ def main(arguments: Sequence[str]) -> int:
             f"Neo4j answers, pid {server.pid}. In another terminal:\n  export KGRAG_NEO4J_PASSWORD=$(cat {password_file})"
         )
         print(
-            f"  kgrag ingest examples --store {server.uri}\nCtrl-C ends it; its data stay in {data_folder}.", flush=True
+            f"  kgrag ingest examples --store {server.uri}\nCtrl-C stops it; its data stay in {data_folder}.",
+            flush=True,
         )
         while server._process and server._process.poll() is None:
             time.sleep(0.5)
@@ -251,7 +246,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # who is asked to end, ends the server first
+    # on SIGTERM, stop the server before exiting
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""Reading a store in a Neo4j database: what `graphs.sqlite.store` reads of a file.
+"""Read a store in a Neo4j database, with the same results as `graphs.sqlite.store`.
 
-Orders are made here and not by the server, which orders strings otherwise; what is large is read in blocks. A server has
-no snapshots: what reads much compares the generation before and after.
+Rows are sorted here because the server orders strings differently; large results are read in blocks. A server has no
+snapshots: callers that read much compare the generation before and after.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kgrag.protocols import Matrix
 from kgrag.types import Document, DocumentHeader, Entity, Mention, Passage, Triple
 
 ROWS_PER_BLOCK = 1000
-"""Passages that are read at once."""
+"""Number of passages read at once."""
 _RETURN_DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256"
 _MATCH_PASSAGES = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
 _MATCH_TRIPLES = """
@@ -27,23 +27,25 @@ RETURN s.id, f.predicate, o.id, f.passage_id, f.start, f.end, f.confidence, f.fo
 
 
 class Neo4jReader(Connection):
-    """The reading half of a `Graph` in a database of a server; see `kgrag.protocols.Graph` for what each method promises."""
+    """The read methods of a `kgrag.protocols.GraphStore` in a Neo4j database."""
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Nothing: a server has none."""
+        """Do nothing: a server has no snapshots."""
         yield
 
     @property
     def generation(self) -> int:
-        """How many transactions have changed the content."""
+        """Number of transactions that changed the content; an index records the generation it was built from."""
         rows = self._query("MATCH (s:Store {id: 'kgrag'}) RETURN s.generation")
         if not rows:
-            raise StoreError(f"The store is gone from {self.server}: someone emptied the database.")
+            raise StoreError(
+                f"The store is gone from {self.server} (its database was emptied): ingest the documents again."
+            )
         return int(rows[0][0])
 
     def meta(self, key: str) -> str | None:
-        """A fact about the store itself, or None."""
+        """Return a value of the store itself, or None; ``made`` is unique to each store."""
         if key in ("made", "generation"):
             rows = self._query(f"MATCH (s:Store {{id: 'kgrag'}}) RETURN s.{key}")
         else:
@@ -51,15 +53,15 @@ class Neo4jReader(Connection):
         return str(rows[0][0]) if rows else None
 
     def settings(self) -> Mapping[str, str]:
-        """All that `set_meta` kept."""
+        """Return all values that `set_meta` stored."""
         return dict(sorted(self._query_pairs("MATCH (s:Setting) RETURN s.key, s.value")))
 
     def sources(self) -> Mapping[str, str]:
-        """Files that were read to their end: id -> sha256 of the bytes."""
+        """Map each file that was read completely to the sha256 of its bytes."""
         return dict(sorted(self._query_pairs("MATCH (s:Source) RETURN s.id, s.sha256")))
 
     def document_ids_by_source(self, sources: Iterable[str]) -> dict[str, list[str]]:
-        """file -> ids of the documents that came from it, ordered; of every file that is named."""
+        """Map each given file to the ids of its documents, ordered; [] for a file without documents."""
         ids_by_source: dict[str, list[str]] = {source: [] for source in sources}
         query = "UNWIND $ids AS id MATCH (d:Document {source: id}) RETURN d.source, d.id"
         for source, document in sorted(self._query(query, ids=list(ids_by_source))):
@@ -67,12 +69,12 @@ class Neo4jReader(Connection):
         return ids_by_source
 
     def problems(self) -> list[tuple[str, int | None, str]]:
-        """What could not be read: (source, line or None, why)."""
+        """Return the problems of all files as (source, line or None, message)."""
         rows = self._query("MATCH (p:Problem) RETURN p.source, p.line, p.message")
         return sorted(((s, n, m) for s, n, m in rows), key=lambda p: (p[0], p[1] is not None, p[1] or 0, p[2]))
 
     def counts(self) -> dict[str, int]:
-        """How many of each kind there are; ``entities`` counts distinct ones."""
+        """Return the numbers of documents, passages, mentions, distinct entities, triples and typed triples."""
         queries = {
             "documents": "MATCH (d:Document) RETURN count(d)",
             "passages": "MATCH (p:Passage) RETURN count(p)",
@@ -84,68 +86,68 @@ class Neo4jReader(Connection):
         return {name: int(self._query(query)[0][0]) for name, query in queries.items()}
 
     def documents(self) -> Iterator[Document]:
-        """All documents, ordered by id."""
+        """Yield all documents, ordered by id."""
         ids = sorted(row[0] for row in self._query("MATCH (d:Document) RETURN d.id"))
         for rows in self._query_blocks(f"UNWIND $ids AS id MATCH (d:Document {{id: id}}) {_RETURN_DOCUMENT}", ids):
             yield from (Document(*row) for row in sorted(rows))
 
     def document(self, document_id: str) -> Document | None:
-        """One document, or None."""
+        """Return one document, or None."""
         rows = self._query(f"MATCH (d:Document {{id: $id}}) {_RETURN_DOCUMENT}", id=document_id)
         return Document(*rows[0]) if rows else None
 
     def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
-        """document id -> what stands above its text; of those that are not there, nothing."""
+        """Map document ids to the entity, title and source of each document; unknown ids are left out."""
         query = "UNWIND $ids AS id MATCH (d:Document {id: id}) RETURN d.id, d.entity_id, d.title, d.source"
         return {row[0]: DocumentHeader(*row[1:]) for row in self._query(query, ids=list(document_ids))}
 
     def document_hashes(self) -> Mapping[str, str]:
-        """document id -> sha256 of title and text."""
+        """Map each document id to the sha256 of title and text, to recognise unchanged documents."""
         return dict(self._query_pairs("MATCH (d:Document) RETURN d.id, d.sha256"))
 
     def extractors(self) -> Mapping[str, str]:
-        """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
+        """Map each document id to the extractor of its facts: ``rules``, ``llm`` or ``both``."""
         return dict(self._query_pairs("MATCH (d:Document) RETURN d.id, d.read_by"))
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
-        """document id -> (entity id of its title, title)."""
+        """Map each document id to (entity id of its title, title)."""
         rows = self._query("MATCH (d:Document) RETURN d.id, d.entity_id, d.title")
         return {i: (e, t) for i, e, t in sorted(rows)}
 
     def sources_by_document(self) -> Mapping[str, str]:
-        """document id -> the file it came from."""
+        """Map each document id to the file it came from."""
         return dict(self._query_pairs("MATCH (d:Document) RETURN d.id, d.source"))
 
     def passage_keys(self) -> list[tuple[str, str]]:
-        """(passage id, document id) of every passage, in the order of `passages`."""
+        """Return (passage id, document id) of every passage, in the order of `passages`."""
         return sorted(self._query_pairs("MATCH (p:Passage) RETURN p.id, p.document_id"))
 
     def passage_count(self) -> int:
-        """How many passages there are."""
+        """Return the number of passages."""
         return int(self._query("MATCH (p:Passage) RETURN count(p)")[0][0])
 
     def document_names(self) -> dict[str, list[str]]:
-        """document id -> the names it goes by, its title first."""
+        """Map each document id to the names of its subject, the title first."""
         return document_name_forms(self.titles(), self.names())
 
     def passages(self) -> Iterator[Passage]:
-        """All passages, ordered by id."""
+        """Yield all passages, ordered by id: the position is the row number in every index."""
         for rows in self._query_blocks(_MATCH_PASSAGES, self._passage_ids()):
             yield from (Passage(*row) for row in sorted(rows))
 
     def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
-        """passage id -> passage; of those that are not there, nothing."""
+        """Map passage ids to passages; unknown ids are left out."""
         return {
             row[0]: Passage(*row) for rows in self._query_blocks(_MATCH_PASSAGES, list(passage_ids)) for row in rows
         }
 
     def passages_of_document(self, document_id: str) -> list[Passage]:
-        """The passages of one document, in order."""
+        """Return the passages of one document, in order."""
         query = "MATCH (p:Passage)-[:PART_OF]->(:Document {id: $id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
         return [Passage(*row) for row in sorted(self._query(query, id=document_id))]
 
     def embeddings(self) -> Matrix:
-        """(passages, dimensions) float32, in the order of `passages`."""
+        """Return the float32 matrix (passages, dimensions), in the order of `passages`."""
         ids = self._passage_ids()
         vectors = np.zeros((len(ids), 0), np.float32)
         row = 0
@@ -159,7 +161,7 @@ class Neo4jReader(Connection):
         return vectors[:row]
 
     def mentions(self) -> Iterator[Mention]:
-        """All mentions, ordered by passage and offset."""
+        """Yield all mentions, ordered by passage, offset and entity."""
         query = "UNWIND $ids AS id MATCH (p:Passage {id: id})-[m:MENTIONS]->(e:Entity) "
         for rows in self._query_blocks(
             query + "RETURN p.id, m.start, m.end, e.id, m.type, m.surface", self._passage_ids()
@@ -168,22 +170,22 @@ class Neo4jReader(Connection):
                 yield Mention(entity, passage, start, end, kind, surface)
 
     def triples(self) -> Iterator[Triple]:
-        """All triples, ordered by passage and offset."""
+        """Yield all triples, ordered by passage and offset."""
         for rows in self._query_blocks(_MATCH_TRIPLES, self._passage_ids()):
             yield from _sorted_triples(rows)
 
     def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
-        """The triples that some passages state, ordered by passage and offset."""
+        """Return the triples that the given passages state, ordered by passage and offset."""
         ids = sorted(set(passage_ids))
         return [triple for rows in self._query_blocks(_MATCH_TRIPLES, ids) for triple in _sorted_triples(rows)]
 
     def names(self) -> Iterator[tuple[str, str, str, str]]:
-        """All declared names, as (document id, entity id, name, type)."""
+        """Yield all declared names as (document id, entity id, name, type), ordered."""
         rows = self._query("MATCH (d:Document)-[n:NAMES]->(e:Entity) RETURN d.id, e.id, n.name, n.type")
         yield from ((d, e, n, t) for d, e, n, t in sorted(rows))
 
     def mention_counts(self, *entities: str) -> tuple[int, int]:
-        """How often entities are named, and in how many documents."""
+        """Return how many mentions the given entities have together, and in how many documents."""
         query = "UNWIND $ids AS id MATCH (p:Passage)-[:MENTIONS]->(:Entity {id: id}) "
         times, documents = self._query(query + "RETURN count(*), count(DISTINCT p.document_id)", ids=[*set(entities)])[
             0
@@ -191,27 +193,27 @@ class Neo4jReader(Connection):
         return times, documents
 
     def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
-        """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
+        """Yield (entity id, type, number of mentions with that type) of every mentioned entity, ordered."""
         rows = self._query("MATCH ()-[m:MENTIONS]->(e:Entity) RETURN e.id, m.type, count(*)")
         yield from ((e, t, n) for e, t, n in sorted(rows))
 
     def entities_by_surface_form(self, name: str) -> list[str]:
-        """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
+        """Return the entities mentioned with exactly this spelling, ignoring case; the most frequent first.
 
-        Reads all mentions: for where other ways find nothing.
+        Reads all mentions: use it where other lookups return nothing.
         """
         query = "MATCH ()-[m:MENTIONS]->(e:Entity) WHERE toLower(m.surface) = toLower($name) RETURN e.id, count(*)"
         return [row[0] for row in sorted(self._query(query, name=name), key=lambda row: (-row[1], row[0]))]
 
     def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
-        """All entities, or those ``among`` some ids, ordered by id; see `graphs.display_names`."""
+        """Yield all entities, ordered by id; only those in ``entity_ids``, if given."""
         is_small_set = isinstance(entity_ids, set | frozenset)
         ids = list(entity_ids) if isinstance(entity_ids, set | frozenset) else []
         names, mentions = (self._query(query, ids=ids) for query in spelling_queries(by_ids=is_small_set))
         yield from entities_from_rows(names, mentions, entity_ids)
 
     def _query_pairs(self, query: str) -> list[tuple[str, str]]:
-        return [(one, other) for one, other in self._query(query)]
+        return [(first, second) for first, second in self._query(query)]
 
     def _passage_ids(self) -> list[str]:
         return sorted(row[0] for row in self._query("MATCH (p:Passage) RETURN p.id"))
@@ -222,7 +224,7 @@ class Neo4jReader(Connection):
 
 
 def spelling_queries(*, by_ids: bool) -> tuple[str, str]:
-    """What `entities_of` wants, of the entities ``$ids`` or of all."""
+    """Return the queries for the arguments of `entities_from_rows`: for the entities ``$ids`` or for all."""
     match_clause = "UNWIND $ids AS id MATCH (e:Entity {id: id})" if by_ids else "MATCH (e:Entity)"
     return (
         f"{match_clause} MATCH (d:Document)-[n:NAMES]->(e) RETURN e.id, n.name, n.type, d.entity_id = e.id",
@@ -233,6 +235,7 @@ def spelling_queries(*, by_ids: bool) -> tuple[str, str]:
 def entities_from_rows(
     names: list[ResultRow], mentions: list[ResultRow], entity_ids: Container[str] | None = None
 ) -> Iterator[Entity]:
+    """Yield the entities with their display names, from the rows of `spelling_queries`."""
     return resolve_display_names(
         ((e, n, t, own) for e, n, t, own in names), ((e, s, t, c) for e, s, t, c in mentions), entity_ids
     )

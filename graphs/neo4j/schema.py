@@ -1,4 +1,4 @@
-"""What a store looks like in Neo4j: constraints and indexes, made once, and the mark by which a store is known."""
+"""Define the constraints, indexes and version node of a Neo4j store."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 1
-"""Raised when the data change their meaning; what an older program left is brought up to date (`STEPS`)."""
+"""Version of the data model; a store of an older version is migrated (`MIGRATIONS`)."""
 
 
 @dataclass(frozen=True)
 class SchemaMigration:
-    """How a store of one version becomes one of the next: definitions, each of which may be done again, then statements
-    that change some thousands of rows at a time and return how many, done again until there are none."""
+    """Statements that migrate a store from one version to the next.
+
+    ``definitions`` may be repeated. Each of ``changes`` updates some thousands of rows, returns their number, and is
+    repeated until it returns 0.
+    """
 
     definitions: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
 
 
 MIGRATIONS: Mapping[int, SchemaMigration] = {}
-"""version -> what makes it the next one. A version without a step is refused."""
+"""Maps a version to its migration to the next. A version without one is refused."""
 SCHEMA = (
     "CREATE CONSTRAINT kgrag_store IF NOT EXISTS FOR (s:Store) REQUIRE s.id IS UNIQUE",
     "CREATE CONSTRAINT kgrag_setting IF NOT EXISTS FOR (s:Setting) REQUIRE s.key IS UNIQUE",
@@ -40,7 +43,7 @@ SCHEMA = (
     "CREATE FULLTEXT INDEX kgrag_passages IF NOT EXISTS FOR (p:Passage) ON EACH [p.text] "
     "OPTIONS {indexConfig: {`fulltext.analyzer`: 'cjk', `fulltext.eventually_consistent`: true}}",
 )
-# the dimensions are the embedder's, which is known when the first passage comes
+# the dimensions depend on the embedder, which is known with the first passage
 VECTOR_INDEX = (
     "CREATE VECTOR INDEX kgrag_vectors IF NOT EXISTS FOR (p:Passage) ON (p.embedding) "
     "OPTIONS {{indexConfig: {{`vector.dimensions`: {dimensions}, `vector.similarity_function`: 'cosine'}}}}"

@@ -1,6 +1,6 @@
-"""A store in a Neo4j database: what `graphs.sqlite.store` promises, on a server that many people share.
+"""Store the graph in a Neo4j database, on a server that several processes share.
 
-`docs/neo4j.md` has the data model.
+`docs/guide/neo4j.md` describes the data model.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from kgrag.types import Extraction
 
 
 class Neo4jGraph(Neo4jReader):
-    """A `Graph` in a database of a server; see `kgrag.protocols.Graph` for what each method promises."""
+    """A `kgrag.protocols.GraphStore` in a Neo4j database."""
 
     passages_per_transaction = 256
 
     def put(self, extraction: Extraction, embeddings: Matrix) -> None:
-        """Add a document, or replace the one of the same id, in one transaction."""
+        """Add a document, or replace the one with the same id, in one transaction."""
         self.put_many([(extraction, embeddings)])
 
     def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
-        """`put` several, all in one transaction: all of them, or none."""
+        """Put several documents in one transaction: all of them or none."""
         batch = list(documents)
         self.index_vectors(next((matrix.shape[1] for _, matrix in batch if len(matrix)), 0))
         self.execute_write(lambda tx: write.put_documents(tx, batch))
 
     def forget(self, document_id: str) -> bool:
-        """Remove a document and all that only it supports, in one transaction."""
+        """Delete a document and all data that only it supports; return False if the id is unknown."""
         was_removed = False
 
         def remove(tx: Transaction) -> None:
-            nonlocal was_removed  # done again, after it was done, it finds nothing
+            nonlocal was_removed  # a repeated transaction finds nothing to remove
             was_removed = write.remove_document(tx, document_id) or was_removed
 
         self.execute_write(remove)
         return was_removed
 
     def refresh_display_names(self) -> None:
-        """Name anew the entities that were written about: `name`, `type` and `aliases`, for those who look on the server.
+        """Update `name`, `type` and `aliases` of changed entities, for clients that query the server.
 
-        What this program reads does not depend on it. Stopped halfway, the rest is named the next time.
+        This program does not read them. After an interruption the next call updates the rest.
         """
         while self.execute_write(self._refresh_block):
             pass
@@ -71,13 +71,13 @@ class Neo4jGraph(Neo4jReader):
         return len(ids)
 
     def set_meta(self, key: str, value: str) -> None:
-        """Keep a fact about the store itself (such as its embedder)."""
+        """Store a value about the store itself (such as its embedder)."""
         self.execute_write(
             lambda tx: run_query(tx, "MERGE (s:Setting {key: $key}) SET s.value = $value", key=key, value=value)
         )
 
     def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
-        """Note that files were read to their ends, with what could not be read in them."""
+        """Record that files were read completely, and replace their recorded problems."""
         source_records = list(records)
         rows = [{"id": source, "sha256": sha256} for source, sha256, _ in source_records]
         problem_rows = [
@@ -94,7 +94,7 @@ class Neo4jGraph(Neo4jReader):
         self.execute_write(write_records)
 
     def forget_source(self, source: str) -> None:
-        """Unlearn that a file was read, and what could not be read in it."""
+        """Delete a source and its recorded problems."""
 
         def delete_source(tx: Transaction) -> None:
             run_query(tx, "MATCH (s:Source {id: $id}) DELETE s", id=source)

@@ -1,8 +1,8 @@
-"""The walk's ties on the server, and walking them there.
+"""Write the walk's edges to the server, and walk there.
 
-The ties of passages and names (`graphs.walk.adjacency`) are derived, like every index: who wants to walk on the server writes
-them there, `(:Passage)-[:TIED {weight, share}]->(:Name)`, marked with the generation that they were made from. Names are
-numbers, so that what is forgotten leaves no word behind. A walk over them asks the server for one step after the other.
+The edges between passages and names (`graphs.walk.adjacency`) are derived data, like every index. To walk on the
+server, they are written as `(:Passage)-[:TIED {weight, share}]->(:Name)`, marked with the generation that they were
+built from. Names are numbers, so that a deleted document leaves no text behind. A walk queries the server once a step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kgrag.errors import StoreError
 from kgrag.storage.atomic import atomic_write
 
 TIMED_WALKS = 5
-"""Walks that are timed before one way is chosen."""
+"""Number of walks timed before the faster walker is chosen."""
 _BEGIN_WRITE = "MATCH (s:Store {id: 'kgrag'}) SET s.tying = $token REMOVE s.tied RETURN s.generation"
 _CHECK_TOKEN = "MATCH (s:Store {id: 'kgrag', tying: $token, generation: $generation}) SET s.tying = $token RETURN 1"
 _DELETE_NAMES = "MATCH (n:Name) WITH n LIMIT 1000 DETACH DELETE n RETURN count(*)"
@@ -54,28 +54,30 @@ _READ_NAME_SCALES = "UNWIND $names AS name MATCH (n:Name {column: name}) RETURN 
 
 
 def transitions_generation(graph: Connection) -> int | None:
-    """The generation whose ties are on the server, or None."""
+    """Return the generation whose edges are on the server, or None."""
     rows = graph._query(_READ_GENERATION)
     return None if not rows or rows[0][0] is None else int(rows[0][0])
 
 
 def write_transitions(graph: Connection, passages: Sequence[str], edges: sparse.csr_array) -> None:
-    """Write the ties of the store's present generation to the server, in bounded transactions; the mark comes last.
+    """Write the edges of the current generation to the server, in bounded transactions.
+
+    The last transaction marks them as complete.
 
     Args:
         graph: the store.
-        passages: ids, in the order of the rows.
-        ties: (passages, names) weights.
+        passages: ids, in row order.
+        edges: (passages, names) weights.
 
     Raises:
-        StoreError: others wrote to the store, or began the same, meanwhile.
+        StoreError: another process changed the store or started writing edges meanwhile.
     """
     token = secrets.token_hex(8)
     generation = int(graph.execute_write(lambda tx: run_query(tx, _BEGIN_WRITE, token=token))[0][0])
 
     def check_token(tx: Transaction) -> None:
         if not run_query(tx, _CHECK_TOKEN, token=token, generation=generation):
-            raise StoreError("Others wrote to the store while the ties of its names were written there: try again.")
+            raise StoreError("The store changed while its edges were written to the server: run this again.")
 
     def delete_block(tx: Transaction) -> int:
         check_token(tx)
@@ -100,31 +102,31 @@ def write_transitions(graph: Connection, passages: Sequence[str], edges: sparse.
 
             graph.execute_write(write_block)
     if not graph.execute_write(lambda tx: run_query(tx, _FINISH_WRITE, token=token, generation=generation)):
-        raise StoreError("Others wrote to the store while the ties of its names were written there: try again.")
+        raise StoreError("The store changed while its edges were written to the server: run this again.")
 
 
 def _edge_rows(edges: sparse.csr_array, transitions: LocalTransitions, columns: int) -> Iterator[list[object]]:
     is_shared = np.diff(transitions.name_begin)[edges.indices] > 1
     mass_share = (edges.data * transitions.name_scale[edges.indices]).astype(np.float32)
     row_of = np.repeat(np.arange(edges.shape[0]), np.diff(edges.indptr))
-    edge_columns = (each.tolist() for each in (row_of, edges.indices, edges.data, mass_share, is_shared))
+    edge_columns = (column.tolist() for column in (row_of, edges.indices, edges.data, mass_share, is_shared))
     return (list(edge) for edge in zip(*edge_columns, strict=True))
 
 
 class Neo4jTransitions:
-    """`graphs.walk.transitions.Ways` on the server, asked for step by step.
+    """`graphs.walk.transitions.Transitions` on the server, with a query for each step.
 
     Args:
-        graph: a store whose ties are there; see `tied`.
-        rows: passages.
-        names: names, those without ties among them.
+        graph: a store whose edges are on the server; see `transitions_generation`.
+        rows: number of passages.
+        names: number of names, including those without edges.
     """
 
     def __init__(self, graph: Connection, rows: int, names: int) -> None:
         self._graph, self.passage_count, self.name_count = graph, rows, names
 
     def names_of_passages(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
-        """See `graphs.walk.transitions.Ways`."""
+        """See `graphs.walk.transitions.Transitions`."""
         edge_rows = self._graph._query(_NAMES_OF_PASSAGES, rows=rows.tolist())
         row, name, weight = _to_columns(edge_rows, (np.int64, np.int64, np.float32))
         positions = _sort_order(rows)[np.searchsorted(np.sort(rows), row)]
@@ -132,7 +134,7 @@ class Neo4jTransitions:
         return positions[order], name[order], weight[order]
 
     def passages_of_names(self, names: Ints, max_passages: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
-        """See `graphs.walk.transitions.Ways`."""
+        """See `graphs.walk.transitions.Transitions`."""
         limits = np.full(len(names), self.passage_count) if max_passages is None else max_passages
         name_limits = np.stack([names, limits], axis=1).tolist()
         pairs_by_name = {int(name): pairs for name, pairs in self._graph._query(_PASSAGES_OF_NAMES, names=name_limits)}
@@ -141,7 +143,7 @@ class Neo4jTransitions:
         return position, row, share
 
     def row_scales(self, rows: Ints) -> tuple[Floats, Floats]:
-        """See `graphs.walk.transitions.Ways`."""
+        """See `graphs.walk.transitions.Transitions`."""
         scales, stays = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
         row, scale, stay = _to_columns(
             self._graph._query(_READ_ROW_SCALES, rows=rows.tolist()), (np.int64, np.float32, np.float32)
@@ -151,7 +153,7 @@ class Neo4jTransitions:
         return scales, stays
 
     def name_scales(self, names: Ints) -> Floats:
-        """See `graphs.walk.transitions.Ways`."""
+        """See `graphs.walk.transitions.Transitions`."""
         scales = np.zeros(len(names), np.float32)
         name, scale = _to_columns(self._graph._query(_READ_NAME_SCALES, names=names.tolist()), (np.int64, np.float32))
         scales[_sort_order(names)[np.searchsorted(np.sort(names), name)]] = scale
@@ -159,7 +161,7 @@ class Neo4jTransitions:
 
 
 def _sort_order(numbers: Ints) -> Ints:
-    """Where the numbers, all different, stand, in the order of their size."""
+    """Return the positions that sort distinct numbers."""
     return np.argsort(numbers)
 
 
@@ -171,13 +173,15 @@ def _to_columns(rows: Sequence[Sequence[Any]], types: Sequence[type[np.generic]]
 def time_walks(
     local: PersonalizedPageRank, server: PersonalizedPageRank, seeds: Sequence[Sequence[SeedWeights]]
 ) -> dict[str, float]:
-    """Milliseconds at the median of walks from each of some seedings, ``local`` and ``server``; the first is walked twice
-    and counted once."""
+    """Return the median milliseconds of a walk from each seeding, for ``local`` and ``server``.
+
+    The first seeding is walked twice and counted once.
+    """
     milliseconds: dict[str, list[float]] = {"local": [], "server": []}
-    for each in [seeds[0], *seeds]:
+    for seeding in [seeds[0], *seeds]:
         for name, walker in (("local", local), ("server", server)):
             start = time.perf_counter()
-            walker.pagerank(each)
+            walker.pagerank(seeding)
             milliseconds[name].append(1000 * (time.perf_counter() - start))
     return {name: float(np.median(times[1:])) for name, times in milliseconds.items()}
 
@@ -191,28 +195,31 @@ def choose_pagerank(
     file: Path,
     notice: Callable[[str], None],
 ) -> PersonalizedPageRank:
-    """Who walks a server's store: ``local``, or a walker that asks the server for each step, which comes to the same.
+    """Return the walker for a store on a server: ``local``, or one that queries the server for each step.
+
+    Both give the same results.
 
     Args:
-        graph: the store, of whose present generation the rest is.
-        how: ``local``, ``server``, or ``auto``: the server only if its ties are there and it was measured to be faster.
+        graph: the store; the other arguments belong to its current generation.
+        mode: ``local``, ``server`` or ``auto``. ``auto`` chooses the server only if its edges are there and it was
+            measured to be faster.
         local: the walker of this machine.
-        passages: gives the ids, in the order of the rows.
-        ties: (passages, names) weights.
-        file: where the choice of ``auto`` is kept.
-        notice: told in a sentence what takes long.
+        passages: returns the passage ids, in row order.
+        edges: (passages, names) weights.
+        file: saves the choice of ``auto``.
+        notice: called with a sentence before a slow step.
 
     Raises:
-        StoreError: ``server``, and the ties are not there and cannot be written.
+        StoreError: the mode is ``server``, and the edges are missing and cannot be written.
     """
     if mode == "local" or not edges.shape[0]:
         return local
     generation = int(graph._query("MATCH (s:Store {id: 'kgrag'}) RETURN s.generation")[0][0])
     is_current = transitions_generation(graph) == generation
     if not is_current and mode == "auto":
-        return local  # equal, and with nothing to write first
+        return local  # same results, without writing edges first
     if not is_current:
-        notice(f"Writing {edges.nnz:,} ties of passages and names to the server, to walk there …")
+        notice(f"Writing {edges.nnz:,} edges between passages and names to the server, to walk there …")
         write_transitions(graph, passages(), edges)
     server = PersonalizedPageRank(Neo4jTransitions(graph, *edges.shape))
     if mode == "server":
@@ -223,7 +230,7 @@ def choose_pagerank(
 def _faster_walk(
     local: PersonalizedPageRank, server: PersonalizedPageRank, generation: int, rows: int, file: Path
 ) -> str:
-    """Which is faster, measured once a generation and kept in ``file``, where that can be written."""
+    """Return ``local`` or ``server``, measured once per generation and saved to ``file`` if possible."""
     with suppress(OSError, ValueError, AttributeError):
         saved_choice = json.loads(file.read_text())
         if saved_choice.get("generation") == generation and saved_choice.get("walk") in ("local", "server"):

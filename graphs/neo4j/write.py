@@ -1,14 +1,14 @@
-"""What one transaction writes to Neo4j: documents with all that was read in them, or their going.
+"""Write transactions on Neo4j: add documents with their extracted data, or delete them.
 
-Each begins by raising the store's generation, which locks the store's node: writers wait for each other and not for
-the embedding or the reading of anyone, none meets another half way, and four of them make the graph that one makes.
+Each transaction first raises the store's generation, which locks the store node. Writers therefore wait for each other,
+but not for another process's embedding or extraction. Several writers produce the same graph as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from kgrag.protocols import Matrix
 from kgrag.types import Extraction
 
 MAX_ROWS_PER_STATEMENT = 5000
-"""Rows of one statement."""
+"""Maximum number of rows in one statement."""
 RowT = TypeVar("RowT")
 DocumentBatch = Sequence[tuple[Extraction, Matrix]]
 _ADVANCE_GENERATION = "MATCH (s:Store {id: 'kgrag'}) SET s.generation = s.generation + $by RETURN s.generation"
@@ -39,7 +39,7 @@ _CREATE_FACTS = """
 UNWIND $rows AS row MATCH (s:Entity {id: row.subject}) MATCH (o:Entity {id: row.object})
 CREATE (s)-[f:FACT]->(o) SET f = row.fact"""
 _EXISTING_DOCUMENTS = "UNWIND $ids AS id MATCH (d:Document {id: id}) RETURN d.id"
-# a file that loses a document to another is no longer wholly in the store: it must be read again
+# a file that loses a document to another file is no longer complete in the store: it must be read again
 _FORGET_FORMER_SOURCES = """
 UNWIND $rows AS row MATCH (d:Document {id: row.id}) WHERE d.source <> row.source
 MATCH (s:Source {id: d.source}) DELETE s"""
@@ -56,7 +56,7 @@ _DELETE_DOCUMENTS = (
 )
 _DELETE_ORPHANS = "UNWIND $rows AS id MATCH (e:Entity {id: id}) WHERE NOT (e)--() DELETE e"
 _MARK_STALE = "UNWIND $rows AS id MATCH (e:Entity {id: id}) SET e.stale = true"
-# its file is no longer wholly in the store, so the next ingest must not take it for unchanged
+# its file is no longer complete in the store, so the next ingest must not consider it unchanged
 _FORGET_SOURCE = (
     """MATCH (d:Document {id: $id}) MATCH (p:Problem {source: d.source})
     WHERE COUNT { MATCH (:Document {source: d.source}) } = 1 DELETE p""",
@@ -64,20 +64,46 @@ _FORGET_SOURCE = (
 )
 
 
+class NameRow(TypedDict):
+    """A declared name of an entity in a document."""
+
+    document_id: str
+    entity_id: str
+    name: str
+    type: str
+
+
+class MentionRow(TypedDict):
+    """A mention, with the fields of `kgrag.types.Mention`."""
+
+    entity_id: str
+    passage_id: str
+    start: int
+    end: int
+    type: str
+    surface: str
+
+
+class FactRow(TypedDict):
+    """A fact: the ids of both entities, and the properties of the edge between them."""
+
+    subject: str
+    object: str
+    fact: dict[str, str | float]
+
+
 def lock_store(tx: Transaction, *, by: int = 0) -> None:
-    """Wait until no other transaction writes, and raise the generation ``by`` so much.
+    """Wait until no other transaction writes, and raise the generation by ``by``.
 
     Raises:
-        StoreError: the store is gone.
+        StoreError: the database was emptied.
     """
     if not run_query(tx, _ADVANCE_GENERATION, by=by):
-        raise StoreError(
-            "The store is gone from the server (someone emptied the database): run this again to make one."
-        )
+        raise StoreError("The store is gone from the server (its database was emptied): run this again to create one.")
 
 
 def put_documents(tx: Transaction, batch: DocumentBatch) -> None:
-    """Add documents, or replace those of the same ids."""
+    """Add documents, or replace those with the same ids."""
     lock_store(tx, by=1)
     latest = {extraction.document.id: (extraction, matrix) for extraction, matrix in batch}
     documents = [_document_row(extraction) for extraction, _ in latest.values()]
@@ -94,8 +120,8 @@ def put_documents(tx: Transaction, batch: DocumentBatch) -> None:
         facts += list(_fact_rows(extraction))
     for row in (*names, *mentions):
         entities[row["entity_id"]] = None
-    for row in facts:
-        entities |= {row["subject"]: None, row["object"]: None}
+    for fact in facts:
+        entities |= {fact["subject"]: None, fact["object"]: None}
     passages = (row for pair in latest.values() for row in _passage_rows(*pair))
     statements: tuple[tuple[str, Iterable[Any]], ...] = (
         (_CREATE_DOCUMENTS, documents),
@@ -112,7 +138,7 @@ def put_documents(tx: Transaction, batch: DocumentBatch) -> None:
 
 
 def remove_document(tx: Transaction, document_id: str) -> bool:
-    """Remove a document and what only it supports; False if there is none of that id."""
+    """Delete a document and all data that only it supports; return False if the id is unknown."""
     if not run_query(tx, "MATCH (d:Document {id: $id}) RETURN 1", id=document_id):
         return False
     lock_store(tx, by=1)
@@ -123,7 +149,7 @@ def remove_document(tx: Transaction, document_id: str) -> bool:
 
 
 def _remove_documents(tx: Transaction, ids: list[str]) -> set[str]:
-    """Take documents away but for their entities, and give these."""
+    """Delete documents without their entities, and return the ids of these entities."""
     passages = [row[0] for row in run_query(tx, _PASSAGES_OF_DOCUMENTS, ids=ids)]
     affected_ids = {row[0] for query in _AFFECTED_ENTITIES for row in run_query(tx, query, ids=ids, passages=passages)}
     for query in _DELETE_DOCUMENTS:
@@ -132,7 +158,7 @@ def _remove_documents(tx: Transaction, ids: list[str]) -> set[str]:
 
 
 def _clean_up_entities(tx: Transaction, affected_ids: Iterable[str]) -> None:
-    """Entities that lost something: those that nothing speaks of go, the others are to be named anew."""
+    """Delete affected entities that have no documents left, and mark the others for new display names."""
     for block in split_blocks(sorted(affected_ids)):
         run_query(tx, _DELETE_ORPHANS, rows=block)
         run_query(tx, _MARK_STALE, rows=block)
@@ -150,12 +176,12 @@ def _passage_rows(extraction: Extraction, embeddings: Matrix) -> Iterator[dict[s
         exact = np.asarray(vector, "<f4")
         yield {
             **{name: getattr(passage, name) for name in ("id", "document_id", "start", "end", "text")},
-            "embedding": exact.tolist(),  # for the server's own index and for people
-            "vector": exact.tobytes(),  # the same, as it is read back: in a hundredth of the time
+            "embedding": exact.tolist(),  # for the server's vector index and for readable queries
+            "vector": exact.tobytes(),  # the same values, read back in a hundredth of the time
         }
 
 
-def _name_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
+def _name_rows(extraction: Extraction) -> Iterator[NameRow]:
     seen: dict[tuple[str, str], str] = {}
     for entity, name, kind in extraction.names:
         if (entity, name) not in seen:
@@ -163,16 +189,23 @@ def _name_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
             yield {"document_id": extraction.document.id, "entity_id": entity, "name": name, "type": kind}
 
 
-def _mention_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
+def _mention_rows(extraction: Extraction) -> Iterator[MentionRow]:
     seen: set[tuple[object, ...]] = set()
     for m in extraction.mentions:
         identity = m.passage_id, m.start, m.end, m.entity_id
         if identity not in seen:
             seen.add(identity)
-            yield {name: getattr(m, name) for name in ("entity_id", "passage_id", "start", "end", "type", "surface")}
+            yield {
+                "entity_id": m.entity_id,
+                "passage_id": m.passage_id,
+                "start": m.start,
+                "end": m.end,
+                "type": m.type,
+                "surface": m.surface,
+            }
 
 
-def _fact_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
+def _fact_rows(extraction: Extraction) -> Iterator[FactRow]:
     seen: set[tuple[object, ...]] = set()
     for t in extraction.triples:
         identity = t.passage_id, t.start, t.end, t.subject, t.predicate, t.object
@@ -183,7 +216,7 @@ def _fact_rows(extraction: Extraction) -> Iterator[dict[str, Any]]:
 
 
 def split_blocks(rows: Iterable[RowT], size: int = MAX_ROWS_PER_STATEMENT) -> Iterator[list[RowT]]:
-    """Lists of at most ``size``."""
+    """Yield lists of at most ``size`` rows."""
     remaining = iter(rows)
     while block := list(islice(remaining, size)):
         yield block

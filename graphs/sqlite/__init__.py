@@ -1,1 +1,1 @@
-"""A store in a SQLite file."""
+"""Store the graph in a SQLite file."""

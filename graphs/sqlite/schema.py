@@ -1,4 +1,4 @@
-"""The tables of a store, and the marks by which a store is told from another database and from another version."""
+"""Create and check the tables of a store, with its application id and version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from kgrag.errors import StoreError
 
 VERSION = 2
-APPLICATION_ID = 0x6B677261  # "kgra", so that `file` and we can tell a store from another database
+APPLICATION_ID = 0x6B677261  # "kgra", so that `file` and kgrag recognise a store
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents(
@@ -46,23 +46,23 @@ def is_empty(db: sqlite3.Connection) -> bool:
 
 
 def create_tables(db: sqlite3.Connection) -> None:
-    """Make the tables, in the caller's transaction."""
+    """Create the tables, in the caller's transaction."""
     if not is_empty(db):
-        return  # another process was first
+        return  # another process created them
     for statement in SCHEMA.split(";"):
         db.execute(statement)
-    # so that indices made from another store are never taken for this one's
+    # a unique id, so that indices of another store are never used for this one
     db.execute("INSERT INTO meta VALUES('made', ?)", (secrets.token_hex(8),))
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Raises StoreError if the database at ``path`` is no store, or one of another version."""
+    """Raise StoreError if the database at ``path`` is not a store or has another version."""
     application_id = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if application_id != APPLICATION_ID:
-        raise StoreError(f"{path} is a database, but not a kgrag store: name another folder with --store.")
+        raise StoreError(f"{path} is a database but not a kgrag store: pass another folder with --store.")
     if version != VERSION:
         raise StoreError(
             f"{path.parent} is a store of version {version} and this program reads version {VERSION}: "

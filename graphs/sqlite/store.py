@@ -1,8 +1,8 @@
-"""The default store: one SQLite file, one transaction a document, nothing kept twice.
+"""Store the graph in one SQLite file: the default store, with a transaction per document and no duplicated data.
 
-Passages, mentions and triples are spans of a document's text, so the text stands once; everything a document
-brought hangs on its row and goes with it. Entities are not rows: an entity is whatever the remaining documents
-name, so forgetting a document leaves exactly the store that never knew it.
+Passages, mentions and triples are spans of a document's text, which is stored once. All data of a document reference
+its row and are deleted with it. Entities are not rows: an entity exists while some document names it. Deleting a
+document therefore leaves exactly the store that never contained it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from kgrag.protocols import Matrix, SourceRecord
 from kgrag.types import Document, DocumentHeader, Entity, Extraction, Mention, Passage, Triple
 
 MAX_SINGLE_LOOKUPS = 500
-"""Entities up to which they are looked up one by one."""
+"""Maximum number of entities that a query looks up by id."""
 _JSON_VALUES = "(SELECT value FROM json_each(?))"
-"""As many ids as one likes, as one parameter."""
+"""Any number of ids, as one parameter."""
 __all__ = ["APPLICATION_ID", "BUSY_TIMEOUT_SECONDS", "SCHEMA", "VERSION", "SQLiteGraph"]
 
 
 class SQLiteGraph(Database):
-    """A `Graph` in the file ``path``; see `kgrag.protocols.Graph` for what each method promises.
+    """A `kgrag.protocols.GraphStore` in the file ``path``.
 
     Raises:
-        StoreError: the file is no store, is damaged, or was written by another version; on a write, the disk is
-            full or another process holds the store.
+        StoreError: the file is not a store, is damaged, or has another version; on a write, the disk is full or another
+            process holds the lock.
     """
 
     passages_per_transaction = 1
@@ -40,11 +40,11 @@ class SQLiteGraph(Database):
     # --- writing -------------------------------------------------------------------------------------------------
 
     def put(self, extraction: Extraction, embeddings: Matrix) -> None:
-        """Add a document, or replace the one of the same id, in one transaction."""
+        """Add a document, or replace the one with the same id, in one transaction."""
         self.put_many([(extraction, embeddings)])
 
     def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
-        """`put` several, all in one transaction: all of them, or none."""
+        """Put several documents in one transaction: all of them or none."""
         with self._transaction() as db:
             for extraction, embeddings in documents:
                 self._put(db, extraction, embeddings)
@@ -52,7 +52,7 @@ class SQLiteGraph(Database):
     def _put(self, db: sqlite3.Connection, extraction: Extraction, embeddings: Matrix) -> None:
         document = extraction.document
         entity = extraction.names[0][0] if extraction.names else ""
-        # a file that loses a document to another is no longer wholly in the store: it must be read again
+        # a file that loses a document to another file is no longer complete in the store: it must be read again
         delete_former_source = (
             "DELETE FROM sources WHERE id = (SELECT source FROM documents WHERE id = ? AND source != ?)"
         )
@@ -87,11 +87,11 @@ class SQLiteGraph(Database):
         )
 
     def forget(self, document_id: str) -> bool:
-        """Remove a document with its passages, vectors, names, mentions and triples, in one transaction."""
+        """Delete a document and all data that only it supports; return False if the id is unknown."""
         if self.document(document_id) is None:
             return False
         with self._transaction() as db:
-            # its file is no longer wholly in the store, so the next ingest must not take it for unchanged
+            # its file is no longer complete in the store, so the next ingest must not consider it unchanged
             source_query = "(SELECT source FROM documents WHERE id = ?)"
             db.execute(f"DELETE FROM sources WHERE id = {source_query}", (document_id,))
             is_only_document = f"(SELECT count(*) FROM documents WHERE source = {source_query}) = 1"
@@ -102,15 +102,15 @@ class SQLiteGraph(Database):
         return True
 
     def refresh_display_names(self) -> None:
-        """Nothing: a file keeps nothing twice."""
+        """Do nothing: a file has no denormalised display names."""
 
     def set_meta(self, key: str, value: str) -> None:
-        """Keep a fact about the store itself (such as its embedder)."""
+        """Store a value about the store itself (such as its embedder)."""
         with self._transaction(bump=False) as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
 
     def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
-        """Note that files were read to their ends, with what could not be read in them."""
+        """Record that files were read completely, and replace their recorded problems."""
         with self._transaction(bump=False) as db:
             for source, sha256, problems in records:
                 db.execute("INSERT OR REPLACE INTO sources VALUES(?, ?)", (source, sha256))
@@ -118,20 +118,20 @@ class SQLiteGraph(Database):
                 db.executemany("INSERT INTO problems VALUES(?, ?, ?)", [(source, *p) for p in problems])
 
     def forget_source(self, source: str) -> None:
-        """Unlearn that a file was read, and what could not be read in it."""
+        """Delete a source and its recorded problems."""
         with self._transaction(bump=False) as db:
             db.execute("DELETE FROM sources WHERE id = ?", (source,))
             db.execute("DELETE FROM problems WHERE source = ?", (source,))
 
     def replace_embeddings(self, embedder: str, vectors: Iterable[tuple[str, Matrix]]) -> None:
-        """Replace the vector of every passage by another embedder's, and note that one, in one transaction.
+        """Replace the vectors of all passages and record their embedder, in one transaction.
 
         Args:
-            embedder: its name, as `meta` has it.
-            vectors: passage id -> its vector, of every passage.
+            embedder: its name, stored as the value ``embedder`` of `meta`.
+            vectors: (passage id, vector) for every passage.
 
         Raises:
-            StoreError: some passage got none; nothing was changed.
+            StoreError: some passage has no new vector; the store is unchanged.
         """
         with self._transaction() as db:
             update_query = "UPDATE passages SET embedding = ? WHERE id = ?"
@@ -140,7 +140,8 @@ class SQLiteGraph(Database):
             )
             if updated_count != self.passage_count():
                 raise StoreError(
-                    f"{updated_count:,} of {self.passage_count():,} passages got a vector, so none did: run it again."
+                    f"Expected vectors for all {self.passage_count():,} passages, found {updated_count:,}: run it again; "
+                    "no vector was changed."
                 )
             db.execute("INSERT OR REPLACE INTO meta VALUES('embedder', ?)", (embedder,))
 
@@ -148,24 +149,24 @@ class SQLiteGraph(Database):
 
     @property
     def generation(self) -> int:
-        """How many transactions have changed the content."""
+        """Number of transactions that changed the content; an index records the generation it was built from."""
         return int(self.meta("generation") or 0)
 
     def meta(self, key: str) -> str | None:
-        """A fact about the store itself, or None."""
+        """Return a value of the store itself, or None; ``made`` is unique to each store."""
         row = next(self._query("SELECT value FROM meta WHERE key = ?", key), None)
         return None if row is None else str(row[0])
 
     def settings(self) -> Mapping[str, str]:
-        """All that `set_meta` kept."""
+        """Return all values that `set_meta` stored."""
         return dict(self._query("SELECT key, value FROM meta WHERE key NOT IN ('made', 'generation') ORDER BY key"))
 
     def sources(self) -> Mapping[str, str]:
-        """Files that were read to their end: id -> sha256 of the bytes."""
+        """Map each file that was read completely to the sha256 of its bytes."""
         return dict(self._query("SELECT id, sha256 FROM sources"))
 
     def document_ids_by_source(self, sources: Iterable[str]) -> dict[str, list[str]]:
-        """file -> ids of the documents that came from it, ordered; of every file that is named."""
+        """Map each given file to the ids of its documents, ordered; [] for a file without documents."""
         ids_by_source: dict[str, list[str]] = {source: [] for source in sources}
         query = f"SELECT source, id FROM documents WHERE source IN {_JSON_VALUES} ORDER BY id"
         for source, document in self._query(query, json.dumps(list(ids_by_source))):
@@ -173,11 +174,11 @@ class SQLiteGraph(Database):
         return ids_by_source
 
     def problems(self) -> list[tuple[str, int | None, str]]:
-        """What could not be read: (source, line or None, why)."""
+        """Return the problems of all files as (source, line or None, message)."""
         return [(s, n, m) for s, n, m in self._query("SELECT * FROM problems ORDER BY source, line")]
 
     def counts(self) -> dict[str, int]:
-        """How many rows of each kind there are; ``entities`` counts distinct ones."""
+        """Return the numbers of documents, passages, mentions, distinct entities, triples and typed triples."""
         tables = {t: next(self._query(f"SELECT count(*) FROM {t}"))[0] for t in ("documents", "passages", "mentions")}
         entities = "SELECT count(*) FROM (SELECT entity_id FROM mentions UNION SELECT entity_id FROM names)"
         triples = "SELECT count(*), coalesce(sum(predicate != 'mentions'), 0) FROM triples"
@@ -185,39 +186,39 @@ class SQLiteGraph(Database):
         return {**tables, "entities": next(self._query(entities))[0], "triples": total, "typed triples": typed}
 
     def documents(self) -> Iterator[Document]:
-        """All documents, ordered by id."""
+        """Yield all documents, ordered by id."""
         for row in self._query("SELECT id, title, text, source, lang, sha256 FROM documents ORDER BY id"):
             yield Document(*row)
 
     def document(self, document_id: str) -> Document | None:
-        """One document, or None."""
+        """Return one document, or None."""
         query = "SELECT id, title, text, source, lang, sha256 FROM documents WHERE id = ?"
         row = next(self._query(query, document_id), None)
         return None if row is None else Document(*row)
 
     def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
-        """document id -> what stands above its text; of those that are not there, nothing."""
+        """Map document ids to the entity, title and source of each document; unknown ids are left out."""
         query = f"SELECT id, entity_id, title, source FROM documents WHERE id IN {_JSON_VALUES}"
         return {row[0]: DocumentHeader(*row[1:]) for row in self._query(query, json.dumps(list(document_ids)))}
 
     def document_hashes(self) -> Mapping[str, str]:
-        """document id -> sha256 of title and text."""
+        """Map each document id to the sha256 of title and text, to recognise unchanged documents."""
         return dict(self._query("SELECT id, sha256 FROM documents"))
 
     def extractors(self) -> Mapping[str, str]:
-        """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
+        """Map each document id to the extractor of its facts: ``rules``, ``llm`` or ``both``."""
         return dict(self._query("SELECT id, read_by FROM documents"))
 
     def titles(self) -> Mapping[str, tuple[str, str]]:
-        """document id -> (entity id of its title, title)."""
+        """Map each document id to (entity id of its title, title)."""
         return {i: (e, t) for i, e, t in self._query("SELECT id, entity_id, title FROM documents")}
 
     def sources_by_document(self) -> Mapping[str, str]:
-        """document id -> the file it came from."""
+        """Map each document id to the file it came from."""
         return dict(self._query("SELECT id, source FROM documents"))
 
     def passages(self) -> Iterator[Passage]:
-        """All passages, ordered by id."""
+        """Yield all passages, ordered by id: the position is the row number in every index."""
         texts: dict[str, str] = {}
         for passage_id, document_id, start, end in self._query(
             "SELECT id, document_id, start, end FROM passages ORDER BY id"
@@ -228,67 +229,70 @@ class SQLiteGraph(Database):
             yield Passage(passage_id, document_id, texts[document_id][start:end], start, end)
 
     def passage_count(self) -> int:
-        """How many passages there are."""
+        """Return the number of passages."""
         return int(next(self._query("SELECT count(*) FROM passages"))[0])
 
     def document_names(self) -> dict[str, list[str]]:
-        """document id -> the names it goes by, its title first."""
+        """Map each document id to the names of its subject, the title first."""
         return document_name_forms(self.titles(), self.names())
 
     def passage_keys(self) -> list[tuple[str, str]]:
-        """(passage id, document id) of every passage, in the order of `passages`."""
-        # from the index alone: the table itself has the vectors, gigabytes of them
+        """Return (passage id, document id) of every passage, in the order of `passages`."""
+        # from the index alone: the table itself has gigabytes of vectors
         query = "SELECT id, document_id FROM passages INDEXED BY passages_document ORDER BY id"
         return [(p, d) for p, d in self._query(query)]
 
     def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
-        """passage id -> passage; of those that are not there, nothing."""
+        """Map passage ids to passages; unknown ids are left out."""
         query = f"SELECT id, document_id, start, end FROM passages WHERE id IN {_JSON_VALUES}"
         rows = list(self._query(query, json.dumps(list(passage_ids))))
         query = f"SELECT id, text FROM documents WHERE id IN {_JSON_VALUES}"
         texts = dict(self._query(query, json.dumps([*{row[1] for row in rows}])))
-        return {i: Passage(i, of, texts[of][start:end], start, end) for i, of, start, end in rows}
+        return {
+            passage_id: Passage(passage_id, document_id, texts[document_id][start:end], start, end)
+            for passage_id, document_id, start, end in rows
+        }
 
     def passages_of_document(self, document_id: str) -> list[Passage]:
-        """The passages of one document, in order."""
+        """Return the passages of one document, in order."""
         ids = [row[0] for row in self._query("SELECT id FROM passages WHERE document_id = ? ORDER BY id", document_id)]
         passages = self.passages_by_id(ids)
         return [passages[i] for i in ids if i in passages]
 
     def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
-        """The triples that some passages state, ordered by passage and offset."""
+        """Return the triples that the given passages state, ordered by passage and offset."""
         query = "SELECT subject, predicate, object, passage_id, start, end, confidence, found_by FROM triples"
         order = f" WHERE passage_id IN {_JSON_VALUES} ORDER BY passage_id, start, end, subject, predicate, object"
         return [Triple(*row) for row in self._query(query + order, json.dumps(list(passage_ids)))]
 
     def embeddings(self) -> Matrix:
-        """(passages, dimensions) float32, in the order of `passages`."""
+        """Return the float32 matrix (passages, dimensions), in the order of `passages`."""
         with self.snapshot():
             blob_length = next(self._query("SELECT length(embedding) FROM passages LIMIT 1"), (0,))[0]
-            # filled row by row: a list of them and their joining would take as much again, twice
+            # filled row by row: a list of rows and their concatenation would take the same memory twice more
             vectors = np.zeros((self.passage_count(), blob_length // 4), np.float32)
             for row, (blob,) in enumerate(self._query("SELECT embedding FROM passages ORDER BY id")):
                 vectors[row] = np.frombuffer(blob, "<f4")
         return vectors
 
     def mentions(self) -> Iterator[Mention]:
-        """All mentions, ordered by passage and offset."""
+        """Yield all mentions, ordered by passage, offset and entity."""
         query = "SELECT entity_id, passage_id, start, end, type, surface FROM mentions"
         for row in self._query(query + " ORDER BY passage_id, start, end, entity_id"):
             yield Mention(*row)
 
     def triples(self) -> Iterator[Triple]:
-        """All triples, ordered by passage and offset."""
+        """Yield all triples, ordered by passage and offset."""
         query = "SELECT subject, predicate, object, passage_id, start, end, confidence, found_by FROM triples"
         for row in self._query(query + " ORDER BY passage_id, start, end, subject, predicate, object"):
             yield Triple(*row)
 
     def names(self) -> Iterator[tuple[str, str, str, str]]:
-        """All declared names, as (document id, entity id, name, type)."""
+        """Yield all declared names as (document id, entity id, name, type), ordered."""
         yield from self._query("SELECT document_id, entity_id, name, type FROM names ORDER BY 1, 2, 3")
 
     def mention_counts(self, *entities: str) -> tuple[int, int]:
-        """How often entities are named, and in how many documents."""
+        """Return how many mentions the given entities have together, and in how many documents."""
         query = "SELECT count(*), count(DISTINCT document_id) FROM mentions JOIN passages ON id = passage_id"
         times, documents = next(
             self._query(f"{query} WHERE entity_id IN ({', '.join('?' * len(entities))})", *entities)
@@ -296,25 +300,25 @@ class SQLiteGraph(Database):
         return times, documents
 
     def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
-        """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
+        """Yield (entity id, type, number of mentions with that type) of every mentioned entity, ordered."""
         yield from self._query("SELECT entity_id, type, count(*) FROM mentions GROUP BY 1, 2 ORDER BY 1, 2")
 
     def entities_by_surface_form(self, name: str) -> list[str]:
-        """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
+        """Return the entities mentioned with exactly this spelling, ignoring case; the most frequent first.
 
-        Reads all mentions: for where other ways find nothing.
+        Reads all mentions: use it where other lookups return nothing.
         """
         query = "SELECT entity_id FROM mentions WHERE surface = ? COLLATE NOCASE GROUP BY 1 ORDER BY -count(*), 1"
         return [row[0] for row in self._query(query, name)]
 
     def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
-        """All entities, or those ``among`` some ids, ordered by id; see `graphs.display_names`."""
+        """Yield all entities, ordered by id; only those in ``entity_ids``, if given."""
         looked_up_ids = (
             tuple(entity_ids)
             if isinstance(entity_ids, set | frozenset) and len(entity_ids) <= MAX_SINGLE_LOOKUPS
             else ()
         )
-        # of a few, only their own rows: the names of a large store take seconds to be sorted
+        # for a few entities, query only their rows: sorting all names of a large store takes seconds
         where = f" WHERE entity_id IN ({', '.join('?' * len(looked_up_ids))})" if looked_up_ids else ""
         is_own_name = "(SELECT entity_id FROM documents WHERE id = document_id) = entity_id"
         names = self._query(f"SELECT entity_id, name, type, {is_own_name} FROM names{where}", *looked_up_ids)

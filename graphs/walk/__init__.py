@@ -1,1 +1,1 @@
-"""Personalized PageRank over passages and the names in them."""
+"""Compute personalised PageRank over passages and the names in them."""

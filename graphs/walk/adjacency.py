@@ -1,8 +1,8 @@
-"""The graph as two sparse matrices: passages and the names in them, ready to be walked.
+"""Build two sparse matrices, passages × names, for random walks.
 
-A passage is tied to every name its document's reader found, and to every name known from any other document that
-its text contains; three times as strongly to the names its own title goes by. A tie weighs its name's inverse
-document frequency. Names in more than `HUB` of the passages join nothing.
+A passage has an edge to every name that the extractor found in it, and to every known name of other documents that its
+text contains. An edge to a name of the document's own title weighs three times as much. The weight of an edge is the
+inverse document frequency of its name. Names in more than `MAX_NAME_PASSAGE_SHARE` of the passages get no edges.
 """
 
 from __future__ import annotations
@@ -28,23 +28,29 @@ from kgrag.types import VALUE_TYPES, Mention, Passage
 
 TITLE_WEIGHT = 3.0
 MAX_NAME_PASSAGE_SHARE = 0.2
-"""A name in more than this share of the passages (and in more than 50 of them) is no tie."""
+"""A name in more than this share of the passages (and in more than 50 of them) has no edges."""
 PASSAGES_PER_BATCH = 1000
-"""Passages whose names are looked for together."""
+"""Number of passages whose names are searched together."""
 Cells = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Some passages: ``names`` are the columns of the whole graph that any of them has, ascending; ``ties`` and
-    ``titles`` are (passages, len(names))."""
+    """A submatrix of the graph for some passages.
+
+    ``names`` are the columns of the whole graph that any of the passages has, ascending; ``edges`` and ``titles`` are
+    (passages, len(names)).
+    """
 
     names: NDArray[np.int64]
     edges: sparse.csr_array
     titles: sparse.csr_array
 
     def has_names(self, matrix: sparse.csr_array, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(passages, len(columns)): whether ``matrix``, one of the two, ties a passage to a column of the graph."""
+        """Return (passages, len(columns)): whether a passage has an entry in each column of the graph.
+
+        ``matrix`` is ``edges`` or ``titles``.
+        """
         has_name = np.zeros((matrix.shape[0], len(columns)), bool)
         is_known = np.isin(columns, self.names)
         has_name[:, is_known] = matrix[:, np.searchsorted(self.names, columns[is_known])].toarray() > 0
@@ -53,9 +59,14 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class Adjacency:
-    """``ties``: (passages, names) weights. ``titles[i, j] > 0``: passage i's document goes by name j.
+    """The edges between passages and names.
 
-    ``names``: sorted. ``idf``: (names,) inverse document frequency, natural logarithm, at least 0.
+    Attributes:
+        names: sorted.
+        edges: (passages, names) weights.
+        titles: (passages, names), above 0 where a name is one of the names of the passage's document.
+        idf: (names,), inverse document frequency, natural logarithm, at least 0.
+        table: the prefix table of the names, if it was built before.
     """
 
     names: Sequence[str]
@@ -66,24 +77,24 @@ class Adjacency:
 
     @cached_property
     def gazetteer(self) -> Gazetteer:
-        """Finds this graph's names in a text, and documents' titles within them."""
+        """The gazetteer of this graph's names; it also finds titles of documents inside longer names."""
         return Gazetteer(self.names, self.table, _mask(self.titles.indices, len(self.names)))
 
     def neighbourhood(self, rows: NDArray[np.int64]) -> Neighbourhood:
-        """What some passages and their names have to do with each other, without the width of the whole graph."""
+        """Return the submatrix of the passages ``rows`` and their names."""
         edges, titles = self.edges[rows], self.titles[rows]
         names = np.union1d(edges.indices, titles.indices).astype(np.int64)
         shape = (len(rows), len(names))
         narrow = (
             sparse.csr_array(
-                (each.data, np.searchsorted(names, each.indices).astype(np.int32), each.indptr), shape=shape
+                (matrix.data, np.searchsorted(names, matrix.indices).astype(np.int32), matrix.indptr), shape=shape
             )
-            for each in (edges, titles)
+            for matrix in (edges, titles)
         )
         return Neighbourhood(names, *narrow)
 
     def save(self, folder: Path) -> None:
-        """Write to ``folder``, whole or not at all."""
+        """Write the matrices to ``folder``, atomically."""
         arrays = pack_strings(
             "names", self.names if isinstance(self.names, StringTable) else StringTable.from_strings(self.names)
         )
@@ -95,7 +106,7 @@ class Adjacency:
 
     @staticmethod
     def load(folder: Path) -> Adjacency:
-        """Read what `save` wrote, from the disk as it is used."""
+        """Load saved matrices; the arrays are read from disk on demand."""
         arrays = load_arrays(folder)
         edges, titles = (
             sparse.csr_array(
@@ -116,15 +127,15 @@ def build_adjacency(
     on_names_found: Callable[[Passage, Sequence[NameMatch]], None] = lambda _, __: None,
     merges: Mapping[str, str] = MappingProxyType({}),
 ) -> Adjacency:
-    """Tie passages to names. What is kept meanwhile is a number for each tie and each name once, but no passage.
+    """Connect passages to names, storing one number per edge and each name once, but no passage.
 
     Args:
-        passages: in row order; gone through twice.
-        mentions: what each document's reader found; values (dates) are left out.
-        titles: document id -> the names it goes by, its title first.
-        done: told, now and then, how many passages names were looked for in.
-        found_in: told, in row order, which names a passage's text has and where.
-        merges: names that are others: a passage that has one of them is tied to all.
+        passages: in row order; iterated twice.
+        mentions: the mentions that the extractor found; values (dates) are left out.
+        titles: document id -> the names of its subject, the title first.
+        on_progress: called after each batch with the number of passages searched for names.
+        on_names_found: called in row order with each passage and the names in its text.
+        merges: merged name -> canonical name; a passage with one of them gets edges to all.
     """
     row_of = {passage.id: row for row, passage in enumerate(passages)}
     column_of: dict[str, int] = {}
@@ -140,7 +151,7 @@ def build_adjacency(
     for document_id, forms in titles.items():
         keys = {normalize_name(form) for title in forms for form in short_forms(title)} - {""}
         title_columns[document_id] = tuple(column_of.setdefault(name, len(column_of)) for name in sorted(keys))
-    # sorted, so that the same store gives the same matrices whatever the order it was filled in
+    # sorted, so that the matrices do not depend on the order in which the store was filled
     names = sorted(column_of)
     sorted_column = np.empty(len(names), np.int64)
     sorted_column[np.fromiter(map(column_of.__getitem__, names), np.int64, len(names))] = np.arange(len(names))
@@ -157,7 +168,7 @@ def build_adjacency(
         for (_, passage), matches in zip(batch, batch_matches, strict=True):
             on_names_found(passage, matches)
         row_name_pairs = [
-            (row, name.name) for (row, _), each in zip(batch, batch_matches, strict=True) for name in each
+            (row, match.name) for (row, _), matches in zip(batch, batch_matches, strict=True) for match in matches
         ]
         cells.append(_cell_numbers(*_split_pairs(row_name_pairs), len(names)))
         row_title_pairs = _split_pairs(
@@ -175,19 +186,19 @@ def build_adjacency(
 
 
 def _merge_groups(names: Sequence[str], merges: Mapping[str, str]) -> NDArray[np.int64]:
-    """(names,): the same number for names that are one, -1 for the others."""
-    column = {name: number_of_name for number_of_name, name in enumerate(names)} if merges else {}
+    """Return (names,): the same number for names that are merged, -1 for the others."""
+    column_of = {name: column for column, name in enumerate(names)} if merges else {}
     group = np.full(len(names), -1, np.int64)
     number: dict[str, int] = {}
     for alias, canonical in merges.items():
         for name in (alias, canonical):
-            if name in column:
-                group[column[name]] = number.setdefault(canonical, len(number))
+            if name in column_of:
+                group[column_of[name]] = number.setdefault(canonical, len(number))
     return group
 
 
 def _spread_over_groups(cells: Cells, group: NDArray[np.int64]) -> Cells:
-    """Cells, and for each in a column of a group those of the group's other columns."""
+    """Return the cells, and for each cell in a group's column the cells of the group's other columns."""
     width = max(1, len(group))
     cell_groups = group[cells % width] if len(cells) else cells
     rows, groups = cells[cell_groups >= 0] // width, cell_groups[cell_groups >= 0]
@@ -213,7 +224,7 @@ def _split_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[Cells, Cells]:
 
 
 def _cell_numbers(rows: Cells, columns: Cells, width: int) -> Cells:
-    """Each (row, column) once, as one number: their order is that of rows, then of columns."""
+    """Return each distinct (row, column) as one number, ordered by row, then column."""
     return np.unique(rows * width + columns)
 
 

@@ -1,8 +1,8 @@
-"""Which passages a walk from some seeds matters to, found without looking at the others.
+"""Find the passages that matter to a walk from some seeds, without visiting the others.
 
-Forward push (Andersen, Chung and Lang 2006): the seeds' mass flows along the ties, and what is less than `LEAST`
-flows no further. A name sends at most `MOST` passages their share, those that it is tied to most first: the
-passages that a very common name leads to say next to nothing, and looking at each would take the whole time.
+Forward push (Andersen, Chung and Lang 2006): the seeds' mass flows along the edges, and a share below `PUSH_THRESHOLD`
+flows no further. A name sends mass to at most `MAX_PASSAGES_PER_NAME` passages, those with the heaviest edges. The
+passages of a very frequent name carry little information, and visiting each would take most of the time.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from graphs.walk.transitions import Ints, Transitions
 
 Mass = NDArray[np.float64]
 PUSH_THRESHOLD = 3e-6
-"""Of all that begins at the seeds, the part that is still sent on."""
+"""Smallest share of the seeds' total mass that is still pushed on."""
 MAX_PASSAGES_PER_NAME = 5_000
 FORWARD_PROBABILITY = 0.8
-"""The chance of going on: that of the walk that goes furthest."""
+"""Probability that a walk continues: the highest damping in use."""
 MAX_STEPS = 4
 
 
 class NodeGrouper:
-    """Groups node numbers without sorting them: one slot for each node, made once and never cleared.
+    """Groups node numbers without sorting, in a reusable array with one slot per node.
 
     Args:
         size: node numbers are below this.
@@ -35,7 +35,7 @@ class NodeGrouper:
         self._slot = np.zeros(size, np.int32)
 
     def group(self, nodes: NDArray[np.integer[Any]]) -> tuple[Ints, NDArray[np.int32]]:
-        """The distinct nodes, in the order of their last places, and for each of ``nodes`` its place among them."""
+        """Return the distinct nodes, ordered by last occurrence, and the position of each node among them."""
         positions = np.arange(len(nodes), dtype=np.int32)
         self._slot[nodes] = positions
         distinct = nodes[self._slot[nodes] == positions].astype(np.int64)
@@ -43,7 +43,7 @@ class NodeGrouper:
         return distinct, self._slot[nodes]
 
     def positions_among(self, grouped: Ints, nodes: Ints) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
-        """Which of ``nodes`` are among ``grouped``, and the places of those."""
+        """Return which of ``nodes`` are among ``grouped``, and the positions of those."""
         self._slot[grouped] = np.arange(len(grouped), dtype=np.int32)
         positions = self._slot[nodes]
         is_member = np.zeros(len(nodes), bool)
@@ -59,14 +59,14 @@ def forward_push(
     max_passages: int,
     grouper: NodeGrouper,
 ) -> Ints:
-    """The rows, in order, that a walk from the seeds passes through most.
+    """Return the rows, in order, that walks from the seeds visit most.
 
     Args:
-        ways: of the graph.
-        passages: row -> mass above 0 that begins there; always among what is found.
-        names: column -> mass above 0 that begins there.
-        near: how many rows at most, besides those of ``passages``.
-        slots: for as many nodes as there are rows and names.
+        transitions: of the graph.
+        passages: row -> mass above 0 that starts there; these rows are always in the result.
+        names: column -> mass above 0 that starts there.
+        max_passages: maximum number of rows, besides those of ``passages``.
+        grouper: with at least as many slots as there are rows and as there are names.
     """
     passage_nodes, passage_mass = _to_arrays(passages)
     name_nodes, name_mass = _to_arrays(names)
@@ -83,7 +83,7 @@ def forward_push(
         )
         above_threshold = name_mass > PUSH_THRESHOLD
         name_nodes, name_mass = name_nodes[above_threshold], name_mass[above_threshold]
-        # no more than this many ties can each get the least that is sent on
+        # more edges than this could not each get a share above the threshold
         max_targets = np.minimum(
             np.ceil(FORWARD_PROBABILITY * name_mass / PUSH_THRESHOLD), MAX_PASSAGES_PER_NAME
         ).astype(np.int64)
@@ -98,7 +98,7 @@ def forward_push(
         name_nodes, name_mass = _to_arrays({})
     rows, total = _sum_by_node(np.concatenate(visited_nodes), np.concatenate(visited_mass), grouper)
     if len(rows) > max_passages:
-        # equal ones in row order, so that the same question has one answer
+        # ties in row order, so that the result is deterministic
         rows = rows[np.lexsort((rows, -total))[:max_passages]]
     return np.union1d(rows, np.fromiter(passages, np.int64, len(passages)))
 
@@ -108,6 +108,6 @@ def _to_arrays(mass: Mapping[int, float]) -> tuple[Ints, Mass]:
 
 
 def _sum_by_node(nodes: NDArray[np.integer[Any]], mass: Mass, grouper: NodeGrouper) -> tuple[Ints, Mass]:
-    """Each node once, with all that came to it."""
+    """Return each node once, with the sum of its mass."""
     distinct, positions = grouper.group(nodes)
     return distinct, np.bincount(positions, mass, len(distinct)).astype(np.float64, copy=False)

@@ -1,8 +1,9 @@
-"""Personalised PageRank (Haveliwala 2002) over passages and names, several seedings at once, near the seeds.
+"""Compute personalised PageRank (Haveliwala 2002) over passages and names, for several seedings at once.
 
-A walk goes from a passage to a name in it and on to another passage with that name. Names with one passage lead
-nowhere but back, so they are folded into a share that stays. In a store of up to `NEAR` passages every one is walked;
-in a larger one those that a forward push (`graphs.walk.forward_push`) finds to matter, which is exact but for what leaves them.
+A walk goes from a passage to a name in it, and on to another passage with that name. A name with one passage leads only
+back to it, so it is folded into the share of mass that stays at the passage. In a store of up to `MAX_EXACT_PASSAGES`
+passages the walk covers all of them. In a larger store it covers those that a forward push (`graphs.walk.forward_push`)
+selects; the result is exact except for the mass that leaves them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,15 @@ from kgrag.storage.arrays import load_arrays, save_arrays
 Matrix = NDArray[np.float32]
 Rows = NDArray[np.int64]
 MAX_EXACT_PASSAGES = 8192
-"""Passages that are walked at most."""
+"""Maximum number of passages that a walk covers."""
 
 
 @dataclass(frozen=True)
 class SeedWeights:
-    """Where a walk begins and returns to: rows and columns with weights above 0; ``damping`` in (0, 1) is the chance
-    of going on rather than back."""
+    """Start of a walk, to which it also returns: rows and columns with weights above 0.
+
+    ``damping`` in (0, 1) is the probability of continuing instead of returning.
+    """
 
     passages: Mapping[int, float]
     names: Mapping[int, float]
@@ -41,8 +43,10 @@ class SeedWeights:
 
 @dataclass(frozen=True)
 class _Subgraph:
-    """``ties``: (rows, names) weights among some passages and the names that they share with any other; the rest as
-    `Ways` gives it of those."""
+    """The edges among some passages and the names that they share with other passages.
+
+    ``edges`` are (rows, names) weights; the scales are those of `Transitions`.
+    """
 
     rows: Rows
     names: Rows
@@ -53,32 +57,32 @@ class _Subgraph:
 
 
 class PersonalizedPageRank:
-    """Walks one graph.
+    """Walks on one graph.
 
     Args:
-        ways: of the graph; in memory, on the disk, or on a server.
-        near: passages that are walked at most.
+        transitions: of the graph; in memory, on disk, or on a server.
+        max_passages: maximum number of passages that a walk covers.
     """
 
     def __init__(self, transitions: Transitions, max_passages: int = MAX_EXACT_PASSAGES) -> None:
         self._transitions, self._max_passages = transitions, max_passages
-        self._lock = threading.Lock()  # walks share the slots
+        self._lock = threading.Lock()  # walks share the grouper's slots
         self._grouper = NodeGrouper(max(transitions.name_count, transitions.passage_count))
 
     @staticmethod
     def from_adjacency(graph: Adjacency, max_passages: int = MAX_EXACT_PASSAGES) -> PersonalizedPageRank:
-        """A walker of ``graph``; takes one pass over its ties."""
+        """Build a walker of ``graph`` in one pass over its edges."""
         return PersonalizedPageRank(LocalTransitions.from_edges(graph.edges), max_passages)
 
     def pagerank(self, seeds: Sequence[SeedWeights], steps: int = 8) -> Matrix:
-        """Scores of all passages for each seeding.
+        """Return scores of all passages for each seeding.
 
         Args:
             seeds: one walk each.
-            steps: times from passages to names and back; ``damping ** (2 * steps)`` is what is neglected.
+            steps: number of times from passages to names and back; the neglected part is ``damping ** (2 * steps)``.
 
         Returns:
-            (passages, seedings), column by column in memory; 0 or more; a column of zeros where there were no seeds.
+            (passages, seedings), column-major; at least 0; a column of zeros for a seeding without seeds.
         """
         transitions = self._transitions
         scores = np.zeros((len(seeds), transitions.passage_count), np.float32).T
@@ -107,7 +111,10 @@ class PersonalizedPageRank:
         return scores
 
     def _start_mass(self, seeds: Sequence[SeedWeights]) -> tuple[dict[int, Matrix], dict[int, Matrix]]:
-        """row -> and column -> what each walk begins with there; a name with one passage is that passage."""
+        """Map rows and columns to the starting mass of each walk.
+
+        A name with a single passage is replaced by that passage.
+        """
         start_passages: dict[int, Matrix] = {}
         start_names: dict[int, Matrix] = {}
 
@@ -115,9 +122,9 @@ class PersonalizedPageRank:
             start_mass.setdefault(node, np.zeros(len(seeds), np.float32))[walk] += weight
 
         seed_columns = np.array(sorted({column for seed in seeds for column in seed.names}), np.int64)
-        positions, passage_rows, _ = self._transitions.passages_of_names(
-            seed_columns, np.full(len(seed_columns), 2)
-        )  # two tell whether there is one
+        # a limit of two suffices to detect a single passage
+        limits = np.full(len(seed_columns), 2)
+        positions, passage_rows, _ = self._transitions.passages_of_names(seed_columns, limits)
         rows_of = {int(column): passage_rows[positions == n] for n, column in enumerate(seed_columns)}
         for walk, seed in enumerate(seeds):
             total = sum(seed.passages.values()) + sum(seed.names.values())
@@ -135,7 +142,7 @@ class PersonalizedPageRank:
         if self._transitions.passage_count <= self._max_passages:
             return self._whole_graph
         mean_mass = [
-            {node: float(each.mean()) for node, each in start.items()} for start in (start_passages, start_names)
+            {node: float(mass.mean()) for node, mass in start.items()} for start in (start_passages, start_names)
         ]
         return self._subgraph_of(
             forward_push(self._transitions, mean_mass[0], mean_mass[1], self._max_passages, self._grouper)
@@ -146,7 +153,7 @@ class PersonalizedPageRank:
         return self._subgraph_of(np.arange(self._transitions.passage_count))
 
     def _subgraph_of(self, rows: Rows) -> _Subgraph:
-        """The part of some rows, in order."""
+        """Return the subgraph of the given rows, in order."""
         positions, name_columns, weights = self._transitions.names_of_passages(rows)
         names, local_columns = self._grouper.group(name_columns)
         begin = np.zeros(len(rows) + 1, np.int64)
@@ -155,12 +162,11 @@ class PersonalizedPageRank:
         return _Subgraph(rows, names, edges, *self._transitions.row_scales(rows), self._transitions.name_scales(names))
 
     def save(self, folder: Path) -> None:
-        """Write the arrays to ``folder``, whole or not at all; a server's ties stay there."""
+        """Write the arrays to ``folder``, atomically; only for local transitions."""
         assert isinstance(self._transitions, LocalTransitions)
         save_arrays(folder, vars(self._transitions))
 
     @staticmethod
     def load(folder: Path) -> PersonalizedPageRank:
-        """Read what `save` wrote, from the disk as it is walked."""
-        arrays: dict[str, Any] = load_arrays(folder)
-        return PersonalizedPageRank(LocalTransitions(**arrays))
+        """Load a saved walker; the arrays are read from disk on demand."""
+        return PersonalizedPageRank(LocalTransitions(**load_arrays(folder)))

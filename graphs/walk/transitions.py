@@ -1,4 +1,4 @@
-"""The ties of a graph in both directions, as a walk asks for them: in arrays of this machine, or wherever they are kept."""
+"""Provide the edges of a graph in both directions to a walk, from local arrays or from a server."""
 
 from __future__ import annotations
 
@@ -17,45 +17,55 @@ Numbers = NDArray[np.integer[Any]]
 
 
 class Transitions(Protocol):
-    """What a walk asks: who is tied to whom, and how strongly. Passages are rows, names are columns, both from 0."""
+    """The edges and their weights, as a walk queries them. Passages are rows, names are columns, both from 0."""
 
     @property
     def passage_count(self) -> int:
-        """How many passages there are."""
+        """Number of passages."""
 
     @property
     def name_count(self) -> int:
-        """How many names there are."""
+        """Number of names."""
 
     def names_of_passages(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
-        """The names of each passage that other passages have too, in the order of the passages and then of the names.
+        """Return the names of each passage that other passages have too, ordered by passage, then by name.
 
         Returns:
-            For each tie: the place of its passage in ``rows``, its name, its weight.
+            For each edge: the position of its passage in ``rows``, its name, its weight.
         """
 
     def passages_of_names(self, names: Ints, max_passages: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
-        """The passages of each name, heaviest tie first, equal ones by row; ``most`` of each at most.
+        """Return at most ``max_passages`` passages of each name, by descending weight; ties by row.
 
         Returns:
-            For each tie: the place of its name in ``names``, its passage, the part of the name's mass that it gets.
+            For each edge: the position of its name in ``names``, its passage, the share of the name's mass that it
+                gets.
         """
 
     def row_scales(self, rows: Ints) -> tuple[Floats, Floats]:
-        """(rows,) twice: 1 over the sum of a passage's ties, and which part of its mass its other names, those that no
-        other passage has, send straight back."""
+        """Return (rows,) twice: the inverse of each passage's weight sum, and its share of mass that stays.
+
+        The mass that stays is what names without other passages send straight back.
+        """
 
     def name_scales(self, names: Ints) -> Floats:
-        """(names,): 1 over the sum of a name's ties, 0 where there are none."""
+        """Return (names,): the inverse of each name's weight sum, 0 for a name without edges."""
 
 
 @dataclass(frozen=True)
 class LocalTransitions:
-    """`Ways` in arrays, each of which may be memory-mapped.
+    """`Transitions` in arrays, each of which may be memory-mapped.
 
-    ``row_begin`` (rows + 1,), ``row_names`` and ``row_weights``: the names of each passage that other passages have
-    too. ``name_begin`` (names + 1,), ``name_rows`` and ``name_shares``: the passages of each name, heaviest tie
-    first, and which part of a name's mass each gets. ``row_scale``, ``name_scale``, ``stays``: see `Ways`.
+    Attributes:
+        row_begin: (rows + 1,), offset of each passage in ``row_names`` and ``row_weights``.
+        row_names: the names of each passage that other passages have too.
+        row_weights: the weights of their edges.
+        name_begin: (names + 1,), offset of each name in ``name_rows`` and ``name_shares``.
+        name_rows: the passages of each name, by descending weight.
+        name_shares: the share of the name's mass that each of them gets.
+        row_scale: see `Transitions.row_scales`.
+        name_scale: see `Transitions.name_scales`.
+        stays: see `Transitions.row_scales`.
     """
 
     row_begin: NDArray[np.int32]
@@ -70,7 +80,7 @@ class LocalTransitions:
 
     @staticmethod
     def from_edges(edges: sparse.csr_array) -> LocalTransitions:
-        """The ways of ties of shape (passages, names)."""
+        """Build the transitions of edges of shape (passages, names)."""
         rows, columns = edges.shape
         row_scale, name_scale = _inverse(edges.sum(axis=1)), _inverse(edges.sum(axis=0))
         row_of = np.repeat(np.arange(rows, dtype=np.int32), np.diff(edges.indptr))
@@ -92,30 +102,30 @@ class LocalTransitions:
 
     @property
     def passage_count(self) -> int:
-        """How many passages there are."""
+        """Number of passages."""
         return len(self.row_scale)
 
     @property
     def name_count(self) -> int:
-        """How many names there are."""
+        """Number of names."""
         return len(self.name_scale)
 
     def names_of_passages(self, rows: Ints) -> tuple[Numbers, Numbers, Floats]:
-        """See `Ways`."""
+        """See `Transitions`."""
         positions, edge_positions = expand_ranges(self.row_begin, rows)
         return positions, self.row_names[edge_positions], self.row_weights[edge_positions]
 
     def passages_of_names(self, names: Ints, max_passages: Ints | None = None) -> tuple[Numbers, Numbers, Floats]:
-        """See `Ways`."""
+        """See `Transitions`."""
         positions, edge_positions = expand_ranges(self.name_begin, names, max_passages)
         return positions, self.name_rows[edge_positions], self.name_shares[edge_positions]
 
     def row_scales(self, rows: Ints) -> tuple[Floats, Floats]:
-        """See `Ways`."""
+        """See `Transitions`."""
         return self.row_scale[rows], self.stays[rows]
 
     def name_scales(self, names: Ints) -> Floats:
-        """See `Ways`."""
+        """See `Transitions`."""
         return self.name_scale[names]
 
 

@@ -1,7 +1,7 @@
-"""Short names that a text declares in brackets: "Recording Industry Association of America (RIAA)", 世界贸易组织（简称世贸组织）.
+"""Short names declared in brackets: "Recording Industry Association of America (RIAA)", 世界贸易组织（简称世贸组织）.
 
-An acronym is taken at its word only if its letters begin the words of the name before it, in order (the alignment of
-Schwartz and Hearst 2003, made stricter: a letter of an acronym always begins a word or follows a capital).
+An acronym is accepted only if its letters begin the words of the preceding name, in order. This is the alignment of
+Schwartz and Hearst (2003), made stricter: each letter of an acronym begins a word or follows a capital.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _FUNCTION_WORDS = frozenset(
 )
 _WORD = re.compile(r"[^\W_]+|&")
 MAX_ACRONYM_WORDS = 12
-"""Words of a name that an acronym may stand for."""
+"""Maximum number of words that an acronym can stand for."""
 
 
 def initials(name: str) -> list[str]:
-    """What a name of several words may be shortened to: its capitals, with and without those of small words."""
+    """Return the possible initials of a name with several words: with and without those of function words."""
     words = _WORD.findall(name)
     if not 1 < len(words) <= MAX_ACRONYM_WORDS:
         return []
@@ -44,10 +44,11 @@ def initials(name: str) -> list[str]:
 
 
 def declared_acronyms(text: str, names: Sequence[RecognizedEntity]) -> dict[str, str]:
-    """Short name -> the name that a text says it stands for.
+    """Return the short names that a text declares, each with its full name.
 
     Args:
-        names: of the text; a bracket counts where it follows one of them as it is spelt.
+        text: the text.
+        names: names in the text; a bracket counts if it follows one of them as spelled.
     """
     full_names: dict[str, str] = {}
     for full in dict.fromkeys(n.text for n in names if len(n.text) > 3):
@@ -68,7 +69,7 @@ def declared_acronyms(text: str, names: Sequence[RecognizedEntity]) -> dict[str,
 
 
 def _is_acronym_of(short: str, full: str) -> bool:
-    """Whether the capitals of ``short`` begin words of ``full``, in order, the first its first."""
+    """Whether the capitals of ``short`` begin words of ``full`` in order, starting with its first word."""
     capitals = [c for c in short if c.isupper() or c.isdigit()]
     word_initials = [w[0].upper() for w in re.findall(r"[^\W_]+", full)] if len(capitals) > 1 else []
     if not word_initials or capitals[0] != word_initials[0] or short == full:

@@ -1,7 +1,7 @@
-"""What else a document's subject is called, as its own first sentence says.
+"""Aliases of a document's subject, as declared in its first sentence.
 
 "Frederick Barbarossa (1122 – 1190), also known as Frederick I, was …" under the title "Frederick I, Holy Roman
-Emperor": other documents say Barbarossa, and only this one knows that the two are one.
+Emperor": other documents call him Barbarossa, and only this one states that both names are one person.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kgrag.text import normalize_name, sentence_spans, tokenize
 from kgrag.types import VALUE_TYPES, Document
 
 MAX_HEAD_CHARS = 600
-"""Characters of a document that are looked at."""
+"""Number of characters at the start of a document that are searched."""
 _BRACKETED_ALIAS = re.compile(
     r"\s*[（(]\s*(?:(?:also\s+)?(?:known|called)\s+as\s+|(?:born|née)\s+|简称|又称|又名|亦称|英文?[名:：]*\s*)?"
     r"[“\"「]?([^（()）,，;；:：“”\"「」]{2,40}+)(?!\s*:)"  # "(Arabic: …" names a language
@@ -62,11 +62,11 @@ _PARTICLES = frozenset(
 
 
 def find_aliases(document: Document, names: Sequence[RecognizedEntity]) -> list[str]:
-    """Other names of a document's subject, each once.
+    """Return the aliases of a document's subject, without duplicates.
 
     Args:
-        document: its title is the name that is known already.
-        names: found in the text, ordered by place; offsets into `Document.text`.
+        document: the document; its title is the known name.
+        names: names found in the text, ordered; offsets into `Document.text`.
     """
     head = document.text[:MAX_HEAD_CHARS]
     title_keys = {normalize_name(form) for form in short_forms(document.title)}
@@ -89,7 +89,7 @@ def find_aliases(document: Document, names: Sequence[RecognizedEntity]) -> list[
 
 
 def _bracketed_aliases(title: str, head: str) -> list[str]:
-    """The name in brackets right after the title: "Title (TLA)", 标题（简称某某）."""
+    """Return the names in brackets right after the title: "Title (TLA)", 标题（简称某某）."""
     bracketed_names = []
     for form in short_forms(title):
         for match in re.finditer(re.escape(form), head):
@@ -109,7 +109,7 @@ def _bracketed_aliases(title: str, head: str) -> list[str]:
 def _first_sentence_aliases(
     title: str, first_sentence: str, sentence_start: int, names: Sequence[RecognizedEntity]
 ) -> list[str]:
-    """The name that the first sentence begins with, if it is the title's subject; and what it is "known as"."""
+    """Return the first name of the first sentence, if it denotes the subject, and names after "known as"."""
     bare_title = without_bracket(title)
     title_words = _name_words(title)
     starts_with_title = normalize_name(first_sentence).startswith(

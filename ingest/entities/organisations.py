@@ -1,4 +1,4 @@
-"""Which names of one document are one body or work: an acronym by its letters, "the Fund" for the one fund it names."""
+"""Resolve organisation and work names within a document: acronyms and shortened names."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from kgrag.text import normalize_name
 def resolve_organisations(
     names: Sequence[RecognizedEntity], subject_id: str, known_entities: Mapping[str, str]
 ) -> EntityByName:
-    """Acronyms that nothing declares, bodies without the word that says what they are ("Blue Note" for "Blue Note
-    Records"), and that word by itself, with a capital; each only where one name alone can be meant.
+    """Map acronyms and shortened names to entities, each only if exactly one entity matches.
+
+    Covered are undeclared acronyms, names without their generic noun ("Blue Note" for "Blue Note Records"), and the
+    capitalised generic noun alone ("the Fund").
 
     Args:
-        every: the names of the document.
-        subject: the entity that the document is about.
-        known: names that have an entity already.
+        names: the names of the document.
+        subject_id: entity that the document is about.
+        known_entities: entities of names that are already resolved, by normalised name.
+
+    Returns:
+        The known entities with the new ones, by normalised name.
     """
     organisation_nouns, generic_nouns = word_set("bodies"), word_set("kinds") | word_set("bodies")
     entity_by_name: EntityByName = dict(known_entities)
@@ -43,7 +48,7 @@ def resolve_organisations(
             for full in by_initials.get(name.text, ()):
                 entity_by_name.setdefault(
                     full, subject_id
-                )  # the document is about the acronym, and says what it stands for
+                )  # the document is about the acronym, so its full name is the subject
         if normalized in entity_by_name:
             continue
         letters = name.text.replace(".", "")

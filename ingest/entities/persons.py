@@ -1,4 +1,4 @@
-"""Which names of one document are one person: "J. Smith", "Dr Smith" and "Smith" where it has one John Smith alone."""
+"""Resolve person names within a document: "J. Smith", "Dr Smith" and "Smith" if there is only one John Smith."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kgrag.text import normalize_name
 
 _QUALIFIER_START = re.compile("[(（,，]")
 MAX_COMPATIBLE_NAMES = 8
-"""Names that one may be short for; of more there is no telling."""
+"""Maximum number of full names compatible with a short one; with more, it stays unresolved."""
 EntityByName = dict[str, str]
-"""A normalised name -> the entity that it is."""
+"""Entity ids by normalised name."""
 
 
 def resolve_persons(
@@ -25,13 +25,17 @@ def resolve_persons(
     known_entities: Mapping[str, str],
     place_names: Collection[str],
 ) -> EntityByName:
-    """Persons by another form of their name, and by a part of it that one person alone has.
+    """Map other forms and unique parts of persons' names to entities.
 
     Args:
-        every: the names of the document.
-        subject: the entity that the document is about; ``forms`` are its names as they are written.
-        known: names that have an entity already.
-        places: normalised names that the text somewhere speaks of as places ("in Paris").
+        names: the names of the document.
+        subject_id: entity that the document is about.
+        forms: names of the subject, as written.
+        known_entities: entities of names that are already resolved, by normalised name.
+        place_names: normalised names that the text uses as places ("in Paris").
+
+    Returns:
+        The known entities with the new ones, by normalised name.
     """
     type_counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     words_of: dict[str, list[str]] = {}
@@ -48,7 +52,7 @@ def resolve_persons(
     by_last: defaultdict[str, list[str]] = defaultdict(list)
     for name in full_names:
         by_last[words_of[name][-1]].append(name)
-    # a film is called by the end of its title by nobody: a subject that no name shows to be a person is none
+    # only a subject that some name shows to be a person counts: no text calls a film by the end of its title
     person_forms = [
         form
         for form, words in subject_forms.items()
@@ -71,7 +75,7 @@ def resolve_persons(
         compatible_names = [
             o for o in by_last[words_of[name][-1]] if o != name and may_be_same_person(words_of[name], words_of[o])
         ]
-        # two Smiths to whom "J. Smith" may belong are two persons, and he is neither
+        # if "J. Smith" matches two different Smiths, it stays unresolved
         if (
             name not in entity_by_name
             and len(compatible_names) <= MAX_COMPATIBLE_NAMES
@@ -96,7 +100,7 @@ def resolve_persons(
         )
         if not candidates and types["PERSON"] > types["PLACE"] + types["ORGANISATION"]:
             candidates = {subject_id for form in subject_forms if form.endswith(f" {bare_name}")}
-        if subject_id in candidates:  # what a document is about goes before its relations
+        if subject_id in candidates:  # the document's subject takes precedence over relatives
             candidates = {subject_id}
         if (
             len(candidates) == 1
@@ -104,7 +108,7 @@ def resolve_persons(
             and (types["PERSON"] >= types["PLACE"] or name not in place_names)
         ):
             entity_by_name[name] = next(iter(candidates))
-    for name in full_names:  # surnames that the recogniser has nowhere seen alone
+    for name in full_names:  # surnames that the recogniser did not find alone
         last_word = words_of[name][-1]
         if last_word not in type_counts and len(entities_by_suffix[last_word]) == 1:
             entity_by_name.setdefault(last_word, next(iter(entities_by_suffix[last_word])))

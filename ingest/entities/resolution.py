@@ -1,8 +1,8 @@
-"""Which names of one document are one thing: its subject's other names, parts of a person's name, short names of bodies.
+"""Resolve the names of one document: aliases of its subject, parts of persons' names, short names.
 
-A name by itself is the entity of its normalised form (`kgrag.text.key`; dates and countries have one form each). Here
-a document's shorter names get the entity of the one longer name in it that they can stand for; where two could be
-meant, none is. What other documents call the same thing is not known here: `graphs/merging/rules.py` joins that.
+By default a name's entity is its normalised form (`kgrag.text.normalize_name`; dates and countries have one form each).
+A shorter name gets the entity of the only longer name in the document that it can stand for; if there are two, it
+stays unresolved. Names across documents are merged later by `graphs.merging.rules`.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from ingest.entities.acronyms import declared_acronyms
 from ingest.entities.aliases import find_aliases
 from ingest.entities.organisations import resolve_organisations
 from ingest.entities.persons import resolve_persons
-from ingest.entities.recognition import MONTHS, RecognizedEntity
+from ingest.entities.recognition import RecognizedEntity
 from kgrag.text import has_cjk, normalize_name
+from kgrag.text.dates import CALENDAR_WORDS
 from kgrag.types import VALUE_TYPES, Document, Passage
 
 NamesByPassage = Mapping[str, Sequence[RecognizedEntity]]
 NamePairs = Collection[frozenset[str]]
-"""Pairs of normalised names that are never one thing."""
+"""Pairs of normalised names that must not be merged."""
 _LOCATIVE_PREPOSITION = re.compile(r"\b(?:[Ii]n|[Aa]t|[Nn]ear) $")
 _LOWERCASE_WORD = re.compile(r"(?<![^\W_])[a-z][^\W_]*")
 
 
 class EntityResolver:
-    """The names of one document.
+    """Resolver of the names of one document.
 
-    ``names`` are what the document declares, as (entity id, name, type): its title first, then what else its subject
-    is called, then short names of others. ``found`` has the names of each passage, with those that only another place
-    of the document shows to be names.
+    Attributes:
+        declared_names: names that the document declares, as (entity id, name, type): its title first, then its
+            subject's aliases, then short names of others.
+        names_by_passage: names of each passage, including repetitions of names recognised elsewhere in the document.
 
     Args:
-        document, passages: the document and its passages, in order.
-        found: passage id -> its names, with offsets into the passage's text.
-        apart: pairs that a user keeps apart.
+        document: the document.
+        passages: its passages, in order.
+        names_by_passage: names by passage id, with offsets into the passage's text.
+        never_merge: pairs that the user keeps separate.
     """
 
     def __init__(
@@ -110,26 +113,26 @@ class EntityResolver:
         }
 
     def entity_ids(self, names: Sequence[RecognizedEntity]) -> list[str]:
-        """The entities of names, in parallel."""
+        """Return the entity ids of names, in parallel."""
         schema = load_predicate_schema()
         return [self._entity_by_name.get(normalize_name(n.text)) or schema.entity_id(n.text, n.type) for n in names]
 
     def document_subject(
         self, passage: Passage, names: Sequence[RecognizedEntity], entity_ids: Sequence[str]
     ) -> tuple[str, str]:
-        """The title as written and its entity; of a text without a title, the name that it begins with."""
+        """Return the title as written and its entity; for a text without title, the name that it begins with."""
         if passage.start == 0 and not normalize_name(self._document.title):
             self._title_and_id = _opening_name(passage.text, names, entity_ids) or self._title_and_id
         return self._title_and_id
 
     def _assign_entities(self, entity_by_name: Mapping[str, str]) -> None:
-        """Give names their entities, but those that have one and those that a user keeps apart."""
+        """Assign entities to names, except to names that have one and pairs in ``never_merge``."""
         for name, entity in entity_by_name.items():
             if name and name not in (entity, self.subject_id) and frozenset((name, entity)) not in self._never_merge:
                 self._entity_by_name.setdefault(name, entity)
 
     def _names_to_search(self, all_names: Sequence[RecognizedEntity], forms: Iterable[str]) -> list[RecognizedEntity]:
-        """What is looked for in the whole document since it is a name somewhere in it, longest first."""
+        """Return the names to search for in the whole document, longest first."""
         type_by_spelling = {form: "MISC" for form in forms}
         for name in all_names:
             last_word = name.text.split()[-1]
@@ -147,23 +150,23 @@ class EntityResolver:
             normalized = normalize_name(spelling)
             if len(spelling) < 3 or not (spelling[0].isupper() or has_cjk(spelling)):
                 continue
-            # a word that the text also has in small letters is a name only where the recogniser says so
+            # a word that also occurs in lower case is a name only where the recogniser finds it
             if " " in normalized or not (
-                normalized in COMMON_WORDS or normalized in MONTHS or spelling.lower() in lowercase_words
+                normalized in COMMON_WORDS or normalized in CALENDAR_WORDS or spelling.lower() in lowercase_words
             ):
                 searched_names.append(RecognizedEntity(spelling, 0, 0, type_by_spelling[spelling]))
         return searched_names
 
 
 def _is_used_as_place(passage: Passage, name: RecognizedEntity) -> bool:
-    """Whether a text speaks of a name as of a place."""
+    """Whether the text uses a name as a place ("in", "at" or "near" it)."""
     return _LOCATIVE_PREPOSITION.search(passage.text, max(0, name.start - 6), name.start) is not None
 
 
 def _add_repeated_names(
     text: str, names: Sequence[RecognizedEntity], searched_names: Sequence[RecognizedEntity]
 ) -> list[RecognizedEntity]:
-    """The names of a passage and those of ``again`` that stand between them."""
+    """Return the names of a passage with the occurrences of ``searched_names`` between them, ordered."""
     repeated_names: list[RecognizedEntity] = []
     taken_chars = bytearray(len(text))
     for name in names:
@@ -183,7 +186,7 @@ def _add_repeated_names(
 
 
 def _opening_name(text: str, names: Sequence[RecognizedEntity], entity_ids: Sequence[str]) -> tuple[str, str] | None:
-    """What a text without a title is about, as it is written and as an entity: the name that it begins with."""
+    """Return the name that begins a text without title, as written and as an entity id, or None."""
     for name, entity in zip(names[:1], entity_ids, strict=False):
         preceding_text = text[: name.start].strip(" \n\"'“‘《").lower()
         if preceding_text in ("", "the", "a", "an") and name.type not in ("DATE", "GROUP"):

@@ -1,4 +1,4 @@
-"""Where a sentence speaks of its document's subject: by name, by a part of it, by a pronoun, or as "the film"."""
+"""Find references to the document's subject in a sentence: names, parts of names, pronouns, "the film"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kgrag.text import STOPWORDS, casefold_text, normalize_name, tokenize
 _LINK_WORDS = word_set("links")
 _THING = word_alternatives("thing")
 GENERIC_OPENING = re.compile(rf"(?:The|This)(?: [a-z-]+)? (?:{_THING})\b(?!s)")
-"""An opening like "The film", which stands for the title."""
+"""Opening such as "The film", which stands for the title."""
 _GENERIC_NOUN = re.compile(rf"\b(?:{_THING})\b", re.IGNORECASE)
 _CONTRIBUTION_OPENING = re.compile(
     r"The (?=lyrics|music|screenplay|script|score|soundtrack|director|author|founder|designer|composer)\b"
@@ -27,7 +27,7 @@ _POSSESSIVE_PRONOUN = re.compile(r"\b(?:his|her(?=\s+\w))\b|^(?:its|their)\b", r
 _CLAUSE_OPENING = re.compile(
     r"(?:Born|Educated|Married|Having|After|As|In|On|At|By|During|From|The|A|An|While|Before|Upon|When)\b"
 )
-_RUN_ON = re.compile("[是在的]")  # a "name" joined by a dot to the words around it
+_RUN_ON = re.compile("[是在的]")  # a false name: a dotted run joined to the words around it
 _SELF_REFERENCE_ZH = re.compile(
     "他们?|她|它|其(?![中他它实余次])|(?:该|本|此)(?:[片剧书机校作所馆社镇县村市曲歌]|公司|大学|学院|小说|专辑|电影|游戏|奖项?)"
     "|这(?:部|首|本|台|座|所|款|家|张)(?:电影|影片|作品|歌曲?|书|小说|计算机|机器|大学|学校|公司|游戏|专辑|[剧片城])"
@@ -37,9 +37,14 @@ _SELF_REFERENCE_ZH = re.compile(
 def find_document_subject(
     sentence: str, names: list[tuple[RecognizedEntity, str]], title: str, *, lang: str, is_first_sentence: bool
 ) -> list[tuple[int, int, str]]:
-    """The spans that stand for the title's entity, ordered, each with ``SUBJECT`` or ``POSSESSIVE``.
+    """Return the spans that refer to the title's entity, ordered, each with ``SUBJECT`` or ``POSSESSIVE``.
 
-    ``opening`` says that the sentence is the document's first.
+    Args:
+        sentence: the sentence.
+        names: its names with their entities; offsets into the sentence.
+        title: title of the document.
+        lang: ``"en"`` or ``"zh"``.
+        is_first_sentence: whether the sentence is the document's first.
     """
     return (
         _find_in_chinese(sentence, names, title)
@@ -53,7 +58,7 @@ def _find_in_english(
 ) -> list[tuple[int, int, str]]:
     bare_title = without_bracket(title)
     title_words = [t.text for t in tokenize(bare_title.split(",")[0])]
-    # in the title's order: a set would have that of this process's hashes, and two would not read the same
+    # in the title's order: a set's order depends on the process's hash seed, and results would differ
     title_tokens = dict.fromkeys(t.text for t in tokenize(title) if t.text not in STOPWORDS)
     forms: set[str] = set()
     if not _GENERIC_NOUN.search(bare_title):
@@ -105,7 +110,7 @@ def _find_in_english(
 
 
 def _is_name(text: str, title_words: Iterable[str]) -> bool:
-    """Whether the opening of a sentence is a name and not a clause: few words without a capital."""
+    """Whether the opening of a sentence is a name, not a clause: lower-case words are links or in the title."""
     title_words = list(title_words)
     lowercase_words = [w for w in re.findall(r"\w[\w'’-]*", text) if w[0].islower()]
     return (
@@ -121,7 +126,7 @@ def _is_name(text: str, title_words: Iterable[str]) -> bool:
 def _find_in_chinese(
     sentence: str, names: list[tuple[RecognizedEntity, str]], title: str
 ) -> list[tuple[int, int, str]]:
-    """The same in Chinese, where a sentence without a subject goes on about the last one."""
+    """Find references in Chinese, where a sentence without a subject continues with the previous one."""
     bare_title = without_bracket(title)
     forms = sorted(
         {title, bare_title, re.split("[·・]", bare_title)[-1], bare_title.strip("《》")}, key=len, reverse=True
@@ -134,7 +139,7 @@ def _find_in_chinese(
         if any(len(f) > 1 for f in forms)
         else []
     )
-    # a longer name that only begins with the title is something else
+    # a longer name that begins with the title is another entity
     longer_names = [n for n, _ in names if not _RUN_ON.search(n.text)]
     longer_names = [
         n

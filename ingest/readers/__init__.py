@@ -1,1 +1,1 @@
-"""Find files, read them as text, and say what could not be read."""
+"""Find files, read them as text, and report what could not be read."""

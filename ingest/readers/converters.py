@@ -1,7 +1,7 @@
-"""Bytes to clean text: encodings told apart, control characters removed, html, docx and pdf made plain.
+"""Convert bytes to clean text: detect encodings, remove control characters, extract html, docx and pdf.
 
-The libraries that know these formats are slow to import and talk on stderr, so they load in the function that
-needs them and are kept quiet there.
+The libraries for these formats are slow to import and print warnings to stderr. They are imported in the functions
+that need them, with their warnings suppressed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from kgrag.errors import ReadError
 
 @dataclass(frozen=True, slots=True)
 class ReadProblem:
-    """What could not be read, and why, in one sentence; ``line`` (from 1) is None when it is the whole file."""
+    """A file or row that could not be read, and the reason in one sentence.
+
+    ``line`` counts from 1; it is None if the problem concerns the whole file.
+    """
 
     source_id: str
     line: int | None
@@ -51,17 +54,19 @@ _MAX_UNPACKED_BYTES = 1 << 30
 
 
 def encoding_from_bom(head: bytes) -> str | None:
-    """The encoding that a byte order mark at the beginning of ``head`` names, if there is one."""
+    """Return the encoding named by a byte order mark at the start of ``head``, or None."""
     return next((name for bom, name in _BOMS if head.startswith(bom)), None)
 
 
 def decode_bytes(data: bytes, declared_encoding: str | None = None) -> tuple[str, str]:
-    """The text of ``data`` and the encoding it was read as; bytes that do not fit become U+FFFD.
+    """Decode bytes; return the text and its encoding. Invalid bytes become U+FFFD.
 
-    ``hint`` is an encoding that the file itself declares; it is believed only if all of ``data`` fits it.
+    Args:
+        data: the bytes.
+        declared_encoding: encoding that the file declares; used only if all of ``data`` is valid in it.
 
     Raises:
-        ReadError: ``data`` is not text in any encoding that is known here.
+        ReadError: ``data`` is not text in any supported encoding.
     """
     bom_encoding = encoding_from_bom(data[:4])
     if bom_encoding:
@@ -83,7 +88,7 @@ def decode_bytes(data: bytes, declared_encoding: str | None = None) -> tuple[str
     lossy_text = data.decode("utf-8", "replace")
     replacement_count = lossy_text.count("\ufffd")
     if replacement_count * 10 <= len(lossy_text) - replacement_count - sum(map(str.isascii, lossy_text)):
-        return lossy_text, "utf-8"  # a damaged byte or two must not turn a whole file into another encoding
+        return lossy_text, "utf-8"  # a few damaged bytes must not change the encoding of the whole file
     encoding = _detect_encoding(_non_ascii_sample(data))
     if encoding is None:
         raise ReadError("expected text, found bytes in no known encoding: save it as UTF-8")
@@ -91,7 +96,7 @@ def decode_bytes(data: bytes, declared_encoding: str | None = None) -> tuple[str
 
 
 def _unmarked_utf16(data: bytes) -> str | None:
-    """UTF-16 without a mark: nine in ten of its characters are then Latin or Chinese, which no other reading gives."""
+    """Detect UTF-16 without a byte order mark: nine in ten characters are Latin or Chinese in no other encoding."""
     for encoding in ("utf-16-le", "utf-16-be"):
         try:
             text = data[:_SAMPLE_BYTES].decode(encoding)
@@ -103,7 +108,7 @@ def _unmarked_utf16(data: bytes) -> str | None:
 
 
 def _non_ascii_sample(data: bytes) -> bytes:
-    """A stretch around the first bytes that are not ASCII, cut where no encoding has the middle of a character."""
+    """Return a sample around the first non-ASCII bytes, cut where no encoding has the middle of a character."""
     first = _NON_ASCII_BYTES.search(data)
     begin = data.rfind(b"\n", 0, first.start()) + 1 if first else 0
     piece = data[begin : begin + _SAMPLE_BYTES]
@@ -136,12 +141,12 @@ def _detect_encoding(data: bytes) -> str | None:
 
 
 def clean_text(text: str) -> tuple[str, int]:
-    r"""``text`` with ``\n`` alone ending lines and without what cannot be kept, and how many characters that was.
+    r"""Normalise line ends to ``\n``, remove control characters, and return the text and the number removed.
 
-    Control characters are removed, lone surrogates become U+FFFD; zero-width and right-to-left marks stay.
+    Lone surrogates become U+FFFD; zero-width and right-to-left marks stay.
 
     Raises:
-        ReadError: so many control characters that it is not text.
+        ReadError: the text consists mostly of control characters.
     """
     text, removed_count = _CONTROL_CHARS.subn("", _NEWLINE.sub("\n", text.removeprefix("\ufeff")))
     if removed_count * 10 > len(text) + removed_count:
@@ -152,7 +157,7 @@ def clean_text(text: str) -> tuple[str, int]:
 
 @contextmanager
 def _suppress_library_warnings() -> Iterator[None]:
-    """Keeps what libraries warn of from stderr: what matters of it becomes a Problem."""
+    """Suppress the libraries' warnings on stderr; serious problems become a `ReadProblem`."""
     for name in ("pdfminer", "bs4"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
@@ -161,10 +166,12 @@ def _suppress_library_warnings() -> Iterator[None]:
 
 
 def html_to_markdown(data: bytes) -> tuple[str, str, str]:
-    """Markdown without links and pictures, the ``<title>`` (may be empty) and the encoding.
+    """Convert html to Markdown without links and pictures; return it with its ``<title>`` and its encoding.
+
+    The title may be empty.
 
     Raises:
-        ReadError: it is not text, or cannot be made sense of.
+        ReadError: the data is not text or cannot be parsed.
     """
     charset_match = re.search(rb"<meta[^>]{0,200}charset=[\"']?\s*([\w-]{2,20})", data[:4096], re.IGNORECASE)
     declared_charset = charset_match.group(1).decode("ascii").lower() if charset_match else None
@@ -176,7 +183,7 @@ def html_to_markdown(data: bytes) -> tuple[str, str, str]:
 
 
 def _convert_to_markdown(data: bytes, extension: str) -> tuple[str, str]:
-    """Markdown and title of utf-8 html, or of a docx; whatever a library raises, the user gets a sentence."""
+    """Convert UTF-8 html or a docx to Markdown and a title; library errors become a `ReadError`."""
     with _suppress_library_warnings():
         from markitdown import StreamInfo
         from markitdown.converters import DocxConverter, HtmlConverter
@@ -192,10 +199,10 @@ def _convert_to_markdown(data: bytes, extension: str) -> tuple[str, str]:
 
 
 def docx_to_markdown(data: bytes) -> str:
-    """A Word document as markdown.
+    """Convert a Word document to Markdown.
 
     Raises:
-        ReadError: it is damaged, protected by a password, or not a .docx.
+        ReadError: the file is damaged, protected by a password, or not a .docx.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -211,10 +218,10 @@ def docx_to_markdown(data: bytes) -> str:
 
 
 def extract_pdf_text(data: bytes) -> str:
-    """The text layer of a pdf, one line a paragraph.
+    """Return the text layer of a pdf, one line per paragraph.
 
     Raises:
-        ReadError: it is damaged or protected by a password, or has no text layer.
+        ReadError: the file is damaged or protected by a password, or has no text layer.
     """
     with _suppress_library_warnings():
         from pdfminer.high_level import extract_text
@@ -232,7 +239,7 @@ def extract_pdf_text(data: bytes) -> str:
 
 
 def _unwrap_lines(block: str) -> str:
-    """The lines of a paragraph joined; a line that ends well before the margin, or is short, keeps its end."""
+    """Join the lines of a paragraph, except after a line that is short or ends well before the margin."""
     lines = [line.strip() for line in block.splitlines() if line.strip()]
     widths = [sum(2 if ord(c) > 0x2E7F else 1 for c in line) for line in lines]
     margin = max(30, max(widths) * 2 // 3)

@@ -1,4 +1,4 @@
-"""What the arguments name: files, folders and globs to sources, each file once and under one name."""
+"""Resolve command-line arguments (files, folders, globs) to sources, each file once under one id."""
 
 from __future__ import annotations
 
@@ -24,31 +24,37 @@ FILE_EXTENSIONS: tuple[str, ...] = (
     ".docx",
     ".csv",
     ".tsv",
+    ".jsonl",
+    ".jsonl.gz",
+    ".json",
 )
-FILE_EXTENSIONS += (".jsonl", ".jsonl.gz", ".json")
-"""The endings of the files that are read; a file without an ending is read if it is text."""
+"""Extensions of supported files; a file without an extension is read if it is text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to read, and its name in the store; ``-`` is standard input."""
+    """A file to read and its id in the store; ``-`` is standard input."""
 
     path: Path
     id: str
 
 
 def file_kind(path: Path) -> str:
-    """The one of `KINDS` that a file's name ends with, or ""."""
+    """Return the extension of `FILE_EXTENSIONS` that a file name ends with, or ""."""
     name = path.name.lower()
     return next((kind for kind in sorted(FILE_EXTENSIONS, key=len, reverse=True) if name.endswith(kind)), "")
 
 
 def discover_sources(arguments: Sequence[str], base: Path, skipped: Counter[str] | None = None) -> list[Source]:
-    """The files that ``arguments`` name (files, folders, globs, ``-``), sorted by id, each once.
+    """Return the files that ``arguments`` name, each once, sorted by id.
 
-    An id is the posix path relative to ``base``, or the absolute one of a file outside it. A file named outright is
-    taken whatever its ending; in folders and globs, what is hidden or of an unknown kind is left out, and counted
-    by reason in ``skipped``.
+    An id is the posix path relative to ``base``, or the absolute path of a file outside it.
+
+    Args:
+        arguments: files, folders, globs, or ``-`` for standard input. A file named explicitly is accepted with any
+            extension; in folders and globs, hidden files and unknown kinds are skipped.
+        base: folder that ids are relative to.
+        skipped: counter of skipped files, by reason.
 
     Raises:
         UsageError: a path does not exist, or a glob matches nothing.
@@ -84,7 +90,7 @@ def _expand_argument(argument: str, skipped: Counter[str]) -> Iterator[Path]:
             raise UsageError(f"Expected files, found nothing that matches {argument!r}{_spelling_hint(path)}")
         for match in map(Path, matches):
             if match.is_dir():
-                if path.name != "**":  # which names the files itself
+                if path.name != "**":  # which matches the files, too
                     yield from _walk_folder(match, skipped)
             elif _is_accepted_file(match, skipped):
                 yield match
@@ -93,7 +99,7 @@ def _expand_argument(argument: str, skipped: Counter[str]) -> Iterator[Path]:
 
 
 def _spelling_hint(path: Path) -> str:
-    """A hint at the existing name that is most like the first part of ``path`` that does not exist."""
+    """Suggest the existing name closest to the first missing part of ``path``."""
     missing = path
     while not missing.parent.is_dir() and missing.parent != missing:
         missing = missing.parent
@@ -105,7 +111,7 @@ def _spelling_hint(path: Path) -> str:
 
 
 def _walk_folder(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
-    """Files below ``folder``. Links are followed; a folder that was seen already is not entered again."""
+    """Yield the files below ``folder``; links are followed, and no folder is visited twice."""
 
     def count_error(error: OSError) -> None:
         skipped["folder that cannot be opened"] += 1
@@ -143,7 +149,7 @@ def _looks_like_text(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError:
-        return True  # so that reading it says why it cannot be read
+        return True  # so that reading the file reports the reason
     return b"\0" not in head or head[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 

@@ -1,4 +1,4 @@
-"""What is kept in mind while one source is read: what is worth saying about it, and the ids that were taken."""
+"""Notes and seen ids of one source while it is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ingest.readers.converters import clean_text, decode_bytes
 
 
 class ReadLog:
-    """What is worth saying about one source once it has been read: encodings, and characters that were cleaned."""
+    """Notes about one source: its encodings and the number of cleaned characters."""
 
     def __init__(self) -> None:
         self.encodings: dict[str, None] = {}
@@ -17,24 +17,32 @@ class ReadLog:
         self.undecodable_count = 0
 
     def clean(self, text: str) -> str:
-        """``text`` cleaned, and counted. Raises ReadError if it is not text."""
+        """Clean a text and count the cleaned characters.
+
+        Raises:
+            ReadError: the data is not text.
+        """
         text, count = clean_text(text)
         self.cleaned_count += count
         return text
 
     def decode(self, data: bytes) -> str:
-        """``data`` decoded, its encoding remembered. Raises ReadError if it is not text."""
+        """Decode bytes and record their encoding.
+
+        Raises:
+            ReadError: the data is not text.
+        """
         return self.record_encoding(*decode_bytes(data))
 
     def record_encoding(self, text: str, encoding: str) -> str:
-        """``text`` as it is; that it was in ``encoding`` is remembered."""
+        """Record that ``text`` was decoded from ``encoding``, and return ``text``."""
         if encoding != "utf-8":
             self.encodings[encoding] = None
         self.undecodable_count += text.count("\ufffd")
         return text
 
     def notes(self) -> list[str]:
-        """One sentence each."""
+        """Return the notes, one sentence each."""
         note_texts = [f"read as {name}, not UTF-8" for name in self.encodings]
         if self.undecodable_count:
             note_texts.append(f"{self.undecodable_count} places that could not be decoded are marked with \ufffd")
@@ -44,14 +52,14 @@ class ReadLog:
 
 
 class SeenIds:
-    """A set of strings that takes about 20 bytes for each: an open hash table of their 64-bit digests."""
+    """Set of strings at about 20 bytes each: an open-addressing hash table of 64-bit digests."""
 
     def __init__(self) -> None:
         self._table = array("Q", bytes(8 * 1024))
         self._count = 0
 
     def add(self, text: str) -> bool:
-        """Whether ``text`` is new; it is not from then on."""
+        """Add a text; return whether it was new."""
         digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") or 1
         if not self._insert(digest):
             return False

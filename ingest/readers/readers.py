@@ -1,17 +1,15 @@
-"""Files to documents: what is in each, told by its ending or its first bytes.
+"""Read files of all kinds into documents; the kind comes from the extension or the first bytes.
 
-Nothing that is wrong with one file stops the others: it comes out as a :class:`Problem` among the documents.
+An error in one file does not stop the others: it becomes a `ReadProblem` among the documents.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from ingest.readers.converters import ReadProblem, clean_text, docx_to_markdown, extract_pdf_text, html_to_markdown
@@ -22,23 +20,20 @@ from kgrag.errors import ReadError
 from kgrag.types import Document
 
 MAX_FILE_BYTES = 256 << 20
-"""Bytes of a file that is read whole; tables and jsonl are streams and have no limit."""
+"""Maximum size in bytes of a file that is read whole; tables and JSONL are streamed and have no limit."""
 _MAX_TITLE_CHARS = 100
-
-
-def file_digest(path: Path) -> str:
-    """The sha256 (hex) of a file's bytes: equal means that it need not be read again. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_source(
     source: Source, on_note: Callable[[str], None] | None = None, stdin: BinaryIO | None = None
 ) -> Iterator[Document | ReadProblem]:
-    """The documents of a source, and what could not be read of it.
+    """Yield the documents of a source, and the problems with it.
 
-    ``note`` is given a sentence, after the last document, about each thing that was not an error but should be
-    known: another encoding than UTF-8, characters that were cleaned. ``stdin`` stands in for standard input.
+    Args:
+        source: the file.
+        on_note: called after the last document with a sentence about each encoding other than UTF-8 and about cleaned
+            characters.
+        stdin: replaces standard input.
     """
     log = ReadLog()
     try:
@@ -63,7 +58,7 @@ def _as_buffered(stream: BinaryIO) -> io.BufferedReader:
 
 
 def _read_stream(stream: io.BufferedReader, source: Source, log: ReadLog) -> Iterator[Document | ReadProblem]:
-    """Standard input has no ending: its first bytes say what it is."""
+    """Read standard input, whose kind is detected from its first bytes."""
     head = stream.peek(4096)[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if re.match(rb"\{\s*\"", head):
         yield from read_jsonl(stream, source.id, log)
@@ -104,15 +99,19 @@ def _require_rows(items: Iterator[Document | ReadProblem], source: Source) -> It
 def _read_all(file: ByteStream) -> bytes:
     data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise ReadError(f"expected at most {MAX_FILE_BYTES >> 20} MB, found more: split it, or make it .jsonl")
+        raise ReadError(f"expected at most {MAX_FILE_BYTES >> 20} MB, found more: split it or convert it to .jsonl")
     return data
 
 
 def _make_file_document(data: bytes, kind: str, source: Source, log: ReadLog) -> Document:
-    """One document of a whole file. Raises ReadError."""
+    """Build one document from a whole file.
+
+    Raises:
+        ReadError: the file is empty or cannot be read as text.
+    """
     html_title = ""
     if not data.strip():
-        raise ReadError("expected text, found an empty file: write something in it, or leave it out")
+        raise ReadError("expected text, found an empty file: add text or leave it out")
     if kind == ".pdf":
         text = log.clean(extract_pdf_text(data))
     elif kind == ".docx":
@@ -123,8 +122,8 @@ def _make_file_document(data: bytes, kind: str, source: Source, log: ReadLog) ->
     else:
         text = log.clean(log.decode(data))
     if not text.strip():
-        raise ReadError("expected text, found only white space: write something in it, or leave it out")
-    title = (_find_heading(text) if kind != ".pdf" else "") or html_title  # a pdf has no marks for headings
+        raise ReadError("expected text, found only white space: add text or leave it out")
+    title = (_find_heading(text) if kind != ".pdf" else "") or html_title  # a pdf has no heading markup
     title = title or (_first_line(text) if kind in (".pdf", ".docx") else "")
     stem = source.path.name[: -len(kind)] if kind and kind == file_kind(source.path) else source.path.stem
     file_title = "standard input" if source.id == "-" else re.sub(r"[-_\s]+", " ", stem).strip() or source.path.name
@@ -132,7 +131,7 @@ def _make_file_document(data: bytes, kind: str, source: Source, log: ReadLog) ->
 
 
 def _find_heading(text: str) -> str:
-    """The first heading of the first level outside of code, without its marks."""
+    """Return the first top-level heading outside code blocks, without markup, or ""."""
     is_in_code = False
     for line in text.split("\n"):
         if line.lstrip().startswith(("```", "~~~")):

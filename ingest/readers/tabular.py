@@ -1,6 +1,6 @@
-"""Tables and jsonl: one document a row, read as a stream, so that a file of any size needs little memory.
+"""Read tables and JSONL as streams, one document per row, with constant memory for files of any size.
 
-A line or row that cannot be read becomes a :class:`Problem`, and reading goes on with the next one.
+A line or row that cannot be read becomes a `ReadProblem`, and reading continues with the next one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from kgrag.text import detect_language
 from kgrag.types import Document
 
 MAX_LINE_BYTES = 20_000_000
-"""Bytes of a line; longer ones are skipped without being held in memory."""
+"""Maximum length of a line in bytes; longer lines are skipped without being held in memory."""
 ByteStream = io.BufferedReader | gzip.GzipFile
 _TITLE_COLUMNS = frozenset(("title", "name", "标题", "名称", "题目"))
 _CONTROL_CHARS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def make_document(document_id: str, title: str, text: str, source: str) -> Document:
-    """A document with its language told and its sha256 (hex) taken over title, a NUL and text."""
+    """Build a document: detect its language and compute its sha256 (hex) of title, NUL and text."""
     digest = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
     return Document(document_id, title, text, source, detect_language(text), digest)
 
 
 def read_jsonl(stream: ByteStream, source: str, log: ReadLog) -> Iterator[Document | ReadProblem]:
-    """Documents of lines like ``{"_id": ..., "title": ..., "text": ...}``."""
+    """Yield the documents of lines like ``{"_id": ..., "title": ..., "text": ...}``."""
     seen_ids = SeenIds()
     for number, line in _numbered_lines(stream, source, log):
         if isinstance(line, ReadProblem):
@@ -47,25 +47,25 @@ def read_jsonl(stream: ByteStream, source: str, log: ReadLog) -> Iterator[Docume
                 yield ReadProblem(source, number, "expected a row, found JSON nested too deeply: flatten it")
             except ValueError as error:
                 reason = error.msg if isinstance(error, json.JSONDecodeError) else "a number that is too long"
-                yield ReadProblem(
-                    source, number, f"expected a JSON object on one line, found {reason!r}: mend the line"
-                )
+                yield ReadProblem(source, number, f"expected a JSON object on one line, found {reason!r}: fix the line")
             else:
                 yield _parse_row(row, source, number, f"{source}:{number}", seen_ids, log)
 
 
 def read_json(text: str, source: str, log: ReadLog) -> Iterator[Document | ReadProblem]:
-    """Documents of a JSON list of rows like those of jsonl (or of one such row).
+    """Yield the documents of a JSON list of rows like those of JSONL, or of one such row.
 
     Raises:
-        ReadError: it is not JSON, or not a list or a row.
+        ReadError: the text is not JSON, or not a list or a row.
     """
     try:
         rows = json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:
         raise ReadError("expected a list of rows, found JSON nested too deeply: flatten it") from error
     except ValueError as error:
-        raise ReadError(f"expected JSON, found an error ({error}): mend it, or rename it if it is .jsonl") from error
+        raise ReadError(
+            f"expected JSON, found an error ({error}): fix it, or rename the file if it is .jsonl"
+        ) from error
     if isinstance(rows, dict):
         rows = [rows]
     if not isinstance(rows, list):
@@ -83,10 +83,16 @@ def read_json(text: str, source: str, log: ReadLog) -> Iterator[Document | ReadP
 
 
 def read_table(stream: ByteStream, source: str, log: ReadLog, delimiter: str = "") -> Iterator[Document | ReadProblem]:
-    """Documents of the rows of a table with a header; a comma, semicolon or tab is told from the header if not given.
+    """Yield the documents of the rows of a table with a header.
 
-    The title is the column called title or name, else the first; the text is the column called text, else one
-    line ``column: value`` for each value; the id is the column ``_id``, else ``SOURCE:LINE``.
+    The title is the column called title or name, or the first. The text is the column called text, or one line
+    ``column: value`` per value. The id is the column ``_id``, or ``SOURCE:LINE``.
+
+    Args:
+        stream: the bytes.
+        source: id of the file.
+        log: notes about the file.
+        delimiter: column separator; if empty, comma, semicolon or tab, detected from the header.
     """
     problems: list[ReadProblem] = []
     at = 0
@@ -144,11 +150,11 @@ def _parse_row(
     row: object, source: str, line: int | None, default_id: str, seen_ids: SeenIds, log: ReadLog
 ) -> Document | ReadProblem:
     if not isinstance(row, dict):
-        return ReadProblem(source, line, f"expected an object with a text, found {_json_type_name(row)}: mend the row")
+        return ReadProblem(source, line, f"expected an object with a text, found {_json_type_name(row)}: fix the row")
     row_id, title, text = row.get("_id"), row.get("title"), row.get("text")
     if isinstance(row_id, (bool, list, dict)):
         return ReadProblem(
-            source, line, f"expected _id to be a string or a number, found {_json_type_name(row_id)}: mend the row"
+            source, line, f"expected _id to be a string or a number, found {_json_type_name(row_id)}: fix the row"
         )
     if not isinstance(text, str) or not text.strip():
         found_type = "none" if text is None or isinstance(text, str) else _json_type_name(text)
@@ -174,7 +180,7 @@ def _json_type_name(value: object) -> str:
 
 
 def _numbered_lines(stream: ByteStream, source: str, log: ReadLog) -> Iterator[tuple[int, str | ReadProblem]]:
-    """Lines with their numbers (from 1) and their ends; one that cannot be read is a Problem in its place."""
+    """Yield lines with their numbers (from 1) and line ends; an unreadable line becomes a `ReadProblem`."""
     number, fallback_encoding = 0, ""
     try:
         readline = _utf8_readline(stream, log)
@@ -198,7 +204,7 @@ def _numbered_lines(stream: ByteStream, source: str, log: ReadLog) -> Iterator[t
                     )
                 except ReadError as error:
                     yield number, ReadProblem(source, number, str(error))
-                    if number == 1:  # not a damaged line: not this kind of file at all
+                    if number == 1:  # the file is of another kind, not damaged
                         return
                     continue
                 text = log.record_encoding(line.decode(fallback_encoding, "replace"), fallback_encoding)
@@ -226,7 +232,7 @@ def _is_corruption(error: Exception) -> bool:
 
 
 def _utf8_readline(stream: ByteStream, log: ReadLog) -> Callable[[int], bytes]:
-    """``stream.readline``, recoded if a mark says that its lines are not made of single bytes."""
+    """Return ``stream.readline``, recoded if a byte order mark declares an encoding of wider units."""
     bom_encoding = encoding_from_bom(stream.peek(4)[:4])
     if bom_encoding is None or bom_encoding == "utf-8-sig":
         return stream.readline

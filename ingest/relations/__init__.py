@@ -1,1 +1,1 @@
-"""Extract facts: patterns, a trained classifier, or a language model."""
+"""Extract facts with patterns, a trained classifier, or a language model."""

@@ -1,9 +1,10 @@
-"""What joins two names where no pattern says: a small network over words in their context, and linear models beside it.
+"""Classify relations between names where no pattern matches: a small network plus linear models.
 
-The first question is which spans of a sentence facts are about (`ingest.relations.span_tagger`), the second how likely a sentence
-states any relation between two of them (`ingest.relations.pair_features`), the third which, and which way. Each is answered by the sum of what
-a network says (`ingest.relations.network`), which reads the sentence encoder's states (`ingest.relations.token_states`), and of weights of hashed
-features. Made by `kgrag.dev.training.relations.trainer` with the command `make relations`; the data and their licences are named there.
+Three steps: find the spans of a sentence that facts are about (`ingest.relations.span_tagger`), estimate how likely the
+sentence states a relation between two of them (`ingest.relations.pair_features`), and classify its predicate and
+direction. Each step adds the logits of a network (`ingest.relations.network`) over the sentence encoder's states
+(`ingest.relations.token_states`) and weights of hashed features. `kgrag.dev.training.relations.trainer` trains the
+model (``make relations``) and names the data and their licences.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ from kgrag.text import STOPWORDS
 
 MODEL_FILE: Final = Path(__file__).parent / "classifier.npz"
 MIN_RELATION_PROBABILITY = 0.3
-"""The least probability that two names are joined, for a fact; the best F1 over the training sets, cross-validated."""
+"""Minimum probability that two names are related; the best F1 over the training sets, cross-validated."""
 MAX_CLASSIFIER_CONFIDENCE = 0.7
-"""What a certain guess counts beside the patterns, most of which have 0.8 and more."""
+"""Confidence of a classified fact with probability 1; most patterns have 0.8 and more."""
 MIN_PREDICATE_PROBABILITY = 0.3
-"""The least probability of a predicate; with less, a fact keeps the words that stand between its names."""
+"""Minimum probability of a predicate; below it, the predicate is made of the words between the names."""
 RELATION_BUCKETS: Final = 1 << 14
-"""Buckets of the features that say by what a pair is joined."""
+"""Number of hash buckets for the features of the relation class."""
 GENERIC_PREDICATE: Final = "related_to"
 _AUXILIARIES_AND_ARTICLES = re.compile(
     r"^(?:(?:is|was|are|were|has|had|been|being|also)\b ?)+|\b(?:an?|the|its|his|her|their)\b ?"
@@ -79,11 +80,12 @@ SpanStatesFn = Callable[[Sequence[tuple[int, int]]], FloatArray]
 
 @dataclass(frozen=True)
 class RelationClassifier:
-    """A network over the states of words, and weights of hashed features; a class is a predicate, with ``^`` before it
-    where the right name is the subject.
+    """Relation classifier: a network over word states and weights of hashed features.
 
-    ``weights``, by name: those of `ingest.relations.network`, and ``spans`` (`ingest.relations.span_tagger.BUCKETS`, 3), ``joins``
-    (`ingest.relations.pair_features.BUCKETS`, 1), ``names`` (`NARROW`, classes).
+    Attributes:
+        classes: predicates; a ``^`` prefix marks the direction in which the right name is the subject.
+        weights: arrays by name: those of `ingest.relations.network`, ``spans`` (`span_tagger.SPAN_BUCKETS`, 3),
+            ``joins`` (`pair_features.PAIR_BUCKETS`, 1) and ``names`` (`RELATION_BUCKETS`, classes).
     """
 
     classes: tuple[str, ...]
@@ -92,7 +94,14 @@ class RelationClassifier:
     def encode_sentence(
         self, sentence: str, placeholders: Sequence[Placeholder], title_id: str, states: SpanStatesFn
     ) -> SentenceEncoding:
-        """The ends of possible facts in a sentence, and every two of them that may be joined."""
+        """Find the arguments of possible facts in a sentence, and their candidate pairs.
+
+        Args:
+            sentence: the sentence.
+            placeholders: its names.
+            title_id: entity of the document's subject.
+            states: returns the states (spans, width) of spans of the sentence.
+        """
         word_spans = tokenize_words(sentence)
         name_spans = placeholder_spans(placeholders)
         word_states = states([(start, end) for start, end, _ in word_spans])
@@ -112,7 +121,7 @@ class RelationClassifier:
         )
 
     def predict(self, encoding: SentenceEncoding) -> tuple[FloatArray, FloatArray]:
-        """(pairs,): log-odds that the two are joined; (pairs, hidden): what `odds` wants."""
+        """Return (pairs,) logits that two arguments are related, and (pairs, hidden) states for `class_logits`."""
         pair_logits, pair_hidden = classify_pairs(
             self.weights, encoding.states, encoding.hidden, encoding.argument_tags, encoding.span_pairs
         )
@@ -122,15 +131,16 @@ class RelationClassifier:
         return pair_logits + np.add.reduceat(hash_weights[feature_ids], starts), pair_hidden
 
     def class_logits(self, pair: ArgumentPair, pair_hidden: FloatArray) -> FloatArray:
-        """(classes,): log-odds by what a pair is joined, of its row of what `judge` gives."""
+        """Return the (classes,) logits of a pair from its row of the hidden states of `predict`."""
         hash_logits: FloatArray = self.weights["names"][np.array(pair.features) % RELATION_BUCKETS].sum(0)
         return relation_logits(self.weights, pair_hidden) + hash_logits
 
     def choose_class(self, pair: ArgumentPair, logits: FloatArray) -> str:
-        """The likeliest class of a pair that is joined, of those that its types allow; "" if none is likely.
+        """Return the most likely class that the argument types allow, or "" if none is likely.
 
         Args:
-            odds: (classes,), as `odds` gives them.
+            pair: the related arguments.
+            logits: (classes,), from `class_logits`.
         """
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
@@ -142,8 +152,15 @@ class RelationClassifier:
 
 
 class SentenceEncoding(NamedTuple):
-    """A sentence as a model reads it: what is known of each word (words, width) and (words, hidden), the `tags` of the
-    ends of possible facts, and pairs of them, as a network is asked and as they are."""
+    """Encoded sentence: word states, arguments and candidate pairs.
+
+    Attributes:
+        states: (words, width), states of the sentence encoder.
+        hidden: (words, hidden), hidden states of the network.
+        argument_tags: (words,), `tag_ids` of the arguments.
+        span_pairs: the pairs as the network's input.
+        pairs: the pairs.
+    """
 
     states: FloatArray
     hidden: FloatArray
@@ -155,7 +172,7 @@ class SentenceEncoding(NamedTuple):
 def encode_arguments(
     word_spans: Sequence[WordSpan], arguments: Sequence[Argument], argument_pairs: Sequence[ArgumentPair]
 ) -> tuple[IntArray, SpanPairs]:
-    """Ends and pairs of them by words, as `ingest.relations.network.judged` wants them."""
+    """Convert arguments and their pairs to word indices, the input of `ingest.relations.network.classify_pairs`."""
     spans = to_word_spans(word_spans, [(end.start, end.end, end.kind) for end in arguments])
     index_by_argument = {end: place for place, end in enumerate(arguments)}
     return tag_ids(len(word_spans), spans), make_span_pairs(
@@ -164,7 +181,7 @@ def encode_arguments(
 
 
 def _is_type_compatible(class_name: str, pair: ArgumentPair) -> bool:
-    """Whether the types of a pair's ends are ones that a class may join."""
+    """Whether the types of a pair's arguments are valid for a class."""
     subject_argument, object_argument = (
         (pair.right, pair.left) if class_name.startswith("^") else (pair.left, pair.right)
     )
@@ -185,15 +202,17 @@ def _is_type_compatible(class_name: str, pair: ArgumentPair) -> bool:
 
 
 def predicate_from_words(between_text: str) -> str:
-    """A predicate of the words that stand between two names, if these are few, small, and not
-    stop words alone: "is the manager of" -> "manager_of"; else ""."""
+    """Build a predicate from the words between two names: "is the manager of" gives "manager_of".
+
+    Returns "" unless the words are few, in lower case, and not only stop words.
+    """
     phrase = _AUXILIARIES_AND_ARTICLES.sub("", between_text.strip(" ,'\"“”")).strip()
     phrase_words = phrase.split()
     return "_".join(phrase_words) if _SHORT_PHRASE.fullmatch(phrase) and not STOPWORDS.issuperset(phrase_words) else ""
 
 
 def placeholder_spans(placeholders: Sequence[Placeholder]) -> list[tuple[int, int, str]]:
-    """Marks as `ingest.relations.span_tagger.features` is given them: the document's own subject is of the type ``SELF``."""
+    """Return placeholders as spans for `word_features`; the document's subject has the type ``SELF``."""
     return [
         (m.start, m.end, "SELF" if m.char in (SUBJECT, POSSESSIVE) else m.kind) for m in placeholders if m.end > m.start
     ]
@@ -201,10 +220,10 @@ def placeholder_spans(placeholders: Sequence[Placeholder]) -> list[tuple[int, in
 
 @lru_cache(maxsize=1)
 def load_classifier() -> RelationClassifier:
-    """The shipped model.
+    """Load the shipped model.
 
     Raises:
-        ModelError: its file is not there, or is no such model.
+        ModelError: the file is missing or not a relation model.
     """
     try:
         with np.load(MODEL_FILE, allow_pickle=False) as data:
@@ -214,7 +233,7 @@ def load_classifier() -> RelationClassifier:
             return RelationClassifier(tuple(str(c) for c in data["classes"]), weights)
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise ModelError(
-            f"{MODEL_FILE} is not the model of relations ({type(error).__name__}): install kgrag again, or remake it with "
+            f"{MODEL_FILE} is not a relation model ({type(error).__name__}): install kgrag again, or build it with "
             "`make relations DATA=DIR`."
         ) from error
 
@@ -223,7 +242,7 @@ _HASHED_WEIGHTS = ("spans", "joins", "names")
 
 
 def save_classifier(classifier: RelationClassifier, path: Path) -> None:
-    """Write a model, whole or not at all: numbers of two bytes, and for hashed features whole numbers of one."""
+    """Write a model atomically: hashed weights as int8 with a scale, other weights as float16."""
     data: dict[str, NDArray[np.generic]] = {"classes": np.array(classifier.classes)}
     for name, weights in classifier.weights.items():
         if name in _HASHED_WEIGHTS:
@@ -231,7 +250,7 @@ def save_classifier(classifier: RelationClassifier, path: Path) -> None:
             data |= {name: np.round(weights / scale).astype(np.int8), f"{name}_scale": np.array(scale)}
         else:
             data[name] = weights.astype(np.float16)
-    # an open file: by a name that does not end in .npz, numpy would write another
+    # pass an open file, since numpy appends .npz to other names
     with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
         np.savez_compressed(file, **data)  # type: ignore[arg-type, unused-ignore]
 
@@ -239,10 +258,13 @@ def save_classifier(classifier: RelationClassifier, path: Path) -> None:
 def classify_relations(
     sentence: str, placeholders: Sequence[Placeholder], title_id: str, states: SpanStatesFn
 ) -> Iterator[tuple[str, str, str, float]]:
-    """Facts between any two names of a sentence, as (subject, predicate, object, confidence).
+    """Yield facts between two names of a sentence, as (subject, predicate, object, confidence).
 
     Args:
-        states: gives the states (spans, width) of spans of the sentence (see `ingest.relations.token_states`).
+        sentence: the sentence.
+        placeholders: its names.
+        title_id: entity of the document's subject.
+        states: returns the states (spans, width) of spans of the sentence (see `ingest.relations.token_states`).
     """
     classifier = load_classifier()
     encoding = classifier.encode_sentence(sentence, placeholders, title_id, states)

@@ -1,4 +1,4 @@
-"""Facts by a language model, when asked for: each is held against the text, and what is not in it is dropped and counted."""
+"""Extract facts with a language model; facts that the text does not contain are dropped and counted."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from ingest.relations.quantity_mentions import quantity_entity
 from kgrag import prompts
 from kgrag.errors import ModelError
 from kgrag.protocols import LLM as Model
+from kgrag.protocols import GenerationOptions
 from kgrag.text import has_cjk, normalize_name, sentence_spans, to_simplified, tokenize
 from kgrag.text.dates import normalize_date
 from kgrag.types import BOTH, LLM, VALUE_TYPES, Extraction, Mention, Passage, Triple
 
 LLM_TRIPLE_CONFIDENCE = 0.3
-"""What a fact of the model alone counts: the share of those that join what WebNLG's facts join (docs/experiments.md)."""
+"""Confidence of a fact found by the model alone: the share that agrees with WebNLG's facts (docs/benchmarks/log)."""
 MAX_CHUNK_CHARS = 900
-"""Characters that are read at once: a piece of a passage, of whole sentences."""
+"""Maximum characters of a prompt's text: part of a passage, in whole sentences."""
 MAX_ANSWER_TOKENS = 512
-"""Tokens of an answer, at most."""
+"""Maximum tokens of an answer."""
 MAX_CONSECUTIVE_FAILURES = 5
-"""Failures one after another that may be the text's fault."""
+"""Maximum consecutive failures blamed on the text; after more, the model is at fault."""
 _PREDICATE_NAME = re.compile(r"[^\W\d]\w{0,59}")
 _PRONOUNS = frozenset(
     [
@@ -56,7 +57,16 @@ Span = tuple[int, int]
 
 @dataclass
 class LLMExtractionStats:
-    """What the model did: ``passages`` read, ``facts`` kept, ``dropped`` by reason, tokens in and out, seconds."""
+    """Statistics of the model's work.
+
+    Attributes:
+        passages: passages read.
+        facts: facts kept.
+        dropped: facts and answers dropped, by reason.
+        tokens_in: tokens of all prompts.
+        tokens_out: tokens of all answers.
+        seconds: total time.
+    """
 
     passages: int = 0
     facts: int = 0
@@ -68,7 +78,7 @@ class LLMExtractionStats:
 
 @dataclass(frozen=True, slots=True)
 class _ExtractedFact:
-    """One fact as the model gave it."""
+    """A fact as the model returned it."""
 
     sentence_number: int
     subject_text: str
@@ -77,12 +87,12 @@ class _ExtractedFact:
 
 
 class LLMExtractor:
-    """Adds what a language model finds to what was read by rules, or puts it in its place.
+    """Adds a language model's facts to an extraction by rules, or replaces the rules' facts.
 
     Args:
-        model: any language model that follows a JSON schema.
-        known: the predicates, by which the model's are normalised.
-        keep_rules: whether the facts of rules stay; where both say the same it is one fact, surer than each.
+        model: a language model that follows a JSON schema.
+        predicate_schema: predicates, which the model's predicates are normalised to.
+        keep_rules: keep the facts of the rules; a fact found by both is stored once, with a higher confidence.
     """
 
     def __init__(self, model: Model, predicate_schema: PredicateSchema, *, keep_rules: bool) -> None:
@@ -94,10 +104,10 @@ class LLMExtractor:
         self.stats = LLMExtractionStats()
 
     def extract(self, extraction: Extraction) -> Extraction:
-        """The extraction with the model's facts, and with mentions where it found names that were not found.
+        """Return the extraction with the model's facts, and with mentions of names that the recogniser missed.
 
         Raises:
-            ModelError: the model fails again and again.
+            ModelError: the model fails repeatedly.
         """
         start_time = time.monotonic()
         mentions, triples = list(extraction.mentions), []
@@ -135,16 +145,18 @@ class LLMExtractor:
         return mentions[len(passage_mentions) :], [*reversed(distinct_triples.values())]
 
     def _query_model(self, passage: Passage, piece: Sequence[Span], extraction: Extraction) -> list[_ExtractedFact]:
-        """What the model says of a piece; where its answer cannot be read, of both halves."""
+        """Return the model's facts for a piece of text; if its answer is not valid, query both halves."""
         lines = [passage.text[start:end] for start, end in piece]
         document = extraction.document
         messages = prompts.extraction_prompt(document.title, lines, list(self._schema.predicates), document.lang)
         try:
-            answer = self._model.generate(messages, max_tokens=MAX_ANSWER_TOKENS, schema=prompts.EXTRACTION_SCHEMA)
+            answer = self._model.generate(
+                messages, GenerationOptions(max_tokens=MAX_ANSWER_TOKENS, schema=prompts.EXTRACTION_SCHEMA)
+            )
             self._failure_count = 0
         except ModelError:
             self._failure_count += 1
-            if self._failure_count > MAX_CONSECUTIVE_FAILURES:  # it is not the text, it is the model
+            if self._failure_count > MAX_CONSECUTIVE_FAILURES:  # the model is at fault, not the text
                 raise
             answer = ""
         self.stats.tokens_in += sum(self._model.count(message["content"]) for message in messages)
@@ -168,7 +180,7 @@ class LLMExtractor:
         mentions: Sequence[Mention],
         extraction: Extraction,
     ) -> tuple[Triple, list[Mention]] | str:
-        """The fact and the mentions that it takes, or why it is dropped."""
+        """Return the fact with its new mentions, or the reason to drop it."""
         predicate = self._normalize_predicate(fact.predicate_text)
         if not predicate:
             return "predicate of no use"
@@ -221,7 +233,7 @@ class LLMExtractor:
         *,
         is_subject: bool,
     ) -> tuple[str, Mention | None] | None:
-        """The entity of what the model copied, with the mention that it needs if it has none; None if it is not there."""
+        """Return the entity of a copied text, and its new mention if it has none; None if the text is not found."""
         document_entity = extraction.names[0][0]
         normalized_text = normalize_name(argument_text)
         if not normalized_text:
@@ -242,7 +254,7 @@ class LLMExtractor:
                 return exact_mentions[0].entity_id, None
             prefix_mentions = [m for m in overlapping_mentions if m.start == first and m.type not in VALUE_TYPES]
             if prefix_mentions and not has_cjk(argument_text):
-                return prefix_mentions[0].entity_id, None  # "Maurice Wilkes and his team": the name that it begins with
+                return prefix_mentions[0].entity_id, None  # "Maurice Wilkes and his team": the name at its start
             text = extraction.document.text[first:last]
             if overlapping_mentions or not _looks_like_name(text):
                 return (self._schema.entity_id(text, "DATE") if normalize_date(text) else normalized_text), None
@@ -253,7 +265,7 @@ class LLMExtractor:
 
 
 def merge_triples(rule_triples: Sequence[Triple], llm_triples: Sequence[Triple]) -> list[Triple]:
-    """Both lists; what both say, of the same two things by the same predicate, once: as sure as that not both are wrong."""
+    """Combine two lists of facts; a fact in both is kept once, with confidence 1 - (1 - a)(1 - b)."""
     llm_triple_by_key = {(t.subject, t.predicate, t.object): t for t in llm_triples}
     merged_triples = []
     for triple in rule_triples:
@@ -278,7 +290,7 @@ def _group_sentences(spans: Sequence[Span]) -> list[list[Span]]:
 
 
 def _parse_answer(answer: str) -> list[_ExtractedFact] | None:
-    """The facts of an answer, None if it is not what was asked for."""
+    """Parse the facts of an answer; None if it does not follow the schema."""
     try:
         facts = json.loads(answer)["facts"]
         return [_ExtractedFact(int(f["n"]), str(f["s"]), str(f["p"]), str(f["o"])) for f in facts]
@@ -287,7 +299,7 @@ def _parse_answer(answer: str) -> list[_ExtractedFact] | None:
 
 
 def _find_name(sentence: str, normalized_name: str) -> Span | None:
-    """Where a sentence has a normalised name."""
+    """Return the span of a normalised name in a sentence, or None."""
     sentence_tokens, name_words = tokenize(sentence), normalized_name.split()
     for first in range(len(sentence_tokens) - len(name_words) + 1):
         if [w.text for w in sentence_tokens[first : first + len(name_words)]] == name_words:

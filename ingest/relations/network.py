@@ -1,8 +1,8 @@
-"""A small network over the states of a sentence's words: which words are spans, and what joins two of them.
+"""Small network over word states: tags argument spans and classifies the relation of two spans.
 
-Two convolutions over the words, each beside what went in (He et al. 2016), then a linear layer a word; and for two spans
-a layer over what stands in them and between them, in the way of Eberts and Ulges (2020). Here it is in numpy, for reading;
-`kgrag.dev.training.relations.network` is the same in torch, for training, and a test holds one against the other.
+Two convolutions over the words, each with a residual connection (He et al. 2016), then a linear layer per word. For two
+spans, a layer over the words inside and between them, similar to Eberts and Ulges (2020). This numpy version runs in
+production; `kgrag.dev.training.relations.network` is the torch version for training, and a test checks that both agree.
 """
 
 from __future__ import annotations
@@ -19,18 +19,26 @@ ENTITY_TYPES = (
     "MISC", "SELF", "DATE", "PERSON", "PLACE", "ORGANISATION", "WORK", "GROUP", "EVENT", "PRODUCT", "LANGUAGE",
     "TERM", "NUMBER",
 )  # fmt: skip
-"""Types of names; one that is not here is read as the first."""
+"""Entity types; unknown types are treated as the first."""
 _TYPE_INDEX = {kind: place for place, kind in enumerate(ENTITY_TYPES)}
 TAG_COUNT = 1 + 2 * len(ENTITY_TYPES)
-"""What a word can be of a name: nothing, or the first or a further word of one of each type."""
+"""Number of word tags: outside, and begin and inside for each entity type."""
 MAX_DISTANCE, MAX_SPANS_BETWEEN = 31, 7
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
 class SpanPairs(NamedTuple):
-    """Pairs of spans as a network is asked of them, each an array (pairs,): words from and to (end exclusive) of the left
-    and the right span, their types as one number, and how many spans stand between them."""
+    """Pairs of spans as network input, each field an array (pairs,).
+
+    Attributes:
+        left: first word of the left span.
+        left_end: end of the left span, exclusive.
+        right: first word of the right span.
+        right_end: end of the right span, exclusive.
+        types: both types as one number.
+        between: number of spans between them.
+    """
 
     left: IntArray
     left_end: IntArray
@@ -41,7 +49,7 @@ class SpanPairs(NamedTuple):
 
 
 def tag_ids(word_count: int, spans: Sequence[tuple[int, int, str]]) -> IntArray:
-    """(words,), each in [0, `TAGS`): what each word is of ``spans``, given as words from and to and the type."""
+    """Return (words,) tags in [0, `TAG_COUNT`) of spans, given as (first word, end, type)."""
     word_tags = np.zeros(word_count, np.int64)
     for start, end, kind in spans:
         if start < end:
@@ -52,7 +60,7 @@ def tag_ids(word_count: int, spans: Sequence[tuple[int, int, str]]) -> IntArray:
 
 
 def make_span_pairs(spans: Sequence[tuple[int, int, str]], index_pairs: Sequence[tuple[int, int]]) -> SpanPairs:
-    """Pairs of ``spans``, given as places in it, the left one first."""
+    """Return pairs of ``spans``, given as pairs of indices, the left one first."""
     rows = [
         (
             *spans[a][:2],
@@ -66,7 +74,7 @@ def make_span_pairs(spans: Sequence[tuple[int, int, str]], index_pairs: Sequence
 
 
 def encode_words(net: Mapping[str, FloatArray], states: FloatArray, name_tags: IntArray) -> FloatArray:
-    """(words, `HIDDEN`) of states (words, width) and the `tags` of the names that are known."""
+    """Return (words, `HIDDEN_SIZE`) hidden states from states (words, width) and the `tag_ids` of known names."""
     hidden: FloatArray = np.maximum(states @ net["input"] + net["input_bias"] + net["mark"][name_tags], 0)
     for layer in range(LAYER_COUNT):
         hidden += _convolve(net, hidden, str(layer))
@@ -74,7 +82,7 @@ def encode_words(net: Mapping[str, FloatArray], states: FloatArray, name_tags: I
 
 
 def span_tag_logits(net: Mapping[str, FloatArray], hidden: FloatArray) -> FloatArray:
-    """(words, 3): log-odds that a word stays out of a span, begins one, continues one."""
+    """Return (words, 3) logits that a word is outside a span, begins one, or continues one."""
     logits: FloatArray = hidden @ net["tag"] + net["tag_bias"]
     return logits
 
@@ -82,10 +90,14 @@ def span_tag_logits(net: Mapping[str, FloatArray], hidden: FloatArray) -> FloatA
 def classify_pairs(
     net: Mapping[str, FloatArray], states: FloatArray, hidden: FloatArray, argument_tags: IntArray, pairs: SpanPairs
 ) -> tuple[FloatArray, FloatArray]:
-    """(pairs,): log-odds that two spans are joined; (pairs, `HIDDEN`): what `classified` wants.
+    """Return (pairs,) logits that two spans are related, and (pairs, `HIDDEN_SIZE`) for `relation_logits`.
 
     Args:
-        ends: `tags` of all spans.
+        net: weights by name.
+        states: (words, width), states of the sentence encoder.
+        hidden: (words, `HIDDEN_SIZE`), from `encode_words`.
+        argument_tags: (words,), `tag_ids` of all arguments.
+        pairs: the pairs of spans.
     """
     pair_states = hidden + net["end"][argument_tags] + states @ net["again"] + net["again_bias"]
     pair_states += _convolve(net, pair_states, "pair")
@@ -110,7 +122,7 @@ def classify_pairs(
 
 
 def relation_logits(net: Mapping[str, FloatArray], pair_hidden: FloatArray) -> FloatArray:
-    """(classes,): log-odds by what a pair is joined, of its row of what `judged` gives."""
+    """Return (classes,) logits of a pair's relation from its row of hidden states of `classify_pairs`."""
     logits: FloatArray = pair_hidden @ net["which"] + net["which_bias"]
     return logits
 
@@ -121,7 +133,7 @@ def _span_means(sums: FloatArray, start: IntArray, end: IntArray) -> FloatArray:
 
 
 def _convolve(net: Mapping[str, FloatArray], hidden: FloatArray, name: str) -> FloatArray:
-    """A convolution over each word and its two neighbours, of what is scaled to a mean of 0 and a variance of 1."""
+    """Apply layer normalisation, then a convolution over each word and its two neighbours."""
     width = hidden.shape[1]
     centred = hidden - hidden.mean(1, keepdims=True)
     deviation = np.sqrt(np.einsum("ij,ij->i", centred, centred) / width + 1e-5)

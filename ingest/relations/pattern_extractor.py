@@ -1,8 +1,8 @@
-"""Typed facts where a pattern is sure: regular expressions over sentences whose names are marks.
+"""Extract typed facts with regular expressions over sentences whose names are placeholders.
 
-No parser and no language model: in each sentence the names become single characters (`ingest.relations.placeholders`), every way of
-saying the document's own subject becomes another (`ingest.entities.subjects`), and the patterns of ``patterns.toml``
-(`ingest.relations.pattern_library`) run over what is left. A fact carries the span of its sentence.
+No parser and no language model: in each sentence, names become single characters (`ingest.relations.placeholders`),
+references to the document's subject become another (`ingest.entities.subjects`), and the patterns of ``patterns.toml``
+(`ingest.relations.pattern_library`) are matched against the result. A fact carries the span of its sentence.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NAME = "[\ue800-\uebff]"
 _PLACE_SEQUENCE = re.compile(
     rf"(?:^|\b(?:in|at|of|from|near|to|outside) (?:the )?|\()({_NAME}(?:, {_NAME}){{1,2}})(?!,? (?:and|or|&)\b|, {_NAME})"
 )
-"""Places set one after the other: "in Toronto, Ontario, Canada"; but not a list of places."""
+"""Nested places, such as "in Toronto, Ontario, Canada", but not a list of places."""
 _HEAD_NOUN = re.compile(
     r"(?:[ /-]*[\ue400-\ue7ff])*(?:[ -]+(?!of\b|in\b|from\b|for\b|who\b|that\b|which\b|directed\b|written\b|by\b|and\b|with\b|at\b|on\b|known\b"
     r"|starring\b|based\b|produced\b|released\b|set\b|to\b|as\b|best\b|whose\b|is\b|was\b|recorded\b|currently\b|featuring\b|made\b)"
@@ -68,14 +68,17 @@ def extract_triples(
     states: PassageStates | None = None,
     user_predicates: str = "",
 ) -> list[Triple]:
-    """The typed facts of a passage, ordered by sentence; the most confident pattern for a fact counts.
+    """Return the typed facts of a passage, ordered by sentence, each with its highest confidence.
 
     Args:
-        names: the names in the passage, with offsets into ``passage.text``; ``ids`` are their entities, in parallel.
-        title: the document's title, as written; ``title_id`` is its entity.
+        passage: the passage.
+        names: names in the passage, with offsets into ``passage.text``.
+        entity_ids: entities of the names, in parallel.
+        title: title of the document, as written.
+        title_id: entity of the title.
         lang: ``"en"`` or ``"zh"``.
-        states: of the words of the passage; without them only patterns find facts.
-        extra: predicates and patterns of the user's (`ingest.relations.pattern_library`).
+        states: states of the passage's words; without them, only patterns are used.
+        user_predicates: text of a ``predicates.toml`` with the user's predicates and patterns.
     """
     best_triples: dict[tuple[int, str, str, str], Triple] = {}
     for context in sentence_contexts(passage, names, entity_ids, title, lang):
@@ -98,7 +101,7 @@ def extract_triples(
 
 
 class SentenceContext(NamedTuple):
-    """A sentence with its marks: where it begins in its passage, its text, and the spans that are its subject's."""
+    """A sentence with its placeholders: start in the passage, text, and the spans that refer to the subject."""
 
     start: int
     text: str
@@ -110,7 +113,7 @@ class SentenceContext(NamedTuple):
 def sentence_contexts(
     passage: Passage, names: Sequence[RecognizedEntity], entity_ids: Sequence[str], title: str, lang: str
 ) -> Iterator[SentenceContext]:
-    """The sentences of a passage as facts are looked for in them; headings are left out."""
+    """Yield the sentences of a passage with their placeholders; headings are left out."""
     is_first_sentence = passage.start == 0
     for start, end in sentence_spans(passage.text):
         sentence = passage.text[start:end]
@@ -168,7 +171,7 @@ def _pattern_facts(
             for m in placeholders
             if m.kind not in ("DATE", "")
         ]
-        country_placeholders = [(m, land) for m, land in placeholder_countries if land and m.kind != "GROUP"]
+        country_placeholders = [(m, name) for m, name in placeholder_countries if name and m.kind != "GROUP"]
         if country_placeholders:
             placeholder, country = country_placeholders[-1]
             yield title_id, "country", normalize_name(country), 0.88
@@ -218,12 +221,12 @@ def _pattern_facts(
 
 
 def _nested_places(line: str, surface: dict[str, str], kinds: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Marks of a place and of the place that it lies in."""
+    """Yield pairs of placeholders: a place and the place that contains it."""
     countries = load_predicate_schema().countries
     for match in _PLACE_SEQUENCE.finditer(line):
         places = match.group(1).split(", ")
         are_countries = [surface[mark].lower() in countries for mark in places]
-        # two countries side by side are a list, and so are three places without one at the end
+        # two adjacent countries are a list, and so are three places without a country at the end
         if (
             all(kinds[mark] == "PLACE" for mark in places)
             and not any(are_countries[:-1])
@@ -233,7 +236,10 @@ def _nested_places(line: str, surface: dict[str, str], kinds: dict[str, str]) ->
 
 
 def _refine_predicate(predicate: str, before: str, surface: str, kind: str, after: str) -> str:
-    """The predicate that the words about a value make sure of; the pattern's guess where none tells; "" for none."""
+    """Return the predicate that the context of a value confirms; "" drops the fact.
+
+    If the context gives no hint, the given predicate is returned.
+    """
     if predicate in ("father", "mother"):
         nearby_text = re.split(r"[,\ue000-\uf8ff]|\b(?:and|of|to|by|with)\b", before)[-1] + " " + surface
         if _FEMALE.search(nearby_text):
@@ -272,5 +278,5 @@ def _refine_predicate(predicate: str, before: str, surface: str, kind: str, afte
 
 
 def _country_part(surface: str) -> str:
-    """The part of a name that may be a country: "Andes of Peru" -> "peru"."""
+    """Return the part of a name that may be a country: "Andes of Peru" gives "peru"."""
     return re.split(r"\s+of\s+(?:the\s+)?|,\s*", surface)[-1].lower()

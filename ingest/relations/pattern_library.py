@@ -1,7 +1,7 @@
-"""The patterns and word lists of ``patterns.toml``, and the patterns that a user adds.
+"""Patterns and word lists of ``patterns.toml``, and patterns added by the user.
 
-A pattern does not see names but marks, one private-use character each, from one range for dates, one for peoples and
-one for all else; two more stand for the document's own subject and for its possessive.
+A pattern sees placeholders instead of names: one private-use character each, from separate ranges for dates, for
+nationalities and groups, and for all other names. Two more stand for the document's subject and for its possessive.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kgrag.text.quantities import AMOUNT_PATTERN, COUNT_PATTERN
 
 SUBJECT, POSSESSIVE = "\uf8fe", "\uf8ff"
 DATE_CHAR_BASE, GROUP_CHAR_BASE, NAME_CHAR_BASE, MAX_PLACEHOLDERS = 0xE000, 0xE400, 0xE800, 0x400
-"""Where each range of marks begins, and how many marks it holds."""
+"""Start of each placeholder range, and the number of placeholders in a range."""
 PLACEHOLDER_CHAR = re.compile("[\ue000-\uebff]")
 PRIVATE_USE_CHARS = re.compile("[\ue000-\uf8ff]")
 _D, _G, _N = "[\ue000-\ue3ff]", "[\ue400-\ue7ff]", "[\ue800-\uebff]"
@@ -44,10 +44,15 @@ _MACROS = {
 
 @dataclass(frozen=True, slots=True)
 class RelationPattern:
-    """One way to say facts: a regular expression whose groups are named for predicates.
+    """A regular expression whose groups are named after predicates.
 
-    A group ``p`` gives (subject, p, what it holds); a group ``p_of`` gives (what it holds, p, subject). ``example``
-    is (title, sentence with names in square brackets, the facts it gives).
+    A group ``p`` gives the fact (subject, p, group); a group ``p_of`` gives (group, p, subject).
+
+    Attributes:
+        regex: the expression, over a sentence with placeholders.
+        lang: ``"en"`` or ``"zh"``.
+        confidence: confidence of its facts.
+        example: title, sentence with names in square brackets, and the facts it gives.
     """
 
     regex: re.Pattern[str]
@@ -62,32 +67,32 @@ def _load_data() -> dict[str, Any]:
 
 
 def word_alternatives(name: str) -> str:
-    """A list of words as a regular expression has it between its bars."""
+    """Return a word list as the alternatives of a regular expression."""
     return "".join(_load_data()["words"][name])
 
 
 def word_pattern(name: str) -> re.Pattern[str]:
-    """A list of words as a regular expression that minds no case."""
+    """Return a word list as a case-insensitive regular expression."""
     return re.compile(word_alternatives(name), re.IGNORECASE)
 
 
 def word_set(name: str) -> frozenset[str]:
-    """A list of words that are looked up whole."""
+    """Return a word list as a set of whole words."""
     return frozenset(" ".join(_load_data()["words"][name]).split())
 
 
 @lru_cache(maxsize=8)
 def load_patterns(user_predicates: str = "") -> tuple[RelationPattern, ...]:
-    """All patterns, in the order of the file, then those of ``extra`` (see `vocabulary`)."""
+    """Return all patterns in file order, then those of ``user_predicates`` (see `load_predicate_schema`)."""
     return tuple(map(compile_pattern, [*_load_data()["pattern"], *tomllib.loads(user_predicates).get("pattern", ())]))
 
 
 def compile_pattern(fields: Mapping[str, Any]) -> RelationPattern:
-    """A pattern as a file has it.
+    """Compile a pattern from its fields in the file.
 
     Raises:
-        KeyError: it has no ``find``.
-        re.error: its ``find`` is no regular expression.
+        KeyError: ``find`` is missing.
+        re.error: ``find`` is not a valid regular expression.
     """
     source = fields["find"]
     for macro, expression in _MACROS.items():

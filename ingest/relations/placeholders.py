@@ -1,4 +1,4 @@
-"""A sentence as the patterns read it: each name is one character, and names that belong together are one name."""
+"""Replace names by placeholder characters for the patterns, and join names that belong together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORDS_BEFORE_DOTTED_NAME = re.compile(".*(?:是|为|与|和|由|叫|对|向|的
 
 
 class Placeholder(NamedTuple):
-    """A span of a sentence, the character that stands for it, and the entity and type of its name."""
+    """A span of a sentence, its placeholder character, and the entity and type of its name."""
 
     start: int
     end: int
@@ -48,7 +48,7 @@ def find_placeholders(
     lang: str,
     is_first_sentence: bool,
 ) -> list[Placeholder]:
-    """Markers for everything in a sentence that can be the end of a fact, ordered, not overlapping."""
+    """Return placeholders for all possible arguments of facts in a sentence, ordered, without overlaps."""
     schema = load_predicate_schema()
     demonyms = schema.demonyms
     name_placeholders: list[Placeholder] = []
@@ -98,7 +98,7 @@ def find_placeholders(
 
 
 def _is_single_name(sentence: str, left: Placeholder, right: Placeholder, lang: str) -> bool:
-    """Whether two names that follow each other are one."""
+    """Whether two consecutive names form one name."""
     if {left.kind, right.kind} & {"DATE", "GROUP"}:
         return False
     between = sentence[left.end : right.start]
@@ -110,7 +110,7 @@ def _is_single_name(sentence: str, left: Placeholder, right: Placeholder, lang: 
 
 
 def _is_continued_name(between: str, tail: str, kind: str) -> bool:
-    """Whether two names are one person's: "Philip" + "Duke of Parma", "Heraclius II" of "Georgia"."""
+    """Whether two names belong to one person: "Philip" + "Duke of Parma", "Heraclius II" of "Georgia"."""
     if kind == "PLACE":
         return False
     if _COMMA_RANK.match(tail) and (_ORDINAL.fullmatch(between) or _RANK_OF.fullmatch(between)):
@@ -119,8 +119,8 @@ def _is_continued_name(between: str, tail: str, kind: str) -> bool:
 
 
 def mask_sentence(sentence: str, placeholders: list[Placeholder], lang: str) -> str:
-    """The sentence with marks for names, and with even spacing, quotes and brackets."""
-    # a document's own private-use characters must not be taken for marks
+    """Replace names by their placeholders, and normalise spacing, quotes and brackets."""
+    # private-use characters of the document itself must not be taken for placeholders
     sentence = PRIVATE_USE_CHARS.sub(" ", sentence)
     pieces, position = [], 0
     for placeholder in placeholders:

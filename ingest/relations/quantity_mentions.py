@@ -1,4 +1,4 @@
-"""Quantities as the ends of facts: which a piece of text is, and where a sentence has it."""
+"""Quantities as objects of facts: parse them and find their mentions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _QUANTITY_TEXT = re.compile(f"{AMOUNT_PATTERN}|{COUNT_PATTERN}[万亿]?", re.IGN
 
 
 def quantity_entity(text: str, unit: str) -> str:
-    """The entity of a quantity in a unit (`graphs.predicates.Predicate.unit`), "" if it is in another.
+    """Return the entity of a quantity with the unit of a predicate, "" if it has another unit.
 
-    People are counted without saying so: "a population of 3,769".
+    Counts of inhabitants need no unit: "a population of 3,769".
     """
     parsed_quantity = parse_quantity(text)
     if parsed_quantity is None:
@@ -30,7 +30,13 @@ def quantity_entity(text: str, unit: str) -> str:
 
 
 def quantity_mentions(passage: Passage, triples: Iterable[Triple], user_predicates: str = "") -> Iterator[Mention]:
-    """The places in a passage that have the quantities of its facts; ``extra`` as in `ingest.relations.pattern_library.vocabulary`."""
+    """Yield the mentions of the quantities in a passage's facts.
+
+    Args:
+        passage: the passage.
+        triples: its facts.
+        user_predicates: text of a ``predicates.toml`` (see `graphs.predicates.load_predicate_schema`).
+    """
     predicates = load_predicate_schema(user_predicates).predicates
     for triple in triples:
         predicate = predicates.get(triple.predicate)

@@ -1,8 +1,8 @@
-"""What a sentence relates, word by word: names as the recogniser has them, but also terms, numbers and parts of names.
+"""Tag the spans that facts are about: names, but also terms, numbers and parts of names.
 
-The recogniser's names are made to join documents ("Judge Ralph K. Winter" is one name); a fact is about Ralph K.
-Winter, or about banana leaves. Each word is decided in turn, whether it begins, continues or stays out of a span,
-seeing what was decided for the word before (a maximum-entropy Markov model, McCallum et al. 2000, greedy).
+The recogniser's names are made to link documents ("Judge Ralph K. Winter" is one name), but a fact may be about Ralph
+K. Winter, or about banana leaves. Each word is tagged in turn as beginning, inside or outside a span, given the tag of
+the previous word (a maximum-entropy Markov model, McCallum et al. 2000, with greedy decoding).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 SPAN_BUCKETS = 1 << 16
 OUT, BEGIN, INSIDE = 0, 1, 2
 TRANSITION_FEATURE_COUNT = 3
-"""Features of the decision before a word."""
+"""Number of features of the previous word's tag."""
 _WORD = re.compile(r"[^\W\d_](?:\.[^\W\d_])+\.?|[A-Z]\.|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,]\d+)*|\S")
 
 WordSpan = tuple[int, int, str]
 
 
 def tokenize_words(sentence: str) -> list[WordSpan]:
-    """(start, end, text) of each word, number and sign."""
+    """Return (start, end, text) of each word, number and punctuation mark."""
     word_spans = []
     for match in _WORD.finditer(sentence):
         start, end = match.span()
@@ -39,10 +39,11 @@ def tokenize_words(sentence: str) -> list[WordSpan]:
 
 
 def word_features(word_spans: Sequence[WordSpan], name_spans: Sequence[tuple[int, int, str]]) -> list[list[int]]:
-    """Hashed features of each word but for the decision before it (see `after`).
+    """Return the hashed features of each word, without those of the previous tag (see `transition_features`).
 
     Args:
-        named: (start, end, type) of the names that are known, not overlapping, ordered.
+        word_spans: the words, from `tokenize_words`.
+        name_spans: (start, end, type) of known names, ordered, without overlaps.
     """
     kinds = ["-"] * len(word_spans)
     word_index = 0
@@ -75,7 +76,7 @@ def word_features(word_spans: Sequence[WordSpan], name_spans: Sequence[tuple[int
 
 @lru_cache(maxsize=1 << 16)
 def transition_features(decision: int, word: str) -> tuple[int, ...]:
-    """The features of the decision before a word."""
+    """Return the hashed features of the previous word's tag."""
     feature_names = (f"d{decision}", f"d{decision}|{word.lower()}", f"d{decision}|{_word_shape(word)}")
     return tuple(crc32(f.encode()) % SPAN_BUCKETS for f in feature_names)
 
@@ -83,11 +84,12 @@ def transition_features(decision: int, word: str) -> tuple[int, ...]:
 def decode_spans(
     logits: NDArray[np.float32], weights: NDArray[np.float32], word_spans: Sequence[WordSpan]
 ) -> list[tuple[int, int]]:
-    """The spans, ordered.
+    """Return the spans of the greedy tag sequence, ordered.
 
     Args:
-        odds: (words, 3), without what the decision before says.
-        weights: (buckets, 3), of the features of the decision before.
+        logits: (words, 3), without the features of the previous tag.
+        weights: (buckets, 3), of the hashed features.
+        word_spans: the words, from `tokenize_words`.
     """
     spans: list[tuple[int, int]] = []
     previous_tag = OUT
@@ -104,7 +106,7 @@ def decode_spans(
 
 
 def to_word_spans(word_spans: Sequence[WordSpan], spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Spans of characters as words from and to (end exclusive), with their types: all words that they touch."""
+    """Convert character spans to word spans (first word, end, type) over all words that they touch."""
     starts, ends = [start for start, _, _ in word_spans], [end for _, end, _ in word_spans]
     return [(i := bisect_right(ends, start), max(i, bisect_left(starts, end)), kind) for start, end, kind in spans]
 

@@ -1,7 +1,7 @@
-"""Words in their context: the states that the sentence encoder has of each word of a passage, in its fourth layer.
+"""Contextual states of words: the fourth layer of the sentence encoder.
 
-The passages are read for their vectors anyway, so that the states cost nothing more. A passage that is longer than the
-encoder reads at once is read in several parts, each of whole sentences, with the document's title before it.
+Passages are encoded for their vectors anyway, so the states cost nothing extra. A passage longer than the encoder's
+limit is encoded in several parts of whole sentences, each after the document's title.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from kgrag.protocols import Matrix
 from kgrag.text import sentence_spans
 
 STATE_SIZE = 384
-"""Numbers in a state."""
+"""Dimension of a state."""
 PASSAGES_PER_BATCH = 64
-"""Passages that are read at once."""
+"""Passages encoded at once."""
 
 
 class _EncodedPart(NamedTuple):
-    """A stretch of a passage as it was read: where it begins and its tokens end, and the sums of its first states."""
+    """An encoded part of a passage: its start, its token spans, and the cumulative sums of their states."""
 
     start: int
     token_starts: NDArray[np.int32]
@@ -33,16 +33,17 @@ class _EncodedPart(NamedTuple):
 
 
 class PassageStates:
-    """The states of one passage's words."""
+    """States of the words of one passage."""
 
     def __init__(self, parts: Sequence[_EncodedPart]) -> None:
         self._parts = parts
 
     def span_means(self, sentence_start: int, spans: Sequence[tuple[int, int]]) -> Matrix:
-        """(spans, `WIDTH`): the mean over the tokens of each span, 0 where none was read.
+        """Return (spans, `STATE_SIZE`): the mean state over the tokens of each span, 0 for spans not encoded.
 
         Args:
-            sentence: where a sentence begins in the passage; ``spans`` are of it.
+            sentence_start: start of a sentence in the passage.
+            spans: spans of that sentence.
         """
         part = next(p for p in reversed(self._parts) if p.start <= sentence_start)
         bounds = sentence_start + np.array(spans, np.int64).reshape(-1, 2)
@@ -55,10 +56,10 @@ class PassageStates:
 
 
 def encode_token_states(passages: Iterable[tuple[str, str]]) -> Iterator[tuple[Matrix, PassageStates]]:
-    """The vector (dimensions,) and the states of each passage, given as its document's title and its text.
+    """Yield the vector (dimensions,) and the states of each passage, given as its document's title and text.
 
-    The vector is that of ``"{title}. {text}"``; both depend on the passage alone, bit for bit. They are read `TOGETHER`
-    passages ahead, and not kept: the states of a book do not fit into memory.
+    The vector is that of ``"{title}. {text}"``. Both depend on the passage alone, bit for bit. At most
+    `PASSAGES_PER_BATCH` passages are held at once, since the states of a book do not fit into memory.
     """
     remaining = iter(passages)
     while group := list(islice(remaining, PASSAGES_PER_BATCH)):
@@ -74,13 +75,13 @@ def _encode_group(passages: Sequence[tuple[str, str]]) -> Iterator[tuple[Matrix,
         unfinished = []
         texts = [f"{passages[number][0]}. {passages[number][1][start:]}" for number, start in pending]
         encoded_texts = encoder.compute_token_states(texts)
-        vectors = vectors or [one.vector for one in encoded_texts]
+        vectors = vectors or [encoded_text.vector for encoded_text in encoded_texts]
         for (number, start), encoded_text in zip(pending, encoded_texts, strict=True):
             title, text = passages[number]
             part = _make_part(encoded_text, start, len(title) + 2)
             parts[number].append(part)
             read_end = int(part.token_ends[-1]) if len(part.token_ends) else start
-            # of a sentence that is longer than can be read at once, the rest stays unread
+            # the rest of a sentence that exceeds the encoder's limit is not encoded
             unread_starts = (begin for begin, end in sentence_spans(text) if end > read_end and begin > start)
             if read_end < len(text) and (begin := next(unread_starts, None)) is not None:
                 unfinished.append((number, begin))
@@ -89,7 +90,7 @@ def _encode_group(passages: Sequence[tuple[str, str]]) -> Iterator[tuple[Matrix,
 
 
 def _make_part(encoded_text: TokenStates, start: int, header_chars: int) -> _EncodedPart:
-    """The tokens of a text but for the special ones and those of its head, as spans of the passage."""
+    """Return the tokens of a text, without special tokens and those of the title, as spans of the passage."""
     is_passage_token = encoded_text.spans[:, 1] > np.maximum(encoded_text.spans[:, 0], header_chars)
     spans = encoded_text.spans[is_passage_token] - header_chars + start
     sums = np.zeros((len(spans) + 1, encoded_text.states.shape[1]))

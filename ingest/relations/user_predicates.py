@@ -1,4 +1,4 @@
-"""A user's own ``predicates.toml``: read, and checked before anything is read with it."""
+"""Load and validate a user's ``predicates.toml`` before it is used."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class _PredicatesFile(_StrictModel):
 
 
 def load_user_predicates(path: Path) -> str:
-    """The text of a user's file, "" if there is none.
+    """Return the text of a user's file, "" if it does not exist.
 
     Raises:
-        UsageError: it is not TOML, has a key or a value that is not known, a regular expression that is none, or
-            names a predicate that nothing declares.
+        UsageError: the file is not valid TOML, has an unknown key or an invalid value or regular expression, or uses an
+            undeclared predicate.
     """
     try:
         text = path.read_text("utf-8")
@@ -60,14 +60,14 @@ def load_user_predicates(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): mend or remove it.") from error
+        raise UsageError(f"{path} cannot be read ({error}): fix or delete it.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML ({error}): mend that line, or remove the file.") from error
+        raise UsageError(f"{path} is not valid TOML ({error}): fix that line or delete the file.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise UsageError(f"{path} has {where}: {problem}. Mend or remove that entry.") from error
+        raise UsageError(f"{path} has {where}: {problem}. Fix or delete that entry.") from error
     _check_references(path, text, file)
     return text
 
@@ -77,13 +77,13 @@ def _check_references(path: Path, text: str, file: _PredicatesFile) -> None:
 
     def require_declared(name: str, where: str) -> None:
         if name not in predicates:
-            raise UsageError(f"{path}: {where} names the predicate {name!r}, which is nowhere: add [predicate.{name}].")
+            raise UsageError(
+                f"{path}: {where} names the predicate {name!r}, which is not declared: add [predicate.{name}]."
+            )
 
     for name, predicate in file.predicate.items():
         if not _SNAKE_CASE.fullmatch(name) or name == "mentions":
-            raise UsageError(
-                f"{path}: expected a predicate in small letters and underscores, found {name!r}: rename it."
-            )
+            raise UsageError(f"{path}: expected a predicate in lower case and underscores, found {name!r}: rename it.")
         for referenced_name in [predicate.inverse, *(step for chain in predicate.derived for step in chain)]:
             if referenced_name:
                 require_declared(referenced_name, f"predicate {name}")
@@ -97,10 +97,10 @@ def _check_references(path: Path, text: str, file: _PredicatesFile) -> None:
         try:
             groups = compile_pattern(pattern.model_dump()).regex.groupindex
         except re.error as error:
-            raise UsageError(f"{path}: {where} is no regular expression ({error}): mend its `find`.") from error
+            raise UsageError(f"{path}: {where} is not a valid regular expression ({error}): fix its `find`.") from error
         fact_groups = set(groups) - {"s"}
         if not fact_groups:
-            raise UsageError(f"{path}: {where} says no fact: name a group for a predicate, as in (?P<author>{{N}}).")
+            raise UsageError(f"{path}: {where} gives no fact: name a group after a predicate, as in (?P<author>{{N}}).")
         for name in fact_groups:
             require_declared(name if name in predicates else name.removesuffix("_of"), where)
 
@@ -109,4 +109,4 @@ def _compile_regex(path: Path, source: str, where: str) -> Any:
     try:
         return re.compile(source)
     except re.error as error:
-        raise UsageError(f"{path}: {where} is no regular expression ({error}): mend it.") from error
+        raise UsageError(f"{path}: {where} is not a valid regular expression ({error}): fix it.") from error

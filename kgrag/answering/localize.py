@@ -1,4 +1,4 @@
-"""An answer in the language of its question, as the sentence that it rests on writes it."""
+"""Write an answer in the language of its question, in the wording of its source sentence."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kgrag.text.quantities import NUMBER_PATTERN, SCALE_ZH_PATTERN, UNIT_ZH_PATT
 _ANSWER_AND_MARKS = re.compile(rf"(?P<said>.*?)(?P<marks>(?:\s*{CITATION_MARK.pattern})*[\s.。]*)", re.DOTALL)
 _NUMBER = re.compile(NUMBER_PATTERN)
 _MEASURE_WORDS = "[年月日号岁代届次期天周个名位座张部集首件条项种家所间架艘辆枚支只匹株棵套层卷章话回场页票级台]"
-"""What numbers count in Chinese, besides units."""
+"""Chinese measure words that may follow a number, besides units."""
 
 
 def localize_answer(text: str, sentence: str, lang: str, countries: Mapping[str, str]) -> str:
-    """An answer as a person would say it who asked in ``lang``; the answer itself where nothing is known to be better.
+    """Return the answer in the question's language; unchanged if no better form is known.
 
-    A graph knows a thing by one name, whatever language its documents are in: asked in Chinese for a place that a Chinese
-    sentence calls 泰国, it would answer Thailand. And Chinese has no bare numbers: 1966年, 第20张, 30座.
+    The graph has one name for an entity in all languages. A Chinese question about a place that the sentence calls 泰国
+    would get "Thailand". Chinese numbers need a measure word: 1966年, 第20张, 30座.
 
     Args:
-        text: the answer; marks of citation at its end stay.
-        sentence: the sentence that bears it out.
-        lang: of the question, ``"en"`` or ``"zh"``.
+        text: the answer; citation marks at its end are kept.
+        sentence: the sentence that supports the answer.
+        lang: language of the question, ``"en"`` or ``"zh"``.
         countries: lower-case names and adjectives of countries, in both languages -> the country.
     """
     parts = _ANSWER_AND_MARKS.fullmatch(text)
@@ -44,7 +44,7 @@ def localize_answer(text: str, sentence: str, lang: str, countries: Mapping[str,
 
 
 def _with_measure_word(number: str, sentence: str) -> str:
-    """A number with what a sentence counts by it; the bare number where that is nothing, or more than one thing."""
+    """Return a number with its measure word in the sentence; the bare number if there is none, or several."""
     counted_pattern = rf"(?<![\d.,])第?\s*{re.escape(number)}\s*[多余]?{SCALE_ZH_PATTERN}?[多余]?\s*(?:{UNIT_ZH_PATTERN}|{_MEASURE_WORDS})"
     counted_phrases = {"".join(match.group().split()) for match in re.finditer(counted_pattern, sentence)}
     return counted_phrases.pop() if len(counted_phrases) == 1 else number

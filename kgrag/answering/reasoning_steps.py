@@ -1,9 +1,9 @@
-"""Answers that show their steps: the facts they rest on, a line each, and then what follows from them.
+"""Parse, format and verify answers that list their reasoning steps: one fact per line, then the answer.
 
-A small model that has to name the answer at once names what the first step gives, or the first of two things that it
-should compare. Writing down what it read, it has it before its eyes. Models learn this form from examples
-(`kgrag.tune.data`); one that never did answers at once, and its text is taken as it is. Steps are checked like
-answers: each must stand in a sentence that was shown.
+A small model that must name the answer at once returns the result of the first step, or the first of two compared
+entities. Writing the facts down first helps it. Models learn this format from training examples
+(`kgrag.tune.data`). The output of a model that was not trained on it is an answer without steps. Steps are verified
+like answers: a sentence of the prompt must state each of them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from indices.bm25_index import index_tokens
-from kgrag.answering.guards.citations import CitationCheck, citation_numbers, verify_citations
+from kgrag.answering.guards.citations import CitationCheck, verify_citations
 from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.text.citation_marks import citation_numbers
 
 ANSWER_PREFIX = {"en": "Answer: ", "zh": "答案："}
-"""What begins the last line."""
+"""Prefix of the line with the answer, by language."""
 MAX_STEP_TOKENS = 128
-"""Tokens that steps may take beside the answer's own, of a model that has learned something of its own."""
+"""Additional tokens for reasoning steps, for a model with an adapter."""
 _ANSWER_LINE = re.compile(r"^[ \t]*(?:answer|答案)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
 _STEP_LINE = re.compile(
     r"(?P<subject>.+) – (?P<predicate>[^:：]+)[:：]\s*(?P<object>[^\[\s].*?)\s*(?P<marks>(?:\[\d+\])*)"
@@ -27,21 +28,27 @@ _STEP_LINE = re.compile(
 
 
 class SteppedAnswer(NamedTuple):
-    """What a text says in the end, and the lines that lead there."""
+    """An answer and the reasoning steps before it."""
 
     answer: str
     steps: tuple[str, ...] = ()
 
 
 def format_steps(steps: Sequence[str], answer: str, lang: str) -> str:
-    """An answer (in ``lang``, ``"en"`` or ``"zh"``) after its steps; without any, the answer alone."""
+    """Format reasoning steps and an answer; without steps, return the answer alone.
+
+    Args:
+        steps: one line each.
+        answer: the answer.
+        lang: language of the answer's prefix, ``"en"`` or ``"zh"``.
+    """
     return "\n".join([*steps, ANSWER_PREFIX[lang] + answer]) if steps else answer
 
 
 def parse_steps(text: str) -> SteppedAnswer:
-    """The inverse of `stepped`: what stands after the first line that begins as the last one does, and the lines before.
+    """Split a text into its reasoning steps and its answer, the inverse of `format_steps`.
 
-    A text without such a line is an answer as a whole, and so is one that has nothing after it.
+    A text without an answer line, or with nothing after its prefix, is an answer as a whole.
     """
     text = text.strip()
     mark = _ANSWER_LINE.search(text)
@@ -53,7 +60,7 @@ def parse_steps(text: str) -> SteppedAnswer:
 
 
 class ReasoningStep(NamedTuple):
-    """``subject – predicate: object [n]``; ``marks`` with their brackets."""
+    """A step ``subject – predicate: object [n]``; ``marks`` are its citation marks with brackets."""
 
     subject: str
     predicate: str
@@ -62,7 +69,7 @@ class ReasoningStep(NamedTuple):
 
 
 def parse_step(line: str) -> ReasoningStep | None:
-    """A line as a fact; None of any other line."""
+    """Parse a line as a fact; None if it has another form."""
     fact = _STEP_LINE.fullmatch(line)
     return ReasoningStep(*(part.strip() for part in fact.groups())) if fact else None
 
@@ -70,8 +77,10 @@ def parse_step(line: str) -> ReasoningStep | None:
 def verify_steps(
     question: str, steps: Sequence[str], selected: Sequence[SelectedPassage], min_score: float = 0.0
 ) -> CitationCheck:
-    """`kgrag.answering.guards.citations.check` for the lines before an answer, more strictly for those that are a `Step`: the passages that it
-    cites must speak of its subject, and have its object in a sentence. Any other line is a statement like others.
+    """Verify the citations of reasoning steps.
+
+    For a `ReasoningStep`, the cited passages must mention its subject, and one of their sentences must contain its
+    object. Any other line is checked as a statement (`kgrag.answering.guards.citations.verify_citations`).
     """
     checks = []
     for line in steps:
@@ -88,7 +97,7 @@ def verify_steps(
         checks.append((line, verify_citations(step_question, f"{step.object} {step.marks}", cited_passages, min_score)))
     return CitationCheck(
         tuple(step for step, line_check in checks if not line_check.unsupported),
-        tuple(dict.fromkeys(citation for _, one in checks for citation in one.citations)),
-        tuple(step for step, one in checks if one.unsupported),
-        tuple(dict.fromkeys(why for _, one in checks for why in one.refusals)),
+        tuple(dict.fromkeys(citation for _, line_check in checks for citation in line_check.citations)),
+        tuple(step for step, line_check in checks if line_check.unsupported),
+        tuple(dict.fromkeys(message for _, line_check in checks for message in line_check.refusals)),
     )

@@ -1,1 +1,1 @@
-"""Conversations: the REPL, follow-up questions, saved sessions."""
+"""Conversations: the REPL, follow-up questions, and saved sessions."""

@@ -1,4 +1,4 @@
-"""Follow-up questions that refer back, as questions that stand alone: rules for both languages, no model."""
+"""Resolve references in follow-up questions with rules for English and Chinese, without a model."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from kgrag.text import has_cjk, normalize_name, tokenize
 
 
 class Turn(NamedTuple):
-    """What was asked, as a question that stands alone, and what was answered ("" where nothing was).
+    """A question and its answer.
 
-    ``bridge`` is the last name on the way to the answer: Lord Byron, between Ada Lovelace and where her father died.
+    Attributes:
+        question: the question in standalone form.
+        answer: the answer; "" for an abstention.
+        bridge_entity: the last name on the path to the answer, such as Lord Byron between Ada Lovelace and the place
+            where her father died.
     """
 
     question: str
@@ -21,7 +25,7 @@ class Turn(NamedTuple):
 
 
 class Referent(NamedTuple):
-    """What a pronoun stands for, and where it was found: the question's name, a phrase of it, or the answer."""
+    """The name that a pronoun stands for, and its origin: ``question``, ``phrase`` or ``answer``."""
 
     text: str
     origin: str
@@ -50,7 +54,7 @@ QUESTION_START = re.compile(
 _QUESTION_WORD = re.compile(r"(?:who|what|when|where|why|how)\b", re.IGNORECASE)
 _PRONOUN = re.compile(r"\b(?:he|she|him|her|his|they|them|their|it|its)\b", re.IGNORECASE)
 _POSSESSIVE_PHRASE = re.compile(r"(his|her|its|their|the)\s+(.+)", re.IGNORECASE | re.DOTALL)
-_NOT_POSSESSIVE = re.compile(  # what follows "her" where it is not "her name"
+_NOT_POSSESSIVE = re.compile(  # text after "her" as an object, not as in "her name"
     r"\s*(?:$|[?!.,;]|(?:in|on|at|to|for|by|from|with|of|and|or|but|as|when|where|who|while|before|after|during|is|was|did"
     r"|become|study|know|the|a|an)\b)",
     re.IGNORECASE,
@@ -106,18 +110,18 @@ _ROLE_PHRASE = (
 
 
 class CoreferenceResolver:
-    """Makes a follow-up stand alone by putting the name in for what refers to it.
+    """Rewrites a follow-up as a standalone question by replacing its references with names.
 
     Args:
-        spans: finds the names in a text, as (start, end) in order.
-        kind: the type of a name (PERSON, PLACE, ORGANISATION, …), or "" if it is not known.
+        find_spans: returns the names in a text, as (start, end) in order.
+        entity_type: returns the type of a name (PERSON, PLACE, ORGANISATION, …); "" if unknown.
     """
 
     def __init__(self, find_spans: Callable[[str], list[tuple[int, int]]], entity_type: Callable[[str], str]) -> None:
         self._find_spans, self._entity_type = find_spans, entity_type
 
     def resolve(self, line: str, history: Sequence[Turn]) -> str | None:
-        """The question in full; ``line`` itself if it stands alone; None if it refers to something unknown."""
+        """Return the standalone question: ``line`` itself without references, None for an unknown reference."""
         if not history:
             return line
         if has_cjk(line):
@@ -155,7 +159,7 @@ class CoreferenceResolver:
                 or word in ("he", "she", "they")
                 or _CLAUSE_BOUNDARY.search(text[name_ends[-1] : match.start()])
             ):
-                return text  # it refers to a name of its own sentence
+                return text  # refers to a name in the same sentence
             referent = self._find_referent({"him": "he", "his": "he", "her": "she"}.get(word, word), history)
             return referent and text[: match.start()] + referent.text + ("'s" if is_possessive else "") + after
         for pattern, pronoun in ((_THIS_PERSON, "they"), (_THIS_THING, "it"), (_PLACE_PRONOUN, "there")):
@@ -172,7 +176,7 @@ class CoreferenceResolver:
 
     @staticmethod
     def _swap_question_word(line: str, previous: str) -> str | None:
-        """ "And when?": the previous question with another question word."""
+        """Repeat the previous question with another question word ("And when?")."""
         old_word = _QUESTION_WORD.match(previous)
         word = re.sub(r"\W", "", line).capitalize()
         return (
@@ -216,7 +220,7 @@ class CoreferenceResolver:
     # --- both ------------------------------------------------------------------------------------------------------
 
     def _substitute_subject(self, thing: str, history: Sequence[Turn]) -> str | None:
-        """ "And X?": the previous question about X; X may be a name, or somebody's somebody."""
+        """Repeat the previous question about another name or relative ("And X?", "And her mother?")."""
         previous = history[-1].question
         name = self._question_subject(previous, thing)
         if not thing or not name:
@@ -257,7 +261,7 @@ class CoreferenceResolver:
         return previous.replace(name, phrase, 1)
 
     def _find_referent(self, pronoun: str, history: Sequence[Turn]) -> Referent | None:
-        """What ``he``, ``she``, ``they``, ``it`` or ``there`` stands for: the nearest turn that has such a thing."""
+        """Find the referent of ``he``, ``she``, ``they``, ``it`` or ``there`` in the nearest turn that has one."""
         latest_first = list(reversed(history))
         if pronoun in ("it", "there"):
             return next((referent for turn in latest_first if (referent := self._find_thing(pronoun, turn))), None)
@@ -280,7 +284,7 @@ class CoreferenceResolver:
         return Referent(_with_article(turn.question, things[0]), "question") if things else None
 
     def _find_person(self, pronoun: str, turn: Turn, is_certain: bool) -> Referent | None:
-        """A person of a turn; if not ``sure``, also a name that only might be one's."""
+        """Return a person of a turn; unless ``is_certain``, also a name that may be a person's."""
         names = self._names_in(turn.question)
         answer = self._answer_name(turn)
         role_phrase = next(
@@ -300,13 +304,13 @@ class CoreferenceResolver:
         return Referent(answer, "answer") if answer and self._entity_type(answer) in ("PERSON", "") else None
 
     def _question_subject(self, question: str, thing: str) -> str:
-        """The name that a question is about: of the kind of ``thing`` if one is, else the first."""
+        """Return the name that a question is about: the first of the same type as ``thing``, else the first."""
         names = self._names_in(question)
         kind = self._entity_type(thing)
         return next((name for name in names if kind and self._entity_type(name) == kind), names[0] if names else "")
 
     def _match_role_phrase(self, question: str, name: str) -> tuple[str, str] | None:
-        """ "Ada Lovelace's father" in a question, and "father"."""
+        """Return a role phrase of a question and its role, such as "Ada Lovelace's father" and "father"."""
         match = re.search(_ROLE_PHRASE.format(name=re.escape(name)), question, re.IGNORECASE)
         return (match.group(), next(g for g in match.groups() if g)) if match else None
 
@@ -318,7 +322,7 @@ class CoreferenceResolver:
         return kind == "PERSON" or (kind in ("", "MISC") and bool(_LIFE_EVENT.search(question)))
 
     def _answer_name(self, turn: Turn) -> str:
-        """The name that an answer is, or the one name that a short answer adds to its question."""
+        """Return the name in an answer: the whole answer, or the one name that a short answer adds to the question."""
         if not turn.answer:
             return ""
         question_keys = {normalize_name(name) for name in self._names_in(turn.question)}
@@ -334,18 +338,18 @@ class CoreferenceResolver:
 
 
 def _with_article(text: str, name: str) -> str:
-    """ "the Harvard Mark I", if that is how the text says it."""
+    """Return ``name`` with "the" if the text has it, as in "the Harvard Mark I"."""
     match = re.search(rf"\bthe\s+{re.escape(name)}", text, re.IGNORECASE)
     return f"the {name}" if match else name
 
 
 def _replace_name(text: str, name: str, replacement: str) -> str:
-    """``text`` with ``thing`` (that begins with an article) where ``name`` stands, with one or without."""
+    """Replace ``name``, with its article if it has one, by ``thing``, which begins with an article."""
     return re.sub(rf"\b(?:the\s+)?{re.escape(name)}", lambda _: replacement, text, count=1, flags=re.IGNORECASE)
 
 
 def _role_fits_pronoun(pronoun: str, role: str) -> bool:
-    """Whether a father is a "he"; most roles can be either."""
+    """Whether a role fits a pronoun, as "father" fits "he"; most roles fit both."""
     if pronoun == "they":
         return True
     other_gender = (

@@ -1,4 +1,4 @@
-"""A follow-up as a question that stands alone: by rules where one holds, else by the language model, held to its words."""
+"""Rewrite follow-ups as standalone questions: by rules, else by the language model, limited to known words."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from functools import cached_property
 
 from kgrag import prompts
 from kgrag.chat.coreference import CAPITALIZED_NAME, QUESTION_START, CoreferenceResolver, Turn
+from kgrag.protocols import GenerationOptions
 from kgrag.store.store import Store
 from kgrag.text import content_words, has_cjk, normalize_name, tokenize
 
 
 class FollowUpRewriter:
-    """Rewrites questions over one store."""
+    """Rewrites follow-up questions over one store."""
 
     def __init__(self, app: Store) -> None:
         self._app = app
 
     def standalone_question(self, line: str, history: Sequence[Turn]) -> str:
-        """A follow-up that refers back, as a question that stands alone; any other line as it is.
+        """Return a follow-up as a standalone question; any other line unchanged.
 
-        The name that a pronoun stands for is put in its place. Where no rule says which, the language model rewrites
-        the question, and what it makes is used only if it keeps the question's words and brings no name of its own.
+        Rules replace a pronoun by the name it stands for. If no rule applies, the language model rewrites the question. Its
+        text is used only if it keeps the question's words and adds no new name.
         """
         resolved = self._resolver.resolve(line, history)
         if resolved is not None:
             return resolved
-        reply = self._app.llm.generate(prompts.rewrite_prompt([turn[:2] for turn in history], line), max_tokens=64)
+        reply = self._app.llm.generate(
+            prompts.rewrite_prompt([turn[:2] for turn in history], line), GenerationOptions(max_tokens=64)
+        )
         rewritten = (reply.strip().splitlines() or [""])[0].removeprefix("Q:").strip()
         history_words = {t.text for text in (line, *(t for turn in history[-3:] for t in turn)) for t in tokenize(text)}
         rewritten_words = {t.text for t in tokenize(rewritten)}
@@ -51,14 +54,14 @@ class FollowUpRewriter:
 
     @cached_property
     def _entity_types(self) -> dict[str, str]:
-        return {entity.id: entity.type for entity in self._app.graph.entities()}
+        return {entity.id: entity.type for entity in self._app.graph_store.entities()}
 
     @property
     def _resolver(self) -> CoreferenceResolver:
         return CoreferenceResolver(self._name_spans, lambda name: self._entity_types.get(normalize_name(name), ""))
 
     def _name_spans(self, text: str) -> list[tuple[int, int]]:
-        """Where the names of the store stand in a text; if there are none, what is written with capitals."""
+        """Return the spans of the store's names in a text; without any, those of capitalised words."""
         graph = self._app.retriever.indices.graph
         matches = graph.gazetteer.find(text, any_case=text.islower())
         spans = [(f.start, f.end) for f in matches if graph.idf[f.name] > 0]

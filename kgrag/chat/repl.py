@@ -1,4 +1,4 @@
-"""The conversation: a prompt with history and editing, answers that stream, follow-ups that refer back."""
+"""Chat REPL: a prompt with history and editing, streamed answers, and follow-up questions."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from kgrag.terminal.render import answer_lines, format_path, hit_lines
 from kgrag.text import normalize_name, shorten
 from kgrag.types import Answer
 
-HELP = """[bold]/sources[/bold]      the passages behind the last answer
-[bold]/path[/bold]         the paths through the graph that led to it
-[bold]/closed-book[/bold]  answer from the model's memory from now on, or from the documents again
-[bold]/rewrite LINE[/bold] what a follow-up would be asked as; without a line, what the last one was
-[bold]/export FILE[/bold]  write the conversation as Markdown, with its citations
-[bold]/model NAME[/bold]   answer by another language model
-[bold]/adapter NAME[/bold] add a LoRA adapter to it; none: take it off; without a name, which there are
-[bold]/store DIR[/bold]    change to another store, a folder's or a server's
-[bold]/status[/bold]       the model, the store, tokens a second
-[bold]/help[/bold]         this list
-[bold]/quit[/bold]         leave (so does Ctrl-D); Ctrl-C stops an answer"""
+HELP = """[bold]/sources[/bold]      passages behind the last answer
+[bold]/path[/bold]         graph paths that led to the last answer
+[bold]/closed-book[/bold]  switch between the model's memory and the documents
+[bold]/rewrite LINE[/bold] standalone form of a follow-up (default: of the last question)
+[bold]/export FILE[/bold]  save the conversation as Markdown, with citations
+[bold]/model NAME[/bold]   switch to another language model
+[bold]/adapter NAME[/bold] switch to a LoRA adapter, or none (default: list the adapters)
+[bold]/store DIR[/bold]    switch to another store: a folder, or an address of a server
+[bold]/status[/bold]       model, store and tokens per second
+[bold]/help[/bold]         list of commands
+[bold]/quit[/bold]         end the chat (also Ctrl-D); Ctrl-C stops an answer"""
 
 
 class Chat:
-    """A conversation over one store; reads standard input line by line where nobody is typing."""
+    """A conversation over one store; reads standard input line by line if it is not a terminal."""
 
     def __init__(self, app: Store, session: ChatSession | None = None) -> None:
         self.app = app
@@ -65,9 +65,9 @@ class Chat:
         }
 
     def run(self) -> None:
-        """Talk until /quit or the end of input. Errors are a sentence, and the conversation goes on."""
+        """Run until /quit or the end of input. Prints errors as one sentence and continues."""
         read_line = self._interactive_reader() if sys.stdin.isatty() else self._piped_reader()
-        counts = self.app.graph.counts()
+        counts = self.app.graph_store.counts()
         console.print_result(
             f"[bold]{escape(str(self.app.location))}[/bold]: {console.format_counts(counts)}. [dim]/help lists commands.[/dim]"
         )
@@ -96,7 +96,7 @@ class Chat:
                 console.print_result("[dim](stopped)[/dim]")
 
     def handle_line(self, line: str) -> None:
-        """A command, or a question."""
+        """Run a command, or answer a question."""
         if line.startswith("/"):
             name, _, rest = line.partition(" ")
             command = self._commands.get(name)
@@ -119,7 +119,7 @@ class Chat:
         finally:
             console.end_progress()
             console.clear_draft()
-        if answer.reader == "llm" and "llm" in self.app.__dict__:
+        if answer.reader == "llm" and self.app.loaded_llm is not None:
             self.meter.stop(self.app.llm.count)
         console.print_lines(answer_lines(answer))
         self.last_answer = answer
@@ -136,57 +136,60 @@ class Chat:
         self._save_turn(line, turn, answer)
 
     def _show_step(self, text: str) -> None:
-        """A step that is looked up, shown where somebody looks; what the model says to it is not the answer yet."""
+        """Show a lookup step on a terminal; restart the meter, because its text is not part of the answer."""
         if console.is_interactive():
             console.stream_draft(text)
         self.meter.restart()
 
     def _save_turn(self, typed_line: str, turn: Turn, answer: Answer) -> None:
-        """Save the conversation; where the store's folder cannot be written, say so once and go on."""
+        """Save the conversation; print one notice if the store's folder cannot be written."""
         try:
             self.session.add_turn(typed_line, turn, answer)
         except OSError as error:
             if len(self.session.turns) == 1:
-                console.print_notice(f"This conversation is not saved ({error.strerror}).")
+                console.print_notice(f"This conversation cannot be saved ({error.strerror}).")
 
     def status_line(self) -> str:
-        """The model, the adapter, the store, and how fast the last answer came."""
-        loaded_llm = self.app.__dict__.get("llm")
+        """Return the model, the adapter, the store, and the speed of the last answer."""
+        loaded_llm = self.app.loaded_llm
         name = loaded_llm.name if loaded_llm is not None else f"{self.app.model} (not loaded yet)"
         adapter = f" + {self._active_adapter()}" if self._active_adapter() else ""
         return " · ".join([f"{name}{adapter}", str(self.app.folder), *self.meter.summary()])
 
     def standalone_question(self, line: str) -> str:
-        """A follow-up that refers back, as a question that stands alone; any other line as it is."""
+        """Return a follow-up as a standalone question; any other line unchanged."""
         return self._rewriter.standalone_question(line, self.history)
 
     # --- commands --------------------------------------------------------------------------------------------------
 
     def _require_answer(self) -> Answer:
         if self.last_answer is None:
-            raise UsageError("Expected an answer to look behind, and nothing has been asked yet: ask something first.")
+            raise UsageError("Expected an answer before this command, found none: ask a question first.")
         return self.last_answer
 
     def _show_sources(self, _: str) -> None:
         answer = self._require_answer()
         for hit in answer.evidence:
             console.print_lines(hit_lines(hit))
-        for dropped in answer.diagnostics:
-            console.print_notice(dropped)
+        for diagnostic in answer.diagnostics:
+            console.print_notice(diagnostic.message)
         if not answer.evidence:
-            console.print_result("[dim]The last answer was from memory: it has no sources.[/dim]")
+            console.print_result("[dim]The last answer came from the model's memory: it has no sources.[/dim]")
 
     def _show_paths(self, _: str) -> None:
         answer = self._require_answer()
         paths = answer.non_empty_paths or dict.fromkeys(p for hit in answer.evidence for p in hit.paths if p.triples)
         console.print_lines(
-            [f"[green]↳[/green] {format_path(path)}" for path in paths] or ["[dim]No path led there.[/dim]"]
+            [f"[green]↳[/green] {format_path(path)}" for path in paths]
+            or ["[dim]The last answer has no graph path.[/dim]"]
         )
 
     def _toggle_closed_book(self, _: str) -> None:
         self.is_closed_book = not self.is_closed_book
         console.print_result(
-            "From memory, without the documents." if self.is_closed_book else "From the documents again."
+            "Answering from the model's memory, without the documents."
+            if self.is_closed_book
+            else "Answering from the documents."
         )
 
     def _show_rewrite(self, line: str) -> None:
@@ -194,20 +197,20 @@ class Chat:
             console.print_result(escape(self.standalone_question(line)))
             return
         if not self.session.turns:
-            raise UsageError("Expected a question before, or one after /rewrite: nothing has been asked yet.")
+            raise UsageError("Expected a question before /rewrite or after it, found none: ask a question first.")
         last_turn = self.session.turns[-1]
-        unchanged_note = " [dim](as it was)[/dim]" if last_turn.asked == last_turn.question else ""
+        unchanged_note = " [dim](unchanged)[/dim]" if last_turn.asked == last_turn.question else ""
         console.print_result(f"{escape(last_turn.question)}{unchanged_note}")
 
     def _export_conversation(self, name: str) -> None:
         if not self.session.turns:
-            raise UsageError("Expected a conversation to export, and nothing has been asked yet: ask something first.")
+            raise UsageError("Expected a conversation to export, found none: ask a question first.")
         path = Path(name or f"{self.session.name}.md").expanduser()
         try:
             with atomic_write(path) as temporary:
                 temporary.write_text(self.session.to_markdown(), "utf-8")
         except OSError as error:
-            raise UsageError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+            raise UsageError(f"{path} cannot be written ({error.strerror}): choose another file.") from error
         console.print_result(
             f"Wrote {len(self.session.turns)} questions and answers to [bold]{escape(str(path))}[/bold]."
         )
@@ -232,16 +235,14 @@ class Chat:
                 f"{active_label}[bold]{escape(adapter.name)}[/bold] [dim]{escape(str(adapter.folder))}[/dim]"
             )
         if not adapters:
-            console.print_result(
-                "[dim]There are no adapters here; `kgrag tune` makes one, and a folder can be named.[/dim]"
-            )
+            console.print_result("[dim]No adapters here: `kgrag tune` trains one; /adapter also takes a folder.[/dim]")
 
     def _active_adapter(self) -> str:
-        """The adapter that is on, "" for none."""
+        """Return the name of the active adapter; "" without one."""
         return Path(self.app.config.adapter).name if self.app.config.adapter else ""
 
     def completions(self) -> list[str]:
-        """What a line may begin with: commands, and models and adapters by their names."""
+        """Return the completions of a line: commands, adapters and models."""
         adapters = [
             f"/adapter {name}" for name in (NO_ADAPTER, *(adapter.name for adapter in list_adapters(self.app.folder)))
         ]
@@ -267,9 +268,9 @@ class Chat:
         location = parse_location(name)
         location = location.expanduser() if isinstance(location, Path) else location
         new_app = Store(location, self.app.notice, self.app.progress, model=self.app.model)
-        counts = new_app.graph.counts()
-        if "llm" in self.app.__dict__:
-            new_app.llm = self.app.llm  # loaded once, with the adapter that is on it
+        counts = new_app.graph_store.counts()
+        if self.app.loaded_llm is not None:
+            new_app.use(llm=self.app.llm)  # loaded once, with its adapter
             folder = resolve_adapter_folder(self.app.config.adapter, self.app.folder) if self._active_adapter() else ""
             new_app.config = new_app.config.model_copy(update={"adapter": str(folder)})
         self.app = new_app
@@ -312,5 +313,5 @@ class Chat:
 
 
 def _is_writable(file: Path) -> bool:
-    """Whether a file could be written: a store may be one's to read only."""
+    """Whether a file can be written; a store may be read-only for this user."""
     return os.access(file if file.exists() else file.parent, os.W_OK)

@@ -1,4 +1,4 @@
-"""Conversations that are kept in the store's folder: saved after every answer, resumed by name, written as Markdown."""
+"""Saved conversations in the store's folder: written after every answer, resumed by name, exported as Markdown."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from kgrag.chat.coreference import Turn
 from kgrag.errors import UsageError
+from kgrag.serialize import JsonObject
 from kgrag.storage.atomic import atomic_write
 from kgrag.types import Answer
 
@@ -19,9 +19,17 @@ SESSIONS_FOLDER, LAST_SESSION = "sessions", "last"
 
 @dataclass(frozen=True, slots=True)
 class ChatTurn:
-    """One question and its answer: ``asked`` is what was typed, ``question`` what was asked for it.
+    """A question and its answer, as saved.
 
-    ``citations`` are (title, source, sentence).
+    Attributes:
+        asked: the line as typed.
+        question: its standalone form.
+        answer: the text of the answer.
+        said: the answer that follow-ups refer to; "" for an abstention.
+        bridge: the last name on the path to the answer.
+        model: name of the model, or "typed facts".
+        seconds: time to answer.
+        citations: (title, source, sentence) of each citation.
     """
 
     asked: str
@@ -35,13 +43,13 @@ class ChatTurn:
 
     @property
     def turn(self) -> Turn:
-        """What a follow-up refers back to."""
+        """The turn that follow-ups refer to."""
         return Turn(self.question, self.said, self.bridge)
 
 
 @dataclass
 class ChatSession:
-    """A conversation; ``file`` is where it is kept, made with the first answer."""
+    """A conversation; ``file`` is created with the first answer."""
 
     name: str
     file: Path
@@ -49,12 +57,12 @@ class ChatSession:
 
     @classmethod
     def create(cls, store: Path) -> ChatSession:
-        """An empty one, named by the time."""
+        """Create an empty conversation, named by the current time."""
         name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3]
         return cls(name, store / SESSIONS_FOLDER / f"{name}.json")
 
     def add_turn(self, typed_line: str, turn: Turn, answer: Answer) -> None:
-        """Add an answer and save. Raises OSError: the file cannot be written; the answer is kept in memory."""
+        """Add an answer and save. Raises OSError: the file cannot be written; the answer stays in memory."""
         titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
         citations = tuple((*titles.get(c.passage_id, (c.passage_id, "")), c.quote) for c in answer.citations)
         model_label = "typed facts" if answer.reader == "graph" else answer.model
@@ -76,7 +84,7 @@ class ChatSession:
             temporary.write_text(json.dumps({"turns": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
     def to_markdown(self) -> str:
-        """The conversation, each answer with the sentences that it rests on as numbered notes."""
+        """Return the conversation as Markdown, with the cited sentences as footnotes."""
         lines = [f"# Conversation of {self.name[:10]}", ""]
         notes: list[str] = []
         for turn in self.turns:
@@ -98,7 +106,7 @@ class ChatSession:
 
 
 def load_session(store: Path, name: str) -> ChatSession:
-    """The conversation of that name, or the ``last`` one.
+    """Load the conversation ``name``, or the most recent one for `LAST_SESSION`.
 
     Raises:
         UsageError: there is none, or its file is damaged.
@@ -106,23 +114,21 @@ def load_session(store: Path, name: str) -> ChatSession:
     files = sorted((store / SESSIONS_FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
     names = [file.stem for file in files]
     if not names or (name != LAST_SESSION and name not in names):
-        known_names = f"; there are {', '.join(names[-5:])}" if names else ", and none was kept yet"
-        raise UsageError(
-            f"Expected a conversation that was kept in {store / SESSIONS_FOLDER}, found no {name!r}{known_names}."
-        )
+        known_names = f": choose one such as {', '.join(names[-5:])}" if names else ", because none is saved yet"
+        raise UsageError(f"Expected a saved conversation in {store / SESSIONS_FOLDER}, found no {name!r}{known_names}.")
     file = files[-1] if name == LAST_SESSION else files[names.index(name)]
     try:
         rows = json.loads(file.read_text("utf-8"))["turns"]
         return ChatSession(file.stem, file, [_turn_from_row(row) for row in rows])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{file} is no conversation ({error}): remove it, or resume another.") from error
+        raise UsageError(f"{file} is not a conversation ({error}): delete it, or resume another one.") from error
 
 
-def _turn_from_row(row: dict[str, Any]) -> ChatTurn:
+def _turn_from_row(row: JsonObject) -> ChatTurn:
     citations = tuple((str(title), str(source), str(quote)) for title, source, quote in row.pop("citations"))
     return ChatTurn(**row, citations=citations)
 
 
 def _escape_markdown(text: str) -> str:
-    """A text on one line, whose signs Markdown takes for nothing."""
+    """Return a text on one line, with Markdown's special characters escaped."""
     return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(text.split()))

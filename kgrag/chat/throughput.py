@@ -1,15 +1,15 @@
-"""How fast an answer comes, as it comes."""
+"""Measure the speed of a streamed answer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-OnText = Callable[[str], bool | None]
+from kgrag.protocols import OnText
 
 
 class ThroughputMeter:
-    """Listens to an answer: seconds to its first piece, and tokens a second after it."""
+    """Meter of a streamed answer: seconds to the first piece, then tokens per second."""
 
     def __init__(self) -> None:
         self.first_piece_seconds: float | None = None
@@ -19,7 +19,7 @@ class ThroughputMeter:
         self._text = ""
 
     def listen(self, on_text: OnText | None) -> OnText:
-        """A listener to hand to a model in place of ``on_text``; the clock starts now."""
+        """Start the clock and return a listener that measures each piece and passes it to ``on_text``."""
         self.restart()
 
         def record_piece(piece: str) -> bool | None:
@@ -30,11 +30,11 @@ class ThroughputMeter:
         return record_piece
 
     def restart(self) -> None:
-        """What was heard was not the answer yet: the clock starts now."""
+        """Restart the clock and drop the text so far, because it was not part of the answer."""
         self._start_time, self._piece_times, self._text = time.perf_counter(), [], ""
 
     def stop(self, count: Callable[[str], int]) -> None:
-        """The answer has ended; ``count`` counts tokens. What no model said leaves the figures as they were."""
+        """End the measurement; ``count`` counts tokens. Without any text, the figures stay as they were."""
         if not self._piece_times:
             return
         self.first_piece_seconds = self._piece_times[0] - self._start_time
@@ -43,7 +43,7 @@ class ThroughputMeter:
         self.tokens_per_second = (tokens - 1) / seconds if tokens > 1 and seconds > 0 else None
 
     def summary(self) -> list[str]:
-        """The figures for a status line; none before there are any."""
+        """Return the figures for a status line; [] before the first answer."""
         first_piece_note = (
             [f"first word {self.first_piece_seconds:.1f} s"] if self.first_piece_seconds is not None else []
         )

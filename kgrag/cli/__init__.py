@@ -1,1 +1,1 @@
-"""What a command line says to each command: its options, what it calls, and what it shows."""
+"""The command line `kgrag`: one module for each command or group of commands."""

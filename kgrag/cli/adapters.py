@@ -1,4 +1,4 @@
-"""The commands about adapters: which there are, what each did, merging one into its base, removing one."""
+"""The commands of `kgrag adapters`: list, show, merge and remove adapters."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from kgrag.tune.adapters.card import AdapterCard
     from kgrag.tune.adapters.inventory import AdapterInfo
 
-PLACE_LABELS = {"own": "yours", "shipped": "with the program", "store": "beside the store", "path": "a folder"}
+PLACE_LABELS = {"own": "yours", "shipped": "built-in", "store": "beside the store", "path": "a folder"}
 MAX_LISTED_FIGURES = 2
 """Figures of each adapter in the list; its card has all."""
 adapters = typer.Typer(
-    suggest_commands=False,  # click does
-    help="List the adapters, look at one, merge it into its model, or remove it.",
+    suggest_commands=False,  # click suggests
+    help="List adapters, show one, merge one into its base model, or remove one.",
     no_args_is_help=True,
 )
 AdapterArgument = Annotated[
-    str, typer.Argument(help="A name of `kgrag adapters list`, or a folder.", autocompletion=adapter_names)
+    str, typer.Argument(help="Name from `kgrag adapters list`, or a folder.", autocompletion=adapter_names)
 ]
 
 
 class MergePrecision(StrEnum):
-    """Precisions of merged safetensors."""
+    """Precision of merged safetensors."""
 
     bf16 = "bf16"
     fp16 = "fp16"
@@ -50,7 +50,7 @@ class MergePrecision(StrEnum):
 
 
 class OpenVINOPrecision(StrEnum):
-    """Precisions of OpenVINO."""
+    """Precision of an OpenVINO model."""
 
     fp32 = "fp32"
     fp16 = "fp16"
@@ -60,26 +60,24 @@ class OpenVINOPrecision(StrEnum):
 
 @adapters.command("list")
 def adapters_list(store: StoreOption = DEFAULT_STORE, json_: JsonOption = False) -> None:
-    """List the adapters: yours, those beside the store, and those that come with the program."""
+    """List the adapters: yours, those beside the store, and the built-in ones."""
     from kgrag.llm.adapter_registry import list_adapters, user_adapter_folder
     from kgrag.tune.adapters.inventory import describe_adapter
 
     model = _answering_model(store)
-    adapter_infos = [describe_adapter(one, model) for one in list_adapters(store_folder(store))]
+    adapter_infos = [describe_adapter(entry, model) for entry in list_adapters(store_folder(store))]
     if json_:
-        print_json([one.json() for one in adapter_infos])
+        print_json([info.json() for info in adapter_infos])
         return
     if not adapter_infos:
-        console.print_result(
-            f"There are no adapters in {escape(str(user_adapter_folder()))}, where `kgrag tune` puts those it makes."
-        )
+        console.print_result(f"No adapters in {escape(str(user_adapter_folder()))}; `kgrag tune` trains one.")
         return
     rows = [("name", "base", "method", "size", "figures, before → after", "", "where")]
     for info in adapter_infos:
         fits = (
             "[yellow]cannot be used[/yellow]"
             if info.problem
-            else "[dim]another model's[/dim]"
+            else "[dim]other base model[/dim]"
             if info.misfit
             else "fits"
         )
@@ -93,12 +91,12 @@ def adapters_list(store: StoreOption = DEFAULT_STORE, json_: JsonOption = False)
         if info.problem:
             console.print_notice(info.problem)
     if model is not None:
-        console.print_notice(f"“fits” is about {model.name}, which answers here.")
+        console.print_notice(f"“fits” refers to {model.name}, the model that answers here.")
 
 
 @adapters.command("show")
 def adapters_show(name: AdapterArgument, store: StoreOption = DEFAULT_STORE, json_: JsonOption = False) -> None:
-    """What an adapter was made from, how, and what it did; of another program's, what is known."""
+    """Show an adapter's base model, training data, settings and measured effect."""
     from kgrag.tune.adapters.inventory import describe_adapter
 
     model = _answering_model(store)
@@ -116,18 +114,25 @@ def adapters_show(name: AdapterArgument, store: StoreOption = DEFAULT_STORE, jso
 @adapters.command("merge")
 def adapters_merge(
     name: AdapterArgument,
-    out: Annotated[Path | None, typer.Option(help="A new folder for the model; NAME-merged if left out.")] = None,
-    precision: Annotated[MergePrecision, typer.Option(help="Of the merged safetensors.")] = MergePrecision.bf16,
+    out: Annotated[Path | None, typer.Option(help="New folder for the model (default: NAME-merged).")] = None,
+    precision: Annotated[
+        MergePrecision, typer.Option(help="Precision of the merged safetensors.")
+    ] = MergePrecision.bf16,
     openvino: Annotated[
-        OpenVINOPrecision | None, typer.Option(help="Make what a processor runs, too, in this precision.")
+        OpenVINOPrecision | None,
+        typer.Option(help="Precision of an additional OpenVINO model for processors (default: none)."),
     ] = None,
     base: Annotated[
-        str, typer.Option(help="The model it was trained on, if it says another.", autocompletion=model_names)
+        str,
+        typer.Option(
+            help="Base model, if the adapter names another one (default: as the adapter names it).",
+            autocompletion=model_names,
+        ),
     ] = "",
     store: StoreOption = DEFAULT_STORE,
     json_: JsonOption = False,
 ) -> None:
-    """Merge an adapter into its base: a full model, in a folder that --model takes."""
+    """Merge an adapter into its base model: writes a full model to a folder that --model accepts."""
     from kgrag.llm.loader import weights_folder
     from kgrag.llm.lora_adapter import base_sha256, check_base, load_adapter
     from kgrag.tune.adapters.card import load_card
@@ -138,7 +143,9 @@ def adapters_merge(
     adapter = load_adapter(folder)
     model = find_base_model(adapter, load_card(folder), base)
     if model.kind != "llm":
-        raise UsageError(f"Expected a language model as --base, found {model.name}, which makes vectors.")
+        raise UsageError(
+            f"Expected a language model as --base, found the embedder {model.name}: choose a language model."
+        )
     target = (out or Path(f"{adapter.name}-merged")).expanduser()
     weights = weights_folder(model, console.show_model_progress)
     label = model.local_path.name if model.local_path is not None else Path(model.name).name
@@ -159,7 +166,7 @@ def adapters_merge(
         print_json({"model": model.name, "adapter": adapter.name, "folder": str(target), "run": str(run_folder)})
     else:
         console.print_result(
-            f"[bold]{escape(str(target))}[/bold] is {escape(label)} with {escape(adapter.name)} in it: "
+            f"[bold]{escape(str(target))}[/bold] has {escape(label)} merged with {escape(adapter.name)}: "
             f"`kgrag ask --model {escape(str(run_folder))}`."
         )
 
@@ -167,11 +174,11 @@ def adapters_merge(
 @adapters.command("rm")
 def adapters_rm(
     name: AdapterArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without confirmation.")] = False,
     store: StoreOption = DEFAULT_STORE,
     json_: JsonOption = False,
 ) -> None:
-    """Remove an adapter. What comes with the program stays."""
+    """Remove an adapter. Built-in adapters cannot be removed."""
     from kgrag.tune.adapters.inventory import check_removable, remove_adapter
 
     entry = _find_adapter(name, store)
@@ -179,9 +186,9 @@ def adapters_rm(
         console.print_notice(f"{warning}.")
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"Expected --yes, or somebody to ask whether {entry.name} is to go: nobody is there.")
+            raise UsageError(f"Not removing {entry.name}: no terminal to confirm. Pass --yes.")
         if not typer.confirm(f"Remove {entry.name} in {entry.folder}?", err=True):
-            raise KgragError(f"{entry.name} stays.")
+            raise KgragError(f"Not removed: {entry.name}.")
     remove_adapter(entry)
     print_json({"removed": str(entry.folder)}) if json_ else console.print_result(
         f"Removed {escape(str(entry.folder))}."
@@ -198,7 +205,7 @@ def _find_adapter(name: str, store: str) -> AdapterEntry:
 
 
 def _answering_model(store: str) -> ModelEntry | None:
-    """The model that would answer over a store; None of one behind a server."""
+    """Return the model that would answer over a store; None for a model behind a server."""
     from kgrag.config import load_config
     from kgrag.llm.loader import resolve_model
     from kgrag.models.endpoint import is_address
@@ -214,16 +221,16 @@ def _card_rows(info: AdapterInfo, model: ModelEntry | None) -> list[tuple[str, s
     rows = [
         ("name", info.entry.name),
         ("where", f"{info.entry.folder} ({PLACE_LABELS[info.entry.location]})"),
-        ("base", info.base or "not said"),
+        ("base", info.base or "unknown"),
         ("base's sha256", card.base_sha256 if card else ""),
         (
             "method",
             " ".join(
-                [info.method or "not said", f"of rank {_adapter_rank(info)}" if _adapter_rank(info) else ""]
+                [info.method or "unknown", f"of rank {_adapter_rank(info)}" if _adapter_rank(info) else ""]
             ).strip(),
         ),
         ("matrices", ", ".join(sorted(modules)) if isinstance(modules, list) else str(modules)),
-        ("size", f"{info.bytes / 1e6:,.1f} MB" + (f", {info.parameters:,} numbers" if info.parameters else "")),
+        ("size", f"{info.bytes / 1e6:,.1f} MB" + (f", {info.parameters:,} parameters" if info.parameters else "")),
         ("fits", fits),
     ]
     if card is None:
@@ -231,15 +238,15 @@ def _card_rows(info: AdapterInfo, model: ModelEntry | None) -> list[tuple[str, s
         saved_by = f"peft {version}" if version else "another program"
         return [
             *rows,
-            ("card", "" if info.problem else f"none: it was saved by {saved_by}, and nothing says what it learned"),
+            ("card", "" if info.problem else f"none: saved by {saved_by}, so its training data is unknown"),
         ]
     data = card.data
     training_data = f"{data.number:,} examples" + (f": {data.what}" if data.what else "")
     return [
         *rows,
-        ("learned from", training_data if data.number or data.what else "not said"),
-        ("their sha256", data.sha256),
-        ("their licence", data.licence or "not said"),
+        ("training data", training_data if data.number or data.what else "unknown"),
+        ("data's sha256", data.sha256),
+        ("data's licence", data.licence or "unknown"),
         ("steps", f"{card.steps:,} in {card.seconds / 60:,.1f} minutes, seed {card.seed}"),
         ("made", card.made),
     ]
@@ -262,15 +269,15 @@ def _print_figures(card: AdapterCard) -> None:
     from kgrag.tune.adapters.inventory import measured_changes
 
     if not (rows := measured_changes(card)):
-        console.print_result("Nothing was measured of it.")
+        console.print_result("No measured figures.")
         return
     console.print_result("")
-    table = [("on questions that it did not learn from", "before", "after")]
+    table = [("on held-out questions", "before", "after")]
     table += [
         (escape(name), _format_value(before), f"[bold]{_format_value(after)}[/bold]") for name, before, after in rows
     ]
     console.print_table(table, right=(1, 2), heading=True)
-    counts = [one[QUESTION_COUNT_KEY] for one in (card.before, card.after) if QUESTION_COUNT_KEY in one]
+    counts = [figures[QUESTION_COUNT_KEY] for figures in (card.before, card.after) if QUESTION_COUNT_KEY in figures]
     if counts:
         question_counts = " and ".join(f"{count:,.0f}" for count in dict.fromkeys(counts))
         console.print_notice(f"Measured on {question_counts} questions.")

@@ -1,4 +1,4 @@
-"""`kgrag graph merges`, `same` and `apart`: what became one thing and why, and a user's word on it."""
+"""The commands `kgrag graph merges`, `same` and `apart`: review and correct merged entities."""
 
 from __future__ import annotations
 
@@ -16,39 +16,45 @@ from kgrag.terminal import console
 if TYPE_CHECKING:
     from kgrag.explore.merge_report import MergeRecord
 
-NameArgument = Annotated[str, typer.Argument(help="A name.", callback=replace_surrogates)]
-OtherNameArgument = Annotated[str, typer.Argument(help="Another.", callback=replace_surrogates)]
+NameArgument = Annotated[str, typer.Argument(help="Name of an entity.", callback=replace_surrogates)]
+OtherNameArgument = Annotated[str, typer.Argument(help="Name of another entity.", callback=replace_surrogates)]
 MAX_LISTED_MERGES = 20
-"""Names that are listed without being asked for; JSON has all."""
+"""Merges to print without a name; JSON has all."""
 
 
 @graph.command("merges")
 def show_merges(
-    name: Annotated[str | None, typer.Argument(help="Only what became this, or is called this.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of an entity: only merges into it, or of it (default: all).")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     json_: JsonOption = False,
 ) -> None:
-    """What became one thing, within documents and between them, and why; `graph apart` undoes it."""
+    """List merged entities with the reason for each merge (`graph apart` undoes one)."""
     from graphs.predicates import load_predicate_schema
     from kgrag.explore.entity_view import resolve_entities
     from kgrag.explore.merge_report import list_merges
     from kgrag.text import normalize_name
 
     opened_store = open_store(store)
-    with opened_store.graph.snapshot():
-        records = list_merges(opened_store.graph, opened_store.indices.merges, load_predicate_schema().country_names)
+    with opened_store.graph_store.snapshot():
+        records = list_merges(
+            opened_store.graph_store, opened_store.indices.merges, load_predicate_schema().country_names
+        )
         if name is not None:
             entity_ids = set(resolve_entities(opened_store.merged_graph, opened_store.facts, name))
             records = [
-                one for one in records if one.into_id in entity_ids or normalize_name(one.name) == normalize_name(name)
+                record
+                for record in records
+                if record.into_id in entity_ids or normalize_name(record.name) == normalize_name(name)
             ]
     if json_:
-        print_json([asdict(one) for one in records])
+        print_json([asdict(record) for record in records])
         return
     if not records:
-        console.print_result("No name became another's.")
+        console.print_result("No merged entities.")
     for between, heading in ((True, "Between documents"), (False, "Within documents")):
-        group = [one for one in records if one.between == between]
+        group = [record for record in records if record.between == between]
         if not group:
             continue
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in Counter(o.reason for o in group).most_common())
@@ -56,7 +62,7 @@ def show_merges(
         for record in group if name is not None else group[:MAX_LISTED_MERGES]:
             _print_merge(record)
         if name is None and len(group) > MAX_LISTED_MERGES:
-            console.print_notice(f"  … and {len(group) - MAX_LISTED_MERGES:,} more: name one, or --json has all.")
+            console.print_notice(f"  … and {len(group) - MAX_LISTED_MERGES:,} more: pass a name, or --json for all.")
 
 
 def _print_merge(record: MergeRecord) -> None:
@@ -68,21 +74,21 @@ def _print_merge(record: MergeRecord) -> None:
 
 @graph.command("same")
 def declare_same(one: NameArgument, other: OtherNameArgument, store: StoreOption = DEFAULT_STORE) -> None:
-    """Say that two names are one thing; kept in the store's aliases.toml, which wins over what was read."""
+    """Merge two names into one entity. Saved in the store's aliases.toml, which overrides automatic merges."""
     _set_alias("same", one, other, store)
-    console.print_result(f"{escape(one)} and {escape(other)} are one thing now; `kgrag graph apart` undoes it.")
+    console.print_result(f"Merged {escape(one)} and {escape(other)}; `kgrag graph apart` undoes it.")
 
 
 @graph.command("apart")
 def declare_apart(one: NameArgument, other: OtherNameArgument, store: StoreOption = DEFAULT_STORE) -> None:
-    """Say that two names are two things; documents that took one for the other are read again."""
+    """Separate two names into two entities. Documents that confused them are ingested again."""
     _set_alias("apart", one, other, store)
-    console.print_result(f"{escape(one)} and {escape(other)} are two things now; `kgrag graph same` undoes it.")
+    console.print_result(f"Separated {escape(one)} and {escape(other)}; `kgrag graph same` undoes it.")
 
 
 def _set_alias(kind: str, first_name: str, second_name: str, store: StoreOption) -> None:
     reread_ids = open_store(store).set_alias(kind, first_name, second_name)
     if reread_ids:
         console.print_notice(
-            f"Read again: {', '.join(reread_ids[:3])}{f' and {len(reread_ids) - 3} more' if len(reread_ids) > 3 else ''}."
+            f"Ingested again: {', '.join(reread_ids[:3])}{f' and {len(reread_ids) - 3} more' if len(reread_ids) > 3 else ''}."
         )

@@ -1,8 +1,8 @@
-"""``make gpu-check``: what the code for GPUs does on yours, as two tables to paste into a report.
+"""``make gpu-check``: check the GPU code on your device, with two tables to paste into a report.
 
-Each line of the first is a decision (which precision, attention, spread) and what came of it: whether the model loads, answers like
-the others, follows a schema, gives probabilities; seconds, tokens a second, and the GPU's peak against the planner's. Each line
-of the second is a few steps of training by one method.
+Each row of the first table is a runtime choice (precision, attention, spread) with its results: whether the model loads,
+gives the same answer as the others, follows a schema and returns probabilities; seconds, tokens per second, and the peak
+GPU memory against the planner's estimate. Each row of the second table is a few training steps by one method.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kgrag.models.device import GB, this_device
 from kgrag.models.memory_plan import Workload, memory_need
 from kgrag.models.precision import PRECISION_BYTES, RuntimeChoice, choose_runtime
 from kgrag.models.registry import find_model
+from kgrag.protocols import GenerationOptions
 from kgrag.tune.training.memory_check import memory_needed
 from kgrag.tune.training.settings import METHODS, Method, TrainingConfig
 from kgrag.tune.training.settings import plan_for_device as decide_training
@@ -29,16 +30,16 @@ TEST_MESSAGES = [{"role": "user", "content": "What is the capital of France? One
 ANSWER_SCHEMA = '{"type": "object", "properties": {"capital": {"type": "string"}}, "required": ["capital"]}'
 PROMPT_TOKENS = 1024
 TRAINING_STEPS = 8
-"""Of training, by each method."""
+"""Training steps by each method."""
 
 
 def main(name: str = SMALL_MODEL) -> int:
-    """Print the tables for a model; 0 if all that can be had works, 1 if something does not, 3 if there is no GPU."""
+    """Print the tables for a model. Return 0 if all available choices work, 1 if one fails, 3 without a GPU."""
     device = this_device()
     print(f"device: {device.kind}, {device.name}, {device.count} of them, {device.memory / GB:.0f} GB, bf16 {device.bf16}, "
           f"flash {device.flash}, bitsandbytes {device.bitsandbytes}")  # fmt: skip
     if device.kind == "cpu":
-        print("There is no GPU that torch can use: nothing to check.")
+        print("Expected a GPU that torch can use, found none: nothing to check.")
         return 3
     print("| precision | attention | loads | answer | schema | score | first word | tokens/s | peak | planned |")
     print("|---|---|---|---|---|---|---|---|---|---|")
@@ -49,7 +50,7 @@ def main(name: str = SMALL_MODEL) -> int:
             try:
                 choice = choose_runtime(model, device, precision, attention)
             except KgragError as error:
-                print(f"| {precision} | {attention} | not here: {str(error)[:60]} | | | | | | | |")
+                print(f"| {precision} | {attention} | not available: {str(error)[:60]} | | | | | | | |")
                 continue
             cells, is_good = _inference_row(name, choice)
             has_failed = has_failed or not is_good
@@ -60,7 +61,7 @@ def main(name: str = SMALL_MODEL) -> int:
         try:
             precision_choice = decide_training(method, device)
         except KgragError as error:
-            print(f"| {method} | not here: {str(error)[:60]} | | | | |")
+            print(f"| {method} | not available: {str(error)[:60]} | | | | |")
             continue
         cells, is_good = _training_row(name, method)
         has_failed = has_failed or not is_good
@@ -72,7 +73,7 @@ def main(name: str = SMALL_MODEL) -> int:
 
 
 def _inference_row(name: str, choice: RuntimeChoice) -> tuple[list[str], bool]:
-    """The cells of one line, and whether all of it is as it should be."""
+    """Return the cells of a row, and whether all checks passed."""
     import torch
 
     from kgrag.llm.transformers_backend import TransformersLLM
@@ -86,13 +87,15 @@ def _inference_row(name: str, choice: RuntimeChoice) -> tuple[list[str], bool]:
         started = time.perf_counter()
         llm = TransformersLLM(weights_folder(model), model.name, model.context, choice)
         load_time = f"{time.perf_counter() - started:.1f} s"
-        answer = llm.generate(TEST_MESSAGES, max_tokens=8).strip()
-        schema_answer = llm.generate(TEST_MESSAGES, max_tokens=32, schema=ANSWER_SCHEMA).strip()
+        answer = llm.generate(TEST_MESSAGES, GenerationOptions(max_tokens=8)).strip()
+        schema_answer = llm.generate(TEST_MESSAGES, GenerationOptions(max_tokens=32, schema=ANSWER_SCHEMA)).strip()
         score = llm.score(TEST_MESSAGES, "Paris")
         times: list[float] = []
         prompt = [{"role": "user", "content": "word " * (PROMPT_TOKENS - 128) + "Write on about words."}]
         started = time.perf_counter()
-        text = llm.generate(prompt, max_tokens=64, on_text=lambda _: times.append(time.perf_counter()))
+        text = llm.generate(
+            prompt, GenerationOptions(max_tokens=64), on_text=lambda _: times.append(time.perf_counter())
+        )
         tokens_per_second = (llm.count(text) - 1) / max(times[-1] - times[0], 1e-9)
         peak: Any = torch.cuda.max_memory_allocated() if is_cuda else 0
         planned_bytes = (
@@ -103,12 +106,12 @@ def _inference_row(name: str, choice: RuntimeChoice) -> tuple[list[str], bool]:
         is_good = "Paris" in answer and schema_answer.startswith("{") and score < 0
         return [load_time, answer, schema_answer, f"{score:.2f}", f"{times[0] - started:.2f} s", f"{tokens_per_second:.0f}", f"{peak / GB:.2f} GB",
                 f"{planned_bytes / GB:.2f} GB"], is_good  # fmt: skip
-    except Exception as error:  # whatever a GPU's libraries raise belongs in the table
+    except Exception as error:  # any error of a GPU library belongs in the table
         return [f"{type(error).__name__}: {str(error)[:80]}", *[""] * 7], False
 
 
 def _training_row(name: str, method: Method) -> tuple[list[str], bool]:
-    """The cells of a few steps by one method, and whether what was held out became likelier."""
+    """Return the cells of a few training steps by one method, and whether the held-out loss fell."""
     import torch
 
     from kgrag.tune.training.run import TrainingJob, train_adapter

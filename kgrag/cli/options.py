@@ -1,9 +1,8 @@
-"""What the commands share: their options, opening a store, and printing JSON."""
+"""Shared by the commands: options, opening a store, printing JSON."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -16,11 +15,12 @@ import typer
 
 from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.location import parse_location
-from kgrag.store.store import Store
+from kgrag.serialize import nan_to_none
 from kgrag.terminal import console
 
 if TYPE_CHECKING:
     from ingest.pipeline import IngestReport
+    from kgrag.store.store import Store
 
 StoreOption = Annotated[
     str,
@@ -28,12 +28,12 @@ StoreOption = Annotated[
         "--store", "-s", help="Folder of the store, or neo4j://user@host:port/database.", envvar="KGRAG_STORE"
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_STORE = ".kgrag"
 
 
 def _validate_model_name(name: str | None) -> str | None:
-    """The name of a language model as it was given; a wrong one is said before anything is opened."""
+    """Return the name of a language model; raise UsageError for an invalid one before anything is opened."""
     from kgrag.models.endpoint import is_address, parse_address
     from kgrag.models.registry import find_model
 
@@ -46,19 +46,19 @@ def _validate_model_name(name: str | None) -> str | None:
     except ModelError as error:
         raise UsageError(str(error)) from error
     if kind != "llm":
-        raise UsageError(f"Expected a language model, found {name}, which makes vectors: see `kgrag models`.")
+        raise UsageError(f"Expected a language model, found the embedder {name}: choose one of `kgrag models`.")
     return name
 
 
 def model_names() -> list[str]:
-    """The names of the registry, for completion."""
+    """Return the names of the registry's models, for completion."""
     from kgrag.models.registry import all_models
 
     return [model.name for model in all_models()]
 
 
 def replace_surrogates(text: str) -> str:
-    """An argument without the halves of characters that a terminal of another encoding leaves in it."""
+    """Replace the lone surrogates that a terminal of another encoding leaves in an argument."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -66,7 +66,7 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Language model: a name of `kgrag models`, a folder, a GGUF file, or http://host:port/v1#name.",
+        help="Language model: a name from `kgrag models`, a folder, a GGUF file, or http://host:port/v1#name (default: auto, or as in kgrag.toml).",
         callback=_validate_model_name,
         autocompletion=model_names,
     ),
@@ -74,24 +74,24 @@ ModelOption = Annotated[
 
 
 def adapter_names() -> list[str]:
-    """The adapters that have a name here, for completion."""
+    """Return the names of the adapters, for completion."""
     from kgrag.llm.adapter_registry import list_adapters
 
-    return [one.name for one in list_adapters(store_folder(os.environ.get("KGRAG_STORE", DEFAULT_STORE)))]
+    return [adapter.name for adapter in list_adapters(store_folder(os.environ.get("KGRAG_STORE", DEFAULT_STORE)))]
 
 
 AdapterOption = Annotated[
     str | None,
     typer.Option(
         "--adapter",
-        help="LoRA adapter to add to the model: a name of `kgrag adapters`, a folder, or none.",
+        help="LoRA adapter of the model: a name from `kgrag adapters`, a folder, or none (default: none, or as in kgrag.toml).",
         autocompletion=adapter_names,
     ),
 ]
 
 
 class WalkChoice(StrEnum):
-    """Where a server's graph is walked."""
+    """Machine that walks the graph of a server's store."""
 
     auto = "auto"
     local = "local"
@@ -100,7 +100,10 @@ class WalkChoice(StrEnum):
 
 WalkOption = Annotated[
     WalkChoice | None,
-    typer.Option("--walk", help="Of a server's store: walk its graph on the server, or here; auto: what is faster."),
+    typer.Option(
+        "--walk",
+        help="Machine that walks the graph of a server's store: server, local, or auto for the faster one (default: auto, or as in kgrag.toml).",
+    ),
 ]
 
 
@@ -118,7 +121,7 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="Of the model's weights: auto, fp32, bf16, fp16, int8 or int4.",
+        help="Precision of the model's weights: auto, fp32, bf16, fp16, int8 or int4 (default: auto, or as in kgrag.toml).",
         callback=_choice_validator(PRECISIONS),
         autocompletion=lambda: list(PRECISIONS),
     ),
@@ -128,7 +131,7 @@ AttentionOption = Annotated[
     str | None,
     typer.Option(
         "--attention",
-        help="What computes attention, where transformers runs the model: auto, eager, sdpa or flash_attention_2.",
+        help="Attention implementation with transformers: auto, eager, sdpa or flash_attention_2 (default: auto, or as in kgrag.toml).",
         callback=_choice_validator(ATTENTIONS),
         autocompletion=lambda: list(ATTENTIONS),
     ),
@@ -136,7 +139,7 @@ AttentionOption = Annotated[
 
 
 class ReaderChoice(StrEnum):
-    """Who answers."""
+    """Source of an answer."""
 
     auto = "auto"
     llm = "llm"
@@ -144,7 +147,7 @@ class ReaderChoice(StrEnum):
 
 
 class ArmChoice(StrEnum):
-    """With which evidence."""
+    """Evidence of an answer."""
 
     grounded = "grounded"
     closed_book = "closed-book"
@@ -161,12 +164,14 @@ def open_store(
     walk: WalkChoice | None = None,
     adapter: str | None = None,
 ) -> Store:
-    """A store, with what takes long shown on standard error; what is None is as the store's kgrag.toml says."""
+    """Open a store, with progress on standard error; None stands for the value in the store's kgrag.toml."""
     from kgrag.llm.adapter_registry import NO_ADAPTER
 
     overrides = {"precision": precision, "attention": attention, "walk": walk.value if walk else None}
     if adapter is not None:
         overrides["adapter"] = "" if adapter in ("", NO_ADAPTER) else validate_adapter(adapter, store)
+    from kgrag.store.store import Store
+
     return Store(
         parse_location(str(store)),
         console.print_notice,
@@ -178,7 +183,7 @@ def open_store(
 
 
 def validate_adapter(name: str, store: str | Path) -> str:
-    """The name of an adapter as it was given; a wrong one is said before anything is opened."""
+    """Return the name of an adapter; raise UsageError for an invalid one before anything is opened."""
     from kgrag.llm.adapter_registry import resolve_adapter_folder
     from kgrag.llm.lora_adapter import load_adapter
 
@@ -190,28 +195,19 @@ def validate_adapter(name: str, store: str | Path) -> str:
 
 
 def store_folder(store: str | Path) -> Path:
-    """The folder of a store, or the one that keeps what is derived from a server's."""
+    """Return the folder of a store, or the local folder of a server's store."""
     location = parse_location(str(store))
     return location if isinstance(location, Path) else location.folder
 
 
 def print_json(value: Any) -> None:
-    """A result for programs; plain ASCII where the output cannot take more."""
+    """Print a result as JSON; as plain ASCII if the output's encoding cannot hold it."""
     is_ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     sys.stdout.write(json.dumps(nan_to_none(value), ensure_ascii=is_ascii_only, indent=2, allow_nan=False) + "\n")
 
 
-def nan_to_none(value: Any) -> Any:
-    """``value`` with null for what is not a number: JSON has no NaN."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: nan_to_none(part) for name, part in value.items()}
-    return [nan_to_none(part) for part in value] if isinstance(value, list | tuple) else value
-
-
 class ExtractorChoice(StrEnum):
-    """Who looks for facts while ingesting."""
+    """Fact extractor of an ingest."""
 
     rules = "rules"
     llm = "llm"
@@ -219,22 +215,22 @@ class ExtractorChoice(StrEnum):
 
 
 def ingest_into(store: Store, paths: list[str], extract: str | None = None) -> IngestReport:
-    """Read files into a store behind a bar; Ctrl-C says what was kept."""
+    """Ingest files with a progress bar; after Ctrl-C, the message says what was kept."""
     try:
         with console.show_ingest_progress() as progress:
             return store.ingest(paths, progress, extract)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("What was read is kept; run the same command again to go on.") from None
+        raise KeyboardInterrupt("Finished documents are kept: run the same command again to continue.") from None
 
 
 def require_ingested(report: IngestReport) -> None:
-    """Raises KgragError if an ingest found nothing to read."""
+    """Raise KgragError if an ingest found no readable document."""
     if not report.added + report.replaced + report.unchanged + report.removed:
-        raise KgragError("Nothing was ingested: no document could be read from what was named.")
+        raise KgragError("Expected readable documents in the given paths, found none: check the paths and formats.")
 
 
 def require_library(library: str, extra: str) -> None:
-    """Raises KgragError if a library that only some commands need is not installed."""
+    """Raise KgragError if an optional library is not installed."""
     try:
         import_module(library)
     except ImportError as error:

@@ -1,1 +1,1 @@
-"""For developers: benchmarks, and training of the models that the program ships. The product imports nothing of it."""
+"""Benchmarks, and training of the shipped models. For developers: the product imports nothing from here."""

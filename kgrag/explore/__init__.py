@@ -1,1 +1,1 @@
-"""Looking at the graph: an entity with its facts, paths, what contradicts, sizes, and the graph for other programs."""
+"""Inspect the graph: entities, paths, conflicts, statistics and exports."""

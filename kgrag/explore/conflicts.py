@@ -1,4 +1,4 @@
-"""Facts that cannot all be right: one thing, a predicate that has one value, and two values that exclude each other."""
+"""Find conflicting facts: several incompatible values of a predicate that has only one."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from dataclasses import dataclass
 from graphs.facts.fact_index import FactIndex
 from graphs.predicates import PredicateSchema
 from kgrag.explore.entity_view import FactRenderer, FactView, sort_by_confidence
-from kgrag.protocols import GraphStore
+from kgrag.protocols import GraphReader
 from kgrag.text.dates import normalize_date
 from kgrag.types import Triple
 
 MIN_CONFLICT_CONFIDENCE = 0.75
-"""The least confidence of a fact that is held against others; what was only guessed contradicts nothing."""
+"""Minimum confidence of a fact for it to take part in a conflict."""
 _CONTAINMENT_PREDICATES = frozenset(["located_in", "country", "part_of"])
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What is said of ``subject`` under a functional predicate: one fact for each value, the surest first."""
+    """Incompatible facts about ``subject`` under a functional predicate: one per value, by descending confidence."""
 
     subject: str
     predicate: str
     facts: tuple[FactView, ...]
 
 
-def find_conflicts(graph: GraphStore, facts: FactIndex, vocabulary: PredicateSchema) -> list[Conflict]:
-    """All conflicts, ordered by subject and predicate. A date that is less exact, a place that lies in the other, a
-    people and its country, another name of the same thing, and what one sentence says together are no conflict."""
+def find_conflicts(graph: GraphReader, facts: FactIndex, vocabulary: PredicateSchema) -> list[Conflict]:
+    """Return all conflicts, ordered by subject and predicate.
+
+    Two values do not conflict if one is a less exact date, a place that contains the other, the country of a demonym,
+    or another name of the same entity. Neither do values that one sentence states together.
+    """
     functional = {name for name, predicate in vocabulary.predicates.items() if predicate.functional}
     triples_by_key: defaultdict[tuple[str, str], list[Triple]] = defaultdict(list)
     for triple in graph.triples():
@@ -39,7 +42,7 @@ def find_conflicts(graph: GraphStore, facts: FactIndex, vocabulary: PredicateSch
     renderer = FactRenderer(graph, facts.display_name, vocabulary)
     for (subject, predicate), triples in sorted(triples_by_key.items()):
         distinct_triples: list[Triple] = []
-        # the most exact dates stand for others
+        # the most exact dates represent the others
         for triple in sorted(sort_by_confidence(triples), key=lambda t: -len(normalize_date(t.object))):
             if not any(
                 _is_same_sentence(triple, other) or are_compatible(facts, vocabulary, triple.object, other.object)
@@ -53,7 +56,7 @@ def find_conflicts(graph: GraphStore, facts: FactIndex, vocabulary: PredicateSch
 
 
 def are_compatible(facts: FactIndex, vocabulary: PredicateSchema, first_id: str, second_id: str) -> bool:
-    """Whether two values, entity ids, may both be right."""
+    """Whether two values, given as entity ids, may both be correct."""
     dates = normalize_date(first_id), normalize_date(second_id)
     if all(dates):
         return dates[0].startswith(dates[1]) or dates[1].startswith(dates[0])
@@ -69,13 +72,13 @@ def are_compatible(facts: FactIndex, vocabulary: PredicateSchema, first_id: str,
     )
 
 
-def _is_same_sentence(one: Triple, two: Triple) -> bool:
-    """Whether one sentence says both: it means both ("Japanese American")."""
-    return (one.passage_id, one.start) == (two.passage_id, two.start)
+def _is_same_sentence(first: Triple, second: Triple) -> bool:
+    """Whether one sentence states both triples: it means both values ("Japanese American")."""
+    return (first.passage_id, first.start) == (second.passage_id, second.start)
 
 
 def _containing_places(facts: FactIndex, entity: str, steps: int = 3) -> set[str]:
-    """The places that one lies in, and those that they lie in."""
+    """Return the places that contain an entity, directly or through at most ``steps`` places."""
     places: set[str] = set()
     frontier: Iterable[str] = [entity]
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""The best paths between two entities: the product of their facts' confidences, fewer steps first."""
+"""Find the best paths between two entities: by the product of confidences, with a cost per step."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from kgrag.text.dates import normalize_date
 from kgrag.types import Path, Triple
 
 STEP_COST = 0.35
-"""What a step costs beside the logarithm of its confidence: three sure facts are worth one of half the confidence."""
+"""Cost of a step besides its negative log confidence: three certain facts cost as much as one of half confidence."""
 MENTION_WEIGHT = 0.2
-"""What a mention weighs beside facts: that two things are named together says little."""
+"""Weight of a mention, compared with confidences of facts: naming two entities together says little."""
 MAX_EXPANSIONS = 20_000
-"""Ways that are looked at further before the search gives up."""
+"""Maximum number of partial paths that the search expands."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntityPaths:
-    """Paths, best first; ``complete`` unless the search gave up before it had looked everywhere."""
+    """Paths, best first; ``is_complete`` unless the search stopped at `MAX_EXPANSIONS`."""
 
     paths: tuple[Path, ...]
     is_complete: bool
@@ -38,10 +38,11 @@ def find_paths(
     max_steps: int,
     mentions: Callable[[], MentionEdges] | None = None,
 ) -> EntityPaths:
-    """The ``most`` best paths of at most ``longest`` steps, in either direction, best first; no entity twice in one,
-    and none by way of a date.
+    """Return at most ``max_paths`` best paths of at most ``max_steps`` steps, best first.
 
-    Where no facts alone join the two, ``mentions`` are steps as well, if given. An entity is not joined to itself.
+    Steps follow facts in either direction. A path visits no entity twice and does not pass through a date. If facts
+    alone do not connect the two entities, the edges of ``mentions``, if given, are steps as well. An entity has no path
+    to itself.
     """
 
     def fact_edges(entity: str) -> Iterable[Triple]:
@@ -79,20 +80,22 @@ def _search(
     max_paths: int,
     max_steps: int,
 ) -> EntityPaths:
-    """Uniform-cost search (Dijkstra 1959) over simple paths, to those entities alone from which the goal is near enough;
-    ties by id, so that the same store gives the same paths."""
+    """Find simple paths by uniform-cost search (Dijkstra 1959), expanding only entities close enough to the goal.
+
+    Ties are broken by id, so that the same store gives the same paths.
+    """
 
     @cache
     def neighbours(entity: str) -> list[tuple[str, float, Triple]]:
-        """(neighbour, cost, the surest edge to it), by neighbour."""
+        """Return (neighbour, cost, most confident edge to it), ordered by neighbour."""
         best: dict[str, Triple] = {}
         if entity not in (start, goal) and normalize_date(entity):
-            return []  # that two things fell into one year joins nothing
+            return []  # events of the same year are not connected by it
         for t in edges(entity):
-            other = t.object if t.subject == entity else t.subject
-            if other != entity and (other not in best or _edge_weight(best[other]) < _edge_weight(t)):
-                best[other] = t
-        return [(other, STEP_COST - log(_edge_weight(t)), t) for other, t in sorted(best.items())]
+            neighbour = t.object if t.subject == entity else t.subject
+            if neighbour != entity and (neighbour not in best or _edge_weight(best[neighbour]) < _edge_weight(t)):
+                best[neighbour] = t
+        return [(neighbour, STEP_COST - log(_edge_weight(t)), t) for neighbour, t in sorted(best.items())]
 
     distance_to_goal = {goal: 0}
     frontier, known_distance, remaining = [goal], max_steps // 2, MAX_EXPANSIONS
@@ -101,12 +104,12 @@ def _search(
         for entity in frontier:
             remaining -= 1
             if remaining < 0:
-                known_distance = distance - 1  # what is as far as that was not all seen: no way may be ruled out by it
+                known_distance = distance - 1  # this distance is incomplete: it must not rule out any path
                 break
-            for other, _, _ in neighbours(entity):
-                if other not in distance_to_goal:
-                    distance_to_goal[other] = distance
-                    next_frontier.append(other)
+            for neighbour, _, _ in neighbours(entity):
+                if neighbour not in distance_to_goal:
+                    distance_to_goal[neighbour] = distance
+                    next_frontier.append(neighbour)
         if remaining < 0:
             break
         frontier = next_frontier
@@ -122,9 +125,10 @@ def _search(
         expansions += 1
         if expansions > MAX_EXPANSIONS:
             return EntityPaths(tuple(found_paths), is_complete=False)
-        for other, edge_cost, triple in neighbours(nodes[-1]):
-            if other not in nodes and len(triples) + 1 + distance_to_goal.get(other, known_distance + 1) <= max_steps:
-                heapq.heappush(queue, (round(cost + edge_cost, 9), (*nodes, other), (*triples, triple)))
+        for neighbour, edge_cost, triple in neighbours(nodes[-1]):
+            remaining_steps = distance_to_goal.get(neighbour, known_distance + 1)
+            if neighbour not in nodes and len(triples) + 1 + remaining_steps <= max_steps:
+                heapq.heappush(queue, (round(cost + edge_cost, 9), (*nodes, neighbour), (*triples, triple)))
     return EntityPaths(tuple(found_paths), is_complete=True)
 
 

@@ -1,4 +1,4 @@
-"""An entity as the graph knows it: its facts in both directions, each with the sentence that states it."""
+"""Show an entity with its facts in both directions, each with the sentence that states it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graphs.facts.fact_index import FactIndex
 from graphs.predicates import PredicateSchema
 from kgrag.errors import StoreError, UsageError
-from kgrag.protocols import GraphStore
+from kgrag.protocols import DocumentStore, GraphReader
 from kgrag.text import normalize_name
 from kgrag.text.dates import normalize_date
 from kgrag.types import Document, Entity, Triple
@@ -17,10 +17,21 @@ from kgrag.types import Document, Entity, Triple
 
 @dataclass(frozen=True, slots=True)
 class FactView:
-    """A fact with names for people, who read it (`kgrag.types.Triple.found_by`), its sentence, and where that stands: a document's id, its title, a span of its text.
+    """A fact with display names, its extractor, and the sentence that states it.
 
-    The sentence has its line breaks and repeated blanks as one blank each. ``value`` is a date as ISO 8601 has it, as exact
-    as it is known ("1912-06"), or a quantity in its base unit ("324 m"); "" for other objects.
+    Attributes:
+        subject: display name.
+        predicate: name of the predicate.
+        object: display name.
+        value: a date in ISO 8601, as exact as known ("1912-06"), or a quantity in its base unit ("324 m"); "" for other
+            objects.
+        confidence: between 0 and 1.
+        found_by: the extractor; see `kgrag.types.Triple.found_by`.
+        sentence: the sentence with normalised white space.
+        document: the document's id.
+        title: the document's title.
+        start: offset of the sentence in the document's text.
+        end: its end, exclusive.
     """
 
     subject: str
@@ -38,11 +49,21 @@ class FactView:
 
 @dataclass(frozen=True, slots=True)
 class EntityView:
-    """An entity: ``id``, ``name``, ``type``, other names, and the ``title`` of the document about it (or "").
+    """An entity with its names, counts and facts.
 
-    ``also`` are other entities that its name may mean. ``mentions`` places in ``documents`` documents name it. ``facts``
-    of it and ``incoming`` ones, that point at it, stand by predicate, in each the surest first, and first the predicate
-    that has the surest; there are ``facts_in_all`` and ``incoming_in_all``, of which the surest are here.
+    Attributes:
+        id: entity id.
+        name: display name.
+        type: most frequent type.
+        aliases: other names.
+        title: title of the document about it, or "".
+        also: other entities that its name may mean.
+        mentions: number of mentions.
+        documents: number of documents with a mention.
+        facts_in_all: number of facts about it; ``facts`` has the most confident of them.
+        incoming_in_all: number of facts whose object it is; ``incoming`` has the most confident of them.
+        facts: facts about it, grouped by predicate; predicates and facts by descending confidence.
+        incoming: facts whose object it is, in the same order.
     """
 
     id: str
@@ -60,24 +81,24 @@ class EntityView:
 
 
 class FactRenderer:
-    """Tells triples with their sentences; keeps the last document, since triples come passage by passage.
+    """Renders triples with their sentences; caches the last document, since triples are ordered by passage.
 
     Args:
-        graph: has the documents.
-        name: how an entity is called for people.
-        known: the predicates, which say whose objects are values.
+        graph: contains the documents.
+        name: returns the display name of an entity.
+        vocabulary: tells which predicates have values as objects.
     """
 
-    def __init__(self, graph: GraphStore, name: Callable[[str], str], vocabulary: PredicateSchema) -> None:
+    def __init__(self, graph: DocumentStore, name: Callable[[str], str], vocabulary: PredicateSchema) -> None:
         self._graph, self._name, self._vocabulary = graph, name, vocabulary
         self._passage_and_document: tuple[str, str] = ("", "")
         self._document: Document | None = None
 
     def render(self, triple: Triple) -> FactView:
-        """A triple with its sentence.
+        """Return a triple with its sentence.
 
         Raises:
-            StoreError: its document was forgotten meanwhile.
+            StoreError: its document was deleted meanwhile.
         """
         if self._passage_and_document[0] != triple.passage_id:
             passage = self._graph.passages_by_id([triple.passage_id]).get(triple.passage_id)
@@ -85,7 +106,7 @@ class FactRenderer:
         if self._document is None or self._document.id != self._passage_and_document[1]:
             self._document = self._graph.document(self._passage_and_document[1])
         if self._document is None:
-            raise StoreError("A document was forgotten while it was being read: ask again.")
+            raise StoreError("A document was deleted while it was being read: run this again.")
         return FactView(
             subject=self._name(triple.subject),
             predicate=triple.predicate,
@@ -103,15 +124,15 @@ class FactRenderer:
     def _value(self, triple: Triple) -> str:
         predicate = self._vocabulary.predicates.get(triple.predicate)
         kind = predicate.value if predicate else ""
-        # what is counted or measured is its own id
+        # the entity id of a quantity is its value
         return normalize_date(triple.object) if kind == "DATE" else triple.object if kind == "QUANTITY" else ""
 
 
-def resolve_entities(graph: GraphStore, facts: FactIndex, name: str) -> list[str]:
-    """The entities that a name may mean, as questions are linked: those that facts speak of first.
+def resolve_entities(graph: GraphReader, facts: FactIndex, name: str) -> list[str]:
+    """Return the entities that a name may mean, linked as in questions; entities with facts first.
 
     Raises:
-        UsageError: the documents have nothing by that name; the message has up to three names that are spelt like it.
+        UsageError: the documents do not contain the name; the message has up to three similar names.
     """
     entity_ids = facts.resolve(name)
     entity_ids.sort(key=lambda entity: not (facts.outgoing(entity) or facts.incoming(entity)))
@@ -121,54 +142,55 @@ def resolve_entities(graph: GraphStore, facts: FactIndex, name: str) -> list[str
     if entity_ids := graph.entities_by_surface_form(name.strip()):
         return entity_ids
     close_names = difflib.get_close_matches(normalized, list(facts.gazetteer.names), 3, 0.6) if normalized else []
-    suggestions = list(dict.fromkeys(facts.display_name((facts.resolve(other) or [other])[0]) for other in close_names))
+    suggested_ids = [(facts.resolve(close_name) or [close_name])[0] for close_name in close_names]
+    suggestions = list(dict.fromkeys(map(facts.display_name, suggested_ids)))
     hint = f"did you mean {' or '.join(suggestions)}?" if suggestions else "check the spelling."
     raise UsageError(f"Expected a name that the documents have, found none called {name!r}: {hint}")
 
 
 def sort_by_confidence(triples: Iterable[Triple]) -> list[Triple]:
-    """The surest first; equal ones by what they say and where."""
+    """Sort by descending confidence; ties by content and position."""
     return sorted(triples, key=lambda t: (-t.confidence, t.predicate, t.subject, t.object, t.passage_id, t.start))
 
 
 def group_by_predicate(triples: Sequence[Triple]) -> list[Triple]:
-    """By predicate, in the order in which each comes first."""
+    """Group by predicate, in the order of each predicate's first triple."""
     predicate_order = {predicate: n for n, predicate in enumerate(dict.fromkeys(t.predicate for t in triples))}
     return sorted(triples, key=lambda t: predicate_order[t.predicate])
 
 
-def view_entity(graph: GraphStore, facts: FactIndex, vocabulary: PredicateSchema, name: str, limit: int) -> EntityView:
-    """What the graph knows of the entity that ``name`` means; at most ``limit`` facts in each direction.
+def view_entity(graph: GraphReader, facts: FactIndex, vocabulary: PredicateSchema, name: str, limit: int) -> EntityView:
+    """Return the entity that ``name`` means, with at most ``limit`` facts in each direction.
 
     Raises:
-        UsageError: the documents have nothing by that name.
+        UsageError: the documents do not contain the name.
     """
-    entity, *also = resolve_entities(graph, facts, name)
+    entity, *other_ids = resolve_entities(graph, facts, name)
     renderer = FactRenderer(graph, facts.display_name, vocabulary)
-    about, incoming = sort_by_confidence(facts.outgoing(entity)), sort_by_confidence(facts.incoming(entity))
-    # a name put together from several mentions is no entity of the store
+    outgoing, incoming = sort_by_confidence(facts.outgoing(entity)), sort_by_confidence(facts.incoming(entity))
+    # a name composed of several mentions is no entity of the store
     entity_record = next(graph.entities(frozenset([entity])), Entity(entity, facts.display_name(entity), "MISC"))
-    shown_name = display_name(facts, entity_record)
+    entity_name = display_name(facts, entity_record)
     mentions, documents = graph.mention_counts(entity)
     return EntityView(
         id=entity,
-        name=shown_name,
+        name=entity_name,
         type=entity_record.type,
         aliases=tuple(
-            sorted({" ".join(alias.split()) for alias in (entity_record.name, *entity_record.aliases)} - {shown_name})
+            sorted({" ".join(alias.split()) for alias in (entity_record.name, *entity_record.aliases)} - {entity_name})
         ),
         title=facts.title(entity),
-        also=tuple(facts.display_name(other) for other in also),
+        also=tuple(facts.display_name(other_id) for other_id in other_ids),
         mentions=mentions,
         documents=documents,
-        facts_in_all=len(about),
+        facts_in_all=len(outgoing),
         incoming_in_all=len(incoming),
-        facts=tuple(renderer.render(t) for t in group_by_predicate(about[:limit])),
+        facts=tuple(renderer.render(t) for t in group_by_predicate(outgoing[:limit])),
         incoming=tuple(renderer.render(t) for t in group_by_predicate(incoming[:limit])),
     )
 
 
 def display_name(facts: FactIndex, entity: Entity) -> str:
-    """How an entity is called for people: as its facts have it, else as the documents do."""
+    """Return an entity's display name from the fact index, or from the documents if it has none."""
     name = facts.display_name(entity.id)
     return " ".join(entity.name.split()) if name == entity.id else name

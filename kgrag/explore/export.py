@@ -1,4 +1,4 @@
-"""The graph in files for other programs, each edge with the sentence that states it; by a file's ending."""
+"""Export the graph to GraphML, JSON or HTML, each edge with the sentence that states it."""
 
 from __future__ import annotations
 
@@ -16,56 +16,57 @@ from kgrag.explore.entity_view import FactRenderer, display_name
 from kgrag.explore.html_view import render_html
 from kgrag.explore.mention_edges import MentionEdges
 from kgrag.explore.networkx_view import NetworkXGraph
-from kgrag.protocols import GraphStore
+from kgrag.explore.node_link import EdgeRow, NodeLinkGraph, NodeRow
+from kgrag.protocols import GraphReader
 from kgrag.storage.atomic import atomic_write
 
 EXPORT_SUFFIXES = (".graphml", ".json", ".html")
-_NODE_LINK_FLAGS: dict[str, Any] = {"directed": True, "multigraph": True}
-"""What `networkx.node_link_graph(data, edges="edges")` wants to know besides."""
+_NODE_LINK_FLAGS = {"directed": True, "multigraph": True}
+"""Additional keys that `networkx.node_link_graph(data, edges="edges")` needs."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def export_suffix(out: Path) -> str:
-    """The ending of a file's name, one of `ENDINGS`.
+    """Return the suffix of a file name, one of `EXPORT_SUFFIXES`.
 
     Raises:
-        UsageError: the ending is another, or ``out`` is a folder.
+        UsageError: the suffix is another one, or ``out`` is a folder.
     """
     suffix = out.suffix.lower()
     if suffix not in EXPORT_SUFFIXES:
-        raise UsageError(
-            f"Expected a file that ends in {' or '.join(EXPORT_SUFFIXES)}, found {str(out)!r}: name it so."
-        )
+        raise UsageError(f"Expected a file that ends in {' or '.join(EXPORT_SUFFIXES)}, found {str(out)!r}: rename it.")
     if out.is_dir():
         raise UsageError(f"Expected a file to write, found a folder at {out}: name a file in it.")
     return suffix
 
 
 def export_graph(
-    graph: GraphStore,
+    graph: GraphReader,
     facts: FactIndex,
     vocabulary: PredicateSchema,
     subgraph: NetworkXGraph,
     out: Path,
     mentions: MentionEdges | None = None,
 ) -> None:
-    """Write a part of the graph, whole or not at all: GraphML, JSON, or a page with a picture that needs no network.
+    """Write a subgraph atomically as GraphML, JSON, or an HTML page with a picture that works offline.
 
     Args:
-        graph, facts, predicates: the store, and what its facts can say.
-        part: of `kgrag.explore.networkx_view.network`.
-        out: the file; its ending says which kind.
-        mentions: what the edges ``mentions`` came from, if the part has any.
+        graph: the store.
+        facts: its fact index.
+        vocabulary: its predicates.
+        subgraph: a part of `kgrag.explore.networkx_view.to_networkx`.
+        out: the file; its suffix selects the format.
+        mentions: source of the edges ``mentions``, if the subgraph has any.
 
     Raises:
-        UsageError: the ending is another.
+        UsageError: the suffix is unknown.
         OSError: the file cannot be written.
     """
     kind = export_suffix(out)
     data = to_node_link(graph, facts, vocabulary, subgraph, mentions)
     with atomic_write(out) as temporary:
         if kind == ".json":
-            temporary.write_text(json.dumps(_NODE_LINK_FLAGS | data, ensure_ascii=False, indent=1), "utf-8")
+            temporary.write_text(json.dumps({**_NODE_LINK_FLAGS, **data}, ensure_ascii=False, indent=1), "utf-8")
         elif kind == ".html":
             temporary.write_text(render_html(data), "utf-8")
         else:
@@ -73,23 +74,17 @@ def export_graph(
 
 
 def to_node_link(
-    graph: GraphStore,
+    graph: GraphReader,
     facts: FactIndex,
     vocabulary: PredicateSchema,
     subgraph: NetworkXGraph,
     mentions: MentionEdges | None = None,
-) -> dict[str, list[dict[str, Any]]]:
-    """A graph as lists that JSON can take, in one order for one store.
-
-    ``nodes``: ``id``, ``name``, ``type``, ``documents`` (how many of those that state an edge here), ``degree`` (ends of
-    edges here). ``edges``: ``source`` and ``target`` (ids), ``predicate``, ``value`` (of a
-    date or a quantity), ``confidence``, ``found_by``, ``sentence``, ``document``
-    (its id), ``start`` and ``end`` (a span of that document's text).
-    """
+) -> NodeLinkGraph:
+    """Return a graph as JSON-compatible lists, in a deterministic order."""
     renderer = FactRenderer(graph, facts.display_name, vocabulary)
     entities_by_id = {entity.id: entity for entity in graph.entities(set(subgraph))}
     documents_by_node: dict[str, set[str]] = {node: set() for node in subgraph}
-    edges = []
+    edges: list[EdgeRow] = []
     triples = [triple for _, _, triple in subgraph.edges(data="triple")]
     for t in sorted(triples, key=lambda t: (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object)):
         located_triple = mentions.with_sentence_span(t) if mentions is not None and t.predicate == "mentions" else t
@@ -110,7 +105,7 @@ def to_node_link(
                 "end": fact_view.end,
             }
         )
-    nodes = [
+    nodes: list[NodeRow] = [
         {
             "id": node,
             "name": display_name(facts, entities_by_id[node]) if node in entities_by_id else facts.display_name(node),
@@ -123,8 +118,8 @@ def to_node_link(
     return {"nodes": nodes, "edges": edges}
 
 
-def to_xml_graph(data: dict[str, list[dict[str, Any]]]) -> NetworkXGraph:
-    """The lists of `plain` as a graph; characters that XML cannot have are blanks."""
+def to_xml_graph(data: NodeLinkGraph) -> NetworkXGraph:
+    """Return the lists of `to_node_link` as a graph, with characters that XML forbids replaced by spaces."""
     xml_graph: NetworkXGraph = nx.MultiDiGraph()
     for node in data["nodes"]:
         xml_graph.add_node(

@@ -1,40 +1,43 @@
-"""The graph as one page with a picture to click, which needs no network: where each thing stands is worked out here."""
+"""Render the graph as one interactive offline HTML page, with the layout computed here."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import networkx as nx
 import numpy as np
 
 from kgrag.explore.networkx_view import NetworkXGraph
+from kgrag.explore.node_link import NodeLinkGraph
 
 TEMPLATE_FILE = Path(__file__).parents[1] / "data" / "graph.html"
 SPACING = 60.0
-"""How far apart two joined things are, about, in the picture's own units."""
+"""Approximate distance of two connected nodes, in units of the picture."""
 
 
-def render_html(data: dict[str, list[dict[str, Any]]]) -> str:
-    """The page of `TEMPLATE` with a graph in it.
+def render_html(data: NodeLinkGraph) -> str:
+    """Return the page of `TEMPLATE_FILE` with a graph in it.
 
     Args:
-        data: the lists of `kgrag.explore.export.plain`; each node gets a place, ``x`` and ``y``.
+        data: the lists of `kgrag.explore.export.to_node_link`; each node gets a position, ``x`` and ``y``.
     """
     simple_graph: NetworkXGraph = nx.Graph()
     simple_graph.add_nodes_from(node["id"] for node in data["nodes"])
     simple_graph.add_edges_from((edge["source"], edge["target"]) for edge in data["edges"])
     positions = layout(simple_graph)
     nodes = [node | dict(zip("xy", positions[node["id"]], strict=True)) for node in data["nodes"]]
-    # in a script element only "<" can end it, whatever a document says
+    # only "<" can end a script element: escape it in document text
     text = json.dumps({"nodes": nodes, "edges": data["edges"]}, ensure_ascii=False).replace("<", "\\u003c")
     return TEMPLATE_FILE.read_text("utf-8").replace(">DATA<", f">{text}<", 1)
 
 
 def layout(simple_graph: NetworkXGraph) -> dict[str, tuple[float, float]]:
-    """A place for each node: each connected part by springs (Fruchterman and Reingold 1991, seed 0), the parts packed
-    in rows with the largest first, so that none is pushed away by the others."""
+    """Return a position for each node.
+
+    Each connected component is laid out by springs (Fruchterman and Reingold 1991, seed 0). The components are packed
+    in rows, the largest first, so that none is pushed away by the others.
+    """
     parts = sorted(nx.connected_components(simple_graph), key=lambda part: (-len(part), min(part)))
     sides = [SPACING * (1 + 1.2 * len(part) ** 0.5) for part in parts]
     width = max(1.25 * float(np.sum(np.square(sides))) ** 0.5, max(sides, default=0.0))
@@ -44,7 +47,7 @@ def layout(simple_graph: NetworkXGraph) -> dict[str, tuple[float, float]]:
         if left and left + side > width:
             left, top, height = 0.0, top + height, 0.0
         for node, (x, y) in _spring_layout(simple_graph.subgraph(part)).items():
-            # in the middle nine tenths of its square, so that neighbours' names have room
+            # leave a margin in each square for the names of its nodes
             margin = side * 0.05
             positions[node] = (
                 round(left + margin + (side - 2 * margin) * (x + 1) / 2, 1),
@@ -55,8 +58,8 @@ def layout(simple_graph: NetworkXGraph) -> dict[str, tuple[float, float]]:
 
 
 def _spring_layout(part: NetworkXGraph) -> dict[str, tuple[float, float]]:
-    """Places in [-1, 1] for the nodes of a connected graph."""
-    ordered_graph: NetworkXGraph = nx.Graph()  # in one order: a view of a part has another in each process
+    """Return positions in [-1, 1] for the nodes of a connected graph."""
+    ordered_graph: NetworkXGraph = nx.Graph()  # sorted: the order of a subgraph view differs between processes
     ordered_graph.add_nodes_from(sorted(part))
     ordered_graph.add_edges_from(sorted(tuple(sorted(edge)) for edge in part.edges()))
     start = nx.circular_layout(ordered_graph)

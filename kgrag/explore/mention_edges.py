@@ -1,4 +1,4 @@
-"""Which document names whom, as edges from the thing that a document is about; for where facts join nothing."""
+"""Connect a document's subject to the entities it mentions, for paths that facts do not provide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.protocols import GraphStore
+from kgrag.protocols import GraphReader
 from kgrag.text import sentence_spans
 from kgrag.types import VALUE_TYPES, Triple
 
@@ -16,12 +16,12 @@ Int32Array = NDArray[np.int32]
 
 
 class MentionEdges:
-    """The first mention of each entity in each document, as edges from the entity that the document's title names.
+    """The first mention of each entity in each document, as edges from the entity of the document's title.
 
-    Dates, and the entity of the title itself, are left out. Some 20 bytes an edge, and each name once.
+    Dates and the title's own entity are left out. An edge takes some 20 bytes; each name is stored once.
     """
 
-    def __init__(self, graph: GraphStore) -> None:
+    def __init__(self, graph: GraphReader) -> None:
         self._graph = graph
         self._entity_numbers: dict[str, int] = {}
         passages: dict[str, int] = {}
@@ -40,7 +40,7 @@ class MentionEdges:
                 column.append(item)
         self._entity_ids, self._passage_ids = list(self._entity_numbers), list(passages)
         subjects, objects, *location_columns = (np.array(column, np.int32) for column in columns)
-        # sorted by both ends, of several places the first: they came in order
+        # sorted by both ends; `np.unique` keeps the first mention of each pair
         pairs = subjects.astype(np.int64) * max(1, len(self._entity_numbers)) + objects
         first = np.unique(pairs, return_index=True)[1]
         self._subjects, self._objects = subjects[first], objects[first]
@@ -51,11 +51,11 @@ class MentionEdges:
         return len(self._subjects)
 
     def __iter__(self) -> Iterator[Triple]:
-        """All edges by their ends, each with the span of its mention alone."""
+        """Iterate over all edges, ordered by their ends; the span is the mention's own."""
         return map(self._edge, range(len(self)))
 
     def edges_of(self, entity: str) -> list[Triple]:
-        """The edges of an entity in both directions, each with the span of its mention alone."""
+        """Return the edges of an entity in both directions; the span is the mention's own."""
         number = self._entity_numbers.get(entity)
         if number is None:
             return []
@@ -71,11 +71,11 @@ class MentionEdges:
         return Triple(ends[0], "mentions", ends[1], passage, int(self._starts[row]), int(self._ends[row]), 1.0)
 
     def spellings(self, entities: frozenset[str]) -> dict[str, str]:
-        """How the documents spell some entities, of which facts need not speak."""
+        """Map entity ids to their display names in the documents, for entities without facts."""
         return {entity.id: " ".join(entity.name.split()) for entity in self._graph.entities(entities)}
 
     def with_sentence_span(self, triple: Triple) -> Triple:
-        """The same edge with the span of the sentence that the mention stands in."""
+        """Return the edge with the span of the sentence that contains the mention."""
         passage = self._graph.passages_by_id([triple.passage_id]).get(triple.passage_id)
         for start, end in sentence_spans(passage.text) if passage else ():
             assert passage is not None

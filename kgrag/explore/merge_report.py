@@ -1,4 +1,4 @@
-"""What became one thing, and why: names within a document, and entities of different documents."""
+"""List merged names and entities with the reason for each merge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphs.merging.merge_sets import DECLARED, Merges
-from kgrag.protocols import GraphStore
+from kgrag.protocols import GraphReader
 from kgrag.text import normalize_name
 from kgrag.types import VALUE_TYPES
 
@@ -16,11 +16,17 @@ PART_OF_NAME, OTHER_FORM, COUNTRY = "part of the name", "acronym or other form",
 
 @dataclass(frozen=True, slots=True)
 class MergeRecord:
-    """A name that was taken for an entity's: ``name`` as it is spelt, ``into`` the entity's name, ``into_id`` its id.
+    """A name that was merged into an entity.
 
-    ``reason``: "user", "declared", "honorific", "company form" or "initials" between documents; "declared", "part of
-    the name", "acronym or other form" or "country" within them. ``documents``: the first three of those that say so or
-    have it, of ``documents_in_all``; none where the user said so.
+    Attributes:
+        name: the name as spelt.
+        into: display name of the entity.
+        into_id: id of the entity.
+        reason: "user", "declared", "honorific", "company form" or "initials" between documents; "declared", "part of
+            the name", "acronym or other form" or "country" within them.
+        between: whether entities of different documents were merged.
+        documents: the first three documents that declare or contain the name; none if the user declared it.
+        documents_in_all: number of these documents.
     """
 
     name: str
@@ -32,12 +38,13 @@ class MergeRecord:
     documents_in_all: int
 
 
-def list_merges(graph: GraphStore, merges: Merges, country_names: Mapping[str, str]) -> list[MergeRecord]:
-    """All of them, first those between documents, each kind by the entity and the name.
+def list_merges(graph: GraphReader, merges: Merges, country_names: Mapping[str, str]) -> list[MergeRecord]:
+    """Return all merges: first those between documents, each kind ordered by entity and name.
 
     Args:
         graph: the store without its merges.
-        lands: names of countries (`graphs.predicates.Vocabulary.lands`).
+        merges: the merges between documents.
+        country_names: names of countries (`graphs.predicates.PredicateSchema.country_names`).
     """
     document_of_passage = dict(graph.passage_keys())
     declared = {(entity, normalize_name(name)) for _, entity, name, _ in graph.names()}

@@ -1,4 +1,4 @@
-"""The graph as a whole: facts as a networkx graph, and the parts of it that are near a name or have the greatest degree."""
+"""Convert facts to a networkx graph, and select the part near an entity or with the highest degrees."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import networkx as nx
 
 from graphs.facts.fact_index import FactIndex
 from kgrag.explore.mention_edges import MentionEdges
-from kgrag.protocols import GraphStore
+from kgrag.protocols import EntityStore
 
 NetworkXGraph = Any
-"""A `networkx.MultiDiGraph` with entity ids as nodes; mypy is told no more, since not all its functions have types."""
+"""A `networkx.MultiDiGraph` with entity ids as nodes; `Any`, because networkx is only partly typed."""
 
 
 def to_networkx(
-    graph: GraphStore, facts: FactIndex, min_confidence: float = 0.0, mentions: MentionEdges | None = None
+    graph: EntityStore, facts: FactIndex, min_confidence: float = 0.0, mentions: MentionEdges | None = None
 ) -> NetworkXGraph:
-    """Typed facts of at least a confidence ``sure``, and ``mentions`` if given, as a directed graph with parallel edges.
+    """Return typed facts of at least ``min_confidence``, and ``mentions`` if given, as a directed multigraph.
 
-    Nodes have ``name``; edges ``predicate``, ``confidence`` and the ``triple`` itself.
+    Nodes have ``name``; edges have ``predicate``, ``confidence`` and the ``triple`` itself.
     """
     result: NetworkXGraph = nx.MultiDiGraph()
     for t in graph.triples():
@@ -34,7 +34,7 @@ def to_networkx(
 
 
 def to_undirected(whole: NetworkXGraph) -> NetworkXGraph:
-    """The same entities, each two joined once; nothing is joined to itself."""
+    """Return the simple undirected graph of the same entities, without self-loops."""
     simple_graph: NetworkXGraph = nx.Graph(whole.edges())
     simple_graph.add_nodes_from(whole)
     simple_graph.remove_edges_from(list(nx.selfloop_edges(simple_graph)))
@@ -42,7 +42,7 @@ def to_undirected(whole: NetworkXGraph) -> NetworkXGraph:
 
 
 def hop_distances(whole: NetworkXGraph, entity: str, hops: int) -> dict[str, int]:
-    """How many facts away each entity is that is within ``hops`` of one, in either direction; itself 0."""
+    """Return the distance in facts, in either direction, of each entity within ``hops`` of one; its own is 0."""
     if entity not in whole:
         return {}
     return dict(nx.single_source_shortest_path_length(to_undirected(whole), entity, hops))
@@ -51,9 +51,9 @@ def hop_distances(whole: NetworkXGraph, entity: str, hops: int) -> dict[str, int
 def top_by_degree(
     whole: NetworkXGraph, max_nodes: int, distance_by_node: Mapping[str, int] | None = None
 ) -> NetworkXGraph:
-    """The part that the ``most`` entities of the greatest degree make; of those ``near`` one only, the nearest first.
+    """Return the subgraph of the ``max_nodes`` entities with the highest degree.
 
-    Ties go by id.
+    With ``distance_by_node`` only its entities count, the nearest first. Ties are broken by id.
     """
     degrees = dict(whole.degree())
     candidates = degrees if distance_by_node is None else distance_by_node

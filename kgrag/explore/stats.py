@@ -1,4 +1,4 @@
-"""The sizes of a graph of facts: degrees, hubs, connected parts and communities."""
+"""Compute statistics of a graph of facts: degrees, hubs, connected components and communities."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from graphs.facts.fact_index import FactIndex
 from kgrag.explore.mention_edges import MentionEdges
 from kgrag.explore.networkx_view import NetworkXGraph, to_networkx, to_undirected
-from kgrag.protocols import GraphStore
+from kgrag.protocols import GraphReader
 
 MAX_HUBS, MAX_COMMUNITIES, MAX_COMMUNITY_NAMES = 10, 5, 3
-"""Entities of the greatest degree, communities, and names of a community that are told."""
+"""Maximum number of hubs, of communities, and of names per community in the statistics."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubEntity:
-    """An entity, and how many ends of facts it is."""
+    """An entity and its degree."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class HubEntity:
 
 @dataclass(frozen=True, slots=True)
 class Community:
-    """How many entities belong together, and the names of those with the greatest degree."""
+    """The number of entities in a community, and the names of those with the highest degree."""
 
     size: int
     names: tuple[str, ...]
@@ -36,11 +36,12 @@ class Community:
 
 @dataclass(frozen=True, slots=True)
 class GraphStats:
-    """The first six are of the whole store; ``mentions_edges`` say which document's entity names which other one.
+    """Statistics of a store.
 
-    All else is of the typed facts of at least a given confidence: ``facts_used``, and ``facts_by_predicate`` with the
-    commonest first; ``entities_in_facts`` with the mean, median, 90th percentile and greatest degree, and the ten hubs;
-    weakly connected ``components``; ``communities`` (Louvain) with their modularity, NaN where nothing is joined.
+    The first six fields are counts of the whole store; ``mentions_edges`` counts edges from a document's subject to a
+    mentioned entity. All other fields refer to the typed facts of at least a given confidence. ``facts_by_predicate``
+    is ordered by count. Degrees have the mean, median, 90th percentile and maximum, and the ten hubs. ``components``
+    are weakly connected. ``communities`` (Louvain) have their modularity, NaN without edges.
     """
 
     documents: int
@@ -64,9 +65,12 @@ class GraphStats:
     largest_communities: tuple[Community, ...]
 
 
-def compute_stats(graph: GraphStore, facts: FactIndex, min_confidence: float = 0.0) -> GraphStats:
-    """Sizes of a store, and of its typed facts of at least a confidence ``sure``. Communities are those of Louvain
-    (Blondel et al. 2008, seed 0) over entities that any fact joins, each two of them once."""
+def compute_stats(graph: GraphReader, facts: FactIndex, min_confidence: float = 0.0) -> GraphStats:
+    """Return the statistics of a store and of its typed facts of at least ``min_confidence``.
+
+    Communities are computed by the Louvain method (Blondel et al. 2008, seed 0) on the simple undirected graph of
+    entities.
+    """
     whole = to_networkx(graph, facts, min_confidence)
     counts = graph.counts()
     degrees: dict[str, int] = dict(whole.degree())
@@ -106,10 +110,10 @@ def compute_stats(graph: GraphStore, facts: FactIndex, min_confidence: float = 0
 
 
 def _communities(simple_graph: NetworkXGraph) -> list[set[str]]:
-    """The largest first; none where nothing is joined."""
+    """Return the communities, the largest first; none without edges."""
     if not simple_graph.number_of_edges():
         return []
-    # nodes and edges in one order, so that the same store gives the same communities whatever the order it was filled in
+    # sorted nodes and edges, so that the communities do not depend on the order in which the store was filled
     ordered_graph: NetworkXGraph = nx.Graph()
     ordered_graph.add_nodes_from(sorted(simple_graph))
     ordered_graph.add_edges_from(sorted(tuple(sorted(edge)) for edge in simple_graph.edges()))

@@ -1,1 +1,1 @@
-"""What grounding is worth, as an experiment: the same questions, model and instruction, and only the evidence differs."""
+"""Factuality experiment: the same questions, model and instruction with different evidence in each arm."""

@@ -1,177 +1,297 @@
-"""One record a question, condition and arm: all that a report is made of. `KEYS` says what each key is.
+"""Types and file format of the records: one record per question, condition and arm.
 
-``records.jsonl`` has them one a line, ordered by question, condition and arm. Every later figure follows from them, so a
-run is compared, labelled and drawn from this file alone.
+``records.jsonl`` has one record per line, ordered by question, condition and arm. Every later figure follows from the
+records, so runs are compared, labelled and drawn from this file alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
-from kgrag.answering.stages.evidence_selection import SelectedPassage
 from kgrag.errors import ReadError, UsageError
-from kgrag.factuality.scoring.claim_verification import VerifiedClaim, judgement_json
-from kgrag.serialize import path_json
-from kgrag.types import Citation, Hit
 
-RunRecord = dict[str, Any]
 RECORDS_FILE = "records.jsonl"
-RECORD_KEYS = {
-    "id": "the question's id",
-    "condition": "answerable, unanswerable or counterfactual",
-    "made": "whether the condition was made here (evidence hidden or edited), not found in the file of questions",
-    "arm": "closed-book, grounded, vector, graph, gold, placebo or system; with +adapter at its end where it ran with the adapter",
-    "question": "its text",
-    "answers": "accepted answers of the file; empty where it is unanswerable as it is",
-    "accepted": "what is right under the condition",
-    "gold": "ids of the documents that hold the answer",
-    "lang": "en or zh",
-    "hops": "steps the file says, or how many gold documents there are; 0 where nobody knows",
-    "type": "the file's type of question, or empty",
-    "cluster": "questions of one cluster share documents; drawn together by the bootstrap",
-    "hidden": "documents that were out of view",
-    "edit": "null, or {old: [spellings], new}: what was replaced in the evidence",
-    "altered": "whether the edit changed anything of what was retrieved; where it did not, the case counts in no rate",
-    "donor": "of the placebo: the question whose passages were shown",
-    "answer": "the model's text, as it came; of one that shows its steps, what follows from them (dates are reckoned: `kgrag.answering.guards.comparison`)",
-    "steps": "lines that the model wrote before its answer; of the arm system, those that stand",
-    "outcome": "correct, wrong, abstained or empty",
-    "from_memory": "on the made unanswerable: a wrong answer that is nevertheless the file's, so known or guessed",
-    "f1": "token F1 with the closest accepted answer; null where there is none",
-    "claims": "list of claims, see CLAIM_KEYS",
-    "evidence": "passages in their order, see EVIDENCE_KEYS",
-    "facts": "lines of typed facts that were shown beside the passages",
-    "citations": "list of {passage_id, document, title, start, end, quote}: sentences that the answer rests on (offsets into the document's text)",
-    "paths": "list of {names, nodes, triples}: what leads through the graph to the cited passages, and typed facts that answer",
-    "graph": "null, or {verdict, support, expected, paths}: what typed facts say of the answer",
-    "standing": "names and numbers of the answer that its question lacks, and those of them that no shown passage has; null in arms without evidence",
-    "retrieval": "{gold_retrieved, gold_shown: shares; answer_shown; passages; shown; sufficient}; null in arms without evidence",
-    "measures": "measures of the claims, null where undefined; see kgrag.factuality.scoring.claim_verification.measures",
-    "uncertainty": "null, or see kgrag.factuality.scoring.uncertainty.doubt",
-    "blame": "evidence missing, evidence ignored, noise, over-abstention, or empty",
-    "dropped": "in words: sentences left out of the prompt, citations that were refused",
-    "model": "the language model's name",
-    "reader": "llm; graph where the arm system read the answer off typed facts, of which the model may have looked up some",
-    "seconds": "what the language model took for this answer when it was first asked",
-}
-"""What each key of a record is."""
-CLAIM_KEYS = {
-    "statement": "as it was said",
-    "text": "the same, to be understood without the question",
-    "verdict": "supported, contradicted or unverifiable, by the first of known, gold, retrieved and graph that decides",
-    "support": "the judge's probability that it is borne out, or null",
-    "source": "known, gold, retrieved or graph, whichever decided; empty where none did",
-    "checks": "by gold, retrieved, graph and shown (those that were asked): {verdict, support, parts}",
-    "cited": "places in the record's citations that bear it out alone",
-    "cited_together": "whether all citations bear it out; null without any",
-    "found": "what was retrieved for it: list of {passage_id, document, title, text, start, end}",
-}
-EVIDENCE_KEYS = {
-    "rank": "from 1",
-    "passage_id": "",
-    "document": "its id",
-    "title": "of the document",
-    "source": "the file it came from",
-    "text": "the whole passage, as edited",
-    "start": "where it begins in the document's text; of an edited passage offsets count in its edited text from there",
-    "end": "where it ends",
-    "score": "what the arm's retriever gave it",
-    "gold": "whether its document is gold",
-    "number": "its number in the prompt; null where nothing of it was shown",
-    "spans": "the sentences shown, as [start, end] in the document's text",
-    "cited": "whether the answer rests on it",
-    "paths": "list of {names, nodes, triples}: what leads from the question to it",
-}
 
 
-def claim_json(verified: VerifiedClaim) -> dict[str, Any]:
-    """A checked claim under `CLAIM_KEYS`."""
-    judgement = judgement_json(verified.reference_judgement)
-    return {
-        "statement": verified.claim.statement,
-        "text": verified.claim.text,
-        "verdict": verified.verdict,
-        "support": judgement["support"],
-        "source": verified.source,
-        "checks": {name: judgement_json(j) for name, j in verified.checks.items()},
-        "cited": list(verified.supporting_citations),
-        "cited_together": verified.is_cited_together,
-        "found": [
-            {
-                k: v
-                for k, v in _passage_json(hit).items()
-                if k in ("passage_id", "document", "title", "text", "start", "end")
-            }
-            for hit in verified.retrieved
-        ],
-    }
+class TripleRecord(TypedDict):
+    """A fact of a path, with entity ids and the span of the sentence that states it."""
+
+    subject: str
+    predicate: str
+    object: str
+    passage_id: str
+    start: int
+    end: int
+    confidence: float
+    found_by: str
 
 
-def _passage_json(hit: Hit) -> dict[str, Any]:
-    passage = hit.passage
-    return {
-        "rank": hit.rank,
-        "passage_id": passage.id,
-        "document": passage.document_id,
-        "title": hit.title,
-        "source": hit.source,
-        "text": passage.text,
-        "start": passage.start,
-        "end": passage.end,
-        "score": round(hit.score, 6),
-    }
+class PathRecord(TypedDict):
+    """A path through the graph: display names, entity ids, and one fact per step."""
+
+    names: list[str]
+    nodes: list[str]
+    triples: list[TripleRecord]
 
 
-def evidence_json(
-    hits: Sequence[Hit], shown: Sequence[SelectedPassage], citations: Sequence[Citation], gold: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Passages under `EVIDENCE_KEYS`."""
-    by_id = {s.hit.passage.id: s for s in shown}
-    cited = {c.passage_id for c in citations}
-    rows = []
-    for hit in hits:
-        s = by_id.get(hit.passage.id)
-        rows.append(
-            _passage_json(hit)
-            | {
-                "gold": hit.passage.document_id in gold,
-                "number": s.number if s else None,
-                "spans": [list(span) for span in s.spans] if s else [],
-                "cited": hit.passage.id in cited,
-                "paths": [path_json(path) for path in hit.paths],
-            }
-        )
-    return rows
+class JudgementRecord(TypedDict):
+    """A judgement of a claim."""
+
+    verdict: str
+    """supported, contradicted or unverifiable"""
+    support: float | None
+    """the judge's probability that the claim is supported; null if the judge gives none"""
+    parts: dict[str, float]
+    """component scores of the judge"""
 
 
-def record_line(record: RunRecord) -> str:
-    """A record as its line of the file."""
+class GraphRecord(JudgementRecord):
+    """The judgement of an answer by typed facts."""
+
+    expected: str
+    """the answer that the facts give"""
+    paths: list[PathRecord]
+
+
+class CitationRecord(TypedDict):
+    """A sentence that supports the answer; offsets count in the document's text."""
+
+    passage_id: str
+    document: str
+    title: str
+    start: int
+    end: int
+    quote: str
+
+
+class RetrievedRecord(TypedDict):
+    """A passage that was retrieved for a claim."""
+
+    passage_id: str
+    document: str
+    title: str
+    text: str
+    start: int
+    end: int
+
+
+class EvidenceRecord(TypedDict):
+    """A passage that an arm retrieved for the question."""
+
+    rank: int
+    """from 1"""
+    passage_id: str
+    document: str
+    """document id"""
+    title: str
+    """document title"""
+    source: str
+    """the file that the document came from"""
+    text: str
+    """the whole passage, after the edit"""
+    start: int
+    """start in the document's text; in an edited passage, offsets count in its edited text from there"""
+    end: int
+    """end in the document's text"""
+    score: float
+    """score of the arm's retriever"""
+    gold: bool
+    """whether its document is gold"""
+    number: int | None
+    """its number in the prompt; null if no part of it was shown"""
+    spans: list[list[int]]
+    """the sentences shown, as [start, end] in the document's text"""
+    cited: bool
+    """whether the answer cites it"""
+    paths: list[PathRecord]
+    """paths from the question to the passage"""
+
+
+class ClaimRecord(TypedDict):
+    """A claim of an answer, with the judgement of each source."""
+
+    statement: str
+    """the claim in the words of the answer"""
+    text: str
+    """the claim in words that need no question"""
+    verdict: str
+    """supported, contradicted or unverifiable, by the first of known, gold, retrieved and graph that decides"""
+    support: float | None
+    """the judge's probability that the claim is supported, or null"""
+    source: str
+    """known, gold, retrieved or graph, whichever decided; empty if none did"""
+    checks: dict[str, JudgementRecord]
+    """judgements by source: known, gold, retrieved, graph and shown, as far as each was asked"""
+    cited: list[int]
+    """indices into the record's citations: those that support the claim alone"""
+    cited_together: bool | None
+    """whether all citations together support the claim; null without citations"""
+    found: list[RetrievedRecord]
+    """passages retrieved for the claim"""
+
+
+class EditRecord(TypedDict):
+    """A replacement in the evidence."""
+
+    old: list[str]
+    """spellings that were replaced"""
+    new: str
+
+
+class TokenRecord(TypedDict):
+    """Names and numbers of an answer that its question lacks, and those of them that no shown passage has."""
+
+    names: list[str]
+    names_missing: list[str]
+    numbers: list[str]
+    numbers_missing: list[str]
+
+
+class RetrievalRecord(TypedDict):
+    """Coverage of the question's gold documents and accepted answers by the evidence."""
+
+    gold_retrieved: float | None
+    """share of the gold documents that were retrieved"""
+    gold_shown: float | None
+    """share of the gold documents that were shown"""
+    answer_shown: bool | None
+    """whether the shown evidence states an accepted answer; null if that is unknown"""
+    passages: int
+    """passages retrieved"""
+    shown: int
+    """passages shown"""
+    sufficient: bool
+    """whether the shown evidence is enough to answer"""
+
+
+class UncertaintyRecord(TypedDict):
+    """Uncertainty of the model about its answer; null if a value is not measured or not defined."""
+
+    logprob: float | None
+    """mean log-probability of the answer's tokens, in nats"""
+    chance: float | None
+    """exponential of ``logprob``"""
+    surprise: float | None
+    """negative of ``logprob``"""
+    samples: list[str]
+    """other answers of the model, drawn at random"""
+    cluster_of: list[int]
+    """for each sample the number of its meaning"""
+    clusters: int | None
+    """number of different meanings"""
+    entropy: float | None
+    """semantic entropy, in nats"""
+    weighted_entropy: float | None
+    """semantic entropy with answers weighted by their probabilities, in nats"""
+    disagreement: float | None
+    """share of the samples that do not mean the same as the answer"""
+
+
+class RunRecord(TypedDict):
+    """The answer of one arm to one question under one condition, with its scores."""
+
+    id: str
+    """the question's id"""
+    condition: str
+    """answerable, unanswerable or counterfactual"""
+    made: bool
+    """whether the experiment created the condition (it hid or edited evidence); false if the question file has it"""
+    arm: str
+    """closed-book, grounded, vector, graph, gold, placebo or system; ends in +adapter if the adapter was on"""
+    question: str
+    """text of the question"""
+    answers: list[str]
+    """accepted answers of the question file; empty if the question is unanswerable as it is"""
+    accepted: list[str]
+    """correct answers under the condition"""
+    gold: list[str]
+    """ids of the documents that hold the answer"""
+    lang: str
+    """en or zh"""
+    hops: int
+    """steps that the question file gives, or the number of gold documents; 0 if unknown"""
+    type: str
+    """question type of the file, or empty"""
+    cluster: str
+    """questions of one cluster share documents; the bootstrap draws them together"""
+    hidden: list[str]
+    """documents that were hidden"""
+    edit: EditRecord | None
+    """replacement in the evidence, or null"""
+    altered: bool
+    """whether the edit changed any retrieved passage; if it changed none, the record counts in no rate"""
+    donor: str
+    """placebo only: id of the question whose passages were shown"""
+    answer: str
+    """the model's text; after reasoning steps, the answer that follows from them (`kgrag.answering.guards.comparison`)"""
+    steps: list[str]
+    """lines that the model wrote before its answer; for the arm system, the verified ones"""
+    outcome: str
+    """correct, wrong, abstained or empty"""
+    from_memory: bool
+    """hidden evidence only: a wrong answer that equals the file's answer, so the model knew or guessed it"""
+    f1: float | None
+    """token F1 with the closest accepted answer; null without one"""
+    claims: list[ClaimRecord]
+    facts: list[str]
+    """lines of typed facts shown beside the passages"""
+    citations: list[CitationRecord]
+    """sentences that support the answer"""
+    paths: list[PathRecord]
+    """paths through the graph to the cited passages, and typed facts that answer"""
+    graph: GraphRecord | None
+    """judgement of the answer by typed facts, or null"""
+    standing: TokenRecord | None
+    """names and numbers of the answer; null in arms without evidence"""
+    retrieval: RetrievalRecord | None
+    """coverage of the evidence; null in arms without evidence"""
+    measures: dict[str, float | None]
+    """metrics of the claims (`kgrag.factuality.scoring.claim_verification.claim_metrics`), null if undefined"""
+    evidence: list[EvidenceRecord]
+    """retrieved passages in rank order"""
+    uncertainty: UncertaintyRecord | None
+    blame: str
+    """evidence missing, evidence ignored, noise, over-abstention, or empty"""
+    dropped: list[str]
+    """sentences about evidence left out of the prompt and citations that were dropped"""
+    model: str
+    """name of the language model"""
+    reader: str
+    """llm; graph if the arm system read the answer off typed facts, some of which the model may have looked up"""
+    seconds: float
+    """time the language model took for this answer when it was first generated"""
+
+
+def record_line(record: RunRecord | Mapping[str, object]) -> str:
+    """Return a record as its line of ``records.jsonl``."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
 def records_digest(records: Iterable[RunRecord]) -> str:
-    """The sha256 of all that was said and found, times left out: equal for equal runs."""
+    """Return the sha256 of the records without their times; equal runs have equal digests."""
     content = "\n".join(record_line({k: v for k, v in r.items() if k != "seconds"}) for r in records)
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def load_records(folder: Path) -> list[RunRecord]:
-    """The records of a finished run.
+    """Load the records of a finished run.
 
     Raises:
-        UsageError: there is none in ``folder``.
+        UsageError: ``folder`` has no ``records.jsonl``.
         ReadError: the file is damaged.
     """
     path = folder / RECORDS_FILE
     if not path.is_file():
         raise UsageError(
-            f"Expected a finished run of `kgrag eval` in {folder} ({RECORDS_FILE}), found none: name its folder."
+            f"Expected a finished run of `kgrag eval` in {folder} ({RECORDS_FILE}), found none: pass its folder."
         )
     try:
-        return [json.loads(row) for row in path.read_text("utf-8").splitlines()]
+        return [cast(RunRecord, json.loads(row)) for row in path.read_text("utf-8").splitlines()]
     except (ValueError, OSError) as error:
-        raise ReadError(f"{path} cannot be read ({error}): run `kgrag eval` again, which costs little.") from error
+        raise ReadError(
+            f"{path} cannot be read ({error}): run `kgrag eval` again; finished answers are cached."
+        ) from error

@@ -1,1 +1,1 @@
-"""From a question to its answer over typed facts: what it asks, the walks that answer it, and comparisons."""
+"""Answer questions from typed facts: parse the question, follow its relations, compare entities."""

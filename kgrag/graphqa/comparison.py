@@ -1,4 +1,4 @@
-"""Two names side by side: which came first, who lived longer, whether both are of one country."""
+"""Compare two entities: which came first, which lived longer, whether both share an attribute."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from graphs.gazetteer import NameMatch
 from graphs.predicates import PredicateSchema
 from kgrag.graphqa.question_parser import QuestionParser
 from kgrag.graphqa.traversal import GraphAnswer, PartialPath, PathExecutor
-from kgrag.text import has_cjk, normalize_name, strip_disambiguation
-from kgrag.text.dates import MONTH_NUMBERS
+from kgrag.text import has_cjk, strip_disambiguation
+from kgrag.text.dates import parse_date_tuple
+from kgrag.text.polarity import yes_no_answer
 
 _EARLY = r"first|earlier|earliest|older|oldest|elder|before"
 _LATE = r"later|last|latest|younger|youngest|more recently|recently|after"
@@ -30,32 +31,34 @@ _SAME_ATTRIBUTE = {
 }
 _LIFESPAN = re.compile(r"\blived? (?:a )?(?:longer|longest)|活得更?[长久]|寿命更长|更长寿", re.IGNORECASE)
 MIN_JOINT_CONFIDENCE = 0.1
-"""Below this the facts of a comparison, all together, are guesses."""
+"""Below this product of their confidences, the facts of a comparison are guesses."""
 COUNTRY_PREDICATES = ("country", "nationality")
-"""What says which country a thing or a person is of."""
+"""Predicates that give the country of an entity or a person."""
 _LOCATED_THING = re.compile(
     r"\b(?:located|situated|films?|movies?|songs?|originate|villages?|towns?|albums?)\b|位于", re.IGNORECASE
 )
 
 
 class ComparisonReader:
-    """Takes two names down the same walk, and sets what stands at the ends side by side.
+    """Follows the same predicates from two names and compares the values at the ends.
 
     Args:
-        walker, questions: of the same vocabulary.
-        names: the names whose positions a `Found` gives.
+        schema: the predicates and countries.
+        executor: follows predicates; of the same schema.
+        parser: of the same schema.
+        names: the names that `NameMatch.name` indexes.
     """
 
     def __init__(
-        self, vocabulary: PredicateSchema, executor: PathExecutor, parser: QuestionParser, names: Sequence[str]
+        self, schema: PredicateSchema, executor: PathExecutor, parser: QuestionParser, names: Sequence[str]
     ) -> None:
-        self._vocabulary = vocabulary
+        self._schema = schema
         self._executor = executor
         self._parser = parser
         self._names = names
 
     def answer(self, text: str, matches: Sequence[NameMatch]) -> list[GraphAnswer]:
-        """The answer to a question about two names; none where the facts do not settle it."""
+        """Return the answer to a question about two names; empty if the facts do not decide it."""
         operands = _split_operands(text, matches)
         if operands is None:
             return []
@@ -74,12 +77,13 @@ class ComparisonReader:
 
     @staticmethod
     def is_comparison(text: str, matches: Sequence[NameMatch]) -> bool:
-        """Whether a question sets two of the names in it side by side."""
+        """Whether a question compares two of its names."""
         operands = _split_operands(text, matches)
         rest = operands[2] if operands is not None else ""
         return bool(rest and (shared_attribute(rest) or asks_for_earlier(rest) is not None or _LIFESPAN.search(rest)))
 
     def _answer_same(self, first: NameMatch, second: NameMatch, steps: Sequence[str], rest: str) -> list[GraphAnswer]:
+        """Answer whether both names have the same value at the end of ``steps``."""
         paths_by_operand = []
         for name in (first, second):
             if not (ends := self._best_paths(self._names[name.name], steps)):
@@ -97,7 +101,7 @@ class ComparisonReader:
         confidence = _comparison_confidence(
             paths_by_operand[0][0].confidence * paths_by_operand[1][0].confidence * (1.0 if is_same else 0.9)
         )
-        word = ("是" if is_same else "否") if has_cjk(rest) else ("yes" if is_same else "no")
+        word = yes_no_answer(is_same, "zh" if has_cjk(rest) else "en")
         return [
             GraphAnswer(
                 word,
@@ -108,18 +112,19 @@ class ComparisonReader:
         ]
 
     def _normalized_value(self, value: str, of_year: bool) -> str:
+        """Return a value in the form to compare: its year, its country, or its lower-case id."""
         name = self._executor.name(value).lower()
         if of_year and (day := parse_date_tuple(name) or parse_date_tuple(value)):
             return str(day[0])
-        return self._vocabulary.countries.get(
-            name, self._vocabulary.countries.get(value, value.removeprefix("the "))
-        ).lower()
+        return self._schema.countries.get(name, self._schema.countries.get(value, value.removeprefix("the "))).lower()
 
     def _best_paths(self, name: str, steps: Sequence[str]) -> list[PartialPath]:
-        walks = self._executor.follow(name, steps)
-        return [w for w in walks if w.confidence > 0.75 * walks[0].confidence] if walks else []
+        """Return the paths whose confidence is close to the best one's."""
+        paths = self._executor.follow(name, steps)
+        return [w for w in paths if w.confidence > 0.75 * paths[0].confidence] if paths else []
 
     def _answer_which(self, rest: str, first: NameMatch, second: NameMatch, steps: Sequence[str]) -> list[GraphAnswer]:
+        """Answer which of two names has the earlier or later date, or the longer life."""
         wants_earlier = asks_for_earlier(rest)
         if _LIFESPAN.search(rest):
             return self._answer_longer_life(first, second, steps)
@@ -149,12 +154,12 @@ class ComparisonReader:
             second_dated = self._dated_path(second, [*steps, predicate]) if first_dated is not None else None
             if first_dated is None or second_dated is None:
                 continue
-            (a, walk_a), (b, walk_b) = first_dated, second_dated
+            (a, first_path), (b, second_path) = first_dated, second_dated
             size = min(len(a), len(b))
             if a[:size] == b[:size]:
                 return []
             winner = first if (a < b) == wants_earlier else second
-            return [self._winning_answer(winner, first, walk_a, walk_b)]
+            return [self._winning_answer(winner, first, first_path, second_path)]
         return []
 
     def _answer_longer_life(self, first: NameMatch, second: NameMatch, steps: Sequence[str]) -> list[GraphAnswer]:
@@ -164,51 +169,54 @@ class ComparisonReader:
             died = self._dated_path(name, [*steps, "date_of_death"]) if born is not None else None
             if born is None or died is None:
                 return []
-            (b, _), (d, walk) = born, died
+            (b, _), (d, path) = born, died
             days = [v[0] * 365.25 + (v[1] * 30.4 + (v[2] if len(v) > 2 else 15) if len(v) > 1 else 182) for v in (b, d)]
-            spans.append((days[1] - days[0], walk))
+            spans.append((days[1] - days[0], path))
         if abs(spans[0][0] - spans[1][0]) < 2:
             return []
         winner = first if spans[0][0] > spans[1][0] else second
         return [self._winning_answer(winner, first, spans[0][1], spans[1][1])]
 
     def _dated_path(self, name: NameMatch, steps: Sequence[str]) -> tuple[tuple[int, ...], PartialPath] | None:
-        walks = self._executor.follow(self._names[name.name], steps)
+        """Return the best date that a name's paths lead to, with its path; None if there is none."""
+        paths = self._executor.follow(self._names[name.name], steps)
         dated_paths = [
-            (parse_date_tuple(self._executor.name(w.nodes[-1])) or parse_date_tuple(w.nodes[-1]), w) for w in walks
+            (parse_date_tuple(self._executor.name(w.nodes[-1])) or parse_date_tuple(w.nodes[-1]), w) for w in paths
         ]
-        with_dates = [(date, walk) for date, walk in dated_paths if date]
+        with_dates = [(date, path) for date, path in dated_paths if date]
         if not with_dates:
             return None
-        # a full date says more than a year, if it is about as sure
+        # prefer a full date to a year if both have about the same confidence
         return max(with_dates, key=lambda pair: (round(pair[1].confidence, 1), len(pair[0])))
 
     def _winning_answer(
         self, winner: NameMatch, first: NameMatch, first_path: PartialPath, second_path: PartialPath
     ) -> GraphAnswer:
-        walk, other_path = (first_path, second_path) if winner is first else (second_path, first_path)
-        text = strip_disambiguation(self._executor.name(walk.nodes[0]))
+        path, other_path = (first_path, second_path) if winner is first else (second_path, first_path)
+        text = strip_disambiguation(self._executor.name(path.nodes[0]))
         return GraphAnswer(
             text,
-            self._executor.path(walk),
+            self._executor.path(path),
             _comparison_confidence(first_path.confidence * second_path.confidence),
             (self._executor.path(other_path),),
         )
 
 
 def _comparison_confidence(joint_confidence: float) -> float:
-    """How sure one of two answers is, of facts that are so sure: where they are wrong it is still right half the time. Of
-    facts that are hardly more than guesses nothing follows."""
+    """Return the confidence of one of two possible answers, given the joint confidence of its facts.
+
+    If the facts are wrong, the answer is still right half the time. Facts that are mere guesses support no answer.
+    """
     return (1.0 + joint_confidence) / 2 if joint_confidence >= MIN_JOINT_CONFIDENCE else max(joint_confidence, 0.01)
 
 
 def _split_operands(text: str, matches: Sequence[NameMatch]) -> tuple[NameMatch, NameMatch, str] | None:
-    """The two names of a question that are set side by side, and the question with X and Y for them; None of any other."""
+    """Return the two compared names, and the question with X and Y for them; None if it compares none."""
     if len(matches) < 2:
         return None
     first, second = matches[0], matches[-1]
     if len(matches) > 2:
-        # the two names that "or" or "and" joins; what lies about them is not part of a name
+        # take the two names that "or" or "and" joins
         pairs = [
             (a, b)
             for a, b in pairwise(matches)
@@ -223,40 +231,27 @@ def _split_operands(text: str, matches: Sequence[NameMatch]) -> tuple[NameMatch,
 
 
 def shared_attribute(rest: str) -> tuple[str, ...]:
-    """The predicate, or each of several, of which a question without its names asks if two have the same; none of any other."""
+    """Return the predicates of the attribute that two names may share; empty if none is asked for.
+
+    Args:
+        rest: the question without its names.
+    """
     if _SAME_COUNTRY.search(rest):
         return COUNTRY_PREDICATES
     return next(((p,) for asks, p in _SAME_ATTRIBUTE.items() if re.search(asks, rest, re.IGNORECASE)), ())
 
 
 def asks_for_earlier(rest: str) -> bool | None:
-    """Whether a question without its names asks for what was first, or for what was last; None of any other."""
+    """Whether the earlier (True) or the later (False) of two is asked for; None if neither is.
+
+    Args:
+        rest: the question without its names.
+    """
     early = re.search(rf"\b(?:{_EARLY})\b|{_ZH_EARLY}", rest, re.IGNORECASE)
     late = re.search(rf"\b(?:{_LATE})\b|{_ZH_LATE}", rest, re.IGNORECASE)
     return None if bool(early) == bool(late) else bool(early)
 
 
 def is_about_death(rest: str) -> bool:
-    """Whether a question without its names, or a predicate, is about a death."""
+    """Whether a question, without its names, or a predicate is about a death."""
     return bool(re.search(r"\bdie[ds]?\b|death|去世|逝世|死", rest, re.IGNORECASE))
-
-
-def parse_date_tuple(text: str) -> tuple[int, ...]:
-    """A date as (year,), (year, month) or (year, month, day); () if there is none."""
-    if has_cjk(text):
-        match = re.search(r"(前)?(\d{1,4})\s*年(?:\s*(\d{1,2})\s*月)?(?:\s*(\d{1,2})\s*日)?", text)
-        if not match:
-            return ()
-        year, month, day = match.group(2, 3, 4)
-        return tuple(int(p) for p in ((f"-{year}" if match.group(1) else year), month, day) if p)
-    words = normalize_name(text).split()
-    month = next((MONTH_NUMBERS[w] for w in words if w in MONTH_NUMBERS), 0)
-    numbers = [int(w) for w in words if w.isdigit()]
-    if not numbers:
-        return ()
-    if not month:
-        return (numbers[-1],) if len(words) == 1 else ()
-    if len(numbers) == 1:
-        return (numbers[0], month)
-    day, year = (numbers[0], numbers[-1])
-    return (year, month, day) if day <= 31 else (day, month)

@@ -1,4 +1,4 @@
-"""What reading a question by typed facts gives: answers, what it may ask for, and what is left when a name is put in."""
+"""Protocol of question answering over typed facts, and its result types."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ NO_DOCUMENTS: frozenset[str] = frozenset()
 
 
 class RelationPath(NamedTuple):
-    """A name as a question has it, and the predicates that lead from it to what is asked for."""
+    """A name as the question writes it, and the predicates that lead from it to the requested value."""
 
     name: str
     steps: tuple[str, ...]
 
 
 class DecomposedQuestion(NamedTuple):
-    """A question with an answer put in for a part of it: "Which award did Mel Gibson receive?" of "Which award did the
-    director of Apocalypto receive?", with the director as an answer."""
+    """A question in which the answer to one part replaces that part.
+
+    "Which award did Mel Gibson receive?" is the rest of "Which award did the director of Apocalypto receive?"; ``part``
+    is the answer to "the director of Apocalypto".
+    """
 
     question: str
     part: GraphAnswer
 
 
 class GraphQA(Protocol):
-    """Reads questions by typed facts (`kgrag.graphqa.reader.GraphReader`)."""
+    """Answers questions from typed facts (implemented by `kgrag.graphqa.reader.GraphQAReader`)."""
 
     def answer(
         self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
     ) -> Sequence[GraphAnswer]:
-        """Answers, best first; none where neither the facts nor what ``lookup`` finds cover what is asked."""
+        """Return answers, best first; empty if the facts and ``lookup`` do not cover the question."""
 
     def decompose(
         self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
     ) -> Sequence[DecomposedQuestion]:
-        """The question with what the facts or ``lookup`` know put in, surest first; none where nothing can be."""
+        """Return the question with a known part replaced by its answer, best first; empty if no part is known."""
 
     def is_comparison(self, question: str) -> bool:
-        """Whether a question sets two names side by side that the facts know."""
+        """Whether a question compares two known names."""
 
     def parse(self, question: str) -> Sequence[RelationPath]:
-        """What a question may ask for of the names in it."""
+        """Return the possible readings of a question: its names, each with the predicates asked for."""

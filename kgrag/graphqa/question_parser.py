@@ -1,7 +1,7 @@
-"""What a question asks of the names in it: predicates, peeled off from the inside.
+"""Parse a question into predicates, from the inside out.
 
-A name becomes X: "the mother of the director of X" is first "the mother of X", with one step taken, and so on until
-a whole question of one predicate is left.
+A name becomes X. "the mother of the director of X" is first reduced to "the mother of X" with one step taken, and so
+on until a whole question about one predicate remains.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ _IDENTITY_QUESTION = re.compile(
 
 _ENTITY_MASK = re.compile(r"(?<![A-Za-z])X(?![A-Za-z])")
 _ENTITY_VALUE_TYPES = ("NAME", "PLACE", "COUNTRY")
-"""The kinds of value that a question can be asked of."""
+"""Value types of predicates whose objects are entities, so that a question can continue from them."""
 _NOT_INDEFINITE = "".join(rf"(?<!\b{word} )" for word in ("a", "an", "any", "some", "which", "what"))
 _NOT_COMPOUND_NOUN = r"(?! (?:tongue|church|ship|figure|cit(?:y|ies)|compan(?:y|ies)|school|station|newspaper)s?\b)"
-"""A mother tongue is no mother, a sister city no sister."""
+"""Excludes compounds: a mother tongue is not a mother, a sister city not a sister."""
 _ASKS_ONLY_FOR_X = re.compile(r"X(?:都|分别)?(?:是|有|叫|为|在)?(?:谁|哪|什么|多少|几|何)")
-"""What asks for X alone."""
+"""Matches a question that asks for nothing but X."""
 _COUNTRY_WORD = re.compile(r"country|nation|国", re.IGNORECASE)
 _PLACE_PREDICATES = ("place_of_birth", "place_of_death", "place_of_burial")
 
 
 class QuestionParser:
-    """Reads questions in the words of a vocabulary."""
+    """Parses questions with the nouns and patterns of a predicate schema."""
 
-    def __init__(self, vocabulary: PredicateSchema) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, schema: PredicateSchema) -> None:
+        self._schema = schema
         chain_by_noun: dict[str, tuple[str, ...]] = {}
-        for predicate in vocabulary.predicates.values():
+        for predicate in schema.predicates.values():
             for noun in predicate.nouns:
                 chain_by_noun.setdefault(noun.lower(), (predicate.name,))
-        chain_by_noun.update({noun: chain for noun, chain in vocabulary.compound_relations.items()})
+        chain_by_noun.update({noun: chain for noun, chain in schema.compound_relations.items()})
         self._chain_by_noun = chain_by_noun
         self.reserved_words = {normalize_name(a + n) for n in chain_by_noun for a in ("", "the ")}
         singular_nouns = [n for n in chain_by_noun if not (n.endswith("s") and n[:-1] in chain_by_noun)]
@@ -60,7 +60,8 @@ class QuestionParser:
         # "the director of X 's birthday" is the director's
         self._detached_possessive_pattern = re.compile(rf"X ['’]s ({english})\b", re.IGNORECASE)
         self._zh_pattern = re.compile(rf"X的?({chinese})")
-        # one of several ("the founders of X", "which son of X"), and what another noun still belongs to ("the wife of X's director"), is no name
+        # not a single entity: one of several ("the founders of X", "which son of X"), or the owner of another noun
+        # ("the wife of X's director")
         self._single_of_pattern = re.compile(
             rf"{_NOT_INDEFINITE}(?:the )?\b({singular}) of {_TYPE_PREFIX}X\b(?! ?['’])", re.IGNORECASE
         )
@@ -79,12 +80,16 @@ class QuestionParser:
                     re.IGNORECASE,
                 ),
             )
-            for p in vocabulary.predicates.values()
+            for p in schema.predicates.values()
             for ask in p.asks
         ]
 
     def parse_relation_path(self, masked_question: str) -> tuple[list[str], list[str], float]:
-        """The steps from X outward, the predicates that the rest of the question may ask for, and how sure."""
+        """Return the chain of predicates from X, the alternatives for the last one, and the confidence.
+
+        Args:
+            masked_question: the question with X for the name (`mask_entity`).
+        """
         chain: list[str] = []
         rest = " ".join(masked_question.split())
         while True:
@@ -94,7 +99,7 @@ class QuestionParser:
                 and _IDENTITY_QUESTION.fullmatch(rest)
                 and not _COUNTRY_WORD.search(rest)
             ):
-                return chain, [], 1.0  # "Where was the birthplace of X?" does not ask where the birthplace lies
+                return chain, [], 1.0  # "Where was the birthplace of X?" asks for the birthplace, not for its location
             final_predicates = [p.name for p, ask in self._question_patterns if ask.fullmatch(rest)]
             if final_predicates:
                 return chain, final_predicates, 1.0
@@ -115,16 +120,17 @@ class QuestionParser:
         return [], [], 0.0
 
     def split_innermost(self, masked_question: str) -> tuple[list[str], str]:
-        """What can be put in for a part of a question that is not understood as a whole: the steps from X to that part, and the
-        question with X in its place; no steps where there is no such part, or nothing else is asked.
+        """Split off the innermost part of a question that is not understood as a whole.
 
-        "Which award did the director of X receive?" is "Which award did X receive?" of X's director.
+        "Which award did the director of X receive?" becomes "Which award did X receive?" with the step to X's director.
+        Returns the chain of predicates from X to the part, and the question with X in its place. The chain is empty if there
+        is no such part, or if the question asks for nothing more.
         """
         chain: list[str] = []
         rest = " ".join(masked_question.split())
         while match := next(filter(None, (e.search(rest) for e in self._single_patterns(rest))), None):
             steps = self._chain_by_noun[match.group(1).lower()]
-            if any(self._vocabulary.predicates[step].value not in _ENTITY_VALUE_TYPES for step in steps):
+            if any(self._schema.predicates[step].value not in _ENTITY_VALUE_TYPES for step in steps):
                 break
             chain += steps
             rest = (rest[: match.start()] + "X" + rest[match.end() :]).strip()
@@ -137,24 +143,24 @@ class QuestionParser:
         )
 
     def comparison_relation(self, rest: str) -> list[str]:
-        """The predicate between the names and what is compared: "the director" of each film."""
+        """Return the predicate between the names and the compared entities: "the director" of each film."""
         steps: list[str] = []
         for match in self._role_pattern.finditer(rest):
             noun = (match.group(1) or match.group(2)).lower()
             chain = self._chain_by_noun.get(noun) or self._chain_by_noun.get(noun.rstrip("s"), ())
-            if chain and self._vocabulary.predicates[chain[0]].value == "NAME":
+            if chain and self._schema.predicates[chain[0]].value == "NAME":
                 steps += [p for p in chain if p not in steps and p not in ("part_of", "educated_at")]
         return steps[:1]
 
 
 def strip_preamble(question: str) -> str:
-    """A question without what is said about the asking: "Can you tell me ...?"."""
+    """Remove phrases such as "Can you tell me" and the final punctuation from a question."""
     return _PREAMBLE.sub("", _PREAMBLE.sub("", question.strip())).strip()
 
 
 def mask_entity(text: str, name: NameMatch) -> str:
-    """A question with X for a name and the quotes about it."""
-    # a title's own "?" or "!" ends nothing
+    """Replace a name, with its quotation marks, by X."""
+    # a "?" or "!" that belongs to a title does not end the question
     return (
         _strip_open_quote(text[: name.start])
         + "X"
@@ -163,7 +169,7 @@ def mask_entity(text: str, name: NameMatch) -> str:
 
 
 def strip_possessive(name_match: NameMatch, text: str) -> NameMatch:
-    """A name's span without its possessive ending."""
+    """Return a name's span without its possessive ending."""
     match = re.search(r"['’]s?$", text[name_match.start : name_match.end])
     return name_match._replace(end=name_match.start + match.start()) if match else name_match
 

@@ -1,6 +1,6 @@
-"""The words in which facts are asked for: phrasings of one step, of a step within a longer question, of comparisons.
+"""Question templates: wordings that ask for one predicate, for a part of a longer question, and for comparisons.
 
-They are data (`kgrag/data/question_words.toml`); the nouns among them are those by which the graph reader knows the predicate.
+They are data (`kgrag/data/question_words.toml`). A predicate's noun in them is one that the graph reader knows.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ _DESCRIPTION_END = re.compile(
     r"by|in|about|from|of|who|which|that|for|with|at|on|to|is|was|set|near|directed|written|starring|released|produced|based"
     r"|located|recorded|performed|composed|published|created|made|adapted|designed|distributed|filmed|\w+ing"
 )
-"""What stands after the words that say what a thing is."""
+"""Matches the words that end the description of an entity's type."""
 Forms = Mapping[str, tuple[str, ...]]
-"""Language -> forms of a question, with X for what is asked about."""
+"""Language -> question templates, with X for the entity that the question is about."""
 
 
 @dataclass(frozen=True)
 class PredicateTemplates:
-    """How a predicate is asked for. ``whole`` are questions, ``of`` the same as part of one; ``about`` and ``gives`` say
-    which step can follow which (nothing said: any), ``work`` whether "the film X" may stand for X, and ``strict`` that what is
-    asked about must be known to be of such a sort, not only not known to be of another."""
+    """Templates that ask for one predicate.
+
+    ``questions`` are whole questions, ``noun_phrases`` the same as part of a longer question. ``subject_types`` and
+    ``object_type`` limit which step may follow which (empty: any). ``can_name_work_type``: whether "the film X" may
+    replace X. ``is_strict``: whether the subject's type must be known to be one of ``subject_types``, not merely not known
+    to be another.
+    """
 
     questions: Forms
     noun_phrases: Forms
@@ -40,14 +44,16 @@ class PredicateTemplates:
 
     @property
     def is_kinship(self) -> bool:
-        """Whether it leads from a person to another: a sentence may name several of them, so that it must say which is meant."""
+        """Whether the predicate relates two persons: a sentence may name several, so it must state the relation."""
         return self.object_type == "person" and self.subject_types == {"person"}
 
 
 @dataclass(frozen=True)
 class ComparisonTemplates:
-    """How two things are compared by a predicate: which has the ``first`` or the ``last`` of two values, or whether the
-    values are the ``same``."""
+    """Templates that compare two entities by one predicate.
+
+    ``first`` and ``last`` ask for the entity with the earlier or later value, ``same`` whether both values are equal.
+    """
 
     predicate: str
     first: Forms
@@ -57,8 +63,12 @@ class ComparisonTemplates:
 
 @dataclass(frozen=True)
 class QuestionTemplates:
-    """All of it: ``kin`` has two predicates -> questions, ``kinds`` what a thing is called -> the word in a question and
-    what it is (work, place, organisation, thing); who has one of the predicates ``people`` is a person."""
+    """All templates.
+
+    ``compound_questions``: two predicates -> questions. ``type_words``: a type in a document's first sentence -> the word
+    for it in a question, and its kind (``work``, ``place``, ``organisation`` or ``thing``). ``person_predicates``: only
+    persons have these.
+    """
 
     by_predicate: Mapping[str, PredicateTemplates]
     compound_questions: Mapping[tuple[str, ...], Forms]
@@ -67,18 +77,20 @@ class QuestionTemplates:
     person_predicates: frozenset[str]
 
     def document_type(self, sentence: str) -> tuple[str, str]:
-        """What a document's first sentence says its subject is: ("film", "work") of "X is a 1946 Indian film by ..."; else
-        two empty texts."""
+        """Return the type that a document's first sentence gives its subject, as (word, kind).
+
+        For example ("film", "work") for "X is a 1946 Indian film by ..."; two empty strings if there is none.
+        """
         description = re.search(r"\b(?:is|was|are|were) (?:an?|the) (.{3,120})", sentence)
         words = re.findall(r"[A-Za-z]+", description.group(1).lower()) if description else []
-        # what comes after "by", "in" or "about" is another thing
+        # the words after "by", "in" or "about" name something else
         end = next((n for n, word in enumerate(words) if _DESCRIPTION_END.fullmatch(word)), len(words))
-        # of "film director" and "film and television writer" the last word says what it is
+        # the last word of "film director" or "film and television writer" is the type
         return self.type_words.get(words[end - 1], ("", "")) if end else ("", "")
 
 
 def load_templates(schema: PredicateSchema) -> QuestionTemplates:
-    """The words for the predicates of a vocabulary."""
+    """Load the templates for the predicates of a schema."""
     data = _load_toml()
     by_predicate = {}
     for name, predicate in schema.predicates.items():
@@ -132,14 +144,14 @@ def _has_noun(form: str) -> bool:
 
 
 def fill_template(form: str, **names: str) -> str:
-    """A form with names for its letters X, Y, K and Ks, all at once: a name may have such a letter itself."""
+    """Replace the placeholders X, Y, K and Ks of a template, all at once: a name may contain such a letter itself."""
     letters = "|".join(names)
     text = re.sub(rf"(?<![A-Za-z])(?:{letters})(?![A-Za-z])", lambda m: names[m.group()], form)
-    return re.sub(r"\?\?$", "?", text)  # of a title that is a question
+    return re.sub(r"\?\?$", "?", text)  # a title may end with a question mark
 
 
 def templates_for_date(forms: Sequence[str], day: str) -> list[str]:
-    """The forms that ask for no more and no less than a date (`kgrag.text.dates.date`, "" for none) says."""
+    """Return the templates that ask for the precision of a date (``day`` as in `normalize_date`, "" for no date)."""
     return [
         form
         for form in forms
@@ -149,5 +161,5 @@ def templates_for_date(forms: Sequence[str], day: str) -> list[str]:
 
 
 def pluralize(kind: str) -> str:
-    """Several of a kind: "films", "companies"."""
+    """Return the plural of a type: "films", "companies"."""
     return kind if kind.endswith("series") else re.sub(r"(?<=[^aeiou])y$", "ie", kind) + "s"

@@ -1,4 +1,4 @@
-"""Whether a text bears out a claim: judges in tiers, all of them on this machine."""
+"""Judges that decide whether a text supports a claim; all of them run on this machine."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from kgrag.protocols import SupportJudge
 
 JUDGES = ("overlap", "details", "learned", "combined", "llm")
-"""By name; ``auto`` is ``combined``. Any other name is the folder of a published judge."""
+"""Names of the built-in judges; ``auto`` is ``combined``. Any other name is the folder of a Hugging Face judge."""
 
 
 def load_judge(name: str = "auto") -> SupportJudge:
-    """A judge by its name: one of `JUDGES`, ``auto``, or the folder of a published one (`kgrag.judge.huggingface`).
+    """Load a judge: one of `JUDGES`, ``auto``, or a model folder (see `kgrag.judge.huggingface`).
 
-    ``llm`` asks the language model that fits this machine; for another, `kgrag.judge.llm.LLMJudge` takes any.
+    ``llm`` uses the language model that fits this machine; `kgrag.judge.llm.LLMJudge` takes any other.
 
     Raises:
-        ModelError: there is none of that name, or the folder is no judge.
+        ModelError: there is no judge of this name, or the folder does not hold one.
     """
     if name in ("auto", "overlap", "details", "learned", "combined"):
         from kgrag.judge.ensemble import EnsembleJudge
@@ -33,7 +33,7 @@ def load_judge(name: str = "auto") -> SupportJudge:
         return LLMJudge(load_llm())
     if not Path(name).expanduser().is_dir():
         raise ModelError(
-            f"Expected a judge ({', '.join(('auto', *JUDGES))}) or the folder of one, found {name!r}: name another."
+            f"Expected a judge ({', '.join(('auto', *JUDGES))}) or a judge's folder, found {name!r}: choose one."
         )
     from kgrag.judge.huggingface import load_huggingface_judge
 

@@ -1,4 +1,4 @@
-"""The judges that need no language model: overlap, details, what was learned, and all three combined."""
+"""Judges without a language model: word overlap, literal checks, boosted trees, and their combination."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kgrag.judge.tokenization import ClaimPair, tokenize_pair
 from kgrag.types import ClaimVerdict, Verdict
 
 NOT_JUDGED = ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)
-"""Of a claim without words, or evidence without any: nothing was judged, which is not the same as unsupported."""
+"""Verdict for a claim or evidence without words: nothing was judged, which differs from an unsupported claim."""
 
 
 class EnsembleJudge:
-    """A `SupportJudge` of one of `TIERS`, or of all of them (``"combined"``); its probability is fitted, so that 0.5 is
-    where it is as likely to err one way as the other if half of all claims are supported.
+    """A `SupportJudge` that uses one of `ENSEMBLE_MEMBERS`, or all of them (``"combined"``).
 
-    ``judge`` of the tier ``details`` gives NaN for a claim without a date, a number or a name.
+    Its probability is calibrated: at 0.5, both kinds of error are equally likely if half of all claims are supported.
+    The member ``details`` gives NaN for a claim without a date, a number or a name.
     """
 
     def __init__(self, name: str, model: JudgeModel | None = None) -> None:
@@ -29,13 +29,13 @@ class EnsembleJudge:
         self._model = model or load_builtin_judge()
 
     def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
-        """What is to be said of ``claim`` given all of ``evidence``; support is NaN where either has no word."""
+        """Judge ``claim`` against all of ``evidence``; support is NaN if either has no word."""
         return self.judge_all([(claim, evidence)])[0]
 
     def judge_all(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[ClaimVerdict]:
-        """`judge` of each (claim, evidence), in the order given."""
+        """Judge each (claim, evidence) pair, in the order given."""
         claim_pairs = [tokenize_pair(claim, evidence) for claim, evidence in pairs]
-        scorable = [n for n, reading in enumerate(claim_pairs) if reading.is_scorable]
+        scorable = [n for n, pair in enumerate(claim_pairs) if pair.is_scorable]
         checks = {n: run_literal_checks(claim_pairs[n]) for n in scorable}
         log_odds = dict.fromkeys(scorable, math.nan)
         if self.name in ("learned", "combined"):
@@ -45,8 +45,8 @@ class EnsembleJudge:
                     rows = np.vstack([claim_features(claim_pairs[n], checks[n]) for n in same_lang])
                     log_odds |= dict(zip(same_lang, self._model.log_odds(lang, rows).tolist(), strict=True))
         return [
-            self._judge_pair(reading, checks[n], log_odds[n]) if n in log_odds else NOT_JUDGED
-            for n, reading in enumerate(claim_pairs)
+            self._judge_pair(pair, checks[n], log_odds[n]) if n in log_odds else NOT_JUDGED
+            for n, pair in enumerate(claim_pairs)
         ]
 
     def _judge_pair(self, pair: ClaimPair, checks: LiteralChecks, log_odds: float) -> ClaimVerdict:
@@ -58,12 +58,12 @@ class EnsembleJudge:
             return ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan, checks.parts)
         else:
             support = scales[self.name].probability(scores[self.name])
-        tiers = {tier: scales[tier].probability(score) for tier, score in scores.items() if not math.isnan(score)}
-        return ClaimVerdict(_verdict(support, checks), support, {**tiers, **checks.parts})
+        members = {name: scales[name].probability(score) for name, score in scores.items() if not math.isnan(score)}
+        return ClaimVerdict(_verdict(support, checks), support, {**members, **checks.parts})
 
 
 def member_scores(pair: ClaimPair, checks: LiteralChecks, log_odds: float) -> dict[str, float]:
-    """The score of each of `TIERS`: NaN where it says nothing. ``odds`` are those of the trees."""
+    """Return the score of each of `ENSEMBLE_MEMBERS`, NaN if it has none; ``log_odds`` is the trees' output."""
     overlap = pair.coverage(pair.ranked_sentences[:2]) if pair.claim.stems else math.nan
     return dict(zip(ENSEMBLE_MEMBERS, (overlap, checks.score, log_odds), strict=True))
 

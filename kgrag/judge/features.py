@@ -1,7 +1,8 @@
-"""What a claim has in common with its evidence, as numbers: of words and their order, of details, of manner.
+"""Features of a claim and its evidence: shared words and their order, literal details, and style.
 
-All are shares, or counts of the claim alone, so that they mean the same for short and for long evidence. Ideas: extractive fragments (Grusky et al. 2018), skip-bigrams (Lin 2004), and where the
-words of one claim come from (a summary that joins two sentences wrongly has all its words and no sentence for them).
+All are shares, or counts of the claim alone, so that they mean the same for short and for long evidence. They follow
+extractive fragments (Grusky et al. 2018) and skip-bigrams (Lin 2004), and record which sentences the claim's words come
+from: a summary that wrongly joins two sentences has all its words in the evidence, but no sentence holds all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from kgrag.judge.tokenization import ClaimPair, StemmedSentence
 
 UNDEFINED = -1.0
 MAX_PAIR_DISTANCE = 6
-"""Words between which a pair counts as near in a sentence; in a claim two less."""
+"""Maximum distance in words of a near pair in a sentence; in a claim two less."""
 FIRST_PERSON = frozenset(["i", "my", "me", "mine", "we", "our", "us", "i'm", "i've", "i'd", "i'll"])
 SECOND_PERSON = frozenset(["you", "your", "yours", "yourself"])
 PRONOUNS = frozenset(["he", "she", "it", "they", "his", "her", "its", "their", "him", "them", "this", "these"])
@@ -30,42 +31,42 @@ FEATURE_NAMES = (
     "dates against", "negated", "unlike", "opposed", "words", "sentences", "first person", "second person", "asks", "pronouns",
     "place", "evidence", "missing verbs", "missing loosely", "details lacked", "details against",
 )  # fmt: skip
-"""Of the numbers of `features`, in order."""
+"""Names of the features that `claim_features` returns, in order."""
 INCREASING_FEATURES = frozenset([
     "covered", "covered loosely", "covered plain", "covered by one", "covered by two", "covered by neighbours", "one of all",
     "least clause", "least sentence", "copied 2", "copied 3", "copied 4", "longest copy", "density", "common 1", "common 2",
     "near pairs", "pairs of one",
 ])  # fmt: skip
-"""With more of these a claim is never less supported."""
+"""Features that never decrease the support as they grow."""
 DECREASING_FEATURES = frozenset([
     "missing", "missing rare", "missing run", "missing early", "missing late", "missing verbs", "missing loosely", "copies",
     "backwards", "steps", "names lacked", "names elsewhere", "amounts lacked", "amounts against", "dates lacked", "dates against",
     "opposed", "details lacked", "details against", "first person", "second person",
 ])  # fmt: skip
-"""With more of these it is never more supported."""
+"""Features that never increase the support as they grow."""
 MONOTONE_SIGNS = tuple((name in INCREASING_FEATURES) - (name in DECREASING_FEATURES) for name in FEATURE_NAMES)
-"""Of each number, 1, -1 or 0: so that no accident of a small set turns round what is known (monotone constraints)."""
+"""Monotone constraint of each feature (1, -1 or 0), so that a small training set cannot reverse a known effect."""
 
 
 def claim_features(pair: ClaimPair, checks: LiteralChecks) -> NDArray[np.float32]:
-    """(`NAMES`,): what the words, the details and the manner of a claim are beside its evidence; `UNDEFINED` where there
-    is nothing to count.
+    """Return the features of a claim, (`FEATURE_NAMES`,), with `UNDEFINED` where there is nothing to count.
 
     Args:
-        reading: one that is ``scored``.
-        against: what was checked of it.
+        pair: a claim and its evidence, with ``is_scorable``.
+        checks: the literal checks of ``pair``.
     """
     best_sentence = pair.best_sentence or pair.evidence[0]
     values = [*_coverage_features(pair), *_order_features(pair, best_sentence), *_pair_features(pair)]
     values += [*_detail_features(pair, best_sentence, checks.matches), *_style_features(pair, best_sentence)]
-    lacked = sum(one.lacked for one in checks.matches.values())
-    values += [float(lacked), sum(one.contradicted for one in checks.matches.values()) + float(checks.is_reversed)]
+    lacked = sum(match.lacked for match in checks.matches.values())
+    contradicted = sum(match.contradicted for match in checks.matches.values())
+    values += [float(lacked), contradicted + float(checks.is_reversed)]
     assert len(values) == len(FEATURE_NAMES)
     return np.nan_to_num(np.array(values, np.float32), nan=UNDEFINED)
 
 
 def _coverage_features(pair: ClaimPair) -> Iterable[float]:
-    claim, ranked, where = pair.claim, pair.ranked_sentences, pair.sentences_by_stem
+    claim, ranked, numbers_by_stem = pair.claim, pair.ranked_sentences, pair.sentences_by_stem
     count = len(pair.evidence)
     all_sentences = range(len(pair.evidence))
     covered = pair.coverage(all_sentences)
@@ -84,9 +85,10 @@ def _coverage_features(pair: ClaimPair) -> Iterable[float]:
     )
     yield best_coverage / covered if covered else 0.0
     content = [w for w in claim.words if w.is_content]
-    is_missing = [w.stem not in where for w in content]
+    is_missing = [w.stem not in numbers_by_stem for w in content]
     yield float(sum(is_missing))
-    yield sum(len(w.folded) > 6 for w, gone in zip(content, is_missing, strict=True) if gone) / max(1, len(content))
+    missing_long = sum(len(w.folded) > 6 for w, missing in zip(content, is_missing, strict=True) if missing)
+    yield missing_long / max(1, len(content))
     yield float(_longest_true_run(is_missing))
     third = max(1, len(content) // 3)
     yield sum(is_missing[:third]) / third
@@ -96,7 +98,7 @@ def _coverage_features(pair: ClaimPair) -> Iterable[float]:
 
 
 def _clause_coverages(pair: ClaimPair, marks: str) -> Iterable[float]:
-    """The coverage of each stretch of the claim between some marks that has two words of content or more."""
+    """Yield the coverage of each part of the claim between punctuation marks that has two or more content words."""
     text, group = pair.claim.text, list[str]()
     end = 0
     for word in pair.claim.words:
@@ -131,7 +133,7 @@ def _order_features(pair: ClaimPair, best_sentence: StemmedSentence) -> Iterable
     top_two_stems = [s for n in pair.ranked_sentences[:2] for s in sentences[n]] or best_sentence_stems
     yield _common_subsequence_length(claim_stems, best_sentence_stems) / len(claim_stems)
     yield _common_subsequence_length(claim_stems, top_two_stems) / len(claim_stems)
-    # how much of what the claim and its best sentence share stands in another order
+    # share of the stems common to the claim and its best sentence that occur in another order
     best_stems = set(best_sentence_stems)
     shared_stems = [stem for stem in claim_stems if stem in best_stems]
     yield (
@@ -162,10 +164,10 @@ def _pair_features(pair: ClaimPair) -> Iterable[float]:
             )
     yield near_count / pair_count if pair_count else math.nan
     yield together_count / pair_count if pair_count else math.nan
-    where = pair.sentences_by_stem
-    known_stems = [s for s in content if s in where]
-    is_apart = [not set(where[a]) & set(where[b]) for a, b in pairwise(known_stems)]
-    yield sum(is_apart) / len(is_apart) if is_apart else math.nan
+    numbers_by_stem = pair.sentences_by_stem
+    covered_stems = [s for s in content if s in numbers_by_stem]
+    is_separate = [not set(numbers_by_stem[a]) & set(numbers_by_stem[b]) for a, b in pairwise(covered_stems)]
+    yield sum(is_separate) / len(is_separate) if is_separate else math.nan
     yield float(len(pair.ranked_sentences))
 
 
@@ -179,10 +181,10 @@ def _detail_features(
     yield float(sum(name))
     yield name.lacked / sum(name) if sum(name) else 0.0
     yield sum(s not in near_stems for s in capitalized_stems) / len(capitalized_stems) if capitalized_stems else 0.0
-    for one in (amount, date):
-        yield float(sum(one))
-        yield (one.lacked + one.contradicted) / sum(one) if sum(one) else 0.0
-        yield float(one.contradicted)
+    for match in (amount, date):
+        yield float(sum(match))
+        yield (match.lacked + match.contradicted) / sum(match) if sum(match) else 0.0
+        yield float(match.contradicted)
     yield float(is_negated(pair.claim))
     yield float(is_negated(best_sentence)) - float(is_negated(pair.claim))
     yield float(is_opposite(pair.claim, best_sentence))
@@ -216,7 +218,7 @@ def _longest_true_run(flags: Sequence[bool]) -> int:
 
 
 def _copied_run_lengths(claim_stems: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[int]:
-    """The lengths of the runs that a claim copies from sentences, greedily from its beginning."""
+    """Return the lengths of the runs that a claim copies from sentences, greedily from its beginning."""
     starts: dict[str, list[tuple[Sequence[str], int]]] = {}
     for sentence in sentences:
         for place, stem in enumerate(sentence):
@@ -241,7 +243,7 @@ def _copied_run_lengths(claim_stems: Sequence[str], sentences: Sequence[Sequence
 
 
 def _common_subsequence_length(a: Sequence[str], b: Sequence[str]) -> int:
-    """The length of the longest common subsequence."""
+    """Return the length of the longest common subsequence."""
     row = [0] * (len(b) + 1)
     for left_item in a:
         diagonal = 0

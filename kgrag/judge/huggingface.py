@@ -1,12 +1,12 @@
-"""Judges that others published, from a folder on this machine: sequence classifiers, and MiniCheck's T5.
+"""Published judges loaded from a local folder: sequence classifiers, and MiniCheck's T5.
 
-- A classifier with classes for entailment (an NLI cross-encoder): support is the probability of that class.
-- One with two classes (MiniCheck's RoBERTa and DeBERTa): the second is support, unless the classes' names say otherwise.
-- One with a single output (HHEM-1.0, a cross-encoder): its logistic function.
-- T5 (MiniCheck-FT5, Tang et al. 2024): the first token that it would say, "1" against "0".
+- A classifier with a class for entailment (an NLI cross-encoder): support is the probability of that class.
+- One with two classes (MiniCheck's RoBERTa and DeBERTa): support is the second, unless the class names say otherwise.
+- One with a single output (HHEM-1.0, a cross-encoder): support is its logistic function.
+- T5 (MiniCheck-FT5, Tang et al. 2024): support is the probability of "1" against "0" as the first token.
 
-Evidence that is longer than a model reads is given in parts of whole sentences; a claim is as well supported as by the
-best of them. Nothing of a folder is run as a program.
+Evidence longer than the model's input is split into chunks of whole sentences; a claim's support is that of its best
+chunk. No code from the folder is executed.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from kgrag.text import sentence_spans, tokenize
 from kgrag.types import ClaimVerdict, Verdict
 
 MAX_PAIR_TOKENS = 512
-"""Tokens of claim and evidence together, unless the tokenizer says fewer."""
+"""Maximum tokens of claim and evidence together, unless the tokenizer's limit is lower."""
 _NO_WORD, _YES_WORD = "0", "1"
 
 
 def load_huggingface_judge(folder: Path) -> SupportJudge:
-    """The judge in a folder of transformers' files.
+    """Load the judge in a transformers folder.
 
     Raises:
-        ModelError: the folder holds none of the kinds above, or cannot be loaded.
+        ModelError: the folder holds none of the supported kinds, or cannot be loaded.
     """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         architectures = " ".join(map(str, config.get("architectures") or ()))
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"Expected a judge in {folder} (transformers' files, config.json first), and that one cannot be read "
-            f"({type(error).__name__}): name the folder of a classifier or of MiniCheck."
+            f"Expected a judge's config.json in {folder}, found none that can be read "
+            f"({type(error).__name__}): pass the folder of a sequence classifier or of MiniCheck."
         ) from error
     if "ForSequenceClassification" in architectures and config.get("model_type") != "HHEMv2":
         return HuggingFaceJudge(folder, "AutoModelForSequenceClassification")
@@ -50,18 +50,18 @@ def load_huggingface_judge(folder: Path) -> SupportJudge:
         return HuggingFaceJudge(folder, "AutoModelForSeq2SeqLM")
     raise ModelError(
         f"Expected a sequence classifier or a T5 in {folder}, found {architectures or 'no architecture'} "
-        f"({config.get('model_type', 'no model_type')}): such a model is no judge that can be run without its own program."
+        f"({config.get('model_type', 'no model_type')}): choose a judge that runs without custom code."
     )
 
 
 class HuggingFaceJudge:
-    """A `SupportJudge` of somebody else's weights, on a GPU where there is one."""
+    """A `SupportJudge` with published weights, on a GPU if there is one."""
 
     def __init__(self, folder: Path, class_name: str) -> None:
-        """Load the weights in ``folder`` (safetensors) by the class of transformers that ``kind`` names.
+        """Load the safetensors weights in ``folder`` with the transformers class ``class_name``.
 
         Raises:
-            ModelError: they cannot be loaded, or their classes are none of support.
+            ModelError: the weights cannot be loaded, or none of the classes means support.
         """
         import transformers
 
@@ -81,17 +81,17 @@ class HuggingFaceJudge:
         self._max_tokens = min(MAX_PAIR_TOKENS, int(self._tokenizer.model_max_length))
         if self._is_seq2seq:
             no, yes = (self._tokenizer.encode(word, add_special_tokens=False) for word in (_NO_WORD, _YES_WORD))
-            # T5 has one token for "1" and two for "0", of which the first is what MiniCheck was trained to begin with
+            # T5 has one token for "1" and two for "0"; MiniCheck was trained to begin with the first of the two
             self._answer_token_ids = (no[0], yes[0]) if no[0] != yes[0] else (no[-1], yes[-1])
         else:
             self._class_ids = _support_class_ids(self._model.config, folder)
 
     def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
-        """What is to be said of ``claim`` given all of ``evidence``; support is NaN where either has no word."""
+        """Judge ``claim`` against all of ``evidence``; support is NaN if either has no word."""
         return self.judge_all([(claim, evidence)])[0]
 
     def judge_all(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[ClaimVerdict]:
-        """`judge` of each (claim, evidence), in the order given."""
+        """Judge each (claim, evidence) pair, in the order given."""
         parts = [
             (n, claim, part)
             for n, (claim, evidence) in enumerate(pairs)
@@ -110,7 +110,7 @@ class HuggingFaceJudge:
         ]
 
     def _evidence_chunks(self, claim: str, evidence: Sequence[str]) -> Iterator[str]:
-        """The evidence in parts that fit beside the claim; one with no word is none."""
+        """Yield the evidence in chunks that fit beside the claim; sentences without words are skipped."""
         lines = [text[s:e] for text in evidence for s, e in sentence_spans(text) if tokenize(text[s:e])]
         max_chunk_tokens = max(32, self._max_tokens - len(self._tokenizer.encode(claim)) - 12)
         chunk: list[str] = []
@@ -126,7 +126,7 @@ class HuggingFaceJudge:
             yield " ".join(chunk)
 
     def _pair_scores(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float]]:
-        """(probability of support, probability of contradiction or NaN) of each (claim, evidence)."""
+        """Return (probability of support, probability of contradiction or NaN) of each (claim, evidence)."""
         import torch
 
         if self._is_seq2seq:
@@ -159,7 +159,7 @@ class HuggingFaceJudge:
 
 
 def _support_class_ids(config: Any, folder: Path) -> tuple[int, int | None]:
-    """The class of support and that of contradiction (None if there is none), by their names."""
+    """Return the class ids of support and of contradiction (None if there is none), by the classes' names."""
     names = {int(number): str(name).casefold() for number, name in (config.id2label or {}).items()}
     yes = [
         n
@@ -174,8 +174,8 @@ def _support_class_ids(config: Any, folder: Path) -> tuple[int, int | None]:
     if len(names) == 2:
         return 1, None
     raise ModelError(
-        f"Expected classes of which one is called entailment or supported in {folder}, found {', '.join(names.values())}: "
-        "name them in its config.json (id2label), or name another judge."
+        f"Expected a class called entailment or supported in {folder}, found {', '.join(names.values())}: "
+        "name the classes in its config.json (id2label), or choose another judge."
     )
 
 

@@ -1,7 +1,8 @@
-"""What can be checked to the letter: dates, quantities and names of a claim, and what turns a sentence round.
+"""Literal checks: dates, amounts and names of a claim, and words that reverse a sentence's meaning.
 
-A detail is *held* if the evidence has it, however it is written; it is *contradicted* if the evidence lacks it and the
-sentences that the claim is about have another of its kind (a year for a year, metres for metres); else it is *lacked*.
+A detail is *held* if the evidence has it in any notation. It is *contradicted* if the evidence lacks it and the
+sentences closest to the claim have another value of its kind (a year for a year, metres for metres). Otherwise it is
+*lacked*.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from kgrag.text.dates import MONTH_NUMBERS, normalize_date
 from kgrag.text.quantities import AMOUNT_PATTERN, NUMBER_PATTERN, parse_quantity
 
 MAX_CONTRADICTION_CHARS = 600
-"""Characters of the sentences that a claim is held against for contradiction."""
+"""Characters of the evidence sentences that are searched for contradicting details."""
 _MONTH = "|".join(sorted({m.capitalize() for m in MONTH_NUMBERS} | set(MONTH_NUMBERS), key=len, reverse=True))
 _DATES = re.compile(
     rf"\b\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{_MONTH})\.?,? \d{{4}}\b|\b(?:{_MONTH})\.? \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b"
@@ -39,7 +40,7 @@ _DOTTED = re.compile("[\u4e00-\u9fff]{1,8}(?:[·・][\u4e00-\u9fffA-Za-z]{1,8})+
 
 
 class DetailKind(StrEnum):
-    """What a detail is."""
+    """Kind of a literal detail."""
 
     DATE = "date"
     AMOUNT = "amount"
@@ -47,8 +48,10 @@ class DetailKind(StrEnum):
 
 
 class Detail(NamedTuple):
-    """Something of a text that can be compared: ``value`` is a date in ISO form, a number, or a name's words; ``unit``
-    is what is counted, "" where nobody says."""
+    """A comparable detail of a text.
+
+    ``value`` is a date in ISO form, a number, or a name's words; ``unit`` is the unit of an amount, "" if it has none.
+    """
 
     kind: DetailKind
     value: str
@@ -56,7 +59,7 @@ class Detail(NamedTuple):
 
 
 class DetailMatch(NamedTuple):
-    """How many details of one kind a claim has, and how many of them the evidence lacks or contradicts."""
+    """Number of a claim's details of one kind that the evidence holds, lacks and contradicts."""
 
     held: int
     lacked: int
@@ -64,7 +67,7 @@ class DetailMatch(NamedTuple):
 
 
 def literal_details(sentence: StemmedSentence) -> list[Detail]:
-    """The details of a sentence: dates, then amounts, then names."""
+    """Return the details of a sentence: dates and amounts, then names."""
     return [*_dates_and_amounts(sentence.text), *(Detail(DetailKind.NAME, name) for name in _names(sentence))]
 
 
@@ -95,13 +98,13 @@ def _dates_and_amounts(text: str) -> tuple[Detail, ...]:
 
 
 def _numerals_in_words(text: str) -> list[str]:
-    """English numerals in words, in digits; not "one", which mostly counts nothing."""
+    """Return the English number words as digits, except "one", which is rarely a count."""
     numerals = load_word_lists().numerals
     return [numerals[w] for w in _WORD.findall(text.lower()) if w in numerals and w != "one"]
 
 
 def _yearless_date(match: re.Match[str]) -> str:
-    """A day or a month without its year: "--06-23", "--06"."""
+    """Return a date without its year in ISO form: "--06-23", "--06"."""
     d1, m1, m2, d2, month, day = match.groups()
     if month:
         return f"--{int(month):02d}" + (f"-{int(day):02d}" if day else "")
@@ -109,7 +112,7 @@ def _yearless_date(match: re.Match[str]) -> str:
 
 
 def _names(sentence: StemmedSentence) -> list[str]:
-    """Names by how they are written: words with a capital inside a sentence; titles, dotted and Latin names in Chinese."""
+    """Return the names of a sentence: capitalised words in English; titles, dotted and Latin names in Chinese."""
     text = sentence.text
     if has_cjk(text):
         quoted = [next(filter(None, m.groups())) for m in _QUOTED.finditer(text)]
@@ -142,7 +145,7 @@ def _is_next_capitalized(sentence: StemmedSentence, position: int) -> bool:
 
 
 def match_details(pair: ClaimPair) -> dict[DetailKind, DetailMatch]:
-    """What the evidence holds, lacks and contradicts of a claim's details, by kind."""
+    """Return how many of a claim's details the evidence holds, lacks and contradicts, by kind."""
     claimed = literal_details(pair.claim)
     if not claimed:
         return {kind: DetailMatch(0, 0, 0) for kind in DetailKind}
@@ -176,7 +179,7 @@ def _is_in_evidence(detail: Detail, evidence_details: Sequence[Detail], stems: s
         )
     same_kind = (other for other in evidence_details if other.kind is detail.kind)
     if detail.kind is DetailKind.DATE:
-        # a day without a year is held by the whole date, a year by a day of it
+        # a full date holds a day without a year, and a day of a year holds the year
         tail = detail.value.removeprefix("-")
         return any(o.value.startswith(detail.value) or (detail.unit and tail in o.value) for o in same_kind) or (
             len(detail.value) == 4 and detail.value.lstrip("0") in stems
@@ -190,20 +193,20 @@ def _is_same_amount(detail: Detail, other: Detail) -> bool:
 
 
 def _is_rival(detail: Detail, other: Detail) -> bool:
-    """Whether another detail stands where this one would: of its kind, as exact, of its unit."""
+    """Whether another detail contradicts this one: a value of the same kind, precision and unit."""
     if detail.kind is not other.kind or detail.kind is DetailKind.NAME:
         return False
     return detail.unit == other.unit and (detail.kind is DetailKind.AMOUNT or len(detail.value) == len(other.value))
 
 
 def is_negated(sentence: StemmedSentence) -> bool:
-    """Whether a sentence says that something is not so."""
+    """Whether a sentence has a negation."""
     negations = load_word_lists().negations
     return any(w.folded in negations or w.folded.endswith("n't") for w in sentence.words)
 
 
 def is_opposite(claim: StemmedSentence, other: StemmedSentence) -> int:
-    """How many words of a claim another sentence has the opposite of, and not the word itself."""
+    """Return how many words of a claim have an opposite in another sentence that lacks the word itself."""
     opposites = load_word_lists().opposites
     if has_cjk(claim.text):
         return sum(
@@ -218,39 +221,44 @@ def is_opposite(claim: StemmedSentence, other: StemmedSentence) -> int:
 
 
 class LiteralChecks(NamedTuple):
-    """What `check` found, and whether the claim's best sentence says the opposite or denies what the claim says."""
+    """Detail matches, and whether the claim's best sentence states its opposite or negates it."""
 
     matches: Mapping[DetailKind, DetailMatch]
     is_reversed: bool
 
     @property
     def detail_count(self) -> int:
-        """How many details the claim has."""
+        """Return the number of the claim's details."""
         return sum(map(sum, self.matches.values()))
 
     @property
     def is_contradicted(self) -> bool:
-        """Whether the evidence says otherwise."""
-        return self.is_reversed or any(one.contradicted for one in self.matches.values())
+        """Whether the evidence contradicts the claim."""
+        return self.is_reversed or any(match.contradicted for match in self.matches.values())
 
     @property
     def score(self) -> float:
-        """In [-1, 1]: the share of details that are held, less the share that is contradicted; NaN without any detail."""
+        """Return a score in [-1, 1]: the share of held details less that of contradicted ones; NaN without details."""
         if not self.detail_count:
             return -1.0 if self.is_reversed else math.nan
-        held_count = sum(one.held for one in self.matches.values())
-        contradicted_count = sum(one.contradicted for one in self.matches.values())
+        held_count = sum(match.held for match in self.matches.values())
+        contradicted_count = sum(match.contradicted for match in self.matches.values())
         return max(-1.0, (held_count - contradicted_count) / self.detail_count - self.is_reversed)
 
     @property
     def parts(self) -> dict[str, float]:
-        """By name, for people."""
-        named = {f"{kind} {part}": float(n) for kind, f in self.matches.items() for part, n in f._asdict().items() if n}
-        return {**named, **({"turned": 1.0} if self.is_reversed else {})}
+        """Return the non-zero counts by name, for reports."""
+        counts = {
+            f"{kind} {outcome}": float(count)
+            for kind, match in self.matches.items()
+            for outcome, count in match._asdict().items()
+            if count
+        }
+        return {**counts, **({"turned": 1.0} if self.is_reversed else {})}
 
 
 def run_literal_checks(pair: ClaimPair) -> LiteralChecks:
-    """All that can be checked to the letter."""
+    """Run all literal checks of a claim."""
     best_sentence = pair.best_sentence
     is_reversed = best_sentence is not None and (
         is_negated(best_sentence) != is_negated(pair.claim) or is_opposite(pair.claim, best_sentence) > 0

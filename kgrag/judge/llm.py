@@ -1,4 +1,4 @@
-"""A language model as a judge of whether evidence bears out a claim."""
+"""Judge of claims that uses a language model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kgrag.types import ClaimVerdict, Verdict
 
 
 class LLMJudge:
-    """A `SupportJudge` that asks a language model how likely it is to say each verdict.
+    """A `SupportJudge` that compares a language model's probabilities of the three verdicts.
 
-    Support is the share that ``supported`` has of the three probabilities; ``parts`` has the log-odds of it (natural) and
-    the logarithm of each probability. Not calibrated: a small model is surer than it is right.
+    Support is the share of ``supported`` in the three probabilities. ``component_scores`` has the (natural) log-odds of
+    support and the logarithm of each probability. It is not calibrated: a small model is more confident than accurate.
     """
 
     name = "llm"
@@ -24,7 +24,7 @@ class LLMJudge:
         self._llm = llm
 
     def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
-        """The likeliest verdict on ``claim`` given all of ``evidence``; support is NaN where either has no word.
+        """Return the likeliest verdict on ``claim`` given all of ``evidence``; support is NaN if either has no word.
 
         Raises:
             ModelError: the model fails, or claim and evidence do not fit its context.

@@ -1,5 +1,8 @@
-"""What was learned of support (``data/judge.json``): trees over `kgrag.judge.features`, and how each tier's score becomes
-a probability, for each language. Made by `kgrag.dev.training.judge.trainer`; scored with numpy alone."""
+"""Trained parameters of the ensemble judge (``data/judge.json``), for each language.
+
+They are boosted trees over `kgrag.judge.features` and a calibration that turns each member's score into a probability.
+`kgrag.dev.training.judge.trainer` trains them; scoring needs only numpy.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,30 @@ from numpy.typing import NDArray
 from kgrag.errors import ModelError
 from kgrag.judge.features import FEATURE_NAMES
 from kgrag.retrieve.boosted_trees import TreeEnsemble
+from kgrag.serialize import JsonObject
 
 ENSEMBLE_MEMBERS = ("overlap", "details", "learned")
-"""What is combined, in order."""
+"""Judges that ``combined`` combines, in the order of their scores."""
 
 
 @dataclass(frozen=True)
 class LogisticCalibration:
-    """A logistic regression: the log-odds of support are ``bias`` and the sum of ``weights`` times scores."""
+    """A logistic regression: the log-odds of support are ``bias`` plus the sum of ``weights`` times scores."""
 
     weights: tuple[float, ...]
     bias: float
 
     def probability(self, *scores: float) -> float:
-        """In (0, 1); a score that is NaN (its tier says nothing) counts as 0."""
+        """Return a probability in (0, 1); a score that is NaN (its member has none) counts as 0."""
         odds = self.bias + sum(w * s for w, s in zip(self.weights, scores, strict=True) if not math.isnan(s))
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
 @dataclass(frozen=True)
 class JudgeModel:
-    """Of each language (``"en"``, ``"zh"``): trees, and the `Scale` of each of `TIERS` and of ``"combined"``.
+    """Trees, and calibrations of `ENSEMBLE_MEMBERS` and of ``"combined"``, by language (``"en"``, ``"zh"``).
 
-    ``trained_on``: fingerprints of the files that it was trained on.
+    ``trained_on``: fingerprints of the training files.
     """
 
     trees: Mapping[str, TreeEnsemble]
@@ -48,21 +52,21 @@ class JudgeModel:
     note: str
 
     def log_odds(self, lang: str, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(claims,): what the trees say of rows (claims, features), not yet a probability."""
+        """Return the trees' uncalibrated log-odds, (claims,), of rows (claims, features)."""
         return self.trees[lang].score(FEATURE_NAMES, rows)
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> JudgeModel:
-        """From what its file says.
+        """Build a model from the content of its file.
 
         Raises:
-            ModelError: it was trained on other features.
+            ModelError: the model was trained on other features.
         """
         if tuple(data["features"]) != FEATURE_NAMES:
-            raise ModelError("The judge was trained on other features: remake it with `make judge DATA=DIR`.")
+            raise ModelError("The judge was trained on other features: retrain it with `make judge DATA=DIR`.")
         scales = {
-            lang: {tier: LogisticCalibration(tuple(one["weights"]), one["bias"]) for tier, one in tiers.items()}
-            for lang, tiers in data["scales"].items()
+            lang: {name: LogisticCalibration(tuple(row["weights"]), row["bias"]) for name, row in rows.items()}
+            for lang, rows in data["scales"].items()
         }
         trees = {
             lang: TreeEnsemble.from_json({"features": data["features"], "trees": t})
@@ -73,7 +77,7 @@ class JudgeModel:
 
 @lru_cache(maxsize=1)
 def load_builtin_judge() -> JudgeModel:
-    """The model that comes with the program."""
+    """Load the judge that ships with kgrag."""
     return JudgeModel.from_json(json.loads((files("kgrag") / "data" / "judge.json").read_text("utf-8")))
 
 
@@ -82,8 +86,8 @@ def judge_to_json(
     scales: Mapping[str, Mapping[str, LogisticCalibration]],
     note: str,
     trained_on: Sequence[str],
-) -> dict[str, Any]:
-    """What `JudgeModel.of` reads; ``trees`` are those of `kgrag.dev.training.boosted_trees`."""
+) -> JsonObject:
+    """Return the JSON that `JudgeModel.from_json` reads; ``trees`` are those of `kgrag.dev.training.boosted_trees`."""
     return {
         "note": note,
         "trained_on": list(trained_on),

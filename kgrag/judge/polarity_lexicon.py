@@ -1,4 +1,4 @@
-"""The few words whose change turns a claim round: opposites and negations, in both languages (``data/judge_words.toml``)."""
+"""Words that reverse a claim: opposites and negations, in both languages (``data/judge_words.toml``)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 
 class JudgeWordLists(NamedTuple):
-    """``opposites``: word -> what contradicts it. ``asks``: what a Chinese question asks with, the longest first."""
+    """``opposites``: word -> contradicting words. ``question_words``: Chinese question words, longest first."""
 
     opposites: Mapping[str, frozenset[str]]
     negations: frozenset[str]
     question_words: tuple[str, ...]
     numerals: Mapping[str, str]
-    """English numerals in words -> in digits."""
+    """English number words -> digits."""
     synonyms: Mapping[str, str]
-    """English words -> the word as which they are compared."""
+    """English words -> the synonym that replaces them in comparisons."""
 
 
 @lru_cache(maxsize=1)
 def load_word_lists() -> JudgeWordLists:
-    """The words of both languages, read once."""
+    """Load the word lists of both languages, once."""
     data = tomllib.loads((files("kgrag") / "data" / "judge_words.toml").read_text("utf-8"))
     opposites: dict[str, set[str]] = {}
     for pair in f"{data['opposites_en']} {data['opposites_zh']}".split():

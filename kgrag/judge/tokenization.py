@@ -1,4 +1,4 @@
-"""A claim and its evidence as every tier reads them: sentences of words, and which sentences a claim is about."""
+"""Tokenized claims and evidence, shared by all judges: sentences of stemmed words, ranked by the claim's words."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 from kgrag.judge.polarity_lexicon import load_word_lists
 from kgrag.text import STOPCHARS, STOPWORDS, detect_language, has_cjk, sentence_spans, tokenize
+from kgrag.text.stemming import stem_word
 
 MIN_PREFIX_LETTERS = 5
-"""Letters that two words share at their beginnings if they are taken for alike."""
+"""Minimum length of a common prefix for two words to match."""
 MAX_SENTENCE_CHARS = 400
-"""Characters of a sentence; longer ones (lists, tables, text without stops) are cut at white space."""
+"""Maximum length of a sentence; longer ones (lists, tables, text without stops) are split at white space."""
 
 
 @dataclass(frozen=True, slots=True)
 class StemmedWord:
-    """A token: as it is compared (stemmed; a numeral in digits), as it was folded, where it stands, if it has content."""
+    """A token: its stem for comparison (numerals in digits), its folded form, its span, and whether it has content."""
 
     stem: str
     folded: str
@@ -30,7 +30,7 @@ class StemmedWord:
 
 @dataclass(frozen=True)
 class StemmedSentence:
-    """``text`` and its words; ``number`` counts the sentences of all evidence, ``source`` is the text it stands in."""
+    """A sentence and its words; ``number`` counts over all evidence, ``text_index`` is the number of its text."""
 
     text: str
     words: tuple[StemmedWord, ...]
@@ -39,13 +39,13 @@ class StemmedSentence:
 
     @cached_property
     def stems(self) -> frozenset[str]:
-        """Of the words with content."""
+        """Return the stems of the content words."""
         return frozenset(w.stem for w in self.words if w.is_content)
 
 
 @dataclass(frozen=True)
 class ClaimPair:
-    """A claim and the sentences of its evidence. ``lang`` is the claim's."""
+    """A claim and the sentences of its evidence; ``lang`` is the claim's language."""
 
     claim: StemmedSentence
     evidence: tuple[StemmedSentence, ...]
@@ -53,7 +53,7 @@ class ClaimPair:
 
     @cached_property
     def sentences_by_stem(self) -> dict[str, list[int]]:
-        """stem -> numbers of the sentences that have it, without repetition."""
+        """Return stem -> numbers of the sentences that contain it, without repetition."""
         numbers_by_stem: dict[str, list[int]] = {}
         for sentence in self.evidence:
             for stem in sentence.stems:
@@ -62,12 +62,12 @@ class ClaimPair:
 
     @cached_property
     def stem_weights(self) -> dict[str, float]:
-        """stem -> inverse document frequency over the sentences of this evidence, for each word of the claim with content."""
+        """Return stem of the claim -> inverse document frequency over the sentences of this evidence."""
         count = len(self.evidence)
         return {s: math.log1p(count / (0.5 + len(self.sentences_by_stem.get(s, ())))) for s in self.claim.stems}
 
     def coverage(self, numbers: Sequence[int], *, weighted: bool = True) -> float:
-        """The share in [0, 1] of the claim's content that some sentences have; NaN if it has none."""
+        """Return the share in [0, 1] of the claim's content in some sentences; NaN if the claim has no content."""
         covered_stems = frozenset[str]().union(*(self.evidence[n].stems for n in numbers))
         total = sum(self.stem_weights[s] if weighted else 1.0 for s in self.claim.stems)
         return (
@@ -78,7 +78,7 @@ class ClaimPair:
 
     @cached_property
     def prefix_matched_stems(self) -> frozenset[str]:
-        """The stems of the claim that the evidence lacks, but for a word that begins so (Canada, Canadian)."""
+        """Return the claim's stems that the evidence lacks but for a word with the same prefix (Canada, Canadian)."""
         missing = [
             s
             for s in self.claim.stems
@@ -89,7 +89,7 @@ class ClaimPair:
 
     @cached_property
     def ranked_sentences(self) -> list[int]:
-        """Sentences by what each adds to those before it, until nothing is added."""
+        """Return sentence numbers, greedily by the weight of the claim's stems that each adds, until none adds any."""
         missing, chosen = set(self.claim.stems), list[int]()
         while missing:
             gains: dict[int, float] = {}
@@ -105,19 +105,19 @@ class ClaimPair:
 
     @property
     def best_sentence(self) -> StemmedSentence | None:
-        """The sentence that has most of the claim; None if none has any of it."""
+        """Return the sentence with most of the claim; None if no sentence has any of it."""
         return self.evidence[self.ranked_sentences[0]] if self.ranked_sentences else None
 
     @property
     def is_scorable(self) -> bool:
-        """Whether there is something to compare: a word in the claim, and one in the evidence."""
+        """Whether both the claim and the evidence have a word."""
         return bool(self.claim.words) and any(s.words for s in self.evidence)
 
     def window(self, budget: int) -> list[int]:
-        """Sentences to be read with the claim, in order: those `ranked`, then what stands before each, then after it.
+        """Return the sentences to read with the claim, in order: the ranked ones, then the ones before and after each.
 
         Args:
-            budget: characters in all; the first sentence is taken whatever it has.
+            budget: characters in all; the first sentence is taken even if it is longer.
         """
         ranked_numbers = self.ranked_sentences or [0]
         neighbour_numbers = [n - 1 for n in ranked_numbers] + [n + 1 for n in ranked_numbers]
@@ -135,7 +135,7 @@ class ClaimPair:
 
 
 def tokenize_pair(claim: str, evidence: Sequence[str]) -> ClaimPair:
-    """A claim and its evidence in sentences of words; both may be empty."""
+    """Split a claim and its evidence into sentences of words; both may be empty."""
     pieces = [piece for number, text in enumerate(evidence) for piece in _split_sentences(text, number)]
     evidence_sentences = tuple(
         StemmedSentence(text, _tokenize_words(text), number, source) for number, (text, source) in enumerate(pieces)
@@ -160,7 +160,7 @@ def _tokenize_words(text: str) -> tuple[StemmedWord, ...]:
     numerals, synonyms = load_word_lists().numerals, load_word_lists().synonyms
     return tuple(
         StemmedWord(
-            numerals.get(t.text) or (t.text if has_cjk(t.text) else _stem(synonyms.get(t.text, t.text))),
+            numerals.get(t.text) or (t.text if has_cjk(t.text) else stem_word(synonyms.get(t.text, t.text))),
             t.text,
             t.start,
             t.end,
@@ -170,20 +170,12 @@ def _tokenize_words(text: str) -> tuple[StemmedWord, ...]:
     )
 
 
-@lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word))
-
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
-    import Stemmer
-
-    return Stemmer.Stemmer("english")
-
-
 def question_answer_to_claim(question: str, answer: str) -> str:
-    """A question and its answer as one claim: in Chinese, where one word asks, the answer in its place; else both."""
+    """Join a question and its answer into a claim: a single Chinese question word is replaced, else both are joined.
+
+    The judge was trained and measured on these claims, so they stay as simple as they are.
+    `kgrag.factuality.scoring.claims.to_declarative` builds a grammatical statement instead, for answers of a model.
+    """
     if detect_language(question) == "zh":
         for question_word in load_word_lists().question_words:
             if question.count(question_word) == 1:

@@ -1,1 +1,1 @@
-"""The language-model core: one protocol, an implementation for processors and one for GPUs, and the choice of both."""
+"""Language models: backends for processors, GPUs and servers, and the choice between them."""

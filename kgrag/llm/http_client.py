@@ -1,4 +1,4 @@
-"""Asking a server in JSON: what may pass is tried again, what does not is a sentence, and a key is never in it."""
+"""JSON over HTTP with retries; the API key never appears in a message."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from kgrag.config import ServerConfig
 from kgrag.errors import ModelError
+from kgrag.serialize import JsonObject
 
 if TYPE_CHECKING:
     import httpx
 
 TRANSIENT_STATUSES = frozenset([408, 409, 425, 429, 500, 502, 503, 504])
-"""HTTP statuses that another try may not see."""
+"""HTTP statuses of transient errors, which are retried."""
 MAX_WAIT_SECONDS = 60.0
-"""Seconds that a server's Retry-After is followed, at most."""
+"""Longest wait that a server's Retry-After header can ask for, in seconds."""
 
 
 class JsonHttpClient:
-    """JSON over HTTP to one server, a few requests at a time.
+    """JSON client of one server, with a limit on concurrent requests.
 
     Args:
-        url: what every path is appended to.
-        key: a bearer token, "" for none.
-        config: timeouts, tries, and how many requests at a time.
-        sleep: waits between tries; the tests have their own.
+        url: base URL; every path is appended to it.
+        key: bearer token; "" for none.
+        config: timeout, number of tries and of concurrent requests.
+        sleep: waits between tries; tests pass their own.
     """
 
     def __init__(self, url: str, key: str, config: ServerConfig, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -41,23 +42,23 @@ class JsonHttpClient:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(timeout=timeout, headers=headers, follow_redirects=True)
 
-    def get(self, path: str) -> dict[str, Any]:
-        """What ``path`` holds. Raises ModelError: see `post`."""
+    def get(self, path: str) -> JsonObject:
+        """Return the JSON object at ``path``. Raises ModelError: see `post`."""
         return self._with_retries(lambda: self._response_object(self._client.get(self._url + path)))
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object that answers ``body``.
+    def post(self, path: str, body: JsonObject) -> JsonObject:
+        """Send ``body`` and return the JSON object of the response.
 
         Raises:
-            ModelError: no answer within the timeout and the tries, an answer that is no JSON object, or a refusal.
+            ModelError: no response within the timeout and the tries, a response that is not a JSON object, or a refusal.
         """
         return self._with_retries(lambda: self._response_object(self._client.post(self._url + path, json=body)))
 
-    def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The events that answer ``body``, as they come. Tried again only until the first one has come.
+    def stream(self, path: str, body: JsonObject) -> Iterator[JsonObject]:
+        """Send ``body`` and yield the events of the response. Retries only until the first event.
 
         Raises:
-            ModelError: as `post`, or the stream ended before it was whole.
+            ModelError: as `post`, or the stream ended too early.
         """
         with self._slots:
             for attempt in range(1, self._config.tries + 1):
@@ -77,8 +78,8 @@ class JsonHttpClient:
                         raise ModelError(f"{self._url} {passing}{detail}: {passing.advice}") from passing
                     self._sleep(passing.wait_seconds(attempt))
 
-    def _parse_events(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
-        """Server-sent events up to ``[DONE]``, or to the one that says why it finished."""
+    def _parse_events(self, response: httpx.Response) -> Iterator[JsonObject]:
+        """Yield server-sent events up to ``[DONE]`` or the event with the finish reason."""
         is_finished, other_text = False, ""
         for line in response.iter_lines():
             if not line.startswith("data:"):
@@ -91,15 +92,15 @@ class JsonHttpClient:
                 return
             event = self._parse_object(data)
             if "error" in event:
-                raise ModelError(f"{self._url} failed while answering ({_error_reason(event)}): ask again.")
+                raise ModelError(f"{self._url} failed while answering ({_error_reason(event)}): retry.")
             is_finished = is_finished or any(choice.get("finish_reason") for choice in event.get("choices") or [])
             yield event
         if other_text:
             self._parse_object(other_text if not other_text.startswith("{") else "{")
         if not is_finished:
-            raise _TransientError("cut the connection", "ask again; if it goes on, look at the server's log.")
+            raise _TransientError("cut the connection", "retry; if it happens again, check the server's log.")
 
-    def _with_retries(self, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _with_retries(self, send: Callable[[], JsonObject]) -> JsonObject:
         with self._slots:
             for attempt in range(1, self._config.tries + 1):
                 try:
@@ -113,33 +114,31 @@ class JsonHttpClient:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Turns the client's errors into those that may pass, and those that do not."""
+        """Translate the client's errors into transient and permanent ones."""
         import httpx
 
         try:
             yield
         except httpx.TimeoutException as error:
             message = f"did not answer within {self._config.timeout:g} s"
-            raise _TransientError(
-                message, "see that it is not overloaded, or raise server.timeout in kgrag.toml."
-            ) from error
+            raise _TransientError(message, "check the server's load, or raise server.timeout in kgrag.toml.") from error
         except httpx.ConnectError as error:
             reason = self._mask_key(str(error)) or "no connection"
-            raise _TransientError(f"cannot be reached ({reason})", "start the server, or mend its address.") from error
+            raise _TransientError(f"cannot be reached ({reason})", "start the server, or fix its address.") from error
         except httpx.TransportError as error:
             raise _TransientError(
-                "cut the connection", "ask again; if it goes on, look at the server's log."
+                "cut the connection", "retry; if it happens again, check the server's log."
             ) from error
         except (httpx.InvalidURL, httpx.TooManyRedirects, UnicodeEncodeError) as error:
             reason = self._mask_key(str(error))
-            raise ModelError(f"{self._url} cannot be asked ({reason}): mend the address or the key.") from None
+            raise ModelError(f"{self._url} cannot be reached ({reason}): fix the address or the key.") from None
 
-    def _response_object(self, response: httpx.Response) -> dict[str, Any]:
+    def _response_object(self, response: httpx.Response) -> JsonObject:
         if response.status_code != 200:
             self._raise_refusal(response)
         return self._parse_object(response.text)
 
-    def _parse_object(self, text: str) -> dict[str, Any]:
+    def _parse_object(self, text: str) -> JsonObject:
         try:
             parsed = json.loads(text)
         except ValueError:
@@ -147,8 +146,8 @@ class JsonHttpClient:
         if not isinstance(parsed, dict):
             excerpt = self._mask_key(" ".join(text.split())[:80])
             raise ModelError(
-                f"{self._url} answered with what is no JSON object ({excerpt!r}): "
-                "check that its address ends as the API's does, such as /v1."
+                f"{self._url} returned something other than a JSON object ({excerpt!r}): "
+                "check that the address ends with the API's path, such as /v1."
             )
         return parsed
 
@@ -160,32 +159,32 @@ class JsonHttpClient:
             reason = " ".join(response.text.split())[:120]
         reason = self._mask_key(reason) or response.reason_phrase
         if status in TRANSIENT_STATUSES:
-            advice = "wait, or lower server.at_once in kgrag.toml." if status == 429 else "look at the server's log."
+            advice = "wait, or lower server.at_once in kgrag.toml." if status == 429 else "check the server's log."
             raise _TransientError(
                 f"answered {status} ({reason})", advice, _parse_retry_after(response.headers.get("retry-after", ""))
             )
         advice = {
-            401: "set KGRAG_API_KEY to a key that it takes.",
-            403: "set KGRAG_API_KEY to a key that may use this model.",
+            401: "set KGRAG_API_KEY to a valid key.",
+            403: "set KGRAG_API_KEY to a key with access to this model.",
             404: "check the address and the model's name, such as http://host:8000/v1#NAME.",
-            413: "lower evidence_tokens or k, or ask something shorter.",
-        }.get(status, "mend what it names, and ask again.")
+            413: "lower evidence_tokens or k, or shorten the question.",
+        }.get(status, "fix the cause and retry.")
         raise ModelError(f"{self._url} refused with {status} ({reason}): {advice}")
 
     def _mask_key(self, text: str) -> str:
-        """A server may say the key back: it is not passed on."""
+        """Mask the API key in a text, because a server may repeat it."""
         return text.replace(self._key, "…") if self._key else text
 
 
 class _TransientError(Exception):
-    """A failure that another try may not see."""
+    """A transient failure: a retry may succeed."""
 
     def __init__(self, message: str, advice: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.advice, self._retry_after = advice, retry_after
 
     def wait_seconds(self, attempt: int) -> float:
-        """Seconds until try ``number + 1``: what the server asked for, else twice as long each time, with some chance."""
+        """Return the seconds to wait: the server's Retry-After, or exponential backoff with jitter."""
         if self._retry_after is not None:
             return min(self._retry_after, MAX_WAIT_SECONDS)
         return float(min(0.5 * 2 ** (attempt - 1), MAX_WAIT_SECONDS) * random.uniform(0.75, 1.25))
@@ -194,12 +193,12 @@ class _TransientError(Exception):
 def _parse_retry_after(header: str) -> float | None:
     try:
         return max(0.0, float(header))
-    except ValueError:  # it may be a date: then the usual wait
+    except ValueError:  # Retry-After may be a date: use the backoff
         return None
 
 
 def _error_reason(reply: Any) -> str:
-    """What a server says went wrong, in any of the ways that are common."""
+    """Return a server's error message from any of the common JSON forms."""
     detail = reply.get("error", reply) if isinstance(reply, dict) else reply
     if isinstance(detail, dict):
         detail = detail.get("message") or detail.get("detail") or detail

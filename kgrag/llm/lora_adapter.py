@@ -1,4 +1,4 @@
-"""An adapter as peft saves it (LoRA, or the virtual tokens of p-tuning): which model it was trained on, and whether it fits another."""
+"""Adapters in peft's format (LoRA or p-tuning): load one, and check that it fits a base model."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kgrag.errors import ModelError
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.models.registry import ModelEntry
 from kgrag.models.safetensors_header import tensor_shapes
+from kgrag.serialize import JsonObject
 
 WEIGHTS_FILE, CONFIG_FILE, CARD_FILE = "adapter_model.safetensors", "adapter_config.json", "card.json"
 P_TUNING = "P_TUNING"
 DEFAULT_LORA_ALPHA = 8
-"""peft's own ``lora_alpha``, where a configuration has none."""
+"""peft's default of ``lora_alpha``."""
 NON_PLAIN_OPTIONS = ("rank_pattern", "alpha_pattern", "use_dora", "modules_to_save", "layer_replication")
 PROMPT_TENSOR = "prompt_embeddings"
-"""The one tensor of a p-tuning adapter: (virtual tokens, numbers of a token)."""
+"""The only tensor of a p-tuning adapter, of shape (virtual tokens, hidden size)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Low-rank changes to a model's weights, in ``folder``; ``base`` is the model that they were trained on.
+    """An adapter: low-rank changes of a model's weights (LoRA), or virtual tokens (p-tuning).
 
-    ``base_sha256`` is that of its weights (`kgrag.models.fingerprint`), "" where the adapter has no card that says it.
-    ``scale`` is what the product of two matrices is multiplied by: peft's ``lora_alpha`` over ``r``, or over its root.
-    ``plain``: that is all there is to it, no other rank or scale in some places, no decomposed weights, no biases, no whole modules.
-    With ``virtual`` above 0 it is no such change but as many tokens that are put before every prompt (p-tuning), which
-    the transformers home alone can do; ``rank`` is then 0.
+    Attributes:
+        folder: the adapter's folder.
+        base: name of the base model, as the adapter's configuration gives it.
+        rank: LoRA rank; 0 for p-tuning.
+        virtual_tokens: tokens that p-tuning puts before every prompt; 0 for LoRA. Only transformers supports them.
+        base_sha256: sha256 of the base model's weights (`kgrag.models.fingerprint`); "" if the card lacks it.
+        scale: factor of the product of the two matrices: ``lora_alpha / r``, or ``lora_alpha / sqrt(r)`` with rsLoRA.
+        is_plain_lora: whether nothing else is needed: no rank or alpha patterns, no DoRA, no biases, no saved modules.
     """
 
     folder: Path
@@ -43,26 +46,26 @@ class Adapter:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Name of the adapter: the folder's name."""
         return self.folder.name
 
     @property
     def weights_file(self) -> Path:
-        """The file of the changes."""
+        """Path of the weights."""
         return self.folder / WEIGHTS_FILE
 
 
 def load_adapter(folder: Path) -> Adapter:
-    """The adapter in a folder.
+    """Load the adapter of a folder.
 
     Raises:
-        ModelError: there is none, or its files cannot be read, or it is neither LoRA nor p-tuning.
+        ModelError: a file is missing or cannot be read, or the adapter's type is not LoRA or p-tuning.
     """
     folder = folder.expanduser().resolve()
     if not (folder / CONFIG_FILE).is_file() or not (folder / WEIGHTS_FILE).is_file():
         raise ModelError(
             f"Expected a LoRA adapter in {folder} ({CONFIG_FILE} and {WEIGHTS_FILE}, as peft saves them), found none: "
-            "name the folder that holds them."
+            "pass the folder that has both files."
         )
     try:
         config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
@@ -76,10 +79,12 @@ def load_adapter(folder: Path) -> Adapter:
         )
         is_plain = not any(config.get(name) for name in NON_PLAIN_OPTIONS) and config.get("bias", "none") == "none"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / CONFIG_FILE} is no configuration of a LoRA ({error}): save it again.") from error
+        raise ModelError(
+            f"{folder / CONFIG_FILE} is not a LoRA configuration ({error}): save the adapter again."
+        ) from error
     if peft_type not in ("LORA", P_TUNING):
         raise ModelError(
-            f"{folder} holds an adapter of kind {peft_type}, expected LORA or {P_TUNING}: train one of that kind."
+            f"Expected an adapter of type LORA or {P_TUNING} in {folder}, found {peft_type}: train one of these types."
         )
     return Adapter(folder, base, rank, virtual_tokens, _base_sha256(folder / CARD_FILE), scale, is_plain)
 
@@ -90,17 +95,17 @@ def _base_sha256(card: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(f"{card} cannot be read ({error}): take it away, the adapter works without.") from error
+        raise ModelError(f"{card} cannot be read ({error}): delete it; the adapter works without.") from error
 
 
 def check_base(adapter: Adapter, name: str, folder: Path, sha256: str = "") -> None:
     """Check that an adapter was trained on the model ``name``, whose config.json is in ``folder``.
 
-    What tells is the sha256 of the base's weights where the adapter's card and we (``sha256``) know it; else the shape of
-    its matrices, and the name of its base where that is a name and not a lost folder.
+    Compares the sha256 of the base model's weights if both the adapter's card and the caller (``sha256``) have it.
+    Otherwise compares the shapes of the matrices, and the base model's name if the adapter gives a name.
 
     Raises:
-        ModelError: it was trained on another model.
+        ModelError: the adapter was trained on another model.
     """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
@@ -114,7 +119,7 @@ def check_base(adapter: Adapter, name: str, folder: Path, sha256: str = "") -> N
 
 
 def incompatibility(adapter: Adapter, model: ModelEntry) -> str:
-    """Why an adapter does not fit a model that need not be here, in half a sentence; "" where nothing speaks against it.
+    """Return why an adapter does not fit a model, as half a sentence; "" if it fits. The model need not be here.
 
     Raises:
         ModelError: the adapter's weights cannot be read.
@@ -129,7 +134,7 @@ def incompatibility(adapter: Adapter, model: ModelEntry) -> str:
 
 
 def base_sha256(adapter: Adapter, model: ModelEntry) -> str:
-    """The sha256 of a model's weights, where the adapter says one to compare it with; reading a large file takes its time."""
+    """Return the sha256 of a model's weights; "" if the adapter has none to compare. Slow for large files."""
     return weights_sha256(model) if adapter.base_sha256 else ""
 
 
@@ -138,13 +143,15 @@ def _incompatibility(
 ) -> str:
     same_weights = adapter.base_sha256 == sha256
     if adapter.base_sha256 and sha256 and not same_weights:
-        return f"its base's weights have the sha256 {adapter.base_sha256[:12]}…, those of {name} have {sha256[:12]}…"
+        return (
+            f"the base model's weights have the sha256 {adapter.base_sha256[:12]}…, those of {name} have {sha256[:12]}…"
+        )
     adapter_shapes = tensor_shapes(adapter.weights_file)
     if adapter.virtual_tokens:
         hidden = sizes.get("q_proj", {}).get("A", 0)
         token_width = list(adapter_shapes.get(PROMPT_TENSOR, ()))[-1:]
         if hidden and token_width != [hidden]:
-            return f"its tokens have {token_width or 'no'} numbers where {name} has {hidden}"
+            return f"its virtual tokens have {token_width or 'no'} dimensions, {name} has {hidden}"
     for tensor, shape in adapter_shapes.items():
         match = re.search(r"layers\.(\d+)\..*?(\w+)\.lora_([AB])(?:\.\w+)?\.weight$", tensor)
         if match is None:
@@ -153,23 +160,23 @@ def _incompatibility(
         expected_size = sizes.get(module, {}).get(side)
         found_size = shape[1] if side == "A" else shape[0]
         if sizes and (layer >= layers or (expected_size and found_size != expected_size)):
-            return f"its {module} of layer {layer} has {found_size} numbers where {name} has {expected_size}"
+            return f"its {module} of layer {layer} has {found_size} dimensions, {name} has {expected_size}"
     base = base_model_name(adapter.base)
-    if base and not (sha256 and same_weights) and base not in {base_model_name(one) for one in names}:
-        return f"it names {adapter.base} as its base"
+    if base and not (sha256 and same_weights) and base not in {base_model_name(alias) for alias in names}:
+        return f"its base model is {adapter.base}"
     return ""
 
 
 def _base_mismatch_error(adapter: Adapter, name: str, reason: str) -> ModelError:
-    advice = f", or, if it is the same model under another name, mend base_model_name_or_path in its {CONFIG_FILE}"
+    advice = f"; if both are the same model, fix base_model_name_or_path in its {CONFIG_FILE}"
     return ModelError(
-        f"The adapter {adapter.name} was not trained on {name} ({reason}): load its own model first"
+        f"The adapter {adapter.name} was not trained on {name} ({reason}): use its own base model"
         f"{'' if 'sha256' in reason else advice}."
     )
 
 
-def _linear_sizes_from_config(config: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """module -> {"A": numbers in, "B": numbers out} of a model's linear layers."""
+def _linear_sizes_from_config(config: JsonObject) -> dict[str, dict[str, int]]:
+    """Return module -> {"A": input size, "B": output size} of a model's linear layers."""
     hidden, inner = int(config.get("hidden_size") or 0), int(config.get("intermediate_size") or 0)
     heads = int(config.get("num_attention_heads") or 1)
     head = int(config.get("head_dim") or hidden // heads)
@@ -190,7 +197,7 @@ def _linear_sizes(hidden: int, inner: int, queries: int, keys: int) -> dict[str,
 
 
 def base_model_name(name: str) -> str:
-    """A model's name without who publishes it, and without the folder of a precision in which it lies here."""
+    """Return a model's name without its publisher and without the folder of a precision."""
     parts = [part for part in name.casefold().replace("\\", "/").split("/") if part]
     while parts and re.fullmatch(r"bf16|source|openvino-\w+", parts[-1]):
         parts.pop()

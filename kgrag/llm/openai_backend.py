@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp's server, or one that is paid for."""
+"""Language model behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp, or a paid service."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
-from typing import Any
 
 from kgrag.config import ServerConfig
 from kgrag.errors import ModelError
 from kgrag.llm import constrained_decoding
+from kgrag.llm.chat_model import ChatModel
 from kgrag.llm.http_client import JsonHttpClient
-from kgrag.llm.streaming import Emit, OnText, relay_stream
+from kgrag.llm.streaming import Emit, relay_stream
 from kgrag.models.endpoint import ServerAddress
-from kgrag.protocols import Messages
+from kgrag.protocols import GenerationOptions, Messages, OnText
+from kgrag.serialize import JsonObject
 
 
-class ServerLLM:
-    """Greedy decoding by a server. Failures that may pass are tried again; a request under way can be stopped."""
+class ServerLLM(ChatModel):
+    """Greedy decoding by a server. Retries transient errors; a running request can be stopped."""
 
     def __init__(self, address: ServerAddress, key: str = "", config: ServerConfig | None = None) -> None:
-        """Nothing is asked of the server yet.
+        """Store the settings; sends no request yet.
 
         Args:
-            address: with the model's name, or without where the server has one model.
-            key: sent as a bearer token, never shown; "" where the server wants none.
-            config: timeouts, tries, and how many requests at a time.
+            address: address of the server, with the model's name unless the server has a single model.
+            key: bearer token, never shown; "" for none.
+            config: timeout, number of tries and of concurrent requests.
         """
         self.config = config or ServerConfig()
         self._http = JsonHttpClient(address.url, key, self.config)
@@ -38,13 +39,13 @@ class ServerLLM:
 
     @property
     def name(self) -> str:
-        """The model's name, as the server calls it."""
+        """Name of the model, as the server gives it."""
         if not self._model:
             with self._lock:
                 self._model = self._model or self._only_model()
         return self._model
 
-    def _list_models(self) -> list[dict[str, Any]]:
+    def _list_models(self) -> list[JsonObject]:
         rows = self._http.get("/models").get("data")
         return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
@@ -53,14 +54,14 @@ class ServerLLM:
         if len(names) != 1:
             listed = ", ".join(names[:8]) or "none"
             raise ModelError(
-                f"{self.address} serves {len(names)} models ({listed}), expected one: name it, such as "
+                f"{self.address} serves {len(names)} models ({listed}), expected one: add a name, such as "
                 f"{self.address.url}#{names[0] if names else 'NAME'}."
             )
         return names[0]
 
     @property
     def context(self) -> int:
-        """What the server says of its longest prompt, 0 where it does not: it then refuses what is too long itself."""
+        """Context length as the server reports it; 0 if unknown, then the server refuses long prompts itself."""
         if self._context is None:
             self._context = 0
             with suppress(ModelError):
@@ -72,23 +73,17 @@ class ServerLLM:
         return self._context
 
     def generate(
-        self,
-        messages: Messages,
-        *,
-        max_tokens: int = 128,
-        on_text: OnText | None = None,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
+        self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None
     ) -> str:
-        """The answer to ``messages``, at most ``max_tokens`` long; see the LLM protocol.
+        """Answer ``messages``; see the LLM protocol.
 
         Raises:
-            ModelError: the server cannot be reached, is busy for too long, refuses, or answers with nonsense.
+            ModelError: the server cannot be reached, stays busy, refuses, or returns an invalid response.
         """
-        constrained_decoding.validate_constraints(schema, choices)
-        request = self._request_body(messages, max_tokens, schema, choices)
-        if choices:  # an object came to hold the choice: there is nothing to show before it is whole
-            answer = self._parse_choice(self._complete(request), choices)
+        constrained_decoding.validate_constraints(options)
+        request = self._request_body(messages, options)
+        if options.choices:  # the choice arrives inside a JSON object: nothing to stream before it is complete
+            answer = self._parse_choice(self._complete(request), options.choices)
             if on_text is not None:
                 on_text(answer)
             return answer
@@ -102,24 +97,14 @@ class ServerLLM:
 
         return relay_stream(decode, on_text, wait=False)
 
-    def batch(
-        self,
-        prompts: Sequence[Messages],
-        *,
-        max_tokens: int = 128,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
-    ) -> list[str]:
-        """`generate` for each prompt, several requests at a time; the answers in the order of the prompts."""
+    def batch(self, prompts: Sequence[Messages], options: GenerationOptions = GenerationOptions()) -> list[str]:
+        """Return the answer of `generate` for each prompt, in order, with several concurrent requests."""
         if not prompts:
             return []
-        # the server batches by itself; the longest first, so that none of them is waited for alone at the end
+        # the server batches by itself; the longest first, so that none of them finishes alone at the end
         order = sorted(range(len(prompts)), key=lambda n: -sum(len(m["content"]) for m in prompts[n]))
         with ThreadPoolExecutor(min(self.config.at_once, len(prompts)), "kgrag-ask") as pool:
-            futures = {
-                n: pool.submit(self.generate, prompts[n], max_tokens=max_tokens, schema=schema, choices=choices)
-                for n in order
-            }
+            futures = {n: pool.submit(self.generate, prompts[n], options) for n in order}
             try:
                 return [futures[n].result() for n in range(len(prompts))]
             except BaseException:
@@ -130,29 +115,31 @@ class ServerLLM:
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
     ) -> list[str]:
-        """See the Sampler protocol; that the same seed gives the same answers is the server's to keep.
+        """Draw samples; see the Sampler protocol. Whether a seed repeats its answers depends on the server.
 
         Raises:
             ModelError: as `generate`.
         """
-        request = self._request_body(messages, max_tokens, None, ()) | {"temperature": temperature}
+        request = self._request_body(messages, GenerationOptions(max_tokens)) | {"temperature": temperature}
         return [self._complete(request | {"seed": seed + index}) for index in range(number)]
 
     def score(self, messages: Messages, continuation: str) -> float:
-        """See the LLM protocol; needs a server that gives the log-probabilities of its prompt, as vLLM does.
+        """Score ``continuation``; see the LLM protocol. Needs a server with prompt log-probabilities, such as vLLM.
 
         Raises:
-            ModelError: the server does not, or fails.
+            ModelError: the server does not support it, or fails.
         """
         if not continuation:
             return 0.0
-        request = self._request_body([*messages, {"role": "assistant", "content": continuation}], 1, None, ())
+        request = self._request_body(
+            [*messages, {"role": "assistant", "content": continuation}], GenerationOptions(max_tokens=1)
+        )
         request |= {"prompt_logprobs": 0, "add_generation_prompt": False, "continue_final_message": True}
         tokens = self._http.post("/chat/completions", request).get("prompt_logprobs")
         if not isinstance(tokens, list):
             raise ModelError(
-                f"{self.address} does not give the log-probability of a text that it is given, which vLLM does "
-                "(prompt_logprobs): use such a server, or a model that runs here."
+                f"{self.address} returned no log-probabilities of the prompt (prompt_logprobs), which vLLM supports: "
+                "use such a server or a local model."
             )
         total, text = 0.0, ""
         for token in reversed(tokens):  # the continuation's tokens are the last ones
@@ -163,36 +150,34 @@ class ServerLLM:
             text = str(row.get("decoded_token", "")) + text
         if text.strip() != continuation.strip():
             raise ModelError(
-                f"{self.address} gave the log-probabilities of {text[:40]!r} where {continuation[:40]!r} was asked "
-                "for: a word that begins in the prompt cannot be scored; give a continuation that begins one."
+                f"{self.address} returned the log-probabilities of {text[:40]!r}, expected {continuation[:40]!r}: "
+                "a continuation must not start inside a word of the prompt; pass one that starts with a new word."
             )
         return total
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is, by a guess from its characters: servers do not tell in a way that all know."""
+        """Estimate the number of tokens from the characters: servers have no common way to count them."""
         return estimate_tokens(text)
 
     # --- the API ---------------------------------------------------------------------------------------------------
 
-    def _request_body(
-        self, messages: Messages, max_tokens: int, schema: str | None, choices: Sequence[str]
-    ) -> dict[str, Any]:
-        request: dict[str, Any] = {
+    def _request_body(self, messages: Messages, options: GenerationOptions) -> JsonObject:
+        request: JsonObject = {
             "model": self.name,
             "messages": [dict(message) for message in messages],
-            "max_tokens": max_tokens,
+            "max_tokens": options.max_tokens,
             "temperature": 0,
         }
-        answer_schema = constrained_decoding.choices_schema(choices) if choices else schema
+        answer_schema = constrained_decoding.choices_schema(options.choices) if options.choices else options.schema
         if answer_schema is not None:
             schema_format = {"name": "answer", "schema": json.loads(answer_schema), "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": schema_format}
         return request
 
-    def _complete(self, request: dict[str, Any]) -> str:
+    def _complete(self, request: JsonObject) -> str:
         return _content_of(self._http.post("/chat/completions", request), "message", self.address)
 
-    def _stream_pieces(self, request: dict[str, Any]) -> Iterator[str]:
+    def _stream_pieces(self, request: JsonObject) -> Iterator[str]:
         for event in self._http.stream("/chat/completions", {**request, "stream": True}):
             if event.get("choices"):  # the last event may hold the usage alone
                 yield _content_of(event, "delta", self.address)
@@ -203,24 +188,24 @@ class ServerLLM:
             choice = str(json.loads(choice)["answer"])
         if choice not in choices:
             raise ModelError(
-                f"{self.address} answered {choice[:40]!r}, which is none of {', '.join(choices)}: it does not follow "
-                "a JSON schema (response_format); use a server that does."
+                f"{self.address} answered {choice[:40]!r}, expected one of {', '.join(choices)}: the server ignores "
+                "JSON schemas (response_format); use one that supports them."
             )
         return choice
 
 
-def _content_of(reply: dict[str, Any], message_key: str, address: ServerAddress) -> str:
-    """The text of a reply or of an event of a stream."""
+def _content_of(reply: JsonObject, message_key: str, address: ServerAddress) -> str:
+    """Return the text of a response or of a stream's event."""
     try:
         return str(reply["choices"][0][message_key].get("content") or "")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{address} answered with JSON that holds no answer ({json.dumps(reply)[:80]}): "
-            "check that its address ends as the API's does, such as /v1."
+            f"{address} returned JSON without an answer ({json.dumps(reply)[:80]}): "
+            "check that the address ends with the API's path, such as /v1."
         ) from error
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a text is, whoever counts: one for each East Asian character, one for three others."""
+    """Estimate the number of tokens: one for each East Asian character, one for three other characters."""
     wide = sum(ord(c) >= 0x2E80 for c in text)
     return wide + -(-(len(text) - wide) // 3)

@@ -1,4 +1,4 @@
-"""A language model on a processor, by OpenVINO GenAI."""
+"""Language model on a processor, with OpenVINO GenAI."""
 
 from __future__ import annotations
 
@@ -15,27 +15,32 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from kgrag.config import model_home
 from kgrag.errors import ModelError
 from kgrag.llm import constrained_decoding
+from kgrag.llm.chat_model import ChatModel
 from kgrag.llm.lora_adapter import Adapter
-from kgrag.llm.streaming import Emit, OnText, relay_stream
-from kgrag.protocols import Messages
+from kgrag.llm.streaming import Emit, relay_stream
+from kgrag.protocols import GenerationOptions, Messages, OnText
+from kgrag.storage.paths import model_home
 
 
-class OpenVINOLLM:
-    """Greedy decoding with the model's chat template; what prompts begin alike is computed once."""
+class OpenVINOLLM(ChatModel):
+    """Greedy decoding with the model's chat template; a common prefix of prompts is computed once."""
 
     def __init__(
         self, folder: Path, name: str, context: int = 0, cache: Path | None = None, adapter: Adapter | None = None
     ) -> None:
         """Load the IR in ``folder``.
 
-        ``context`` is in tokens (0: what its config.json says); compiled blobs are kept in ``cache``, by default
-        under ``home()``, so that the second start is faster; ``adapter`` is added to the weights.
+        Args:
+            folder: folder of the converted model.
+            name: name of the model in answers.
+            context: context length in tokens; 0 for the value of config.json.
+            cache: folder of compiled blobs, which speed up the next start (default: ``home()/compiled``).
+            adapter: adapter that is added to the weights.
 
         Raises:
-            ModelError: the folder's files cannot be read or run, or it has no chat template.
+            ModelError: the files cannot be read or run, or the model has no chat template.
         """
         self.name = name
         self.context = context or _config_context(folder)
@@ -53,11 +58,11 @@ class OpenVINOLLM:
 
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = prefix_caching
-        # Left at 0 it holds one conversation, and a second question over the same passages starts from nothing.
+        # With 0 it holds one conversation, and a second question over the same passages starts from nothing.
         scheduler.cache_size = 1
-        settings: dict[str, Any] = {}
+        settings: dict[str, object] = {}
         if self._adapter is not None:
-            # the library reads the matrices alone, and knows nothing of what peft multiplies them by
+            # the library reads the matrices only, without the scale of peft's configuration
             lora = openvino_genai.Adapter(self._adapter.weights_file)
             settings["adapters"] = openvino_genai.AdapterConfig(lora, self._adapter.scale)
         try:
@@ -66,39 +71,33 @@ class OpenVINOLLM:
                     settings.update({"CACHE_DIR": str(blobs), "CACHE_MODE": "OPTIMIZE_SIZE"})
                 pipeline = openvino_genai.ContinuousBatchingPipeline(self._folder, scheduler, "CPU", settings)
             if self._adapter is not None:
-                # the library puts it in when it generates, and not for requests that are stepped through, as `_logprobs`
-                # does: once it is in, it stays
+                # the library adds the adapter in `generate`, but not for requests that are stepped through, as `_logprobs`
+                # does; once added, it stays
                 pipeline.generate(["."], [openvino_genai.GenerationConfig(max_new_tokens=1)])
             return pipeline
-        except Exception as error:  # the library raises RuntimeError, and pybind what it likes
+        except Exception as error:  # the library raises RuntimeError, pybind other types
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise ModelError(
                 f"The language model in {self._folder} cannot be loaded ({reason.strip()}): "
-                f"remove the folder and pull {self.name} again."
+                f"delete the folder and pull {self.name} again."
             ) from error
 
     @cached_property
     def _scorer(self) -> Any:
-        """A second pipeline without prefix caching: the first has no probabilities of what it did not compute again."""
+        """Second pipeline without prefix caching: the first has no log-probabilities of cached tokens."""
         return self._load(prefix_caching=False)
 
     def generate(
-        self,
-        messages: Messages,
-        *,
-        max_tokens: int = 128,
-        on_text: OnText | None = None,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
+        self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None
     ) -> str:
-        """The answer to ``messages``, at most ``max_tokens`` long; see the LLM protocol.
+        """Answer ``messages``; see the LLM protocol.
 
         Raises:
-            ModelError: prompt and answer do not fit the context, or the schema cannot be followed.
+            ModelError: prompt and answer exceed the context, or the schema is not supported.
         """
-        constrained_decoding.validate_constraints(schema, choices)
-        inputs = self._encode_prompt(messages, max_tokens)
-        config = self._generation_config(max_tokens, schema, choices)
+        constrained_decoding.validate_constraints(options)
+        inputs = self._encode_prompt(messages, options.max_tokens)
+        config = self._generation_config(options)
 
         def decode(emit: Emit) -> None:
             import openvino_genai
@@ -113,23 +112,16 @@ class OpenVINOLLM:
         with self._translated_errors():
             return relay_stream(decode, on_text)
 
-    def batch(
-        self,
-        prompts: Sequence[Messages],
-        *,
-        max_tokens: int = 128,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
-    ) -> list[str]:
-        """`generate` for each prompt, all in one run of the scheduler; the answers in the order of the prompts.
+    def batch(self, prompts: Sequence[Messages], options: GenerationOptions = GenerationOptions()) -> list[str]:
+        """Return the answer of `generate` for each prompt, in one run of the scheduler and in the order of ``prompts``.
 
         Raises:
             ModelError: as `generate`.
         """
-        constrained_decoding.validate_constraints(schema, choices)
-        inputs = [self._encode_prompt(messages, max_tokens) for messages in prompts]
+        constrained_decoding.validate_constraints(options)
+        inputs = [self._encode_prompt(messages, options.max_tokens) for messages in prompts]
         order = sorted(range(len(inputs)), key=lambda n: int(inputs[n].shape[1]))
-        config = self._generation_config(max_tokens, schema, choices)
+        config = self._generation_config(options)
         answers = [""] * len(inputs)
         if not inputs:
             return answers
@@ -147,15 +139,17 @@ class OpenVINOLLM:
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
     ) -> list[str]:
-        """See the Sampler protocol.
+        """Draw samples; see the Sampler protocol.
 
         Raises:
-            ModelError: prompt and answer do not fit the context.
+            ModelError: prompt and answer exceed the context.
         """
         inputs = self._encode_prompt(messages, max_tokens)
         answers = []
-        for index in range(number):  # one at a time: in a batch, who is drawn next depends on who runs beside it
-            config = self._generation_config(max_tokens, None, ())
+        for index in range(
+            number
+        ):  # one at a time: in a batch, the draws of one request depend on the requests beside it
+            config = self._generation_config(GenerationOptions(max_tokens))
             config.do_sample, config.temperature, config.rng_seed = True, temperature, seed + index
             with self._translated_errors(), self._lock:
                 results = self._pipeline.generate([inputs], [config])
@@ -163,10 +157,10 @@ class OpenVINOLLM:
         return answers
 
     def score(self, messages: Messages, continuation: str) -> float:
-        """See the LLM protocol.
+        """Score ``continuation``; see the LLM protocol.
 
         Raises:
-            ModelError: prompt and continuation do not fit the context.
+            ModelError: prompt and continuation exceed the context.
         """
         import numpy as np
         import openvino
@@ -179,12 +173,12 @@ class OpenVINOLLM:
         )
         inputs = openvino.Tensor(np.ascontiguousarray(all_ids))
         logprobs = self._logprobs(self._pipeline, inputs)
-        if len(logprobs) <= continuation_ids.shape[1]:  # some of the continuation lay in the prefix cache
+        if len(logprobs) <= continuation_ids.shape[1]:  # a part of the continuation was in the prefix cache
             logprobs = self._logprobs(self._scorer, inputs)
         return float(sum(logprobs[-1 - continuation_ids.shape[1] : -1]))
 
     def token_logprobs(self, text: str) -> list[float]:
-        """See the TextModel protocol.
+        """Return the log-probability of each token but the first; see the TextModel protocol.
 
         Raises:
             ModelError: the text is longer than the context.
@@ -194,8 +188,8 @@ class OpenVINOLLM:
         return self._logprobs(self._scorer, inputs)[1:-1] if inputs.shape[1] > 1 else []
 
     def _logprobs(self, pipeline: Any, inputs: Any) -> list[float]:
-        """The log-probabilities of the last tokens of ``inputs``, as many as were computed, and of one more."""
-        config = self._generation_config(1, None, ())
+        """Return the log-probabilities of the computed last tokens of ``inputs`` and of one more token."""
+        config = self._generation_config(GenerationOptions(max_tokens=1))
         config.echo, config.logprobs = True, 1
         with self._translated_errors(), self._lock:
             handle = pipeline.add_request(next(self._request_ids), inputs, config)
@@ -212,25 +206,25 @@ class OpenVINOLLM:
         check_context(int(inputs.shape[1]), max_tokens, self.context, self.name)
         return inputs
 
-    def _generation_config(self, max_tokens: int, schema: str | None, choices: Sequence[str]) -> Any:
+    def _generation_config(self, options: GenerationOptions) -> Any:
         import openvino_genai
 
         config = self._pipeline.get_config()
-        # A model's own settings sample; an answer over evidence should be the same every time.
+        # A model's own settings sample; an answer from evidence must be the same every time.
         config.do_sample = False
         config.temperature, config.top_p, config.top_k, config.repetition_penalty = 1.0, 1.0, 0, 1.0
-        config.max_new_tokens = max_tokens
-        if schema is not None:
-            config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
-        if choices:
+        config.max_new_tokens = options.max_tokens
+        if options.schema is not None:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=options.schema)
+        if options.choices:
             config.structured_output_config = openvino_genai.StructuredOutputConfig(
-                grammar=constrained_decoding.choices_grammar(choices)
+                grammar=constrained_decoding.choices_grammar(options.choices)
             )
         return config
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """What the library says, as a sentence."""
+        """Translate the library's errors into `ModelError`."""
         try:
             yield
         except RuntimeError as error:
@@ -240,39 +234,45 @@ class OpenVINOLLM:
             ) from error
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is, without the chat template."""
+        """Return the number of tokens of ``text``, without the chat template."""
         return int(self._encode(text).shape[1])
 
 
 def check_context(prompt_tokens: int, answer_tokens: int, context: int, name: str) -> None:
-    """Check that ``prompt`` and ``answer`` tokens fit into ``context`` (0: not known, everything fits).
+    """Check that prompt and answer fit into the context.
+
+    Args:
+        prompt_tokens: tokens of the prompt.
+        answer_tokens: longest answer, in tokens.
+        context: context length in tokens; 0 for unknown, which everything fits.
+        name: name of the model, for the message.
 
     Raises:
-        ModelError: they do not.
+        ModelError: they do not fit.
     """
     if context and prompt_tokens + answer_tokens > context:
         raise ModelError(
-            f"The prompt has {prompt_tokens} tokens and the answer may take {answer_tokens}, {name} reads {context} in all: "
-            "lower evidence_tokens or k, or ask something shorter."
+            f"The prompt has {prompt_tokens} tokens and the answer may have {answer_tokens}, but the context of {name} is "
+            f"{context}: lower evidence_tokens or k, or shorten the question."
         )
 
 
 def missing_template_error(name: str, folder: Path) -> ModelError:
-    """What is said of a model that nobody can talk to."""
+    """Build the error of a model without a chat template."""
     return ModelError(
-        f"{name} has no chat template, so it is a base model, which goes on with a text and answers nothing: name the "
-        f"one that was tuned to answer (-instruct, -chat), or put its chat_template.jinja into {folder}."
+        f"{name} has no chat template: it is a base model, which continues a text instead of answering. Use an "
+        f"instruction-tuned model (-instruct, -chat), or put its chat_template.jinja into {folder}."
     )
 
 
 @contextmanager
 def _compiled_blobs(folder: Path, cache: Path, adapter: Adapter | None) -> Iterator[Path | None]:
-    """The folder of compiled blobs of the IR in ``folder``; None if none can be written.
+    """Yield the folder of compiled blobs of the IR in ``folder``; None if it cannot be written.
 
-    OpenVINO writes a blob in place and trusts what it finds, so a first start that is cut off would break all later
-    ones: the first one writes elsewhere, and the folder gets its name once the model has loaded.
+    OpenVINO writes a blob in place and trusts what it finds, so an interrupted first start would break all later ones.
+    The first start therefore writes to a temporary folder, which is renamed once the model has loaded.
     """
-    if adapter is not None:  # it changes what is compiled
+    if adapter is not None:  # the adapter changes what is compiled
         yield None
         return
     folder_hash = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]

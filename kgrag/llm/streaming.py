@@ -1,4 +1,4 @@
-"""Carrying text from the thread that decodes to the caller, who may stop it or be interrupted."""
+"""Relay text from the decoding thread to the caller, who can stop or interrupt it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
+from kgrag.protocols import OnText
+
 Emit = Callable[[str], bool]
-"""Given a piece of text by the decoder; returns True when decoding should stop."""
-OnText = Callable[[str], bool | None]
-"""The caller's: given each piece, returns True to stop."""
+"""Called by the decoder with each piece of text; returns True when decoding should stop."""
 
 
 def relay_stream(decode: Callable[[Emit], None], on_text: OnText | None, *, wait: bool = True) -> str:
-    """Run ``decode`` in a thread and hand its pieces to ``on_text`` in this one; all of them joined.
+    """Run ``decode`` in a thread, pass its pieces to ``on_text`` in this thread, and return the whole text.
 
-    The decoders spend their time in foreign code that does not see Ctrl-C; waiting here does, and stops them at the
-    next token. What is decoded after a stop is not handed over. An error of ``decode`` or ``on_text`` is raised here.
-    ``wait`` says whether a stopped decoder is waited for: one that holds no model of ours need not be.
+    Decoders spend their time in foreign code that ignores Ctrl-C. This thread receives it, and stops the decoder at the
+    next token. Pieces decoded after a stop are dropped. Errors of ``decode`` and ``on_text`` are raised here.
+
+    Args:
+        decode: decodes, and passes each piece to its argument.
+        on_text: called with each piece; returns True to stop.
+        wait: whether to wait for a stopped decoder. False is safe for a decoder without a local model.
     """
     pieces: SimpleQueue[str | None] = SimpleQueue()
     stop = Event()
@@ -57,7 +61,7 @@ def relay_stream(decode: Callable[[Emit], None], on_text: OnText | None, *, wait
 def _next_piece(pieces: SimpleQueue[str | None]) -> str | None:
     while True:
         try:
-            # With a timeout, because without one Windows does not let an interrupt through.
+            # With a timeout: without one, Windows does not deliver an interrupt.
             return pieces.get(timeout=0.5)
         except Empty:
             continue

@@ -1,4 +1,4 @@
-"""A language model by transformers: on one or more GPUs, or on any processor that torch runs on."""
+"""Language model on GPUs, or on any processor that torch supports, with transformers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from threading import Lock
 from typing import Any
 
 from kgrag.llm import constrained_decoding
+from kgrag.llm.chat_model import ChatModel
 from kgrag.llm.lora_adapter import Adapter
 from kgrag.llm.openvino_backend import check_context, missing_template_error
-from kgrag.llm.streaming import Emit, OnText, relay_stream
+from kgrag.llm.streaming import Emit, relay_stream
 from kgrag.llm.transformers_utils import GrammarLogitsProcessor, decoding_options, load_model, virtual_token_ids
 from kgrag.models.device import this_device
 from kgrag.models.precision import RuntimeChoice, choose_runtime
 from kgrag.models.registry import find_model
-from kgrag.protocols import Messages
+from kgrag.protocols import GenerationOptions, Messages, OnText
 
 MAX_BATCH_PROMPTS = 8
-"""Prompts that are decoded together: padded to the longest of them, which those of like length hardly need."""
+"""Prompts in one batch. Padding is short, because prompts of similar length are batched together."""
 
 
-class TransformersLLM:
-    """Greedy decoding with the model's chat template; what a prompt begins like the last one is computed once."""
+class TransformersLLM(ChatModel):
+    """Greedy decoding with the model's chat template; the common prefix with the previous prompt is computed once."""
 
     def __init__(
         self,
@@ -34,13 +35,18 @@ class TransformersLLM:
         *,
         reuse_cache: bool = True,
     ) -> None:
-        """Load config.json and safetensors of ``folder``.
+        """Load config.json and the safetensors of ``folder``.
 
-        ``context`` is in tokens (0: what the configuration says); ``choice`` is how and where (None: what suits this
-        machine); ``adapter`` is added to the weights; ``keeps`` says whether a prompt's cache is kept for the next one.
+        Args:
+            folder: folder of the model.
+            name: name of the model in answers.
+            context: context length in tokens; 0 for the configuration's value.
+            choice: device, precision and attention; None for what suits this machine.
+            adapter: adapter that is added to the weights.
+            reuse_cache: whether to keep a prompt's cache for the next prompt.
 
         Raises:
-            ModelError: the folder's files cannot be read, or do not fit the device's memory, or there is no template.
+            ModelError: the files cannot be read, the model exceeds the device's memory, or it has no chat template.
         """
         self.name = name
         self.choice = choice or choose_runtime(find_model(str(folder)), this_device(), backend="transformers")
@@ -55,26 +61,20 @@ class TransformersLLM:
         self._prefix_cache: tuple[list[int], Any] = ([], None)
 
     def generate(
-        self,
-        messages: Messages,
-        *,
-        max_tokens: int = 128,
-        on_text: OnText | None = None,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
+        self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None
     ) -> str:
-        """The answer to ``messages``, at most ``max_tokens`` long; see the LLM protocol.
+        """Answer ``messages``; see the LLM protocol.
 
         Raises:
-            ModelError: prompt and answer do not fit the context, or the schema cannot be followed.
+            ModelError: prompt and answer exceed the context, or the schema is not supported.
         """
-        constrained_decoding.validate_constraints(schema, choices)
-        ids = self._encode_prompt(messages, max_tokens)
-        grammar = GrammarLogitsProcessor.from_constraints(self._tokenizer, schema, choices)
+        constrained_decoding.validate_constraints(options)
+        ids = self._encode_prompt(messages, options.max_tokens)
+        grammar = GrammarLogitsProcessor.from_constraints(self._tokenizer, options)
 
         def decode(emit: Emit) -> None:
             with self._lock:
-                self._decode(ids, max_tokens, grammar, emit)
+                self._decode(ids, options.max_tokens, grammar, emit)
 
         return relay_stream(decode, on_text)
 
@@ -82,7 +82,7 @@ class TransformersLLM:
         import torch
 
         cached_ids, cache = self._prefix_cache
-        self._prefix_cache = ([], None)  # an interruption leaves the cache half written
+        self._prefix_cache = ([], None)  # an interruption leaves the cache incomplete
         shared_length = next(
             (n for n, (a, b) in enumerate(zip(ids, cached_ids, strict=False)) if a != b), min(len(ids), len(cached_ids))
         )
@@ -104,29 +104,22 @@ class TransformersLLM:
                 output.past_key_values,
             )
 
-    def batch(
-        self,
-        prompts: Sequence[Messages],
-        *,
-        max_tokens: int = 128,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
-    ) -> list[str]:
-        """`generate` for each prompt, several of like length at a time; the answers in the order of the prompts.
+    def batch(self, prompts: Sequence[Messages], options: GenerationOptions = GenerationOptions()) -> list[str]:
+        """Return the answer of `generate` for each prompt, in batches of similar length and in the order of ``prompts``.
 
         Raises:
             ModelError: as `generate`.
         """
-        constrained_decoding.validate_constraints(schema, choices)
-        if schema is not None or choices:  # each follows its own grammar
-            return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
-        ids = [self._encode_prompt(messages, max_tokens) for messages in prompts]
+        constrained_decoding.validate_constraints(options)
+        if options.schema is not None or options.choices:  # each prompt needs a grammar state of its own
+            return super().batch(prompts, options)
+        ids = [self._encode_prompt(messages, options.max_tokens) for messages in prompts]
         order = sorted(range(len(ids)), key=lambda n: len(ids[n]))
         answers = [""] * len(ids)
         for start in range(0, len(order), MAX_BATCH_PROMPTS):
             batch_indices = order[start : start + MAX_BATCH_PROMPTS]
             for n, answer in zip(
-                batch_indices, self._decode_batch([ids[n] for n in batch_indices], max_tokens), strict=True
+                batch_indices, self._decode_batch([ids[n] for n in batch_indices], options.max_tokens), strict=True
             ):
                 answers[n] = answer
         return answers
@@ -137,8 +130,12 @@ class TransformersLLM:
         width = max(map(len, ids))
         options = decoding_options(self._model, self._tokenizer, max_tokens)
         pad = options["generation_config"].pad_token_id
-        inputs = torch.tensor([[pad] * (width - len(one)) + one for one in ids], device=self._model.device)
-        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in ids], device=self._model.device)
+        inputs = torch.tensor(
+            [[pad] * (width - len(prompt_ids)) + prompt_ids for prompt_ids in ids], device=self._model.device
+        )
+        mask = torch.tensor(
+            [[0] * (width - len(prompt_ids)) + [1] * len(prompt_ids) for prompt_ids in ids], device=self._model.device
+        )
         texts: list[str] = []
 
         def decode(emit: Emit) -> None:
@@ -152,10 +149,10 @@ class TransformersLLM:
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
     ) -> list[str]:
-        """See the Sampler protocol; the prompt is read once for all of them.
+        """Draw samples; see the Sampler protocol. The prompt is computed once for all samples.
 
         Raises:
-            ModelError: prompt and answer do not fit the context.
+            ModelError: prompt and answer exceed the context.
         """
         import torch
 
@@ -163,7 +160,7 @@ class TransformersLLM:
         inputs = torch.tensor([ids], device=self._model.device)
         config = decoding_options(self._model, self._tokenizer, max_tokens)["generation_config"]
         config.do_sample, config.temperature, config.num_return_sequences = True, temperature, number
-        config.top_k, config.top_p = 0, 1.0  # the model's own chances, none cut off
+        config.top_k, config.top_p = 0, 1.0  # the model's own probabilities, none cut off
         devices = [self._model.device] if self._model.device.type == "cuda" else []
         with self._lock, torch.inference_mode(), torch.random.fork_rng(devices):
             torch.manual_seed(seed)
@@ -171,10 +168,10 @@ class TransformersLLM:
         return list(self._tokenizer.batch_decode(output_ids[:, len(ids) :], skip_special_tokens=True))
 
     def score(self, messages: Messages, continuation: str) -> float:
-        """See the LLM protocol.
+        """Score ``continuation``; see the LLM protocol.
 
         Raises:
-            ModelError: prompt and continuation do not fit the context.
+            ModelError: prompt and continuation exceed the context.
         """
         continuation_ids = self._encode(continuation)
         return (
@@ -184,7 +181,7 @@ class TransformersLLM:
         )
 
     def token_logprobs(self, text: str) -> list[float]:
-        """See the TextModel protocol.
+        """Return the log-probability of each token but the first; see the TextModel protocol.
 
         Raises:
             ModelError: the text is longer than the context.
@@ -201,7 +198,7 @@ class TransformersLLM:
             logits = self._model(inputs, logits_to_keep=len(target_ids) + 1, use_cache=False).logits[0, :-1].float()
         targets = torch.tensor(target_ids, device=logits.device)
         logprobs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
-        return [float(one) for one in logprobs]
+        return [float(logprob) for logprob in logprobs]
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
@@ -215,5 +212,5 @@ class TransformersLLM:
         return ids
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is, without the chat template."""
+        """Return the number of tokens of ``text``, without the chat template."""
         return len(self._encode(text))

@@ -1,9 +1,8 @@
-"""What transformers needs to load and to decode: precisions as its classes, grammars as masks, pieces of text."""
+"""Load and decode with transformers: dtypes of precisions, grammar masks, streaming, virtual tokens."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,10 +13,11 @@ from kgrag.llm.lora_adapter import PROMPT_TENSOR, Adapter
 from kgrag.llm.streaming import Emit
 from kgrag.models.device import this_device
 from kgrag.models.precision import RuntimeChoice
+from kgrag.protocols import GenerationOptions
 
 
 def model_load_options(choice: RuntimeChoice) -> dict[str, Any]:
-    """The arguments of ``from_pretrained`` for a choice; bitsandbytes is loaded only where it is asked for."""
+    """Return the arguments of ``from_pretrained``; imports bitsandbytes only if the precision needs it."""
     import torch
 
     options: dict[str, Any] = {"local_files_only": True, "attn_implementation": choice.attention}
@@ -41,16 +41,16 @@ def model_load_options(choice: RuntimeChoice) -> dict[str, Any]:
     if choice.is_spread:
         options["device_map"] = "auto"
     elif choice.device != "cpu":
-        # straight to where it runs: half of the memory that a copy by way of the processor takes
+        # straight to the device: half of the memory that a copy through the processor takes
         options["device_map"] = {"": choice.device}
     return options
 
 
 def load_model(folder: Path, name: str, choice: RuntimeChoice, adapter: Adapter | None) -> tuple[Any, Any]:
-    """(tokenizer, model), ready to answer.
+    """Load (tokenizer, model), ready to answer.
 
     Raises:
-        ModelError: the folder's files cannot be read, or do not fit the device's memory.
+        ModelError: the files cannot be read, or the model exceeds the device's memory.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -68,21 +68,21 @@ def load_model(folder: Path, name: str, choice: RuntimeChoice, adapter: Adapter 
         return tokenizer, model.eval()
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"{name} does not fit the memory of the {choice.device} device in {choice.precision}: choose a smaller "
-            "model or precision, or close what else uses it; `kgrag plan` says what it takes."
+            f"{name} exceeds the memory of the {choice.device} device in {choice.precision}: choose a smaller "
+            "model or precision, or close other programs; `kgrag plan` shows the memory it needs."
         ) from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"The language model in {folder} cannot be loaded ({reason}): "
-            "give a folder with config.json, *.safetensors and the tokenizer's files."
+            "pass a folder with config.json, *.safetensors and the tokenizer's files."
         ) from error
 
 
 def with_virtual_tokens(model: Any, adapter: Adapter) -> Any:
-    """The model, with the virtual tokens of p-tuning as ids above its vocabulary: `virtual_ids`, to be put before a prompt.
+    """Add the virtual tokens of p-tuning to a model, as ids above its vocabulary (`virtual_token_ids`).
 
-    They can be read and not be written: the last matrix stays as it is.
+    They can be read but not generated: the output matrix stays as it is.
     """
     import torch
 
@@ -93,24 +93,24 @@ def with_virtual_tokens(model: Any, adapter: Adapter) -> Any:
     )
 
     class Embedding(torch.nn.Module):
-        """Words by the model's own table, what is above it by the adapter's."""
+        """Embedding table: the model's rows for words, the adapter's rows for ids above them."""
 
         def __init__(self) -> None:
             super().__init__()
             self.words, self.weight = word_embeddings, word_embeddings.weight
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            known = len(self.words.weight)
-            found: torch.Tensor = self.words(ids.clamp(max=known - 1))
-            above = (ids >= known).unsqueeze(-1)
-            return torch.where(above, virtual_embeddings[(ids - known).clamp(min=0)], found)
+            vocabulary_size = len(self.words.weight)
+            word_vectors: torch.Tensor = self.words(ids.clamp(max=vocabulary_size - 1))
+            is_virtual = (ids >= vocabulary_size).unsqueeze(-1)
+            return torch.where(is_virtual, virtual_embeddings[(ids - vocabulary_size).clamp(min=0)], word_vectors)
 
     model.set_input_embeddings(Embedding())
     return model
 
 
 def virtual_token_ids(model: Any, adapter: Adapter | None) -> list[int]:
-    """The ids to put before a prompt: [] without an adapter of p-tuning."""
+    """Return the ids to put before a prompt; [] without an adapter of p-tuning."""
     if adapter is None or not adapter.virtual_tokens:
         return []
     first_id = len(model.get_input_embeddings().weight)
@@ -118,40 +118,38 @@ def virtual_token_ids(model: Any, adapter: Adapter | None) -> list[int]:
 
 
 class GrammarLogitsProcessor:
-    """Masks the logits so that what is decoded follows a JSON schema, or is one of a few choices."""
+    """Logits processor that makes the answer follow a JSON schema or a list of choices."""
 
     def __init__(self, tokenizer: Any, rules: str) -> None:
-        """``rules`` are llguidance's. Raises ModelError: they cannot be followed."""
+        """Compile ``rules`` (llguidance's format). Raises ModelError: they cannot be followed."""
         guidance = importlib.import_module("llguidance")
         self._torch = importlib.import_module("llguidance.torch")
         token_vocabulary = importlib.import_module("llguidance.hf").from_tokenizer(tokenizer)
         self._matcher = guidance.LLMatcher(token_vocabulary, rules)
         if self._matcher.is_error():
             reason = self._matcher.get_error().splitlines()[0]
-            raise ModelError(f"The answer cannot be held to what was asked for ({reason}): simplify the JSON schema.")
+            raise ModelError(f"The answer cannot be constrained as asked ({reason}): simplify the JSON schema.")
         self._mask = self._torch.allocate_token_bitmask(1, token_vocabulary.vocab_size)
         self._prompt_length: int | None = None
 
     @classmethod
-    def from_constraints(
-        cls, tokenizer: Any, schema: str | None, choices: Sequence[str]
-    ) -> GrammarLogitsProcessor | None:
-        """The grammar of a schema or of choices, None where neither is asked for."""
-        if schema is None and not choices:
+    def from_constraints(cls, tokenizer: Any, options: GenerationOptions) -> GrammarLogitsProcessor | None:
+        """Build the processor of a schema or of choices; None without either."""
+        if options.schema is None and not options.choices:
             return None
         matcher = importlib.import_module("llguidance").LLMatcher
-        if schema is not None:
-            return cls(tokenizer, matcher.grammar_from_json_schema(schema))
-        return cls(tokenizer, matcher.grammar_from_lark(choices_grammar(choices, "start:")))
+        if options.schema is not None:
+            return cls(tokenizer, matcher.grammar_from_json_schema(options.schema))
+        return cls(tokenizer, matcher.grammar_from_lark(choices_grammar(options.choices, "start:")))
 
     def __call__(self, ids: Any, scores: Any) -> Any:
-        """A logits processor of transformers: ids (1, tokens), scores (1, vocabulary)."""
+        """Mask the scores: ids (1, tokens), scores (1, vocabulary)."""
         if self._prompt_length is not None:
             self._matcher.consume_token(int(ids[0, -1]))
         self._prompt_length = ids.shape[1]
         self._torch.fill_next_token_bitmask(self._matcher, self._mask, 0)
         masked = scores.clone()
-        vocabulary_size = self._mask.shape[1] * 32  # a vocabulary may be padded beyond what the tokenizer has
+        vocabulary_size = self._mask.shape[1] * 32  # a vocabulary may be padded beyond the tokenizer's
         masked[:, vocabulary_size:] = float("-inf")
         self._torch.apply_token_bitmask_inplace(masked[:, :vocabulary_size], self._mask.to(scores.device))
         return masked
@@ -164,7 +162,7 @@ def decoding_options(
     emit: Emit | None = None,
     grammar_processor: GrammarLogitsProcessor | None = None,
 ) -> dict[str, Any]:
-    """The arguments of ``model.generate``: greedy, pieces to ``emit`` as they come, until it says stop."""
+    """Return the arguments of ``model.generate``: greedy decoding that streams to ``emit`` until it returns True."""
     import torch
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList, TextStreamer
 

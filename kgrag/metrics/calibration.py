@@ -1,13 +1,17 @@
-"""Whether a model knows when it is wrong: ranking of answers by doubt, and how well stated chances meet what happens."""
+"""Discrimination and calibration of probabilities.
+
+AUROC and the rejection curve measure how well probabilities rank; the Brier score and the calibration error, how close
+they are to frequencies. Platt scaling corrects them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 CALIBRATION_BINS = 10
 """Bins of equal width over [0, 1] for the expected calibration error."""
@@ -15,23 +19,39 @@ CALIBRATION_FOLDS = 5
 _MIN_PROBABILITY = 1e-6
 
 
-def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """The chance that a positive has the higher score than a negative, ties half (Hanley and McNeil 1982).
+class ReliabilityBin(TypedDict):
+    """The predictions between two probabilities, as JSON."""
 
-    NaN where there are no positives or no negatives; undefined scores are left out.
+    low: float
+    high: float
+    answers: int
+    """Predictions in the bin."""
+    said: float
+    """Their mean predicted probability."""
+    right: float
+    """The share of them that is right."""
+
+
+def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
+    """Return the probability that a positive has the higher score than a negative; ties count half.
+
+    The rank formula of Hanley and McNeil (1982). NaN scores are left out; NaN without a positive or without a negative.
+
+    Raises:
+        ValueError: the lengths differ.
     """
-    pairs = [(s, p) for s, p in zip(scores, positive, strict=True) if not math.isnan(s)]
-    high, low = [s for s, p in pairs if p], [s for s, p in pairs if not p]
-    if not high or not low:
+    values, labels = _drop_undefined(scores, positive)
+    positives, negatives = int(labels.sum()), int((~labels).sum())
+    if not positives or not negatives:
         return math.nan
     from scipy.stats import rankdata
 
-    ranks = rankdata([*high, *low])[: len(high)]
-    return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
+    rank_sum = rankdata(values)[labels].sum()
+    return float((rank_sum - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def rejection_curve(doubt: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
-    """The accuracy of the answers that are kept when the most doubtful are refused (Nadeem et al. 2009).
+    """Return the accuracy of the answers that remain when the most doubtful are refused (Nadeem et al. 2009).
 
     Returns:
         (share kept, accuracy of those), from the least doubtful answer to all of them; equal doubts are kept together.
@@ -45,33 +65,65 @@ def rejection_curve(doubt: Sequence[float], right: Sequence[bool]) -> list[tuple
     return points
 
 
-def brier_score(chances: Sequence[float], right: Sequence[bool]) -> float:
-    """The mean squared distance of stated chances from what happened (Brier 1950), in [0, 1]; NaN without any."""
-    squared_errors = [(c - r) ** 2 for c, r in zip(chances, right, strict=True) if not math.isnan(c)]
-    return float(np.mean(squared_errors)) if squared_errors else math.nan
+def brier_score(chances: ArrayLike, right: ArrayLike) -> float:
+    """Return the mean squared error of predicted probabilities (Brier 1950), in [0, 1]; lower is better.
+
+    NaN probabilities are left out; NaN without any.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    values, labels = _drop_undefined(chances, right)
+    return float(np.mean((values - labels) ** 2)) if len(values) else math.nan
 
 
-def expected_calibration_error(chances: Sequence[float], right: Sequence[bool]) -> float:
-    """The expected calibration error over `BINS` bins (Naeini et al. 2015), in [0, 1]; NaN without any."""
+def expected_calibration_error(chances: ArrayLike, right: ArrayLike) -> float:
+    """Return the expected calibration error over `CALIBRATION_BINS` bins, in [0, 1]; lower is better.
+
+    As Naeini et al. (2015) and Guo et al. (2017) define it. NaN probabilities are left out; NaN without any.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
     bins = reliability_bins(chances, right)
     total = sum(row["answers"] for row in bins)
     return sum(row["answers"] * abs(row["said"] - row["right"]) for row in bins) / total if total else math.nan
 
 
-def reliability_bins(chances: Sequence[float], right: Sequence[bool]) -> list[dict[str, Any]]:
-    """The bins that have answers: ``low`` and ``high`` ends, ``answers``, the mean chance ``said``, the share ``right``."""
-    rows = []
-    pairs = [(c, r) for c, r in zip(chances, right, strict=True) if not math.isnan(c)]
-    for number in range(CALIBRATION_BINS):
-        bin_pairs = [(c, r) for c, r in pairs if min(int(c * CALIBRATION_BINS), CALIBRATION_BINS - 1) == number]
-        if bin_pairs:
-            mean_chance, share_right = (float(np.mean([row[part] for row in bin_pairs])) for part in (0, 1))
-            rows.append({"low": number / CALIBRATION_BINS, "high": (number + 1) / CALIBRATION_BINS, "answers": len(bin_pairs), "said": mean_chance, "right": share_right})  # fmt: skip
-    return rows
+def reliability_bins(chances: ArrayLike, right: ArrayLike) -> list[ReliabilityBin]:
+    """Return the bins of equal width over [0, 1] that hold predictions, from low to high probabilities.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    values, labels = _drop_undefined(chances, right)
+    numbers = np.minimum((values * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        ReliabilityBin(
+            low=number / CALIBRATION_BINS,
+            high=(number + 1) / CALIBRATION_BINS,
+            answers=int((numbers == number).sum()),
+            said=float(values[numbers == number].mean()),
+            right=float(labels[numbers == number].mean()),
+        )
+        for number in np.unique(numbers).tolist()
+    ]
+
+
+def _drop_undefined(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the scores that are no NaN, and their labels."""
+    values, outcomes = np.asarray(scores, np.float64), np.asarray(labels, bool)
+    if len(values) != len(outcomes):
+        raise ValueError(f"expected a label for each score, found {len(outcomes)} for {len(values)}")
+    defined = ~np.isnan(values)
+    return values[defined], outcomes[defined]
 
 
 def platt(chances: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
-    """Slope and offset that turn the log-odds of stated chances into better ones (Platt 1999, with his targets)."""
+    """Fit slope and offset that correct the log-odds of predicted probabilities (Platt 1999).
+
+    With his targets for the two classes.
+    """
     from scipy.optimize import minimize
 
     log_odds = _log_odds(np.array(chances, float))
@@ -81,7 +133,7 @@ def platt(chances: Sequence[float], right: Sequence[bool]) -> tuple[float, float
 
     def loss(parameters: NDArray[np.float64]) -> float:
         logits = parameters[0] * log_odds + parameters[1]
-        # a little pull to leaving things as they are: a handful of answers decides nothing
+        # a small penalty keeps the slope near 1: a handful of answers is little evidence
         return float(np.sum(np.logaddexp(0, logits) - targets * logits) + 0.5 * (parameters[0] - 1) ** 2)
 
     slope, offset = minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
@@ -89,9 +141,11 @@ def platt(chances: Sequence[float], right: Sequence[bool]) -> tuple[float, float
 
 
 def recalibrate(chances: Sequence[float], right: Sequence[bool], clusters: Sequence[Hashable]) -> list[float]:
-    """Each chance as `platt` would correct it, fitted on the other folds only; clusters are never cut.
+    """Correct each probability with `platt`, fitted on the other folds only; no cluster is split between folds.
 
-    NaN where a chance is, and everywhere if there are fewer than two clusters, or the others were all right or all wrong.
+    Returns:
+        NaN for a NaN probability; all NaN with fewer than two clusters, or if the other folds are all right or all
+        wrong.
     """
     names = sorted({str(c) for c, chance in zip(clusters, chances, strict=True) if not math.isnan(chance)})
     fold = {name: number % CALIBRATION_FOLDS for number, name in enumerate(names)}

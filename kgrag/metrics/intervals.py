@@ -1,40 +1,43 @@
-"""Intervals and paired differences, so that no figure and no comparison stands alone."""
+"""Values with their 95 % intervals: means, rates, corrected rates."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrag.metrics.clusters import group_by_cluster
 from kgrag.types import Interval
 
 RESAMPLES = 2000
-PERMUTATIONS = 9999
+"""Drawings of a bootstrap, and sign flips of whole clusters."""
+ALPHA = 0.05
+"""The level of every test; every interval covers 1 - ALPHA."""
+UNDEFINED_INTERVAL = Interval(math.nan, math.nan, math.nan)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference with its 95 % interval, and ``p``: how often chance alone would give one as great, in (0, 1].
-
-    All four are NaN where nothing was measured on both sides.
-    """
+class IntervalJson(TypedDict):
+    """A value and the ends of its interval, as JSON."""
 
     value: float
     low: float
     high: float
-    p: float
+
+
+def interval_json(interval: Interval) -> IntervalJson:
+    """Return a value with its interval as JSON."""
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def bootstrap_interval(
     values: Sequence[float], statistic: Callable[..., Any] = np.mean, *, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """``statistic`` of the defined values with its percentile bootstrap interval (Efron 1979).
+    """Return ``statistic`` of the defined values with its percentile bootstrap interval (Efron 1979).
 
-    Without a defined value all three numbers are NaN; with one, or with equal ones, the interval is that value.
+    All three numbers are NaN without a defined value. With a single value, or equal ones, the interval is that value.
     """
     defined = np.array([v for v in values if not math.isnan(v)], float)
     if not len(defined):
@@ -56,61 +59,84 @@ def bootstrap_interval(
     return Interval(value, float(result.low), float(result.high))
 
 
-def paired_permutation_test(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Difference:
-    """How much better ``a`` is than ``b`` on the same questions: the mean of ``a - b``.
-
-    The interval is the percentile bootstrap's over questions (Efron 1979); ``p`` is two-sided, of the paired
-    randomisation test, which turns the signs of the differences (Fisher 1935; the test that Smucker, Allan and
-    Carterette 2007 advise for retrieval). With few differing questions all ways of turning them are tried, else
-    `PERMUTATIONS` random ones, so that ``p`` is never below 2 / (PERMUTATIONS + 1).
-
-    Args:
-        a: one value a question; where either is NaN the question says nothing and is left out.
-        b: of the same length, question for question.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-    if len(a) != len(b):
-        raise ValueError(f"expected as many values on both sides, found {len(a)} and {len(b)}")
-    differences = np.array(a, float) - np.array(b, float)
-    differences = differences[~np.isnan(differences)]
-    mean_interval = bootstrap_interval(differences.tolist(), seed=seed)
-    return Difference(
-        mean_interval.value, mean_interval.low, mean_interval.high, _permutation_p_value(differences, seed)
-    )
-
-
-def _permutation_p_value(differences: NDArray[np.float64], seed: int) -> float:
-    if not len(differences):
-        return math.nan
-    # turning the sign of nothing changes nothing: equal questions only cost time
-    differing = differences[differences != 0]
-    if not len(differing):
-        return 1.0
-    if len(differing) == 1:
-        return 1.0  # two ways to turn it, both as far from nothing; scipy asks for two values
-    from scipy.stats import permutation_test
-
-    def mean(sample: Any, axis: int = -1) -> Any:
-        return np.mean(sample, axis=axis)
-
-    result = permutation_test(
-        (differing,),
-        mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=PERMUTATIONS,
-        batch=1000,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
-
-
 def percentile(q: float) -> Callable[..., Any]:
-    """The ``q``-th percentile (0 to 100) as a statistic for `interval`."""
+    """Return a statistic for `bootstrap_interval`: the ``q``-th percentile, ``q`` from 0 to 100."""
 
     def statistic(sample: Any, axis: int = -1) -> Any:
         return np.percentile(sample, q, axis=axis)
 
     return statistic
+
+
+def wilson(hits: int, total: int) -> Interval:
+    """Return a rate with its 95 % score interval (Wilson 1927; Newcombe 1998 recommends it among the simple ones)."""
+    if not total:
+        return UNDEFINED_INTERVAL
+    from scipy.stats import binomtest
+
+    proportion = binomtest(hits, total).proportion_ci(1 - ALPHA, method="wilson")
+    # scipy returns the exact bounds of 0 of n and of n of n with a rounding error
+    return Interval(
+        hits / total, 0.0 if not hits else float(proportion.low), 1.0 if hits == total else float(proportion.high)
+    )
+
+
+def cluster_bootstrap(differences: Sequence[float], clusters: Sequence[Hashable], *, seed: int = 0) -> Interval:
+    """Return the mean of paired differences with a percentile bootstrap over clusters.
+
+    After Davison and Hinkley (1997, 3.8). Questions about one document are right or wrong together, so the bootstrap
+    draws documents with all their questions.
+
+    Args:
+        differences: one for each question; NaN is left out.
+        clusters: the cluster of each question.
+        seed: of the drawings.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    groups = group_by_cluster(differences, clusters)
+    if not groups:
+        return UNDEFINED_INTERVAL
+    sums = np.array([math.fsum(g) for g in groups])
+    sizes = np.array([len(g) for g in groups], float)
+    value = float(sums.sum() / sizes.sum())
+    random = np.random.default_rng(seed)
+    resampled = np.array([_resampled_mean(random, sums, sizes) for _ in range(RESAMPLES)])
+    low, high = np.percentile(resampled, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
+    return Interval(value, float(low), float(high))
+
+
+def _resampled_mean(random: np.random.Generator, sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
+    indices = random.integers(0, len(sums), len(sums))
+    return float(sums[indices].sum() / sizes[indices].sum())
+
+
+def rogan_gladen(apparent: float, total: int, sensitivity: float, positives: int, specificity: float, negatives: int) -> Interval:  # fmt: skip
+    """Return the true rate behind a rate that a fallible judge counted, with its interval (Rogan and Gladen 1978).
+
+    Args:
+        apparent: share that the judge counted, of ``total`` cases.
+        total: cases that the judge decided.
+        sensitivity: share of the true cases that the judge counts, measured on ``positives`` of them.
+        positives: true cases with a known label.
+        specificity: share of the other cases that the judge does not count, measured on ``negatives`` of them.
+        negatives: other cases with a known label.
+
+    Returns:
+        clipped to [0, 1]; NaN if the judge is no better than chance, or if any of the numbers is missing.
+    """
+    youden = sensitivity + specificity - 1
+    if not (total and positives and negatives) or math.isnan(youden) or youden <= 0 or math.isnan(apparent):
+        return UNDEFINED_INTERVAL
+    rate = (apparent + specificity - 1) / youden
+    clipped = min(max(rate, 0.0), 1.0)
+    variance = (
+        apparent * (1 - apparent) / total
+        + clipped**2 * sensitivity * (1 - sensitivity) / positives
+        + (1 - clipped) ** 2 * specificity * (1 - specificity) / negatives
+    ) / youden**2
+    from scipy.stats import norm
+
+    half = float(norm.ppf(1 - ALPHA / 2)) * math.sqrt(variance)
+    return Interval(clipped, *(min(max(bound, 0.0), 1.0) for bound in (rate - half, rate + half)))

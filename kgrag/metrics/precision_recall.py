@@ -1,4 +1,4 @@
-"""Precision, recall and F1 over items, counted together (micro), with intervals by drawing items anew."""
+"""Precision, recall and F1 counted over all items together (micro), with bootstrap intervals over items."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kgrag.metrics.intervals import RESAMPLES
 from kgrag.types import Interval
 
 RESAMPLES_PER_CHUNK = 50
-"""Drawings at a time: 50 of ten thousand items are 16 MB."""
+"""Resamples computed at a time: 50 of ten thousand items take 16 MB."""
 
 
 class MatchCounts(NamedTuple):
-    """Of one item: how many of ours are right, how many ours are, how many there should be.
+    """Counts of one item: correct predictions, predictions, gold elements, and gold elements found.
 
-    ``found`` is how many of the gold ones are met; it differs from ``right`` only where one of ours may meet several.
+    ``gold_found`` differs from ``correct`` only if one prediction may match several gold elements.
     """
 
     correct: int
@@ -29,7 +29,7 @@ class MatchCounts(NamedTuple):
 
 
 def count_matches(predicted: Iterable[object], gold: Iterable[object]) -> MatchCounts:
-    """Two sets held against each other; what is there twice counts once."""
+    """Count the matches of two sets; duplicates count once."""
     a, b = set(predicted), set(gold)
     common = len(a & b)
     return MatchCounts(common, len(a), len(b), common)
@@ -38,13 +38,15 @@ def count_matches(predicted: Iterable[object], gold: Iterable[object]) -> MatchC
 def micro_scores(
     name: str, counts: Sequence[MatchCounts], parts: Sequence[str] = ("precision", "recall", "f1")
 ) -> dict[str, Interval]:
-    """``NAME_precision``, ``NAME_recall`` and ``NAME_f1`` of all items together, in [0, 1], or those of ``parts``.
+    """Return ``NAME_precision``, ``NAME_recall`` and ``NAME_f1`` of all items together, or only ``parts``.
 
-    Each has the 95 % percentile bootstrap interval over items (Efron 1979). Precision is NaN where nothing is ours,
-    recall where nothing is gold; F1 then counts what is undefined as 0, as long as there is anything gold.
+    All are in [0, 1], with the 95 % percentile bootstrap interval over items (Efron 1979). Precision is NaN without
+    predictions, recall without gold. F1 then counts an undefined value as 0, as long as there is any gold.
 
     Args:
-        counts: one for each item; items are what is drawn, so that what stands in one text stays together.
+        name: prefix of the keys.
+        counts: one for each item. The bootstrap draws items, so the elements of one text stay together.
+        parts: the scores to return.
     """
     table = np.array(counts, float).reshape(-1, 4)
     values = _precision_recall_f1(table.sum(0)[None])[0]
@@ -59,13 +61,13 @@ def micro_scores(
 
 
 def micro_share(name: str, counts: Sequence[tuple[int, int]]) -> dict[str, Interval]:
-    """``name``: the share of (met, wanted) over all items together, with its interval; NaN where nothing is wanted."""
+    """Return ``name``: the share found / wanted over all items, with its interval; NaN if nothing is wanted."""
     recall = micro_scores(name, [MatchCounts(met, 0, wanted, met) for met, wanted in counts], ("recall",))
     return {name: recall[f"{name}_recall"]}
 
 
 def _resampled_sums(table: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
-    """(drawings, 4), the sums of as many items as there are, drawn with replacement."""
+    """Return (resamples, 4): the sums of as many items as there are, drawn with replacement."""
     if not len(table):
         return np.zeros((1, 4))
     rng = np.random.default_rng(seed)
@@ -77,7 +79,7 @@ def _resampled_sums(table: NDArray[np.float64], seed: int = 0) -> NDArray[np.flo
 
 
 def _precision_recall_f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(rows, 3): precision, recall and F1 of (rows, 4) sums of `Count`."""
+    """Return (rows, 3): precision, recall and F1 from (rows, 4) sums of `MatchCounts`."""
     correct, predicted, gold, gold_found = sums.T
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(predicted > 0, correct / predicted, np.nan)

@@ -1,4 +1,4 @@
-"""The sizes of a language model's parts, which say what it takes: read from its configuration, no weights needed."""
+"""Layer sizes of a language model, read from its configuration without loading weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from kgrag.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class ModelArchitecture:
-    """A decoder of the Llama kind: grouped-query attention, a gated feed-forward part, normalisation by root mean square.
+    """Sizes of a Llama-style decoder: grouped-query attention, gated feed-forward layers, RMS normalisation.
 
-    ``hidden`` is the width of a token's vector, ``inner`` that of the feed-forward part; ``heads`` ask, ``kv_heads`` are
-    asked, ``head`` numbers each; ``tied`` says that the first and the last matrix are one; ``context`` is in tokens;
-    ``experts`` feed-forward parts stand side by side (1: no mixture); ``bias`` says that queries, keys and values have one.
+    ``hidden`` is the width of a token's vector, ``inner`` the width of the feed-forward layer. ``heads`` counts query
+    heads, ``kv_heads`` key and value heads, and ``head`` is the width of one head. ``tied``: input and output
+    embeddings share one matrix. ``context`` is in tokens. ``experts`` is the number of feed-forward experts (1: no
+    mixture). ``bias``: queries, keys and values have a bias.
     """
 
     layers: int
@@ -34,30 +35,30 @@ class ModelArchitecture:
 
     @property
     def linear_weights(self) -> int:
-        """Weights of the layers' matrices: what is quantised, and what LoRA is put beside."""
+        """Return the weights of the layers' matrices, which quantisation packs and LoRA adapts."""
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         attention = self.hidden * (queries + 2 * keys) + queries * self.hidden
         return self.layers * (attention + self.experts * 3 * self.hidden * self.inner)
 
     @property
     def embedding_weights(self) -> int:
-        """Weights of the first and the last matrix."""
+        """Return the weights of the input and output embeddings."""
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
 
     @property
     def parameters(self) -> int:
-        """All weights."""
+        """Return the number of all weights."""
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         biases = self.layers * (queries + 2 * keys) if self.bias else 0
         router = self.layers * self.hidden * self.experts if self.experts > 1 else 0
         return self.linear_weights + self.embedding_weights + biases + router + (2 * self.layers + 1) * self.hidden
 
     def kv_cache_bytes(self, tokens: int, batch: int, number_bytes: float = 2.0) -> float:
-        """Bytes of the cache of keys and values: 2 x layers x kv heads x head size x tokens x batch x bytes of a number."""
+        """Return the bytes of the key-value cache: 2 x layers x kv heads x head size x tokens x batch x number size."""
         return 2 * self.layers * self.kv_heads * self.head * tokens * batch * number_bytes
 
     def lora_weights(self, rank: int) -> int:
-        """Weights of LoRA matrices of a rank beside every matrix of the layers."""
+        """Return the weights of LoRA matrices of this rank on every matrix of the layers."""
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         in_out_sum = (
             2 * (self.hidden + queries) + 2 * (self.hidden + keys) + self.experts * 3 * (self.hidden + self.inner)
@@ -66,10 +67,10 @@ class ModelArchitecture:
 
 
 def architecture_from_config(config: Mapping[str, Any], name: str) -> ModelArchitecture:
-    """The shape that a config.json says.
+    """Return the architecture that a config.json describes.
 
     Raises:
-        ModelError: it is the configuration of another kind of model.
+        ModelError: the configuration describes another kind of model.
     """
     try:
         hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
@@ -96,16 +97,16 @@ def architecture_from_config(config: Mapping[str, Any], name: str) -> ModelArchi
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config.json of a folder.
+    """Return the parsed config.json of a folder.
 
     Raises:
-        ModelError: it is not there, or no JSON object.
+        ModelError: the file is missing or is not a JSON object.
     """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{folder / 'config.json'} is no JSON that can be read ({error}): copy or pull the model again."
+            f"Cannot read {folder / 'config.json'} as JSON ({error}): copy or pull the model again."
         ) from error
     if not isinstance(config, dict):
         raise ModelError(f"{folder / 'config.json'} is not a JSON object: copy or pull the model again.")

@@ -1,9 +1,9 @@
-"""From a model's files to what this machine runs: OpenVINO folders, made once and kept under ``home()/models``.
+"""Convert a model's files to OpenVINO folders, once per model, under ``model_home()/models``.
 
-``home()/models/NAME/`` holds ``bf16/`` (a language model's transformers folder, the copy that training starts from) or
-``source/`` (an embedder's), ``openvino-PRECISION/``, and ``model.json``, which is written last: a folder without it, or
-with files that are missing or of another size, is not ready. Conversion runs in processes of its own, so that its
-gigabytes are given back and an interruption stops it.
+``model_home()/models/NAME/`` holds ``bf16/`` (a language model's transformers folder, which training starts from) or
+``source/`` (an embedder's), ``openvino-PRECISION/``, and ``model.json``, which is written last. A folder is not ready
+without it, or if a file is missing or has another size. Conversion runs in a child process, which returns its gigabytes
+of memory when it exits and can be interrupted.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kgrag.config import model_home
 from kgrag.errors import ModelError
 from kgrag.models.download import ProgressCallback, disk_errors, fetch_model_files, no_progress
 from kgrag.models.registry import GgufFile, ModelEntry, find_model
 from kgrag.storage.atomic import atomic_write
+from kgrag.storage.paths import model_home
 
 _EXPORT_CODE = "from optimum.commands.optimum_cli import main; main()"
 
 
 def model_folder(model: ModelEntry) -> Path:
-    """Where the model is, or will be, kept: below ``home()/models``, or its own folder if that is an OpenVINO one."""
+    """Return the model's folder: below ``model_home()/models``, or the user's own OpenVINO folder."""
     local = model.local_path
     file = next((source.path for source in model.sources if isinstance(source, GgufFile)), None)
     if file is not None:
@@ -48,27 +48,27 @@ def model_folder(model: ModelEntry) -> Path:
 
 
 def openvino_folder(model: ModelEntry, folder: Path) -> Path:
-    """The OpenVINO folder of a model that is ready in ``folder``."""
+    """Return the OpenVINO folder of a model that is ready in ``folder``."""
     return folder if folder == model.local_path else folder / f"openvino-{model.precision}"
 
 
 def transformers_folder(model: ModelEntry, folder: Path) -> Path:
-    """The transformers folder (config.json and safetensors) of a model that is ready in ``folder``.
+    """Return the transformers folder (config.json and safetensors) of a model that is ready in ``folder``.
 
     Raises:
-        ModelError: the model is a folder with an OpenVINO IR alone.
+        ModelError: the folder holds only an OpenVINO model.
     """
     path = model.local_path or folder / ("bf16" if model.kind == "llm" else "source")
     if not any(path.glob("*.safetensors")):
         raise ModelError(
-            f"{path} holds no *.safetensors, only an OpenVINO model, which trains and runs on a GPU nowhere: "
-            "give the transformers folder it was made from."
+            f"{path} holds only an OpenVINO model, which cannot be trained or run on a GPU: "
+            "give the transformers folder with *.safetensors it was converted from."
         )
     return path
 
 
 def local_folder(model: ModelEntry, *, any_precision: bool = False) -> Path | None:
-    """The folder of a model that can be loaded now in its precision (or, where asked so, in any), else None."""
+    """Return the folder of a model that is ready in its precision (or in any precision), else None."""
     folder = model_folder(model)
     if folder == model.local_path:
         return folder
@@ -83,13 +83,15 @@ def local_folder(model: ModelEntry, *, any_precision: bool = False) -> Path | No
 
 
 def pull_model(name: str, progress: ProgressCallback = no_progress, precision: str = "auto") -> Path:
-    """Fetch and convert a model unless it is ready; its folder. Two processes do it once: the second one waits.
+    """Download and convert a model unless it is ready, and return its folder. A second process waits for the first.
 
-    ``precision`` is what a processor runs it in ("auto": what the registry says); other precisions that were made before
-    stay beside it.
+    Args:
+        name: a name that `find_model` knows.
+        progress: called with each step.
+        precision: the weights' precision on a CPU ("auto": the registry's). Other converted precisions are kept.
 
     Raises:
-        ModelError: it is unknown, cannot be had, is not what was published, or does not convert; or the disk is full.
+        ModelError: the model is unknown, cannot be downloaded or converted, is damaged, or the disk is full.
     """
     model = find_model(name)
     if precision != "auto":
@@ -122,8 +124,8 @@ def pull_model(name: str, progress: ProgressCallback = no_progress, precision: s
 
 
 def _build_model_folder(model: ModelEntry, folder: Path, progress: ProgressCallback) -> None:
-    """Build the whole folder beside its place, then put it there."""
-    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):  # what an interrupted process left; the lock is ours
+    """Build the whole folder under a temporary name, then rename it."""
+    for stale in folder.parent.glob(f".{folder.name}.*.tmp"):  # left by an interrupted process; the lock is ours
         shutil.rmtree(stale, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     log = model_home() / "logs" / f"{folder.name}.log"
@@ -140,7 +142,7 @@ def _build_model_folder(model: ModelEntry, folder: Path, progress: ProgressCallb
                 _run_step(
                     [sys.executable, "-m", "kgrag.models.gguf", str(source), str(transformers_target)], log, model
                 )
-                if source.is_relative_to(temporary):  # a file of the user's stays
+                if source.is_relative_to(temporary):  # the user's own file is never deleted
                     source.unlink()
             elif source != transformers_target:
                 source.rename(transformers_target)
@@ -156,7 +158,7 @@ def _build_model_folder(model: ModelEntry, folder: Path, progress: ProgressCallb
 
 
 def _add_precision(model: ModelEntry, folder: Path, progress: ProgressCallback) -> None:
-    """Convert a model that is here in another precision; the record is written last."""
+    """Convert a ready model to another precision; the record is written last."""
     target = folder / f"openvino-{model.precision}"
     log = model_home() / "logs" / f"{folder.name}.log"
     log.write_bytes(b"")
@@ -171,11 +173,11 @@ def _add_precision(model: ModelEntry, folder: Path, progress: ProgressCallback) 
 
 
 def export_precision(folder: Path, target: Path, precision: str, progress: ProgressCallback = no_progress) -> None:
-    """Make an OpenVINO folder ``target`` of the model in a transformers folder.
+    """Convert a transformers folder to an OpenVINO folder ``target``.
 
     Raises:
-        ModelError: ``folder`` holds no model, or it does not convert.
-        OSError: the disk is full; what is in ``target`` is of no use then.
+        ModelError: ``folder`` holds no model, or the conversion fails.
+        OSError: the disk is full; ``target`` is then incomplete.
     """
     model = replace(find_model(str(folder)), precision=precision)
     log = model_home() / "logs" / f"{folder.name.lstrip('.')}.log"
@@ -185,7 +187,7 @@ def export_precision(folder: Path, target: Path, precision: str, progress: Progr
 
 
 def _export_openvino(model: ModelEntry, source: Path, target: Path, log: Path, progress: ProgressCallback) -> None:
-    """Make the OpenVINO folder ``target`` of a transformers folder."""
+    """Convert a transformers folder to the OpenVINO folder ``target`` and check the result."""
     progress(f"converting {model.name} for OpenVINO", 0.7)
     task = "text-generation-with-past" if model.kind == "llm" else "feature-extraction"
     command = [sys.executable, "-W", "ignore", "-c", _EXPORT_CODE, "export", "openvino", "--model", str(source)]
@@ -195,9 +197,9 @@ def _export_openvino(model: ModelEntry, source: Path, target: Path, log: Path, p
 
 
 def _run_step(command: list[str], log: Path, model: ModelEntry) -> None:
-    """Run a step in a process of its own, offline and quiet; what it says goes to ``log``."""
+    """Run a step in a child process, offline and quiet; its output goes to ``log``."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    # The child must find this package wherever this process found it.
+    # The child must import the same kgrag as this process.
     search_paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     offline["PYTHONPATH"] = os.pathsep.join(path for path in search_paths if path)
     with log.open("ab") as out:
@@ -215,14 +217,14 @@ def _run_step(command: list[str], log: Path, model: ModelEntry) -> None:
         if "No space left on device" in text:
             raise OSError(28, "No space left on device")
         last = " | ".join([line.strip() for line in text.splitlines() if line.strip()][-3:])
-        cause = "killed, most likely for lack of memory" if code in (-9, 137) else f"exit code {code}"
+        cause = "killed, probably out of memory" if code in (-9, 137) else f"exit code {code}"
         raise ModelError(
             f"{model.name} could not be converted ({cause}): {last[-500:] or 'no message'}; see {log}, then pull again."
         )
 
 
 def _check_export(model: ModelEntry, source: Path, target: Path) -> None:
-    """What an export may leave out without saying so: the tokenizer's IR, the chat template."""
+    """Raise if an export silently omitted a file, such as the tokenizer's IR or the chat template."""
     expected_files = ["openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json"]
     if model.kind == "llm":
         expected_files += ["openvino_tokenizer.xml", "openvino_detokenizer.xml"]
@@ -232,12 +234,12 @@ def _check_export(model: ModelEntry, source: Path, target: Path) -> None:
     if missing:
         raise ModelError(
             f"The conversion of {model.name} left out {', '.join(missing)}: "
-            "check that optimum-intel, openvino and openvino-tokenizers are of matching versions, then pull again."
+            "install matching versions of optimum-intel, openvino and openvino-tokenizers, then pull again."
         )
 
 
 def _write_model_record(model: ModelEntry, work: Path) -> None:
-    """Write ``model.json``: what was converted, from what, with what, and the size of each file."""
+    """Write ``model.json``: the source, the versions of the converters, and the size of each file."""
     kept_files = [p for p in sorted(work.rglob("*")) if p.is_file() and p.name != "model.json"]
     files = {str(p.relative_to(work)): p.stat().st_size for p in kept_files}
     packages = ("openvino", "openvino-genai", "optimum-intel", "transformers", "torch")

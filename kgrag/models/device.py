@@ -1,4 +1,4 @@
-"""What this machine can compute with; asked without loading torch where there cannot be a GPU: that takes seconds."""
+"""Compute devices of this machine, found without importing torch (seconds) where no GPU can exist."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 
 GB = 10**9
 MIN_FLASH_CAPABILITY = (8, 0)
-"""The least compute capability (Ampere) that FlashAttention 2 runs on."""
+"""Minimum compute capability (Ampere) for FlashAttention 2."""
 CUDA_DRIVER_PATHS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
-"""What shows that there may be a CUDA device: the driver, its door in a sandbox that hides /proc, that of WSL 2."""
+"""Files that exist if there may be a CUDA device: the driver, its device node (sandboxes hide /proc), WSL 2's node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a model runs.
+    """A device that a model runs on.
 
-    ``kind`` is ``"cuda"``, ``"mps"`` or ``"cpu"``; ``memory`` and ``free`` are bytes of the memory that weights lie in
-    (of one GPU, the freest; ``count`` says how many there are); ``bf16`` says whether it computes in bfloat16, ``flash``
-    whether FlashAttention 2 is installed and runs on it, ``bitsandbytes`` whether its library is installed.
+    ``kind`` is ``"cuda"``, ``"mps"`` or ``"cpu"``. ``memory`` and ``free`` are bytes of the memory that holds weights,
+    for GPUs those of the one with the most free memory; ``count`` is the number of GPUs. ``bf16``: it computes in
+    bfloat16; ``flash``: FlashAttention 2 is installed and supported; ``bitsandbytes``: that library is installed.
     """
 
     kind: str
@@ -56,14 +56,14 @@ def has_mps() -> bool:
 
 
 def choose_device(cuda: bool | None = None, mps: bool | None = None) -> str:
-    """``"cuda"`` before ``"mps"`` before ``"cpu"``; what is not told (None) is asked of this machine."""
+    """Choose ``"cuda"``, ``"mps"`` or ``"cpu"``, in this order; None means that this machine is probed."""
     if has_cuda() if cuda is None else cuda:
         return "cuda"
     return "mps" if (has_mps() if mps is None else mps) else "cpu"
 
 
 def memory_bytes() -> tuple[int, int]:
-    """(bytes of memory, bytes that can be had now) of this machine, a container's limit respected."""
+    """Return (total bytes, available bytes) of this machine's memory, within a container's limit."""
     # Loaded by name because it comes without types; accelerate requires it.
     virtual_memory = importlib.import_module("psutil").virtual_memory()
     total, free = int(virtual_memory.total), int(virtual_memory.available)
@@ -76,17 +76,17 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def is_installed(library: str) -> bool:
-    """Whether a library is there, without loading it."""
+    """Whether a library is installed, without importing it."""
     return importlib.util.find_spec(library) is not None
 
 
 def cpu_device() -> Device:
-    """This machine's processor. torch is not asked: whether it computes in bfloat16 is read where Linux says it."""
+    """Return this machine's processor; bfloat16 support is read from /proc/cpuinfo, without torch."""
     total, free = memory_bytes()
     cpuinfo = Path("/proc/cpuinfo")
     cpu_flags = set(cpuinfo.read_text("utf-8", "replace").split()) if cpuinfo.is_file() else set()
@@ -111,13 +111,13 @@ def _gpu_device(kind: str) -> Device:
         total,
         free,
         count,
-        bf16=torch.cuda.is_bf16_supported(including_emulation=False),  # emulated it is slower than fp16
+        bf16=torch.cuda.is_bf16_supported(including_emulation=False),  # emulated bf16 is slower than fp16
         flash=is_installed("flash_attn") and torch.cuda.get_device_capability(0) >= MIN_FLASH_CAPABILITY,
         bitsandbytes=is_installed("bitsandbytes"),
     )
 
 
 def this_device() -> Device:
-    """The best device of this machine."""
+    """Return the best device of this machine."""
     kind = choose_device()
     return cpu_device() if kind == "cpu" else _gpu_device(kind)

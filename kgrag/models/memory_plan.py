@@ -1,4 +1,4 @@
-"""What a model takes of memory, before it is loaded: each part by its formula, per precision, and whether it fits."""
+"""Memory estimates of a model before it is loaded: one formula per part, for each precision."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kgrag.models.registry import ModelEntry
 Training = Literal["lora", "qlora", "full"]
 Optimizer = Literal["adamw", "adamw8bit", "sgd"]
 OPTIMIZER_BYTES = {"adamw": 8.0, "adamw8bit": 2.0, "sgd": 0.0}
-"""Bytes of an optimiser's states for each weight that is trained: two moments in fp32, in 8 bits, none."""
+"""Optimiser -> bytes of state per trained weight: two moments in fp32, two in 8 bits, none."""
 DEFAULT_LORA_RANK = 16
 INT4_GROUP_SIZE = 128
-"""Weights of 4 bits that share a scale and a zero point, as OpenVINO and bitsandbytes pack them."""
+"""Number of 4-bit weights that share a scale and a zero point in OpenVINO and bitsandbytes."""
 LIBRARY_BYTES = {"openvino": 0.20 * GB, "transformers": 0.55 * GB, "training": 0.86 * GB}
-"""What a process holds before any model: measured on Linux (docs/experiments.md)."""
+"""Memory of a process before it loads a model, measured on Linux (docs/benchmarks/log)."""
 OPENVINO_PROMPT_CHUNK = 256
-"""Tokens of a prompt that OpenVINO reads at a time."""
+"""Number of prompt tokens that OpenVINO processes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimate:
-    """Bytes, part by part. ``loading`` is held besides ``weights`` only until they are there."""
+    """Memory by part, in bytes. ``loading`` is held beside ``weights`` only until the weights are loaded."""
 
     precision: str
     weights: float
@@ -41,17 +41,17 @@ class MemoryEstimate:
 
     @property
     def total(self) -> float:
-        """The peak: while loading, or while it runs."""
+        """Return the peak memory: while loading or while running, whichever is larger."""
         running = self.cache + self.activations + self.trained + self.gradients + self.optimizer
         return self.weights + self.libraries + max(running, self.loading)
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a model is to do: ``context`` tokens at a time, ``batch`` texts at a time; ``train`` None: to answer.
+    """A model's workload: ``context`` tokens per text, ``batch`` texts at a time; ``train`` None means answering.
 
-    Of a training: ``layers`` are those that are trained, the upper ones (0: all); logits are made of ``answers`` tokens
-    of a text (0: of all); ``checkpointing`` computes layers again on the way back instead of keeping what they made.
+    For training, only the ``layers`` upper layers are trained (0: all). Logits are computed for ``answers`` tokens of a
+    text (0: all). ``checkpointing`` recomputes layers in the backward pass instead of keeping their activations.
     """
 
     context: int = 4096
@@ -65,7 +65,7 @@ class Workload:
 
 
 def weight_bytes(shape: ModelArchitecture, precision: str) -> float:
-    """Bytes of the weights: in 4 bits the first and the last matrix keep 8, and each group has its scale."""
+    """Return the bytes of the weights; in int4 the embeddings keep 8 bits, and each group has a scale."""
     other_weights = shape.parameters - shape.linear_weights - shape.embedding_weights
     if precision == "int8":
         rows = (shape.linear_weights + shape.embedding_weights) / shape.hidden
@@ -80,19 +80,19 @@ def weight_bytes(shape: ModelArchitecture, precision: str) -> float:
 
 
 def memory_need(
-    shape: ModelArchitecture, precision: str, task: Workload, home: str, device: str = "cpu"
+    shape: ModelArchitecture, precision: str, task: Workload, backend: str, device: str = "cpu"
 ) -> MemoryEstimate:
-    """What a task takes of the device's memory in one precision (on a GPU without what the process holds beside it)."""
+    """Return the memory that a workload takes on a device (for a GPU, without the process's memory on the host)."""
     if task.train is not None:
         return _training_need(shape, precision, task, device)
     weights = weight_bytes(shape, precision)
-    tokens = min(task.context, OPENVINO_PROMPT_CHUNK) if home == "openvino" else task.context
-    # a layer's input, its queries, keys and values, and the inner part twice; the last token's logits
+    tokens = min(task.context, OPENVINO_PROMPT_CHUNK) if backend == "openvino" else task.context
+    # a layer's input, its queries, keys and values, and the feed-forward layer twice; the last token's logits
     activation_width = 4 * shape.hidden + 2 * shape.heads * shape.head + 3 * shape.inner
-    number_bytes = 4.0 if home == "openvino" or precision == "fp32" else 2.0
+    number_bytes = 4.0 if backend == "openvino" or precision == "fp32" else 2.0
     activations = task.batch * (tokens * activation_width * number_bytes + shape.vocabulary * 4.0)
-    if home == "openvino":
-        # keys and values in 8 bits with scales; the file's pages stay mapped beside what is packed for the processor
+    if backend == "openvino":
+        # keys and values in 8 bits with scales; the file's pages stay mapped beside the weights packed for the CPU
         cache = shape.kv_cache_bytes(task.context, task.batch, 1.0 + 8 / shape.head)
         return MemoryEstimate(precision, 2 * weights, cache, activations, LIBRARY_BYTES["openvino"])
     cache = shape.kv_cache_bytes(task.context, task.batch, number_bytes)
@@ -103,7 +103,7 @@ def memory_need(
 
 
 def _loading_bytes(shape: ModelArchitecture, precision: str, device: str) -> float:
-    """The pages of a bf16 file, held until all of it has been converted, where weights are not used as they lie."""
+    """Return the bytes of a bf16 file's pages, held until all weights are converted to another precision."""
     return shape.parameters * 2.0 if device == "cpu" and precision in ("fp32", "fp16") else 0.0
 
 
@@ -112,7 +112,7 @@ def _training_need(shape: ModelArchitecture, precision: str, task: Workload, dev
     layers = task.layers or shape.layers
     trained = shape.lora_weights(task.rank) * layers // shape.layers if is_low_rank else shape.parameters
     weights = weight_bytes(shape, precision)
-    # the matrices of LoRA are kept in fp32; a full training's weights are the model's, with a copy in fp32 beside halves
+    # LoRA matrices are fp32; full training updates the model's own weights, with an fp32 copy of half-precision ones
     trained_bytes = 4.0 * trained if is_low_rank else (4.0 * trained if precision in ("bf16", "fp16") else 0.0)
     gradients = trained * (4.0 if is_low_rank or precision == "fp32" else 2.0)
     tokens = task.context * task.batch
@@ -133,11 +133,11 @@ def _training_need(shape: ModelArchitecture, precision: str, task: Workload, dev
 
 
 def _saved_activation_bytes(shape: ModelArchitecture, task: Workload, number_bytes: float, *, halves: bool) -> float:
-    """Bytes of activations that the way back needs, of one token: counted from what autograd saves of one layer.
+    """Return the bytes per token saved for the backward pass, counted from what autograd saves for one layer.
 
-    Of each layer the two normalisations' inputs and outputs, queries, keys, values and what attention gives, the gate, its
-    activation, and their product. LoRA's matrices are fp32, and so what each of them reads is kept in fp32 once more where
-    the model is in ``halves``. The logits come on top, three times in fp32 (themselves, their logarithm, its gradient).
+    A layer saves the inputs and outputs of two normalisations, queries, keys, values, the attention's output, the gate,
+    its activation, and their product. LoRA's matrices are fp32: if the model is in half precision (``halves``), each
+    LoRA input is saved once more in fp32. The logits add three fp32 copies (logits, log-probabilities, gradient).
     """
     queries, keys = shape.heads * shape.head, shape.kv_heads * shape.head
     layer_numbers = 4 * shape.hidden + 2 * queries + 2 * keys + 4 * shape.inner
@@ -147,24 +147,24 @@ def _saved_activation_bytes(shape: ModelArchitecture, task: Workload, number_byt
     if task.train == "lora" and task.rank and halves:
         layer_bytes += 4.0 * (6 * shape.hidden + shape.inner)
     layers = task.layers or shape.layers
-    if task.checkpointing:  # the input of each layer, and one layer while it is computed again
+    if task.checkpointing:  # the input of each layer, plus one layer while it is recomputed
         return layers * shape.hidden * number_bytes + layer_bytes
     return layers * layer_bytes
 
 
-def supported_precisions(task: Workload, home: str, device: str) -> list[str]:
-    """The precisions that a task can have there, best first."""
+def supported_precisions(task: Workload, backend: str, device: str) -> list[str]:
+    """Return the precisions available for a workload, best first."""
     if task.train == "qlora":
         return ["int4"]
     if task.train is not None:
         return ["fp32", "bf16"] if device == "cpu" else ["fp32", "bf16", "fp16"]
-    return ["fp32", "fp16", "int8", "int4"] if home == "openvino" else ["fp32", "bf16", "fp16", "int8", "int4"]
+    return ["fp32", "fp16", "int8", "int4"] if backend == "openvino" else ["fp32", "bf16", "fp16", "int8", "int4"]
 
 
 def suggestions(
-    shape: ModelArchitecture, estimate: MemoryEstimate, task: Workload, home: str, device: Device
+    shape: ModelArchitecture, estimate: MemoryEstimate, task: Workload, backend: str, device: Device
 ) -> list[str]:
-    """What would make a task fit that does not: the fewest changes, each way with what it would then take; [] if it fits."""
+    """Return the smallest changes that make a workload fit, each with its memory; [] if it fits."""
     if estimate.total <= device.free:
         return []
     kinds = [task.train] if task.train != "full" else ["full", "lora"]
@@ -173,7 +173,7 @@ def suggestions(
     alternatives: list[tuple[int, float, str]] = []
     for kind, optimizer, context, batch in product(kinds, optimizers, contexts, dict.fromkeys([task.batch, 1])):
         alternative = replace(task, train=kind, optimizer=optimizer, context=context, batch=batch)
-        for precision in dict.fromkeys([estimate.precision, *supported_precisions(alternative, home, device.kind)]):
+        for precision in dict.fromkeys([estimate.precision, *supported_precisions(alternative, backend, device.kind)]):
             changes = [
                 *([f"in {precision}"] if precision != estimate.precision else []),
                 *(["as LoRA"] if kind != task.train else []),
@@ -181,7 +181,7 @@ def suggestions(
                 *([f"with {context:,} tokens"] if context != task.context else []),
                 *(["one text at a time"] if batch != task.batch else []),
             ]
-            total = memory_need(shape, precision, alternative, home, device.kind).total
+            total = memory_need(shape, precision, alternative, backend, device.kind).total
             if changes and total <= device.free:
                 alternatives.append((len(changes), -total, f"{', '.join(changes)} ({total / GB:.1f} GB)"))
     fewest_changes = min((number for number, _, _ in alternatives), default=0)
@@ -190,10 +190,10 @@ def suggestions(
 
 
 def check_memory(model: ModelEntry, choice: RuntimeChoice, device: Device) -> None:
-    """Check, before a model is fetched or loaded, that it fits the memory that is free now.
+    """Check that a model fits in the free memory, before it is downloaded or loaded.
 
     Raises:
-        ModelError: it does not; with the numbers, and with what would.
+        ModelError: it does not fit; the message gives the sizes and what would fit.
     """
     if model.shape is None or choice.is_spread or choice.precision not in PRECISION_BYTES:
         return
@@ -203,5 +203,6 @@ def check_memory(model: ModelEntry, choice: RuntimeChoice, device: Device) -> No
         alternatives = suggestions(model.shape, estimate, task, choice.backend, device)
         raise ModelError(
             f"{model.name} in {choice.precision} needs {estimate.total / GB:.1f} GB of memory and {device.free / GB:.1f} GB "
-            f"are free on {device.name}; what would fit: {', or '.join(alternatives[:3])}. `kgrag plan` says more."
+            f"are free on {device.name}; what would fit: {', or '.join(alternatives[:3])}. "
+            "Run `kgrag plan` for details."
         )

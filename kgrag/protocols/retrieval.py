@@ -11,4 +11,4 @@ class Retriever(Protocol):
     """Finds evidence for a question."""
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        """The best ``k`` passages, best first."""
+        """Return the best ``k`` passages, best first."""

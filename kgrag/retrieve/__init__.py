@@ -1,1 +1,1 @@
-"""From a question to its evidence: names, words, vectors, and a walk through the graph."""
+"""Retrieve passages for a question by names, words, vectors and a walk through the graph."""

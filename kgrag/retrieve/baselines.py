@@ -1,6 +1,6 @@
-"""Retrievers that are one part of the hybrid alone: by vectors, and by walking the graph from the question's names.
+"""Baseline retrievers that use a single component of the hybrid: the vectors or the graph walk.
 
-They are what the hybrid is compared with. Their hits have that part's score, not the chance of being evidence.
+Their hits have that component's score, not the probability of being evidence.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from kgrag.types import Hit, Path
 
 
 class VectorRetriever:
-    """A `Retriever` by cosine alone."""
+    """Retrieves by cosine similarity alone."""
 
     def __init__(self, graph: GraphStore, indices: IndexSet, embedder: Embedder) -> None:
         self._graph, self._indices, self._embedder = graph, indices, embedder
 
     def supports_language_of(self, question: str) -> bool:
-        """Whether the embedder knows the question's language: what it finds of another is by accident."""
+        """Whether the embedder supports the question's language; for another language its results are arbitrary."""
         return detect_language(question) in self._embedder.languages
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        """The ``k`` passages nearest to the question, nearest first; ``score`` is the cosine."""
+        """Return the ``k`` passages nearest to the question, nearest first; ``score`` is the cosine."""
         if not self._indices.rows:
             return []
         rows, cosines = self._indices.vectors.search(self._embedder.embed_query(question), k)
@@ -36,13 +36,13 @@ class VectorRetriever:
 
 
 class GraphRetriever:
-    """A `Retriever` by personalised PageRank from the names in the question alone."""
+    """Retrieves by personalised PageRank from the names in the question alone."""
 
     def __init__(self, graph: GraphStore, indices: IndexSet, explainer: PathExplainer) -> None:
         self._graph, self._indices, self._explainer = graph, indices, explainer
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        """The ``k`` passages that the walk comes by most, with the paths that lead there; none without a known name."""
+        """Return the ``k`` passages with the highest PageRank, with the paths to them; none without a known name."""
         if not self._indices.rows:
             return []
         candidates = gather_candidates(question, None, self._indices, frozenset({"graph"}))

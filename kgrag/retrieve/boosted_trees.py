@@ -1,7 +1,7 @@
-"""Gradient-boosted trees over relative features, kept as plain JSON and scored with numpy: the ordering of passages, and of
-their sentences (`kgrag.answering.stages.evidence_selection`).
+"""Gradient-boosted trees over relative features, stored as JSON and scored with numpy alone.
 
-Trained by `kgrag.dev.training.boosted_trees` (Friedman 2001, with LightGBM); needs nothing but numpy to run.
+They rank passages and select sentences (`kgrag.answering.stages.evidence_selection`). Trained by
+`kgrag.dev.training.boosted_trees` (Friedman 2001, with LightGBM).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kgrag.errors import ModelError
 
 @dataclass(frozen=True)
 class TreeEnsemble:
-    """Trees side by side, all arrays (trees, nodes): in ``feature`` -1 marks a leaf, whose score is ``value``.
+    """Boosted trees as arrays of shape (trees, nodes); in ``feature`` -1 marks a leaf, whose score is ``value``.
 
-    ``trained_on``: the fingerprints of the question files it was trained on; none if its file does not say.
+    ``trained_on``: the fingerprints of the training question files; empty if the file has none.
     """
 
     feature_names: tuple[str, ...]
@@ -35,18 +35,19 @@ class TreeEnsemble:
     trained_on: tuple[str, ...] = ()
 
     def score(self, names: Sequence[str], rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(candidates,): higher is better.
+        """Return the scores of shape (candidates,); higher is better.
 
         Args:
-            names: of the features; must be those it was trained on.
-            rows: (candidates, features).
+            names: names of the features; must be those of the training.
+            rows: features of shape (candidates, features).
 
         Raises:
-            ModelError: the features are others.
+            ModelError: the features differ from those of the training.
         """
         if tuple(names) != self.feature_names:
             raise ModelError(
-                "The ranker was trained on other features: remake it with `make ranker` (of sentences: `make sentences`)."
+                "Expected the features that the ranker was trained on, found others: train it again with `make ranker` "
+                "(for sentences: `make sentences`)."
             )
         trees = np.arange(len(self.feature))[None]
         node = np.zeros((len(rows), len(self.feature)), np.int32)
@@ -61,7 +62,7 @@ class TreeEnsemble:
 
     @staticmethod
     def load(path: Path | None = None) -> TreeEnsemble:
-        """Read a ranker from JSON: the one of passages that comes with the program, or ``path``."""
+        """Load a ranker from a JSON file, by default the built-in passage ranker."""
         return (
             TreeEnsemble.from_json(json.loads(path.read_text("utf-8")))
             if path
@@ -70,12 +71,12 @@ class TreeEnsemble:
 
     @staticmethod
     def load_builtin(name: str) -> TreeEnsemble:
-        """One that comes with the program: ``"ranker.json"``, or ``"sentences.json"``."""
+        """Load a built-in ensemble: ``"ranker.json"`` or ``"sentences.json"``."""
         return TreeEnsemble.from_json(json.loads((files("kgrag") / "data" / name).read_text("utf-8")))
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> TreeEnsemble:
-        """From what such a file says: names of ``features``, ``trees`` and, if it says, ``trained_on``."""
+        """Build an ensemble from its JSON form: ``features``, ``trees`` and optionally ``trained_on``."""
         width = max(len(tree["feature"]) for tree in data["trees"])
 
         def array(part: str, kind: type, fill: float) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""Who might be evidence: the best of words, of vectors and of several walks, with what each of them gave."""
+"""Gather candidate passages: the best by words, by vectors and by several graph walks, with all their scores."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ from indices.row_map import RowMap
 from indices.sentence_index import SentenceIndex
 from indices.vector_index import VectorIndex
 from kgrag.protocols import Matrix
+from kgrag.retrieve.fusion import reciprocal_rank_fusion
 
 RowNumbers = NDArray[np.int64]
-FUSION_CONSTANT = 60
-"""The constant of reciprocal rank fusion (Cormack et al. 2009)."""
 PAGERANK_VARIANTS = ("names", "names+1", "names+3", "far")
 COMPONENTS = ("words", "vectors", "graph", "sentences")
-"""What finds candidates and describes them; a bench takes one away to see what it gives. ``sentences``: what single
-sentences say."""
+"""Components that find and describe candidates; an ablation benchmark disables one. ``sentences``: sentence matches."""
 TOP_PER_RETRIEVER, TOP_PER_WALK = 20, 30
 
 
 @dataclass(frozen=True)
 class IndexSet:
-    """All that is derived from one store, row for row."""
+    """All indices of one store, aligned by row number."""
 
     rows: RowMap
     words: BM25Index
@@ -44,11 +42,11 @@ class IndexSet:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows worth ordering and the scores they came with.
+    """Candidate rows and their scores.
 
-    ``linked``: names found in the question, column -> idf. ``walks``: (rows, len(WALKS)). ``fused`` is reciprocal
-    rank fusion of words and vectors over the whole store's best; ``cosine`` is NaN where vectors were not asked.
-    ``near``: the rows' names.
+    ``linked_names``: names in the question, column -> idf. ``walk_scores``: shape (rows, `PAGERANK_VARIANTS`). ``fused``:
+    reciprocal rank fusion of words and vectors over the store's best. ``cosine``: NaN without vectors. ``seed_rows``: the
+    best fused rows. ``neighbourhood``: the names in the rows. ``components``: the enabled components.
     """
 
     rows: RowNumbers
@@ -65,13 +63,13 @@ class Candidates:
 def gather_candidates(
     question: str, vector: Matrix | None, indices: IndexSet, components: frozenset[str] = frozenset(COMPONENTS)
 ) -> Candidates:
-    """The union of the best of every retriever.
+    """Return the union of the best rows of every component.
 
     Args:
-        question: not empty.
-        vector: its embedding, or None where the embedder does not know the question's language.
-        indices: of one store.
-        parts: of `PARTS`; the others bring no candidate, seed no walk and say nothing of any.
+        question: a non-empty question.
+        vector: its embedding, or None if the embedder does not support the question's language.
+        indices: the indices of one store.
+        components: the enabled ones of `COMPONENTS`; the others give no candidates, seeds or scores.
     """
     graph = indices.graph
     vector = vector if "vectors" in components else None
@@ -80,8 +78,9 @@ def gather_candidates(
     vector_rows = np.zeros(0, np.int64)
     if vector is not None:
         vector_rows, _ = indices.vectors.search(vector, TOP_PER_RETRIEVER * 5)
-    fusion = reciprocal_rank_fusion([word_rows, vector_rows])
-    fused_rows = np.array(sorted(fusion, key=lambda row: (-fusion[row], row)), np.int64)
+    fused_scores = reciprocal_rank_fusion([word_rows, vector_rows], len(indices.words))
+    fused_rows = np.flatnonzero(fused_scores)
+    fused_rows = fused_rows[np.argsort(-fused_scores[fused_rows], kind="stable")]
     name_matches = graph.gazetteer.find(question, any_case=question.islower()) if "graph" in components else []
     linked = {f.name: float(graph.idf[f.name]) for f in name_matches if graph.idf[f.name] > 0}
     walks = np.zeros((len(indices.words), len(PAGERANK_VARIANTS)), np.float32)
@@ -95,7 +94,7 @@ def gather_candidates(
         linked_names=linked,
         bm25=word_scores[rows],
         cosine=indices.vectors.scores(vector, rows) if vector is not None else np.full(len(rows), np.nan, np.float32),
-        fused=np.array([fusion.get(int(row), 0.0) for row in rows], np.float32),
+        fused=fused_scores[rows].astype(np.float32),
         walk_scores=walks[rows],
         seed_rows=fused_rows[:3],
         neighbourhood=graph.neighbourhood(rows),
@@ -103,17 +102,8 @@ def gather_candidates(
     )
 
 
-def reciprocal_rank_fusion(rankings: list[RowNumbers]) -> dict[int, float]:
-    """row -> sum over rankings of 1 / (FUSION + rank)."""
-    fusion: dict[int, float] = {}
-    for ranking in rankings:
-        for rank, row in enumerate(ranking.tolist(), 1):
-            fusion[row] = fusion.get(row, 0.0) + 1.0 / (FUSION_CONSTANT + rank)
-    return fusion
-
-
 def _pagerank_seeds(linked: Mapping[int, float], fused: RowNumbers) -> list[SeedWeights]:
-    """One for each of `WALKS`. A passage at rank 1 weighs as much as one middling name."""
+    """Return the seeds of each of `PAGERANK_VARIANTS`; a passage at rank 1 weighs as much as an average name."""
     scale = float(np.mean(list(linked.values()))) if linked else 1.0
     top = {int(row): scale / rank for rank, row in enumerate(fused[:3], 1)}
     first = dict(list(top.items())[:1])

@@ -1,4 +1,4 @@
-"""Why a passage was found: the shortest walk from a name in the question to it, with the sentence of each step."""
+"""Explain hits: find the shortest path from a name in the question to a passage, with the sentence of each step."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from kgrag.types import DocumentHeader, Passage, Path, Triple
 
 RowNumbers = NDArray[np.int64]
 MAX_PATH_PASSAGES = 3
-"""Passages on a path, at most."""
+"""Maximum passages on a path."""
 
 
 class PassageWithHeader(NamedTuple):
-    """A passage, and what stands above it."""
+    """A passage with its document's header."""
 
     passage: Passage
     header: DocumentHeader
 
 
 class PathExplainer:
-    """Finds paths among the passages that were ranked best.
+    """Finds paths among the best-ranked passages.
 
     Args:
-        graph: passages and names.
-        triples: gives the triples that passages state, by their ids.
+        graph: adjacency of passages and names.
+        triples_in: returns the triples that passages state, by passage ids.
     """
 
     def __init__(
@@ -45,7 +45,13 @@ class PathExplainer:
     def find_paths(
         self, question: str, texts: Mapping[int, PassageWithHeader], hits: RowNumbers
     ) -> list[tuple[Path, ...]]:
-        """For each of ``hits`` (rows) the best path through ``texts`` (by row, best first), or none if no name leads there."""
+        """Return for each hit its best path through ``texts``; no path if no name of the question leads there.
+
+        Args:
+            question: the user's question.
+            texts: passages to search, by row, best first.
+            hits: rows.
+        """
         graph = self._graph
         name_matches = graph.gazetteer.find(question, any_case=question.islower())
         surface_forms = {f.name: question[f.start : f.end] for f in name_matches if graph.idf[f.name] > 0}
@@ -63,9 +69,9 @@ class PathExplainer:
         return paths_by_hit
 
     def _cheapest_routes(self, surface_forms: Mapping[int, str], pool: RowNumbers) -> dict[int, list[tuple[int, int]]]:
-        """row -> its cheapest route: pairs (passage, the name by which it was entered), first to last.
+        """Return row -> its cheapest route: pairs (passage, the name by which it was entered), first to last.
 
-        A step costs 1, more by way of a common name, less by way of a passage's own title.
+        A step costs 1, more through a common name, less through a passage's own title.
         """
         graph = self._graph
         neighbourhood = graph.neighbourhood(pool)
@@ -115,15 +121,15 @@ class PathExplainer:
         texts: Mapping[int, PassageWithHeader],
         facts: list[Triple],
     ) -> Path:
-        """Names and triples along a route; a step inside a passage goes by way of its title's entity."""
+        """Return the names and triples along a route; a step inside a passage passes through its title's entity."""
         first = route[0][1]
         nodes = [self._entity_in_document(first, texts[route[0][0]].header)]
         names = [surface_forms[first]]
         triples: list[Triple] = []
         for step, (row, _) in enumerate(route):
-            passage, heading = texts[row]
+            passage, header = texts[row]
             next_name = route[step + 1][1] if step + 1 < len(route) else None
-            waypoints = [(heading.entity_id, without_bracket(heading.title))]
+            waypoints = [(header.entity_id, without_bracket(header.title))]
             if next_name is not None:
                 name = self._graph.names[next_name]
                 waypoints.append(
@@ -135,22 +141,22 @@ class PathExplainer:
             for node, name in waypoints:
                 if node != nodes[-1] and normalize_name(name) != normalize_name(names[-1]):
                     triples.append(
-                        self._connecting_triple(passage, heading.entity_id, facts, nodes[-1], node, names[-1], name)
+                        self._connecting_triple(passage, header.entity_id, facts, nodes[-1], node, names[-1], name)
                     )
                     nodes.append(node)
                     names.append(name)
         return Path(tuple(nodes), tuple(names), tuple(triples))
 
-    def _entity_in_document(self, name: int, heading: DocumentHeader) -> str:
-        """The entity that a name means in a document: its own, if that goes by it."""
+    def _entity_in_document(self, name: int, header: DocumentHeader) -> str:
+        """Return the entity that a name refers to in a document: the document's own entity if it has that name."""
         text = self._graph.names[name]
-        title_forms = (heading.entity_id, normalize_name(without_bracket(heading.title)), normalize_name(heading.title))
-        return heading.entity_id if text in title_forms else text
+        title_forms = (header.entity_id, normalize_name(without_bracket(header.title)), normalize_name(header.title))
+        return header.entity_id if text in title_forms else text
 
     def _connecting_triple(
         self, passage: Passage, title_id: str, facts: list[Triple], left: str, right: str, *surface_forms: str
     ) -> Triple:
-        """The typed triple between two entities, from this passage before any other; else that it mentions one."""
+        """Return a typed triple between two entities, preferably of this passage, or else a `mentions` triple."""
         ends = {left, normalize_name(surface_forms[0])}, {right, normalize_name(surface_forms[1])}
         connecting = [
             t
@@ -165,6 +171,7 @@ class PathExplainer:
 
 
 def _surface_form(passage: Passage, graph: Adjacency, name: int) -> str:
+    """Return a name as the passage writes it; "" if the passage lacks it."""
     for name_match in graph.gazetteer.find(passage.text):
         if name_match.name == name:
             return passage.text[name_match.start : name_match.end]
@@ -172,7 +179,7 @@ def _surface_form(passage: Passage, graph: Adjacency, name: int) -> str:
 
 
 def _find_sentence(passage: Passage, name: str) -> tuple[int, int]:
-    """The span, in the document, of the first sentence with a name; the whole passage if only its title has it."""
+    """Return the document span of the first sentence with a name, or the whole passage if no sentence has it."""
     for start, end in sentence_spans(passage.text):
         if f" {name} " in f" {normalize_name(passage.text[start:end])} ":
             return passage.start + start, passage.start + end

@@ -1,4 +1,4 @@
-"""The retriever: gather candidates, describe them, order them, and say for each what brought it."""
+"""Hybrid retriever: gather candidates, compute their features, rank them, and explain each hit."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from kgrag.text import content_words, detect_language
 from kgrag.types import Hit
 
 MAX_QUESTION_CHARS = 4000
-"""Characters of a question that are searched for; what follows cannot change the ordering, and is not silently cut."""
+"""Maximum characters of a question; a longer one is refused rather than cut."""
 
 PATH_DEPTH = 20
-"""Passages, the best ones, among which paths are looked for."""
+"""Number of top passages among which paths are searched."""
 
 
 class HybridRetriever:
-    """A `Retriever` over one store.
+    """Retrieves passages from one store by words, vectors, names and graph walks.
 
     Args:
-        graph: the store, for the texts of what was found.
-        indices: built from it.
-        embedder: for questions in a language it knows; others are found by words and names alone.
-        ranker: gives what orders the candidates, when it is first needed: who trains a ranker has none yet.
+        graph: the store, for the passages' texts.
+        indices: the indices of the store.
+        embedder: embeds questions in the languages it supports; others are retrieved by words and names alone.
+        ranker: loads the ranker on first use; a program that trains one has none yet.
         explainer: finds the paths that lead to a hit.
-        reranker: gives a cross-encoder that has a vote on the best `READ` passages, if one is wanted; a hit's score
-            stays the ranker's, and is then not always above that of the hit below it.
+        reranker: loads a cross-encoder that votes on the best `RERANK_DEPTH` passages, or None. A hit's score stays the
+            ranker's, so scores may then not decrease with the rank.
     """
 
     def __init__(
@@ -64,37 +64,37 @@ class HybridRetriever:
         return self._load_reranker()
 
     def document_id_of_row(self, row: int) -> str:
-        """The document that an index row belongs to."""
+        """Return the id of the document that an index row belongs to."""
         return self.indices.rows[int(row)].document_id
 
     def embed_question(self, question: str) -> Matrix | None:
-        """The question's embedding, or None if the embedder does not know its language."""
+        """Return the question's embedding, or None if the embedder does not support its language."""
         return self._embedder.embed_query(question) if detect_language(question) in self._embedder.languages else None
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        """The best ``k`` passages, best first; fewer if the store has fewer that share anything with the question.
+        """Return the best ``k`` passages, best first; fewer if fewer passages share anything with the question.
 
-        A question of stop words alone, none of which is a name here, has none.
+        A question of stop words alone, none of which is a known name, has no hits.
 
         Raises:
-            UsageError: the question is empty or longer than `LONGEST_QUESTION`, or ``k`` is below 1.
+            UsageError: the question is empty or longer than `MAX_QUESTION_CHARS`, or ``k`` is below 1.
         """
         validate_question(question, k)
         if not self.indices.rows:
             return []
         candidates = gather_candidates(question, self.embed_question(question), self.indices)
         if not candidates.linked_names and not content_words(question):
-            return []  # "what is the": whatever lies nearest is near by accident
+            return []  # "what is the": the nearest passages would be arbitrary
         matches = match_sentences(question, candidates, self.indices)
         names, rows = passage_features(question, candidates, matches, self.indices)
         scores = self._ranker.score(names, rows) if len(rows) else np.zeros(0)
-        # equal scores fall to the walk, then to the row, so that the same input has one ranking
+        # break ties by walk, then by row, so that the ranking is deterministic
         order = np.lexsort((candidates.rows, -candidates.fused, -candidates.walk_scores.sum(axis=1), -scores))
         parts = _score_breakdown(candidates, scores)
         if self._load_reranker is not None:
             order = self._rerank(question, candidates.rows, order, parts)
         best = order[:k]
-        # what a store is asked for is asked for together: on a server each time costs as much as a search
+        # one query for all passages: on a server each query costs as much as a search
         texts = load_passages(self._graph, self.indices, candidates.rows[order[: max(k, PATH_DEPTH)]])
         paths = self._explainer.find_paths(question, texts, candidates.rows[best])
         return [
@@ -114,7 +114,7 @@ class HybridRetriever:
     def _rerank(
         self, question: str, rows: RowNumbers, order: NDArray[np.int64], parts: list[dict[str, float]]
     ) -> NDArray[np.int64]:
-        """``order`` with the cross-encoder's vote on its first; what it gave stands in ``parts``."""
+        """Return ``order`` with the cross-encoder's vote on its first passages; adds its scores to ``parts``."""
         top_places = order[:RERANK_DEPTH]
         texts = [
             f"{t.header.title}. {t.passage.text}"
@@ -127,20 +127,24 @@ class HybridRetriever:
 
 
 def validate_question(question: str, k: int) -> None:
-    """Raises UsageError, in a sentence, for a question that cannot be asked."""
+    """Check a question and the number of passages.
+
+    Raises:
+        UsageError: the question is empty or too long, or ``k`` is below 1.
+    """
     if not question.strip():
-        raise UsageError("Expected a question, found only white space: write what you want to know.")
+        raise UsageError("Expected a question, found only white space: write a question.")
     if len(question) > MAX_QUESTION_CHARS:
         raise UsageError(
             f"Expected a question of at most {MAX_QUESTION_CHARS:,} characters, found {len(question):,}: "
             "ask about it in a sentence or two, and ingest the long text as a document."
         )
     if k < 1:
-        raise UsageError(f"Expected at least 1 passage, found -k {k}: give a positive number.")
+        raise UsageError(f"Expected at least 1 passage, found -k {k}: pass a positive number.")
 
 
 def _score_breakdown(candidates: Candidates, scores: NDArray[np.float64]) -> list[dict[str, float]]:
-    """For each candidate the raw score and the rank that each retriever gave it, where it gave any."""
+    """Return for each candidate the score and the rank that each component gave it, if any."""
     scores_by_retriever = {"bm25": candidates.bm25, "rrf": candidates.fused}
     if not np.isnan(candidates.cosine).any():
         scores_by_retriever["vector"] = candidates.cosine

@@ -1,8 +1,8 @@
-"""Indices beside a store: loaded if they are of its generation, built again if they are behind.
+"""Load the indices of a store, or rebuild them if they are out of date.
 
-`generation.json` is removed first and written last, and has a mark of every other file: files of two generations, or
-of another store, or with damage are never taken for one set. Each index is read from the disk where it is touched, and
-so does a process that has built one go on with it: what it built is let go before the next one is begun.
+`generation.json` is removed first and written last, and has a checksum of every other file: files of two generations,
+of another store, or with damage are never loaded together. Indices are memory-mapped. A process that has built an
+index also maps it from disk, and releases the built one before it builds the next.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from kgrag.storage.atomic import atomic_write
 from kgrag.types import Passage
 
 INDEX_FORMAT = 5
-"""Raised when the files change their meaning, so that those of an older program are built again."""
+"""Increased when the files change their meaning, so that the indices of older versions are rebuilt."""
 INDEX_FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
 MAX_REBUILDS = 5
-"""How often indices are begun when others write meanwhile."""
+"""Number of attempts while other processes write to the store."""
 MIN_REPORTED_PASSAGES = 2000
-"""Passages from which on the building is worth a word."""
+"""Number of passages from which a build reports its progress."""
 MAX_FULL_CHECKSUM_BYTES = 64 << 20
-"""Bytes of a file that are all looked at on opening; of a larger one its size and its ends are."""
+"""Files up to this size are checksummed as a whole; of larger ones the size and both ends are."""
 CHECKSUM_END_BYTES = 64 << 10
 Notice = Callable[[str], None]
 Progress = Callable[[str, float], None]
@@ -58,15 +58,18 @@ def open_index_set(
     progress: Progress = lambda _, __: None,
     alias_overrides: Sequence[AliasOverride] = (),
 ) -> IndexSet:
-    """The indices of ``graph``'s present generation.
+    """Return the indices of the store's current generation; build them if needed.
 
     Args:
         graph: the store.
-        folder: where the files are.
-        notice: told in a sentence when something has to be built, or cannot be written.
-        keep: write what was built (only one process at a time may).
-        progress: told what is being built, and the share of it that is done.
-        said: which entities a user says are one, or are not.
+        folder: folder of the index files.
+        notice: called with a sentence if the indices must be built, or cannot be written.
+        persist: write the built indices (only one process at a time may).
+        progress: called with the current task and the completed share of it.
+        alias_overrides: entities that the user declared to be the same, or different.
+
+    Raises:
+        StoreError: other processes keep writing to the store.
     """
     loaded_set = _load_index_set(folder, _index_fingerprint(graph, alias_overrides), notice)
     if loaded_set:
@@ -78,15 +81,15 @@ def open_index_set(
                 files, index_set = _build_index_set(graph, folder, notice, persist, progress, alias_overrides)
                 is_current = graph.generation == stamp["generation"]
             except Exception:
-                # half of it read before and half after: only where nobody wrote is that a mistake of ours
+                # another process may have written between two reads; otherwise it is a bug of ours
                 if graph.generation == stamp["generation"]:
                     raise
                 is_current = False
         if is_current:
             files.write_stamp(stamp)
             return index_set
-        notice("Others wrote to the store while its indices were built: building them again …")
-    raise StoreError("Others keep writing to the store, and its indices cannot be built meanwhile: try again later.")
+        notice("Another process wrote to the store while its indices were built: building them again …")
+    raise StoreError("Other processes keep writing to the store, so its indices cannot be built: try again later.")
 
 
 def _build_index_set(
@@ -97,7 +100,7 @@ def _build_index_set(
     progress: Progress,
     alias_overrides: Sequence[AliasOverride],
 ) -> tuple[_IndexFiles, IndexSet]:
-    """All indices of what the store holds now, and their files, for which nothing vouches yet."""
+    """Build all indices of the store's current content, and return them with their files, which have no stamp yet."""
     total = graph.passage_count()
     if total > MIN_REPORTED_PASSAGES:
         notice(f"Building the indices of {total:,} passages …")
@@ -146,7 +149,7 @@ def _build_index_set(
 
 
 class _StoredPassages:
-    """The passages of a store, as often as they are gone through."""
+    """The passages of a store as a repeatable iterable."""
 
     def __init__(self, graph: GraphStore) -> None:
         self._graph = graph
@@ -156,7 +159,7 @@ class _StoredPassages:
 
 
 class _IndexFiles:
-    """Takes what was built, and gives it back as it is read from the disk; as it was, once writing has failed."""
+    """Writes built indices and reloads them from disk; keeps them in memory once a write has failed."""
 
     def __init__(self, folder: Path, notice: Notice, *, persist: bool) -> None:
         self._folder, self._notice, self._persist = folder, notice, persist
@@ -164,14 +167,15 @@ class _IndexFiles:
             self._try_write(self._invalidate)
 
     def _invalidate(self) -> None:
+        """Remove the stamp, and files that an interrupted process or an older version left behind."""
         (self._folder / "generation.json").unlink(missing_ok=True)
-        # half written by a process that was killed (only one at a time writes), or of an older program
+        # left by a killed process (only one process writes at a time), or by an older version
         for path in self._folder.iterdir() if self._folder.exists() else ():
             if path.name not in INDEX_FOLDERS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def save_and_reload(self, name: str, index: AnyIndex, load: Callable[[Path], AnyIndex]) -> AnyIndex:
-        """Write ``made``, and ``load`` it again."""
+        """Write an index and return it as loaded from disk; if it cannot be written, return it unchanged."""
         reloaded: list[AnyIndex] = []
 
         def write() -> None:
@@ -183,39 +187,40 @@ class _IndexFiles:
         return reloaded[0] if reloaded else index
 
     def write_stamp(self, stamp: dict[str, object]) -> None:
-        """Vouch for all that was written."""
+        """Write the generation and the checksums of all files."""
 
         def write_stamp_file() -> None:
-            with atomic_write(self._folder / "generation.json") as beside:
-                beside.write_text(json.dumps({**stamp, "files": _checksums(self._folder)}))
+            with atomic_write(self._folder / "generation.json") as temporary:
+                temporary.write_text(json.dumps({**stamp, "files": _checksums(self._folder)}))
 
         if self._persist:
             self._try_write(write_stamp_file)
 
     def _try_write(self, write: Callable[[], None]) -> None:
+        """Call ``write``; on failure report it once and keep all further indices in memory."""
         try:
             write()
-        except (OSError, RuntimeError) as error:  # the latter is how FAISS says that it cannot write
+        except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError if it cannot write
             self._persist = False
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            self._notice(
-                f"The indices could not be written to {self._folder} ({reason}): they will be built again next time."
-            )
+            self._notice(f"Cannot write the indices to {self._folder} ({reason}): they will be built again next time.")
 
 
 def _index_fingerprint(graph: GraphStore, alias_overrides: Sequence[AliasOverride]) -> dict[str, object]:
+    """Return the values that identify the store's content and the format of its indices."""
     override_rows = [[override.same, *sorted(override.pair)] for override in alias_overrides]
     return {"store": graph.meta("made"), "generation": graph.generation, "format": INDEX_FORMAT, "said": override_rows}
 
 
 def _checksums(folder: Path) -> dict[str, list[int]]:
-    """Size and checksum of every file that is no part of another write."""
+    """Return the size and checksum of every file, except those of unfinished writes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path: path.relative_to(folder).as_posix() for path in files if path != folder / "generation.json"}
     return {name: _file_checksum(path) for path, name in names.items() if not name.startswith(".")}
 
 
 def _file_checksum(path: Path) -> list[int]:
+    """Return the size and CRC-32 of a file, of its ends alone if it is large."""
     size, value = path.stat().st_size, 0
     with path.open("rb") as file:
         if size > MAX_FULL_CHECKSUM_BYTES:
@@ -227,10 +232,10 @@ def _file_checksum(path: Path) -> list[int]:
 
 
 def _load_index_set(folder: Path, stamp: dict[str, object], notice: Notice) -> IndexSet | None:
-    """None if the files are of another generation, or missing, or damaged: they can always be built again."""
+    """Load the indices; None if the files are missing, damaged or of another generation."""
     try:
         stored_stamp = json.loads((folder / "generation.json").read_text())
-        # the stamp first: it costs nothing
+        # compare the stamp first: it is cheap
         if {**stored_stamp, "files": None} != {**stamp, "files": None} or stored_stamp["files"] != _checksums(folder):
             return None
         rows, words, vectors = (

@@ -1,4 +1,7 @@
-"""What is known of each candidate, relative to the question's best, so that it means the same in any corpus."""
+"""Compute the ranker's features of each candidate.
+
+They are relative to the question's best candidate, so that they mean the same in any corpus.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,26 @@ COMPONENT_FEATURES = {
     "words": ("words covered", "rest covered", "free words covered"),
     "graph": ("neighbour of lead", "names lead"),
 }
-"""Features that a part gives although they rest on no score of its own: 0 without that part."""
+"""Features that depend on a component without being its scores: 0 if the component is disabled."""
 
 
 def passage_features(
     question: str, candidates: Candidates, matches: SentenceMatches, indices: IndexSet
 ) -> tuple[list[str], NDArray[np.float32]]:
-    """Names of the features, and their values of shape (candidates, features); no value is NaN."""
+    """Return the names of the features, and their values of shape (candidates, features); no value is NaN.
+
+    Args:
+        question: the user's question.
+        candidates: the rows to describe.
+        matches: the candidates' sentences (`match_sentences`).
+        indices: the indices of the store.
+    """
     graph = indices.graph
     rows = candidates.rows
     columns: dict[str, Column] = {}
 
     def add_scores(name: str, values: Column) -> None:
+        """Add the two columns of a score: relative to the best, and inverse rank."""
         columns[f"{name}/best"] = relative(values)
         columns[f"{name}/rank"] = inverse_rank(values)
 
@@ -60,7 +71,7 @@ def passage_features(
     columns["neighbour of lead"] = _mentioned_by(is_lead, ties, titles)
     columns["names lead"] = _mentions_of(is_lead, ties, titles)
 
-    # what is still unanswered once the passages that the question names have been read
+    # the question words that the passages named in the question do not cover
     answered_words = present[is_named].any(axis=0) if is_named.any() else np.zeros(len(words), bool)
     title_words = {w for name in linked for w in index_tokens(graph.names[int(name)])}
     is_open_word = ~answered_words & np.array([w not in title_words for w in words], bool) if words else answered_words
@@ -83,38 +94,39 @@ def passage_features(
 def _sentence_features(
     matches: SentenceMatches, word_weights: Column, is_named: NDArray[np.bool_], is_lead: NDArray[np.bool_]
 ) -> dict[str, Column]:
-    """What each candidate's best sentence has, and what the best sentences of ``asked`` and ``lead`` say of it."""
+    """Return features of each candidate's best sentence, and of its links to named and lead passages."""
     has_word = matches.has_word.astype(np.float32)
     coverage = matches.best_sentence(has_word @ (word_weights / max(1e-9, float(word_weights.sum()))))
     free_coverage = matches.best_sentence(has_word @ matches.word_weights)
     bridges = matches.bridge_scores()
     values = {"sentence covers": coverage, "sentence covers free": free_coverage}
-    for name, who in (("asked", is_named), ("lead", is_lead)):
-        values[f"told by {name}"] = bridges[who].max(axis=0, initial=0)
-        values[f"tells of {name}"] = bridges[:, who].max(axis=1, initial=0)
-    return values | {f"{name}/best": relative(each) for name, each in values.items()}
+    for name, mask in (("asked", is_named), ("lead", is_lead)):
+        values[f"told by {name}"] = bridges[mask].max(axis=0, initial=0)
+        values[f"tells of {name}"] = bridges[:, mask].max(axis=1, initial=0)
+    return values | {f"{name}/best": relative(column) for name, column in values.items()}
 
 
 def relative(values: Column) -> Column:
-    """Values divided by their greatest; zeros where there is none above 0."""
+    """Return values divided by their maximum; zeros if no value is positive."""
     top = float(values.max(initial=0))
     return values / top if top > 0 else np.zeros_like(values)
 
 
 def inverse_rank(values: Column) -> Column:
-    """1 / rank, equal values sharing the better rank; 0 for values of 0 or less."""
+    """Return 1 / rank, where equal values share the better rank; 0 for values of 0 or less."""
     ordered = -np.sort(-values)
     ranks = np.searchsorted(-ordered, -values, side="left") + 1
     return np.where(values > 0, 1.0 / ranks, 0.0).astype(np.float32)
 
 
 def _weighted_share(present: NDArray[np.bool_], weight: Column) -> Column:
+    """Return for each row the share of the weights that is present."""
     total = float(weight.sum())
     return (present @ weight) / total if total > 0 else np.zeros(len(present), np.float32)
 
 
 def _top_walked(candidates: Candidates) -> NDArray[np.bool_]:
-    """The three best of the widest walk: the passages most likely to hold the first hop."""
+    """Return a mask of the three best rows of the widest walk: the passages most likely to hold the first hop."""
     lead = np.zeros(len(candidates.rows), bool)
     score = candidates.walk_scores[:, 2] + 1e-3 * candidates.fused
     lead[np.argsort(-score, kind="stable")[:3]] = True
@@ -122,7 +134,7 @@ def _top_walked(candidates: Candidates) -> NDArray[np.bool_]:
 
 
 def _mentioned_by(sources: NDArray[np.bool_], ties, titles) -> Column:  # type: ignore[no-untyped-def]
-    """How strongly passages of ``who`` speak of each candidate's title, relative to the best."""
+    """Return how strongly the ``sources`` mention each candidate's title, relative to the best."""
     if not sources.any():
         return np.zeros(len(sources), np.float32)
     name_strengths = np.asarray(ties[sources].max(axis=0).todense()).ravel()
@@ -132,7 +144,7 @@ def _mentioned_by(sources: NDArray[np.bool_], ties, titles) -> Column:  # type: 
 
 
 def _mentions_of(targets: NDArray[np.bool_], ties, titles) -> Column:  # type: ignore[no-untyped-def]
-    """How strongly each candidate speaks of the titles of ``who``, relative to the best."""
+    """Return how strongly each candidate mentions the titles of the ``targets``, relative to the best."""
     if not targets.any():
         return np.zeros(len(targets), np.float32)
     has_title_name = (np.asarray(titles[targets].sum(axis=0)).ravel() > 0).astype(np.float32)
@@ -142,6 +154,7 @@ def _mentions_of(targets: NDArray[np.bool_], ties, titles) -> Column:  # type: i
 
 
 def _mean_similarity(candidates: Candidates, indices: IndexSet, is_lead: NDArray[np.bool_]) -> Column:
+    """Return each candidate's mean cosine to the lead passages; zeros without vectors."""
     if np.isnan(candidates.cosine).any() or not is_lead.any():
         return np.zeros(len(candidates.rows), np.float32)
     vectors = indices.vectors.vectors(candidates.rows)

@@ -9,15 +9,17 @@ from kgrag.retrieve.explanations import PassageWithHeader
 
 
 def load_passages(graph: GraphStore, indices: IndexSet, rows: RowNumbers) -> dict[int, PassageWithHeader]:
-    """What stands at index rows, in their order.
+    """Return the passages of index rows with their document headers, by row number in the given order.
 
     Raises:
-        StoreError: some of it does not stand there any more.
+        StoreError: a document was deleted in the meantime.
     """
     ids = {int(row): indices.rows[int(row)] for row in rows}
     passages = graph.passages_by_id([row.passage_id for row in ids.values()])
-    headings = graph.document_headers({row.document_id for row in ids.values()})
+    headers = graph.document_headers({row.document_id for row in ids.values()})
     try:
-        return {n: PassageWithHeader(passages[row.passage_id], headings[row.document_id]) for n, row in ids.items()}
+        return {n: PassageWithHeader(passages[row.passage_id], headers[row.document_id]) for n, row in ids.items()}
     except KeyError:
-        raise StoreError("A document was forgotten while it was being read: ask again.") from None
+        raise StoreError(
+            "Expected the passages of the index in the store, found that a document was deleted meanwhile: ask again."
+        ) from None

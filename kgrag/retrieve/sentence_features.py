@@ -1,6 +1,7 @@
-"""What is known of each sentence of the passages found, relative to the question: `kgrag.answering.stages.evidence_selection` shows the best by it.
+"""Compute features of the sentences in retrieved passages, from which the evidence is selected.
 
-Nothing rests on the scale of the passages' scores, so that sentences are judged alike whoever found the passages.
+`kgrag.answering.stages.evidence_selection` uses them. No feature depends on the scale of the passages' scores, so the
+same trees serve every retriever.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ FEATURE_NAMES = (
     ),
     *(f"asks {kind}" for kind in QUESTION_TYPES),
 )
-"""The features, in the order of their columns."""
+"""Names of the features, in column order."""
 _YEAR = re.compile(r"(?<!\d)(?:1\d|20)\d\d(?!\d)|年")
 TITLE_MATCH_SHARE = 0.6
-"""A title that has this share of its words in the question is one that the question names."""
+"""Share of a title's words that the question must have to name that title."""
 
 
 class HitSentence(NamedTuple):
-    """A sentence of the hit at ``place`` (0 is the best); ``start`` and ``end`` are offsets into its document's text."""
+    """A sentence of the hit at ``hit_index`` (0 is the best), with its offsets into the document's text."""
 
     hit_index: int
     start: int
@@ -54,7 +55,10 @@ class HitSentence(NamedTuple):
 
 
 class _CueWords(NamedTuple):
-    """``tells``: a stem, or a Chinese word as `kgrag.text.key` has it -> the groups that it is in."""
+    """Words that ask for and state the same kind of information.
+
+    ``groups_by_word``: a stem, or a normalized Chinese word -> the groups it belongs to.
+    """
 
     groups_by_word: dict[str, frozenset[int]]
     chinese_words: tuple[str, ...]
@@ -62,12 +66,12 @@ class _CueWords(NamedTuple):
 
 
 def sentence_features(question: str, hits: Sequence[Hit]) -> tuple[list[HitSentence], NDArray[np.float32]]:
-    """The sentences of some hits, best hit first, and what is known of them, of shape (sentences, `NAMES`).
+    """Return the sentences of some hits, best hit first, and their features of shape (sentences, `FEATURE_NAMES`).
 
-    A heading that only repeats its document's title is none.
+    A heading that only repeats its document's title is skipped.
 
     Args:
-        question: what is asked; only its words count.
+        question: the user's question; only its words count.
         hits: best first.
     """
     hit_sentences: list[HitSentence] = []
@@ -114,7 +118,7 @@ def sentence_features(question: str, hits: Sequence[Hit]) -> tuple[list[HitSente
 def _word_weights(
     question: str, hits: Sequence[Hit], hit_sentences: Sequence[HitSentence], sentence_words: Sequence[set[str]]
 ) -> dict[str, float]:
-    """The words of a question, each with how rare it is among the hits."""
+    """Return the words of a question, each with its inverse document frequency among the hits."""
     words_by_hit = [{*index_tokens(hit.title)} for hit in hits]
     for sentence, words in zip(hit_sentences, sentence_words, strict=True):
         words_by_hit[sentence.hit_index] |= words
@@ -123,7 +127,7 @@ def _word_weights(
 
 
 def _free_words(words: dict[str, float], hits: Sequence[Hit]) -> set[str]:
-    """The words of a question that are not in the title of a hit that it names."""
+    """Return the words of a question that are not in the title of a hit it names."""
     named_title_words: set[str] = set()
     for hit in hits:
         title = {*index_tokens(hit.title)}
@@ -135,8 +139,11 @@ def _free_words(words: dict[str, float], hits: Sequence[Hit]) -> set[str]:
 def _mention_likelihoods(
     hit_sentences: Sequence[HitSentence], hits: Sequence[Hit], hit_shares: Sequence[float]
 ) -> tuple[list[float], dict[int, float]]:
-    """How likely what each sentence names is, and, for each hit, the likeliest passage that names it: that of other hits
-    with other titles; 0 where there is none."""
+    """Return relative scores by sentence and by hit for mentions between hits of different titles.
+
+    The first list has, for each sentence, the best relative score of a hit that it names. The second has, for each hit, the
+    best relative score of a hit that names it. Both are 0 without a mention.
+    """
     titles = [normalize_name(strip_disambiguation(hit.title)) for hit in hits]
     names, named_by = [0.0] * len(hit_sentences), dict.fromkeys(range(len(hits)), 0.0)
     for number, sentence in enumerate(hit_sentences):
@@ -149,19 +156,18 @@ def _mention_likelihoods(
 
 
 def has_answer_cue(question: str, sentence: str) -> bool:
-    """Whether a sentence has a word that tells what the words of a question ask for; true where the question has none that
-    is known to ask for anything.
+    """Whether a sentence has a cue for the kind of information asked for; True if the question has no known cue.
 
     Args:
-        question: without the name that it is about, which may have such a word itself.
-        sentence: as it is.
+        question: without the name that it is about, which may contain a cue itself.
+        sentence: a sentence of a passage.
     """
     cue_groups = _cue_groups(question, {*index_tokens(question)})
     return not cue_groups or bool(cue_groups & _cue_groups(sentence, {*index_tokens(sentence)}))
 
 
 def _cue_groups(text: str, text_words: set[str]) -> frozenset[int]:
-    """Which of the groups of words that tell the same a text has one of; ``said`` are its words."""
+    """Return the cue groups that a text has a word of; ``text_words`` are its stems."""
     words = _load_cue_words()
     group_sets = [words.groups_by_word[word] for word in text_words if word in words.groups_by_word]
     if has_cjk(text):
@@ -172,6 +178,7 @@ def _cue_groups(text: str, text_words: set[str]) -> frozenset[int]:
 
 @lru_cache(maxsize=1)
 def _load_cue_words() -> _CueWords:
+    """Load the cue words and the patterns of question types."""
     data = tomllib.loads((files("kgrag") / "data" / CUE_WORDS_FILE).read_text("utf-8"))
     groups_by_word: dict[str, set[int]] = {}
     chinese = [normalize_name(word) for group in data["tell"] for word in group["zh"].split()]

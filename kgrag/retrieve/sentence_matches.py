@@ -1,7 +1,7 @@
-"""Candidates and the question, sentence by sentence: who says what of whom, and in which words of the question.
+"""Match the candidates' sentences with the words of the question and with the other candidates.
 
-A passage answers by a sentence, not as a whole: what counts is the one sentence that names the next thing and has the
-words that ask for it.
+A passage answers by one sentence, not as a whole: the sentence that names the next entity and has the words that ask
+for it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from kgrag.retrieve.candidates import Candidates, IndexSet
 
 Column = NDArray[np.float32]
 MENTION_PRIOR = 0.05
-"""What a sentence's naming a candidate counts for when it has no word of the question: little, but more than nothing."""
+"""Score of a sentence that names a candidate without any word of the question."""
 
 
 @dataclass(frozen=True)
 class SentenceMatches:
-    """What is known of ``n`` candidates with ``s`` sentences, for a question of ``t`` distinct words.
+    """Matches of ``s`` sentences of ``n`` candidates with a question of ``t`` distinct words.
 
-    ``owner``: (s,) the candidate that each sentence is of. ``words``: (s, t), whether the sentence, or its passage's
-    title, has the word. ``names``: (s, n), whether it names what another candidate is about. ``weight``: (t,) inverse
-    document frequencies of the words that are in no name of the question, scaled to add up to 1, and 0 for the others.
-    ``count``: n.
+    ``sentence_owners``: (s,) the candidate that each sentence belongs to. ``has_word``: (s, t) whether the sentence, or its
+    passage's title, has the word. ``names_candidate``: (s, n) whether the sentence names the subject of another candidate.
+    ``word_weights``: (t,) inverse document frequencies, normalized to sum 1, of the words outside the question's names; 0
+    for the others. ``candidate_count``: n.
     """
 
     sentence_owners: NDArray[np.int32]
@@ -37,24 +37,31 @@ class SentenceMatches:
     candidate_count: int
 
     def best_sentence(self, values: Column) -> Column:
-        """(n, ...): for each candidate the greatest of its sentences' ``values`` (s, ...), which are 0 or more."""
+        """Return for each candidate the maximum of its sentences' values, shape (n, ...).
+
+        Args:
+            values: non-negative, of shape (s, ...).
+        """
         best = np.zeros((self.candidate_count, *values.shape[1:]), np.float32)
         np.maximum.at(best, self.sentence_owners, values)
         return best
 
     def bridge_scores(self) -> Column:
-        """(n, n): how well the first's best sentence that names the second has the words of the question, in [0, 1.05]."""
+        """Return (n, n): the score, in [0, 1.05], of the first's best sentence that names the second.
+
+        The score is the share of the question's words in that sentence, plus `MENTION_PRIOR`.
+        """
         sentence_scores = MENTION_PRIOR + self.has_word @ self.word_weights
         return self.best_sentence((self.names_candidate * sentence_scores[:, None]).astype(np.float32))
 
 
 def match_sentences(question: str, candidates: Candidates, indices: IndexSet) -> SentenceMatches:
-    """Lay the candidates' sentences beside the question and the candidates.
+    """Match the candidates' sentences with the question and with the candidates.
 
     Args:
-        question: as it was asked.
-        found: its candidates; parts that it went without say nothing here either.
-        indices: of one store.
+        question: the user's question.
+        candidates: its candidates; components that are disabled there are ignored here, too.
+        indices: the indices of one store.
     """
     graph, rows = indices.graph, candidates.rows
     words = list(dict.fromkeys(index_tokens(question)))
@@ -84,8 +91,8 @@ def match_sentences(question: str, candidates: Candidates, indices: IndexSet) ->
 
 
 def _row_groups(titles: sparse.csr_array) -> NDArray[np.int32]:
-    """A number for each row of a matrix; equal rows have equal numbers."""
+    """Return a group number for each row of a matrix; equal rows have equal numbers."""
     group_numbers: dict[bytes, int] = {}
     spans = zip(titles.indptr[:-1].tolist(), titles.indptr[1:].tolist(), strict=True)
     row_keys = [titles.indices[start:end].tobytes() for start, end in spans]
-    return np.array([group_numbers.setdefault(each, len(group_numbers)) for each in row_keys], np.int32)
+    return np.array([group_numbers.setdefault(key, len(group_numbers)) for key in row_keys], np.int32)

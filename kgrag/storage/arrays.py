@@ -1,4 +1,4 @@
-"""Arrays in a folder, one plain .npy file each: read from the disk where they are touched, shared by all readers."""
+"""Folders of memory-mapped numpy arrays, one .npy file each; pages load on access and are shared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write ``arrays`` as the folder, whole or not at all.
+    """Write ``arrays`` as a folder, atomically.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -27,13 +27,13 @@ def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def load_arrays(folder: Path) -> Arrays:
-    """Name -> array, memory-mapped and read-only.
+    """Load the arrays of a folder by name, memory-mapped and read-only.
 
     Raises:
-        OSError: there is no such folder.
-        ValueError: a file is no array.
+        OSError: the folder does not exist or has no arrays.
+        ValueError: a file is not an array.
     """
-    # as plain arrays: each slice of a memmap object would carry the file's name and mode along
+    # plain arrays, since every slice of a memmap object carries the file's name and mode
     arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
     if not arrays:
         raise FileNotFoundError(f"Expected arrays in {folder}, found none.")
@@ -41,12 +41,12 @@ def load_arrays(folder: Path) -> Arrays:
 
 
 def pack_strings(name: str, strings: StringTable) -> Arrays:
-    """The arrays of ``strings``, named so that `unpacked` finds them."""
+    """Return the arrays of ``strings``, named for `unpack_strings`."""
     return {f"{name}_text": strings.blob, f"{name}_begin": strings.offsets}
 
 
 def unpack_strings(name: str, arrays: Arrays) -> StringTable:
-    """The strings that were packed under ``name``.
+    """Return the strings that `pack_strings` stored under ``name``.
 
     Raises:
         KeyError: there are none.
@@ -57,12 +57,15 @@ def unpack_strings(name: str, arrays: Arrays) -> StringTable:
 def expand_ranges(
     offsets: NDArray[np.integer[Any]], nodes: NDArray[np.int64], max_per_node: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For all that is listed under ``nodes``: the place of the node among them, and the place in the list.
+    """List the items of several nodes of a compressed sparse row (CSR) structure.
 
     Args:
-        begin: where each node's part of the list begins.
-        nodes: numbers of nodes.
-        most: how many of the first in its part each node gives.
+        offsets: (all nodes + 1,), start of each node's items.
+        nodes: numbers of the nodes to expand.
+        max_per_node: (nodes,), maximum number of items per node, from the start; None for all.
+
+    Returns:
+        Two arrays with one entry per item: the position of its node in ``nodes``, and the position of the item.
     """
     first = offsets[nodes].astype(np.int64)
     count = offsets[nodes + 1] - first

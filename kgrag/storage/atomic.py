@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written beside, synced, then renamed over."""
+"""Write files and folders atomically: write a temporary sibling, sync it, and rename it over the target."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; on leaving without an error it is synced and takes ``path``'s name.
+    """Yield a temporary path beside ``path``; on success, sync it and rename it to ``path``.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; ``path`` is then as it was.
+        OSError: the disk is full or the folder cannot be written; ``path`` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
-    temporary.touch(exist_ok=False)  # with the permissions that the user's other files have
+    temporary.touch(exist_ok=False)  # gives the file the user's default permissions
     try:
         yield temporary
         _sync(temporary)
@@ -31,12 +31,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside the folder ``path``; on leaving without an error it takes ``path``'s name.
+    """Yield a temporary folder beside ``path``; on success, rename it to ``path``.
 
-    Between the going of the old folder and the coming of the new one there is a moment without either.
+    The old folder is removed before the rename, so for a moment neither folder exists.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; ``path`` is then as it was, or gone.
+        OSError: the disk is full or the folder cannot be written; ``path`` is then unchanged, or missing.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.mkdir(parents=True)
@@ -59,7 +59,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened
+    if os.name == "posix":  # other systems cannot open a folder
         folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)

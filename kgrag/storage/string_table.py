@@ -1,4 +1,4 @@
-"""Millions of short strings without millions of objects: one run of UTF-8 bytes, and where each string begins."""
+"""Compact table of many strings: one buffer of UTF-8 bytes and the offset of each string."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class StringTable(Sequence[str]):
     """A sequence of strings over two arrays, which may be memory-mapped; equal to any sequence of the same strings.
 
     Args:
-        blob: the strings in UTF-8, one after the other.
-        offsets: (strings + 1,), where each begins, and where the last one ends.
+        blob: the strings in UTF-8, concatenated.
+        offsets: (strings + 1,), start of each string, and the end of the last one.
     """
 
     def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
@@ -25,7 +25,7 @@ class StringTable(Sequence[str]):
 
     @staticmethod
     def from_strings(strings: Iterable[str]) -> StringTable:
-        """Pack ``strings``."""
+        """Pack ``strings`` into a table."""
         pieces: list[NDArray[np.uint8]] = [np.zeros(0, np.uint8)]
         lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
         remaining = iter(strings)
@@ -42,16 +42,16 @@ class StringTable(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        """One string, or the list of a slice's.
+        """Return the string at an index, or the list of strings of a slice.
 
         Raises:
-            IndexError: there is none at ``index``.
+            IndexError: the index is out of range.
         """
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
-            raise IndexError(f"Expected a place among {len(self)} strings, found {index}.")
+            raise IndexError(f"Expected an index into {len(self)} strings, found {index}.")
         return self.blob[self.offsets[position] : self.offsets[position + 1]].tobytes().decode()
 
     def __eq__(self, other: object) -> bool:

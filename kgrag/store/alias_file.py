@@ -1,4 +1,4 @@
-"""``aliases.toml`` of a store: what a user says is one thing under two names, and what is not.
+"""Read and write a store's ``aliases.toml``: names that the user merges, and names that the user keeps separate.
 
     [[same]]
     names = ["Count Ada", "Ada Lovelace"]
@@ -6,7 +6,7 @@
     [[apart]]
     names = ["Mercury (planet)", "Mercury (element)"]
 
-Written by hand or by `kgrag graph same` and `apart`; of the same two names the entry that stands last counts.
+Users write it by hand or with `kgrag graph same` and `apart`. For the same two names the last entry counts.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ ALIAS_TABLES = ("same", "apart")
 
 
 def load_alias_overrides(path: Path) -> list[AliasOverride]:
-    """The pairs of a file, in its order; none if there is no file.
+    """Return the pairs of a file in its order; an empty list if the file does not exist.
 
     Raises:
-        UsageError: it is not TOML, or has something else than names to join or keep apart.
+        UsageError: the file is not TOML, or has entries other than names to merge or to separate.
     """
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read ({error}): mend or remove it.") from error
+        raise UsageError(f"{path} cannot be read ({error}): fix or delete it.") from error
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML ({error}): mend that line, or remove the file.") from error
+        raise UsageError(f"{path} is not valid TOML ({error}): fix that line or delete the file.") from error
     if unknown := sorted(set(data) - set(ALIAS_TABLES)):
         raise UsageError(f"{path} has the unknown table {unknown[0]!r}: write [[same]] or [[apart]].")
     overrides = []
-    # TOML forgets in which order tables of different names stand: the text has it
+    # the parsed data has no order between tables of different names, so take it from the text
     entries_by_table = {
         kind: list(data.get(kind, [])) if isinstance(data.get(kind, []), list) else [None] for kind in ALIAS_TABLES
     }
@@ -52,7 +52,7 @@ def load_alias_overrides(path: Path) -> list[AliasOverride]:
         kind = line.strip().replace(" ", "").partition("#")[0].strip("[]")
         if line.strip().startswith("[[") and kind in ALIAS_TABLES and entries_by_table[kind]:
             overrides += _parse_entry(path, kind, entries_by_table[kind].pop(0))
-    for kind in ALIAS_TABLES:  # as inline arrays of tables, which nobody writes and TOML allows
+    for kind in ALIAS_TABLES:  # inline arrays of tables: rare, but valid TOML
         for entry in entries_by_table[kind]:
             overrides += _parse_entry(path, kind, entry)
     return overrides
@@ -66,14 +66,14 @@ def _parse_entry(path: Path, table: str, entry: object) -> list[AliasOverride]:
         else []
     )
     if len(normalized_names) < 2 or not all(normalized_names):
-        raise UsageError(f'{path}: expected [[{table}]] with names = ["one", "another"], found {entry!r}: mend it.')
+        raise UsageError(f'{path}: expected [[{table}]] with names = ["one", "another"], found {entry!r}: fix it.')
     return [
         AliasOverride(table == "same", frozenset(pair)) for pair in combinations(dict.fromkeys(normalized_names), 2)
     ]
 
 
 def append_alias_override(path: Path, table: str, first_name: str, second_name: str) -> None:
-    """Add an entry at the end of a file, which is made if there is none.
+    """Append an entry to a file; create the file if it does not exist.
 
     Raises:
         StoreError: the file cannot be written.

@@ -1,165 +1,117 @@
-"""The wiring's door: a store that can be asked and changed. What it opens and loads is in `opened`, how it is asked in `asked`."""
+"""The public interface of a store: ingest, ask, retrieve, forget."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kgrag.errors import StoreBusyError, UsageError
-from kgrag.location import Neo4jLocation
-from kgrag.store.views import QueryableStore
-from kgrag.types import BOTH, RULES
+from kgrag.store.queries import QueryableStore
+from kgrag.types import Answer, Hit
 
 if TYPE_CHECKING:
-    from ingest.extraction_config import ExtractionConfig
     from ingest.pipeline import IngestProgress, IngestReport
-    from ingest.relations.llm_extractor import LLMExtractionStats, LLMExtractor
+    from kgrag.answering.pipeline import ReaderMode
+    from kgrag.answering.stages.fact_lookup import OnStep
+    from kgrag.protocols import OnText
 
 
 class Store(QueryableStore):
-    """One store and the models that serve it, to be asked and to be changed; see `Opened` for what it takes."""
+    """A store of documents with its knowledge graph, its indices and its models; `kgrag.open` opens one.
 
-    def ingest(self, arguments: Sequence[str], progress: IngestProgress, extract: str | None = None) -> IngestReport:
+    Several threads may ask and retrieve with one object at once; a change by one thread waits for no reader. Models load
+    when they are first needed. See `kgrag.store.resources.StoreResources` for the arguments.
+    """
+
+    def __enter__(self) -> Store:
+        """Return the store itself; it closes at the end of the ``with`` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def ask(
+        self,
+        question: str,
+        *,
+        k: int | None = None,
+        reader: ReaderMode = "auto",
+        closed_book: bool = False,
+        on_text: OnText | None = None,
+        on_progress: OnStep | None = None,
+    ) -> Answer:
+        """Answer a question with verified citations, or abstain.
+
+        Args:
+            question: in English or Chinese.
+            k: passages to retrieve (default: the store's configuration).
+            reader: ``graph`` for typed facts only, ``llm`` for the language model only, ``auto`` for whichever fits.
+            closed_book: answer from the model's memory, without evidence.
+            on_text: called with each piece of the model's text; returns True to stop it.
+            on_progress: called with each sub-question.
+
+        Raises:
+            UsageError: the question is empty or too long.
+            ModelError: the language model is needed and cannot be used.
+        """
+        if closed_book:
+            return self.answer_pipeline.answer_closed_book(question, on_text)
+        k = self.config.k if k is None else k
+        return self.answer_pipeline.answer(question, k, reader=reader, on_text=on_text, on_progress=on_progress)
+
+    def retrieve(self, question: str, k: int = 5) -> list[Hit]:
+        """Return the ``k`` best passages for a question, best first.
+
+        Raises:
+            UsageError: the question is empty or too long, or ``k`` is below 1.
+        """
+        return self.retriever.retrieve(question, k)
+
+    def ingest(
+        self,
+        paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+        progress: IngestProgress | None = None,
+        extract: str | None = None,
+    ) -> IngestReport:
         """Bring the store in step with files and folders; see `ingest.pipeline`.
 
         Args:
-            arguments: files, folders and globs.
-            progress: told how far it is.
-            extract: who looks for facts, ``rules``, ``llm`` or ``both``; what was read otherwise is read again. By default
-                what the configuration says, which leaves alone what was read.
+            paths: files, folders and globs.
+            progress: called with the number of documents done, their total, and further figures.
+            extract: fact extractor, ``rules``, ``llm`` or ``both``; documents of another extractor are read again. By
+                default the configured extractor, which leaves documents of another one as they are.
+
+        Raises:
+            UsageError: a path does not exist.
+            StoreBusyError: another process writes to the store.
         """
-        from collections import Counter
+        from kgrag.store.changes import ingest_sources
 
-        from ingest.pipeline import IngestPipeline, missing_sources
-        from ingest.readers.converters import ReadProblem
-        from ingest.readers.discovery import discover_sources
-        from ingest.reingest import config_changed, record_config, reextract_affected
-        from kgrag.embedders import TOKEN_ENCODER
-        from kgrag.models.convert import pull_model
-
-        skipped: Counter[str] = Counter()
-        sources = discover_sources(arguments, self.source_root, skipped)
-        with self.write_lock():
-            embedder = self.embedder
-            pull_model(TOKEN_ENCODER, self.progress)  # English is read with it, whatever finds the passages
-            if self.graph.meta("embedder") is None:
-                self.graph.set_meta("embedder", self.config.embedder)
-            rules = self.extraction_config
-            has_changed_rules = config_changed(self.graph, rules)
-            if has_changed_rules:
-                self.notice("predicates.toml has changed: every document named here is read again.")
-            pipeline = IngestPipeline(
-                self.graph,
-                embedder,
-                passage_size=self.config.passage_size,
-                workers=self.config.workers,
-                progress=progress,
-                config=rules,
-                reread_all=has_changed_rules,
-                llm_extractor=self._llm_reader(extract or self.config.extract, rules),
-                required_extractor=extract,
-                notify=self.notice,
-            )
-            try:
-                report = pipeline.run(sources)
-            finally:
-                self._record_dropped_facts(pipeline.report.llm_stats)
-            record_config(self.graph, rules)
-            reextract_affected(self.graph, embedder, self.config.passage_size, rules)
-            report.skipped = skipped
-            # a file that could not be read and has not changed since is not read again, but said again
-            reported_lines = {(problem.source_id, problem.line) for problem in report.problems}
-            source_ids = {source.id for source in sources}
-            report.problems += [
-                ReadProblem(*row)
-                for row in self.graph.problems()
-                if row[0] in source_ids and row[:2] not in reported_lines
-            ]
-            report.vanished = missing_sources(self.graph, [Path(a) for a in arguments if a != "-"], self.source_root)
-            self._refresh_derived()
-        return report
-
-    def _llm_reader(self, extract: str, rules: ExtractionConfig) -> LLMExtractor | None:
-        if extract == RULES:
-            return None
-        from graphs.predicates import load_predicate_schema
-        from ingest.relations.llm_extractor import LLMExtractor
-
-        return LLMExtractor(self.llm, load_predicate_schema(rules.predicates_toml), keep_rules=extract == BOTH)
-
-    def _record_dropped_facts(self, tally: LLMExtractionStats | None) -> None:
-        """Add what a language model dropped to what the store knows of it, for `kgrag status`."""
-        import json
-        from collections import Counter
-
-        if tally is not None and tally.passages:
-            previous_counts = Counter(json.loads(self.graph.meta("dropped") or "{}"))
-            self.graph.set_meta("dropped", json.dumps(previous_counts + tally.dropped))
+        named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        return ingest_sources(self, [os.fspath(path) for path in named], progress or (lambda *_: None), extract)
 
     def forget(self, name: str) -> list[str]:
-        """Forget a document by its id, or every document of a file; gives the ids that are gone.
+        """Forget a document by its id, or all documents of a file; return the ids of the forgotten documents.
 
         Raises:
-            UsageError: nothing is called that.
+            UsageError: no document or file has this name.
+            StoreBusyError: another process writes to the store.
         """
-        import difflib
+        from kgrag.store.changes import forget_documents
 
-        resolved_path = Path(name).resolve()
-        candidate_names = [name]
-        if resolved_path.is_relative_to(self.source_root):
-            candidate_names.append(resolved_path.relative_to(self.source_root).as_posix())
-        candidate_names.append(resolved_path.as_posix())
-        with self.write_lock():
-            document_hashes = self.graph.document_hashes()
-            for candidate in candidate_names:
-                document_ids = (
-                    [candidate]
-                    if candidate in document_hashes
-                    else self.graph.document_ids_by_source([candidate])[candidate]
-                )
-                if document_ids:
-                    for document_id in document_ids:
-                        self.graph.forget(document_id)
-                    self._refresh_derived()
-                    return document_ids
-            close_matches = difflib.get_close_matches(name, document_hashes, 1, 0.5)
-            hint = (
-                f"; did you mean {close_matches[0]}?" if close_matches else "; `kgrag status --documents` lists them."
-            )
-            raise UsageError(f"Expected a document of {self.location}, found none called {name!r}{hint}")
+        return forget_documents(self, name)
 
     def set_alias(self, kind: str, first_name: str, second_name: str) -> list[str]:
-        """Say that two names are one thing ("same") or two ("apart"); gives the documents that were read again for it.
+        """Merge two names (``kind`` is "same") or keep them separate ("apart"); return the ids of documents read again.
 
         Raises:
-            UsageError: the names are the same one.
+            UsageError: the names normalise to the same name.
             StoreError: the file cannot be written, or another process writes to the store.
         """
-        from ingest.reingest import reextract_affected
-        from kgrag.store.alias_file import ALIASES_FILE, append_alias_override
-        from kgrag.text import normalize_name
+        from kgrag.store.changes import override_alias
 
-        if (
-            normalize_name(first_name) == normalize_name(second_name)
-            or not normalize_name(first_name)
-            or not normalize_name(second_name)
-        ):
-            raise UsageError(
-                f"Expected two names, found {first_name!r} and {second_name!r}, which are read as one: name two."
-            )
-        with self.write_lock():
-            append_alias_override(self.folder / ALIASES_FILE, kind, first_name, second_name)
-            reread_ids = reextract_affected(self.graph, self.embedder, self.config.passage_size, self.extraction_config)
-            self._refresh_derived()
-        return reread_ids
-
-    def _refresh_derived(self) -> None:
-        """After a change, in `writing`: bring what hangs on the store in step."""
-        self.graph.refresh_display_names()
-        if not isinstance(self.location, Neo4jLocation):
-            self._open_indices(keep=True)
-            return
-        with suppress(StoreBusyError), self._folder_lock():  # whoever holds it does the same, or the next question will
-            self._open_indices(keep=True)
+        return override_alias(self, kind, first_name, second_name)

@@ -1,1 +1,1 @@
-"""What a person sees on a terminal: answers, tables and progress."""
+"""Terminal output: answers, tables and progress bars."""

@@ -1,11 +1,11 @@
-"""What the terminal shows: messages and bars on standard error, results on standard output."""
+"""Terminal output: messages and progress bars on standard error, results on standard output."""
 
 from __future__ import annotations
 
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from kgrag.terminal.render import format_interval
+from kgrag.metrics.formatting import UNDEFINED, format_interval
+from kgrag.serialize import JsonObject
 
 if TYPE_CHECKING:
     from ingest.pipeline import IngestReport
@@ -33,31 +34,31 @@ if TYPE_CHECKING:
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 MAX_LISTED_PROBLEMS = 20
-"""Problems of one kind that are listed before the rest is only counted."""
+"""Problems of one kind to list; the rest is only counted."""
 _bar: Progress | None = None
 _draft: tuple[Live, Text] | None = None
 _last_message = ""
 
 
 def is_interactive() -> bool:
-    """Whether a person is looking at standard output."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def print_result(line: str) -> None:
-    """A result, with rich markup."""
+    """Print a result with rich markup."""
     _print_markup(out, line)
 
 
 def print_lines(all_lines: Sequence[str]) -> None:
-    """Results, one a line, and an empty line after them."""
+    """Print results, one per line, with an empty line after them."""
     for line in all_lines:
         _print_markup(out, line)
     out.print()
 
 
 def _print_markup(console: Console, line: str) -> None:
-    """Print a line of markup; a terminal gets it wrapped between words, indented below its bullet."""
+    """Print a line of markup; on a terminal, wrap it between words and indent it below its bullet."""
     text = Text.from_markup(line)
     bullet = re.match(r"\s*(?:[•↳!] )?", text.plain)
     indent = bullet.end() if bullet else 0
@@ -70,7 +71,7 @@ def _print_markup(console: Console, line: str) -> None:
 
 
 def print_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: bool = False) -> None:
-    """Rows of markup in columns as wide as they must be, so that no name is cut; those of ``right`` flush right."""
+    """Print rows of markup in columns, never cutting a cell; the columns in ``right`` are right-aligned."""
     cells = [[Text.from_markup(cell) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
     for number, row in enumerate(cells):
@@ -86,17 +87,17 @@ def print_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), headin
 
 
 def print_notice(message: str) -> None:
-    """Something worth knowing while it works."""
+    """Print a notice on standard error."""
     _print_markup(err, f"[dim]{escape(message)}[/dim]")
 
 
 def print_error(message: str) -> None:
-    """What went wrong, in a sentence."""
+    """Print an error on standard error."""
     _print_markup(err, f"[bold red]error:[/bold red] {escape(message)}")
 
 
 def stream_draft(piece: str) -> None:
-    """A piece of an answer, as it comes: a draft, which is taken away when the checked answer is printed."""
+    """Show a piece of an answer as a draft, which `clear_draft` replaces by the checked answer."""
     global _draft
     end_progress()
     if _draft is None:
@@ -107,7 +108,7 @@ def stream_draft(piece: str) -> None:
 
 
 def clear_draft() -> None:
-    """Take the draft away: what is printed next stands in its place."""
+    """Remove the draft, so that the next output takes its place."""
     global _draft
     if _draft is not None:
         _draft[0].stop()
@@ -115,17 +116,17 @@ def clear_draft() -> None:
 
 
 def show_spinner() -> None:
-    """A spinner until the first word of an answer, where somebody looks."""
+    """Show a spinner until the first word of an answer, on a terminal only."""
     if err.is_terminal and is_interactive():
         show_model_progress("thinking", 0.0)
 
 
 def show_model_progress(message: str, fraction: float) -> None:
-    """How far the fetching and loading of a model is; one line a step where nobody is looking."""
+    """Show the progress of downloading and loading a model; one line per step without a terminal."""
     global _bar, _last_message
     chosen_model = re.match(r"chose ([^\s:]+): ", message)
     if not err.is_terminal:
-        # what takes no time (choosing a model) is not worth a line there
+        # choosing a model takes no time: not worth a line
         if message != _last_message and not chosen_model:
             print_notice(message)
             _last_message = message
@@ -148,7 +149,7 @@ def show_model_progress(message: str, fraction: float) -> None:
 
 
 def end_progress() -> None:
-    """Take the model's bar away."""
+    """Remove the model's progress bar."""
     global _bar
     if _bar is not None:
         _bar.stop()
@@ -157,7 +158,7 @@ def end_progress() -> None:
 
 @contextmanager
 def show_ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
-    """A bar with the rate in passages a second and the time left; a line every ten seconds where nobody looks."""
+    """Show a bar with passages per second and the time left; without a terminal, a line every ten seconds."""
     start = time.monotonic()
     bar = Progress(
         TextColumn("Ingesting"),
@@ -194,7 +195,7 @@ def show_ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
 
 @contextmanager
 def show_counter(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar that counts, where somebody looks."""
+    """Show a bar that counts to ``total``, on a terminal only."""
     if not err.is_terminal:
         yield lambda: None
         return
@@ -206,13 +207,13 @@ def show_counter(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def print_ingest_report(report: IngestReport, counts: dict[str, int], store: str) -> None:
-    """What an ingest did, what it could not read, and what is gone."""
+    """Print what an ingest changed, could not read, and no longer found."""
     change_counts = [
         f"{getattr(report, k):,} {k}" for k in ("added", "replaced", "unchanged", "removed") if getattr(report, k)
     ]
     if change_counts:
         print_result(
-            f"Documents: {', '.join(change_counts)}. [bold]{escape(str(store))}[/bold] now holds {format_counts(counts)}."
+            f"Documents: {', '.join(change_counts)}. [bold]{escape(str(store))}[/bold] has {format_counts(counts)}."
         )
     if report.llm_stats is not None and report.llm_stats.passages:
         print_result(format_model_tally(report.llm_stats))
@@ -220,7 +221,7 @@ def print_ingest_report(report: IngestReport, counts: dict[str, int], store: str
 
 
 def format_model_tally(tally: LLMExtractionStats) -> str:
-    """What a language model did, what it cost, and what was not believed."""
+    """Return a sentence about the language model's extraction: passages, time, tokens, facts kept and dropped."""
     dropped = ", ".join(f"{number:,} {reason}" for reason, number in tally.dropped.most_common() if number)
     return (
         f"The language model read {tally.passages:,} passages in {tally.seconds:,.0f} s ({tally.tokens_in:,} tokens in, "
@@ -229,10 +230,10 @@ def format_model_tally(tally: LLMExtractionStats) -> str:
 
 
 def print_unread(report: IngestReport) -> None:
-    """What an ingest could not read, what it left out, and what is gone; on standard error."""
+    """Print what an ingest could not read, skipped, or no longer found, on standard error."""
     for problem in report.problems[:MAX_LISTED_PROBLEMS]:
         _print_markup(err, f"[yellow]not read:[/yellow] {escape(str(problem))}")
-    _print_remainder(len(report.problems), "`kgrag status` lists them all")
+    _print_remainder(len(report.problems), "`kgrag status` lists all of them")
     for note in report.notes[:MAX_LISTED_PROBLEMS]:
         print_notice(note)
     _print_remainder(len(report.notes), "of the same kind")
@@ -240,9 +241,9 @@ def print_unread(report: IngestReport) -> None:
         print_notice(f"skipped {number:,}: {reason}")
     for source in report.vanished[:MAX_LISTED_PROBLEMS]:
         _print_markup(
-            err, f"[yellow]gone from disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)"
+            err, f"[yellow]deleted on disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)"
         )
-    _print_remainder(len(report.vanished), "`kgrag status --documents` lists what the store holds")
+    _print_remainder(len(report.vanished), "`kgrag status --documents` lists the store's documents")
 
 
 def _print_remainder(number: int, where: str) -> None:
@@ -251,13 +252,13 @@ def _print_remainder(number: int, where: str) -> None:
 
 
 def format_counts(counts: dict[str, int]) -> str:
-    """``62 documents, 1 passage, …``."""
+    """Return counts as text: ``62 documents, 1 passage, …``."""
     singular = {"documents": "document", "passages": "passage", "entities": "entity", "typed triples": "typed triple"}
     return ", ".join(f"{counts[k]:,} {singular[k] if counts[k] == 1 else k}" for k in singular)
 
 
-def print_status(value: dict[str, Any]) -> None:
-    """A store at a glance."""
+def print_status(value: JsonObject) -> None:
+    """Print an overview of a store."""
     rows = []
     for name in ("store", "documents", "passages", "entities", "mentions", "typed triples", "embedder", "generation"):
         field_value = value[name]
@@ -271,10 +272,10 @@ def print_status(value: dict[str, Any]) -> None:
         )
     rows.append(("size", f"{value['bytes'] / 1e6:,.1f} MB"))
     if set(value["read_by"]) - {"rules"}:
-        rows.append(("facts looked for by", ", ".join(f"{how} {n:,}" for how, n in sorted(value["read_by"].items()))))
+        rows.append(("facts extracted by", ", ".join(f"{how} {n:,}" for how, n in sorted(value["read_by"].items()))))
     if value["dropped"]:
         dropped = ", ".join(f"{reason} {n:,}" for reason, n in sorted(value["dropped"].items()))
-        rows.append(("dropped of the model's facts", escape(dropped)))
+        rows.append(("dropped facts of the model", escape(dropped)))
     if value["problems"]:
         rows.append(("not read", f"[yellow]{len(value['problems']):,}[/yellow]"))
     print_table(rows)
@@ -289,7 +290,7 @@ def print_status(value: dict[str, Any]) -> None:
 
 
 def print_models(models: Sequence[tuple[ModelEntry, bool]]) -> None:
-    """The models of the registry."""
+    """Print the models of the registry."""
     rows = [("name", "for", "languages", "size", "licence", "")]
     for model, is_installed in models:
         size = f"{model.size_bytes / 1e6:,.0f} MB"
@@ -297,22 +298,22 @@ def print_models(models: Sequence[tuple[ModelEntry, bool]]) -> None:
         use = "answers" if model.kind == "llm" else "vectors"
         rows.append((f"[bold]{model.name}[/bold]", use, ", ".join(sorted(model.languages)), size, model.licence, state))
     print_table(rows, right=(3,), heading=True)
-    if not all(here for _, here in models):
-        print_notice("`kgrag models pull NAME` fetches one.")
+    if not all(is_installed for _, is_installed in models):
+        print_notice("`kgrag models pull NAME` downloads a model.")
 
 
-def print_benchmark(report: dict[str, Any]) -> None:
-    """A benchmark's figures with their intervals."""
+def print_benchmark(report: Mapping[str, Any]) -> None:
+    """Print a benchmark's figures with their intervals."""
     rows = [("measure", "value", "95 % interval")]
     for name, measure in report.items():
         if isinstance(measure, dict) and "value" in measure:
-            value_text, interval_text = format_interval(measure, percent=not ("ms" in name or name == "seconds")).split(
-                " ", 1
-            )
-            rows.append((name, f"[bold]{value_text}[/bold]", interval_text))
+            text = format_interval(measure, scale=1 if "ms" in name or name == "seconds" else 100)
+            value_text, _, interval_text = text.partition(" ")
+            rows.append((name, f"[bold]{value_text}[/bold]", interval_text or UNDEFINED))
         elif not isinstance(measure, dict):
             rows.append((name, escape(str(measure)), ""))
     for kind, figures in report.get("by type", {}).items():
-        value_text, interval_text = format_interval(figures["recall@5"]).split(" ", 1)
-        rows.append((f"recall@5, {escape(kind)} ({figures['questions']})", f"[bold]{value_text}[/bold]", interval_text))
+        value_text, _, interval_text = format_interval(figures["recall@5"]).partition(" ")
+        label = f"recall@5, {escape(kind)} ({figures['questions']})"
+        rows.append((label, f"[bold]{value_text}[/bold]", interval_text or UNDEFINED))
     print_table(rows, right=(1, 2), heading=True)

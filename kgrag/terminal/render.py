@@ -1,19 +1,18 @@
-"""Answers, hits and reports for people: lines of text with rich's markup kept away from the user's own words."""
+"""Format answers, hits and figures as lines of rich markup, with the user's own text escaped."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
 
 from rich.markup import escape
 
 from kgrag.text import shorten
-from kgrag.types import Answer, Hit, Path
+from kgrag.types import Answer, DiagnosticCode, Hit, Path
 
 
 def format_path(path: Path) -> str:
-    """``Ada Lovelace —father→ Lord Byron —place of death→ Missolonghi``, arrows as the triples point."""
+    """Format ``Ada Lovelace —father→ Lord Byron —place of death→ Missolonghi``, arrows from subject to object."""
     line = escape(path.names[0])
     for number, triple in enumerate(path.triples):
         label = triple.predicate.replace("_", " ")
@@ -24,13 +23,13 @@ def format_path(path: Path) -> str:
 
 
 def display_path(source: str) -> str:
-    """A source as people see it: relative to where they are, if it is below."""
+    """Return a source's path, relative to the working folder if it is inside."""
     working_folder = os.getcwd() + os.sep
     return source[len(working_folder) :] if source.startswith(working_folder) else source
 
 
 def citation_lines(answer: Answer) -> list[str]:
-    """Each citation: its document and the sentence."""
+    """Format each citation: the document and the sentence."""
     titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
     lines = []
     for citation in answer.citations:
@@ -43,15 +42,17 @@ def citation_lines(answer: Answer) -> list[str]:
 
 
 def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
-    """An answer with its citations, its paths and what was refused."""
+    """Format an answer with its citations, its paths and its diagnostics."""
     lines = [f"[dim]{escape(step)}[/dim]" for step in answer.steps] if with_text else []
     lines += [f"[bold]{escape(answer.text)}[/bold]"] if with_text else []
     lines += citation_lines(answer)
     lines += [f"  [green]↳[/green] {format_path(path)}" for path in answer.non_empty_paths[:4]]
-    refused = [d for d in answer.diagnostics if "left out of the prompt" not in d]
-    lines += [f"  [yellow]![/yellow] [dim]{escape(shorten(d, 200))}[/dim]" for d in refused]
+    shown = [d for d in answer.diagnostics if d.code != DiagnosticCode.EVIDENCE_OMITTED]
+    lines += [f"  [yellow]![/yellow] [dim]{escape(shorten(d.message, 200))}[/dim]" for d in shown]
     graph_provenance = (
-        f"typed facts, and what they lack looked up by {answer.model}" if answer.model else "typed facts alone"
+        f"from the knowledge graph; missing facts read by {answer.model}"
+        if answer.model
+        else "from the knowledge graph"
     )
     provenance = graph_provenance if answer.reader == "graph" else answer.model
     if provenance and not (answer.abstained and not answer.model):
@@ -60,7 +61,7 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
 
 
 def hit_lines(hit: Hit) -> list[str]:
-    """A hit on two or three lines: rank, title, the beginning of its text, and its path."""
+    """Format a hit on two or three lines: rank, title, beginning of the text, and graph paths."""
     retrievers = [n for n in ("bm25", "vector", "graph:names+3", "cross") if n in hit.component_scores]
     ranks = ", ".join(f"{n.split(':')[0]} #{hit.component_scores[f'{n} rank']:.0f}" for n in retrievers) or "typed fact"
     lines = [
@@ -72,14 +73,6 @@ def hit_lines(hit: Hit) -> list[str]:
 
 
 def _text_without_title(hit: Hit) -> str:
-    """A passage's text without the heading that only repeats its document's title."""
+    """Return a passage's text without a heading that repeats the document's title."""
     heading = re.match(r"\s*#*\s*" + re.escape(hit.title) + r"\s*\n", hit.passage.text)
     return hit.passage.text[heading.end() :] if heading else hit.passage.text
-
-
-def format_interval(measure: dict[str, float], *, percent: bool = True) -> str:
-    """``93.5 [91.2, 95.6]``, or a dash where nothing could be measured."""
-    if math.isnan(measure["value"]):
-        return "– –"
-    scale = 100 if percent else 1
-    return f"{scale * measure['value']:.1f} [{scale * measure['low']:.1f}, {scale * measure['high']:.1f}]"

@@ -1,4 +1,4 @@
-"""Text in English and Chinese: normalize, tokenize, split into sentences, detect the language.
+"""Text processing for English and Chinese: normalize, tokenize, split into sentences, detect the language.
 
 Every function keeps or returns character offsets, so that a match in normalized text can be shown in the original.
 """

@@ -1,7 +1,8 @@
-"""Telling an answer that says it has none from one that answers, in both languages.
+"""Detect answers that abstain, in English and Chinese.
 
-What counts is who is said to be silent: the passages, the model, or nobody ("not mentioned"). "He did not answer" is an
-answer. Titles in quotation marks say nothing of this kind. `kgrag/factuality/scoring/abstention_detector.py` holds it against a list.
+An answer abstains if it says that the passages do not state the answer, that the model does not know, or that it is
+"not mentioned". "He did not answer" is an answer, and titles in quotation marks do not count.
+`kgrag.factuality.scoring.abstention_detector` measures the detector on a labelled list.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ _ABSTENTION_ZH = re.compile(
 _QUOTED_TITLE = re.compile(r"《[^》]*》|“[^”]*”|\"[^\"]*\"")
 _EDGE_CHARS = " \t\n.!。！…:：*"
 _TRAILING_CITATIONS = re.compile(rf"(?:\s*{CITATION_MARK.pattern})+[\s.。]*$")
-"""Marks of citation at the end, which silence may carry by habit: "I do not know. [2]"."""
+"""Citation marks at the end of an answer. Models add them to abstentions, too: "I do not know. [2]"."""
 
 
 def is_abstention(text: str) -> bool:
-    """Whether an answer says that it has none; an empty one does, too."""
+    """Whether an answer abstains; an empty answer does."""
     normalized_text = (
         _QUOTED_TITLE.sub("《》", to_simplified(_TRAILING_CITATIONS.sub("", text).replace("\u2019", "'")))
         .casefold()

@@ -1,8 +1,24 @@
-"""Citation marks in an answer: ``[1]``, ``[2, 3]``, ``【1】``."""
+"""Citation marks in an answer: ``[1]``, ``[2, 3]``, ``【1】``, ``［1］``."""
 
 from __future__ import annotations
 
 import re
 
 CITATION_MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
-"""A mark of citation: the numbers of passages."""
+"""A citation mark: one or more passage numbers in square brackets, in ASCII or Chinese typography."""
+_SPACE_AND_MARK = re.compile(rf"\s*{CITATION_MARK.pattern}")
+
+
+def citation_numbers(text: str) -> list[int]:
+    """Return the passage numbers that a text cites, in order, with repetitions."""
+    return [int(n) for mark in CITATION_MARK.findall(text) for n in re.findall(r"\d+", mark)]
+
+
+def strip_citation_marks(text: str, *, strip_space: bool = False) -> str:
+    """Remove the citation marks of a text.
+
+    Args:
+        text: the text.
+        strip_space: also remove the white space before each mark.
+    """
+    return (_SPACE_AND_MARK if strip_space else CITATION_MARK).sub("", text)

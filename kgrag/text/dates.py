@@ -1,10 +1,10 @@
-"""Dates as documents write them, in English and Chinese, as one form that can be compared."""
+"""Parse English and Chinese dates into one comparable form."""
 
 from __future__ import annotations
 
 import re
 
-from kgrag.text import normalize_name
+from kgrag.text import has_cjk, normalize_name
 
 _MONTH_WORDS = (
     "january february march april may june july august september october november december "
@@ -12,6 +12,10 @@ _MONTH_WORDS = (
 )
 MONTH_NAMES = tuple(name.capitalize() for name in _MONTH_WORDS.split()[:12])
 """January to December."""
+CALENDAR_WORDS = frozenset(name.lower() for name in MONTH_NAMES) | frozenset(
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+)
+"""Months and weekdays in lower case: capitalised English words that are not names."""
 MONTH_NUMBERS = {name: place % 12 + 1 for place, name in enumerate(_MONTH_WORDS.split())} | {"sept": 9}
 _MONTH_PATTERN = "|".join(MONTH_NUMBERS)
 _DATE_PATTERNS = (
@@ -25,16 +29,17 @@ WRITTEN_DATE = re.compile(
     r"|\d{1,4}年\d{1,2}月(?:\d{1,2}日)?",
     re.IGNORECASE,
 )
-"""A date that has more than a year, in a text."""
+"""A date within a text that is more precise than a year."""
 _TWO_DIGIT_MONTHS = frozenset(f"{number:02d}" for number in range(1, 13))
 _YEAR_PATTERN = re.compile(r"\d{3,4}")
+_LENIENT_CHINESE_DATE = re.compile(r"(前)?(\d{1,4})\s*年(?:\s*(\d{1,2})\s*月)?(?:\s*(\d{1,2})\s*日)?")
 _CHINESE_DATE = re.compile(r"(?P<y>\d{1,4})年(?:(?P<n>\d{1,2})月(?:(?P<d>\d{1,2})[日号])?)?")
 
 
 def normalize_date(name: str) -> str:
-    """A date as "1912-03-03", "1912-03" or "1912", as exact as it is written; "" for what is none.
+    """Return a date as "1912-03-03", "1912-03" or "1912", as precise as it is written; "" if the name is not a date.
 
-    A year alone has three or four digits in English; years before our era are no dates here.
+    A bare year in English needs three or four digits. Years before the common era are not dates here.
     """
     normalized = normalize_name(name)
     if match := _CHINESE_DATE.fullmatch(normalized.replace(" ", "")):
@@ -43,9 +48,10 @@ def normalize_date(name: str) -> str:
 
 
 def date_entity_id(name: str) -> str:
-    """The entity id of a date, the same however it is written: "1912 06 23", "june 1912" or "1912"; else `key`.
+    """Return the entity id of a date, equal for all spellings: "1912 06 23", "june 1912" or "1912".
 
-    A month is in words, since "1912 06" may as well be a span of years.
+    Names that are not dates get their `normalize_name`. The month is a word, since "1912 06" may also be a range of
+    years.
     """
     iso_date = normalize_date(name)
     if len(iso_date) == 7:
@@ -58,17 +64,47 @@ def date_entity_id(name: str) -> str:
 
 
 def parse_written_date(normalized: str) -> str:
-    """`date` of a normalised name (`kgrag.text.key`) that has more than a year, in English or as ISO 8601 has it."""
+    """Parse a normalised name (`normalize_name`) that is a date with at least a month, in English or ISO 8601 order.
+
+    Returns:
+        The date as in `normalize_date`; "" if the name is not such a date.
+    """
     for pattern in _DATE_PATTERNS:
         if match := pattern.fullmatch(normalized):
             return _to_iso(match)
     return ""
 
 
-def most_precise_date(name: str, text: str) -> str:
-    """The same date as a text writes it, if it does so more exactly: "3 March 1912" for 1912 or March 1912; else ``name``.
+def parse_date_tuple(text: str) -> tuple[int, ...]:
+    """Parse a date leniently into (year,), (year, month) or (year, month, day); () if the text has none.
 
-    A text that has several such dates does not say which is meant.
+    Unlike `normalize_date`, it accepts any word order, text around a Chinese date, short years and Chinese years
+    before the common era (as negative numbers). It does not accept dates in ISO 8601 order.
+    """
+    if has_cjk(text):
+        match = _LENIENT_CHINESE_DATE.search(text)
+        if not match:
+            return ()
+        year, month, day = match.group(2, 3, 4)
+        return tuple(int(p) for p in ((f"-{year}" if match.group(1) else year), month, day) if p)
+    words = normalize_name(text).split()
+    month_number = next((MONTH_NUMBERS[w] for w in words if w in MONTH_NUMBERS), 0)
+    numbers = [int(w) for w in words if w.isdigit()]
+    if not numbers:
+        return ()
+    if not month_number:
+        return (numbers[-1],) if len(words) == 1 else ()
+    if len(numbers) == 1:
+        return (numbers[0], month_number)
+    first, last = numbers[0], numbers[-1]
+    return (last, month_number, first) if first <= 31 else (first, month_number)
+
+
+def most_precise_date(name: str, text: str) -> str:
+    """Return the more precise spelling of a date in a text, or ``name`` if there is none.
+
+    For example "3 March 1912" for 1912 or March 1912. If the text has several such dates, the right one is unknown and
+    ``name`` is returned.
     """
     iso_date = normalize_date(name)
     written_by_date = {normalize_date(m.group()): m.group() for m in WRITTEN_DATE.finditer(text)} if iso_date else {}

@@ -1,7 +1,7 @@
-"""Text in English and Chinese: one way to normalise, cut into tokens and sentences, and tell the language.
+"""Normalise and tokenize English and Chinese text, and detect the language.
 
-Every function keeps or returns character offsets, so that what is found in normalised text can be shown in the
-original. Chinese is cut into characters (and character pairs for search): a pair needs no dictionary.
+Every function keeps or returns character offsets, so that a match in normalised text can be shown in the original.
+Chinese is split into characters (for search, into character pairs), which needs no dictionary.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ebef"
 _CJK = re.compile(f"[{CJK}]")
 _INVISIBLE_CHARS = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-_WORD_JOINERS = f"{_INVISIBLE_CHARS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u20d0-\u20dc"  # part of the word around them
+_WORD_JOINERS = f"{_INVISIBLE_CHARS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u20d0-\u20dc"  # belong to the word around them
 _TOKEN = re.compile(f"[{CJK}]|[^\\W_{CJK}]+(?:['\u2019{_WORD_JOINERS}]+[^\\W_{CJK}]+)*", re.UNICODE)
 _LETTER = re.compile(r"[^\W\d_]", re.UNICODE)
 _INVISIBLE_PATTERN = re.compile(f"[{_INVISIBLE_CHARS}]")
@@ -99,17 +99,17 @@ STOPWORDS = frozenset(
         "s",
     ]
 )
-"""English words that carry no content of their own."""
+"""English function words, which carry no content."""
 STOPCHARS = frozenset("的了是在和与及或有被把之其吗呢吧啊这那哪谁什么何个为于以从到对就都也很所")
-"""Chinese characters that carry little content of their own."""
+"""Chinese characters with little content."""
 
 
 MAX_WORD_CHARS = 64
-"""Characters; longer runs are data, not words."""
+"""Maximum length of a cached word, in characters; longer runs are data, not words."""
 
 
 class Token(NamedTuple):
-    """A normalised token and the span it came from (end exclusive, a possessive ending left out)."""
+    """A normalised token and its source span (end exclusive, without a possessive ending)."""
 
     text: str
     start: int
@@ -118,15 +118,18 @@ class Token(NamedTuple):
 
 @lru_cache(maxsize=65536)
 def casefold_text(word: str) -> str:
-    """Casefold, compatibility forms to plain ones, traditional characters to simplified ones, no diacritics, straight
-    apostrophes, no invisible characters."""
+    """Casefold a word and remove spelling variants.
+
+    Compatibility forms become plain ones, traditional characters simplified ones and curly apostrophes straight ones.
+    Diacritics and invisible characters are removed.
+    """
     decomposed = unicodedata.normalize("NFKD", _INVISIBLE_PATTERN.sub("", word).casefold().replace("\u2019", "'"))
     stripped = "".join(c for c in decomposed if not unicodedata.combining(c))
     return to_simplified(stripped) if has_cjk(stripped) else stripped
 
 
 def to_simplified(text: str) -> str:
-    """Traditional Chinese characters as simplified ones, each by itself: the text is as long as before."""
+    """Replace traditional Chinese characters by simplified ones, one by one; the length does not change."""
     return text.translate(_simplified_table()) if has_cjk(text) else text
 
 
@@ -137,15 +140,13 @@ def _simplified_table() -> dict[int, str]:
     characters = [
         chr(c) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00)) for c in range(first, last)
     ]
-    # one character a line, so that none is read as part of a word
+    # one character per line, so that OpenCC does not convert it as part of a word
     converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
-    return {
-        ord(one): other for one, other in zip(characters, converted, strict=True) if one != other and len(other) == 1
-    }
+    return {ord(old): new for old, new in zip(characters, converted, strict=True) if old != new and len(new) == 1}
 
 
 def tokenize(text: str) -> list[Token]:
-    """Words (folded, without a possessive ending) and single Chinese characters, with their spans in ``text``."""
+    """Split a text into casefolded words (without possessive endings) and Chinese characters, with spans."""
     result = []
     for match in _TOKEN.finditer(text):
         word = match.group()
@@ -153,7 +154,7 @@ def tokenize(text: str) -> list[Token]:
             word = _POSSESSIVE.sub("", word)
         if word.isascii() and "'" not in word:
             normalized = word.lower()
-        else:  # the cache is for words; what is longer is no word, and would stay in memory
+        else:  # longer runs are not words and would fill the cache
             normalized = _normalize_word(word) if len(word) <= MAX_WORD_CHARS else _normalize_word.__wrapped__(word)
         if normalized:
             start = match.start()
@@ -167,22 +168,25 @@ def _normalize_word(word: str) -> str:
 
 
 def normalize_name(name: str) -> str:
-    """The normalised form under which a name is one entity: ``key("Gödel's") == "godel"``."""
+    """Return the normalised form of a name, which is its entity id: ``normalize_name("Gödel's") == "godel"``."""
     return " ".join(token.text for token in tokenize(name))
 
 
 def strip_disambiguation(name: str) -> str:
-    """A title without the bracket at its end that tells it from others."""
+    """Remove the bracket at the end of a title: ``strip_disambiguation("Ran (film)") == "Ran"``."""
     return re.sub(r"\s*[(（][^()（）]*[)）]$", "", name)
 
 
 def has_cjk(text: str) -> bool:
-    """Whether ``text`` has any Chinese character."""
+    """Whether a text contains a Chinese character."""
     return _CJK.search(text) is not None
 
 
 def detect_language(text: str) -> str:
-    """``"zh"`` if a fifth or more of the letters are Chinese characters (each says more than one), else ``"en"``."""
+    """Return ``"zh"`` if at least a fifth of the letters are Chinese characters, or ``"en"``.
+
+    A fifth is enough since a Chinese character carries more than a letter.
+    """
     sample = text[:4000]
     chinese = len(_CJK.findall(sample))
     if not chinese:
@@ -191,15 +195,11 @@ def detect_language(text: str) -> str:
 
 
 def content_words(text: str) -> list[str]:
-    """Folded words that carry content, and Chinese characters that do, in order, repeated as they occur."""
+    """Return the content words and content characters of a text, in order, with repetitions."""
     return [t.text for t in tokenize(text) if t.text not in STOPWORDS and t.text not in STOPCHARS]
 
 
-# Before a name, and so never the end of a sentence.
-# The end of a sentence only if the next word is one that often begins a sentence.
-
-
 def shorten(text: str, width: int = 80) -> str:
-    """``text`` on one line, at most ``width`` characters, cut with an ellipsis."""
+    """Return ``text`` on one line of at most ``width`` characters, cut with an ellipsis."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"

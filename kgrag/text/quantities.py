@@ -1,6 +1,6 @@
-"""Numbers with units as documents write them, in English and Chinese, as one form that can be compared.
+"""Parse English and Chinese quantities into one comparable form.
 
-Prefixes and conversion are few and fixed, and half of them Chinese: a table here is less than a library of units.
+The units and conversions are few and fixed, and half of them are Chinese, so a table replaces a units library.
 """
 
 from __future__ import annotations
@@ -79,24 +79,24 @@ _ENGLISH_UNITS = "|".join(
 )
 _CHINESE_UNITS = "|".join(sorted((w for w in _UNIT_BY_WORD if w > "\u2fff"), key=len, reverse=True))
 UNIT_ZH_PATTERN = f"(?:{_CHINESE_UNITS})"
-"""A unit in Chinese, as part of a regular expression."""
+"""Regular expression of a Chinese unit."""
 NUMBER_PATTERN = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _SCALE_WORDS = r"thousand|million|billion|trillion|bn"
 _SCALE_WORDS_ZH = "万亿|百万|千万|千|万|萬|亿|億"
 SCALE_ZH_PATTERN = f"(?:{_SCALE_WORDS_ZH})"
-"""万 and its kind, as part of a regular expression."""
+"""Regular expression of a Chinese scale word, such as 万."""
 _SQUARE_PREFIX = r"(?P<square>(?:square|sq\.?) )?"
 _CURRENCY_PREFIX = r"(?P<money>US\$|\$|£|€|¥|₹|(?:USD|EUR|GBP|RMB) ?)"
 UNIT_PATTERN = rf"(?:(?:square|sq\.?) )?(?:{_ENGLISH_UNITS})(?![\w/²])"
-"""A unit in English, as part of a regular expression."""
+"""Regular expression of an English unit."""
 AMOUNT_PATTERN = (
     rf"(?:(?:US\$|[$£€¥₹]|(?:USD|EUR|GBP|RMB) ?)(?:{NUMBER_PATTERN})(?:[ -]?(?:{_SCALE_WORDS}))?"
     rf"|(?:{NUMBER_PATTERN})(?: (?:{_SCALE_WORDS}))?[ -]?{UNIT_PATTERN}"
     rf"|(?:{NUMBER_PATTERN})(?:多|余)?{SCALE_ZH_PATTERN}?(?:多|余)?{UNIT_ZH_PATTERN})"
 )
-"""A quantity in either language, as part of a regular expression."""
+"""Regular expression of a quantity with a unit, in either language."""
 COUNT_PATTERN = rf"(?:{NUMBER_PATTERN})(?: (?:{_SCALE_WORDS}))?"
-"""A number without a unit, where the words around it say what is counted, as part of a regular expression."""
+"""Regular expression of a number without a unit; the words around it say what it counts."""
 _QUANTITY_PATTERN = re.compile(
     rf"{_CURRENCY_PREFIX}?(?P<number>{NUMBER_PATTERN})(?:多|余)?[ -]?(?P<scale>{_SCALE_WORDS}|{_SCALE_WORDS_ZH})?(?:多|余)?[ -]?"
     rf"{_SQUARE_PREFIX}(?P<unit>{_ENGLISH_UNITS}|{_CHINESE_UNITS})?",
@@ -105,7 +105,7 @@ _QUANTITY_PATTERN = re.compile(
 
 
 class Quantity(NamedTuple):
-    """``value`` in ``unit``: m, m2, kg, min, km/h, people, %, a currency of ISO 4217, or "" for a bare number."""
+    """A number with a unit: m, m2, kg, min, km/h, ``people``, %, an ISO 4217 currency, or "" for a bare number."""
 
     value: float
     unit: str
@@ -117,9 +117,9 @@ class Quantity(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def parse_quantity(text: str) -> Quantity | None:
-    """The quantity that a text is; None if it is none.
+    """Parse a text as a quantity; return None if it is not one.
 
-    What is given in another unit is converted and rounded to four digits: "1,063 ft" is 324 m.
+    Values in other units are converted and rounded to four significant digits: "1,063 ft" is 324 m.
     """
     match = _QUANTITY_PATTERN.fullmatch(" ".join(text.split()))
     if not match:
@@ -143,6 +143,6 @@ def parse_quantity(text: str) -> Quantity | None:
 
 
 def quantity_entity_id(text: str) -> str:
-    """The entity id of a quantity, the same in whatever unit it is written; else `key`."""
+    """Return the entity id of a quantity, equal for all units; for other texts, their `normalize_name`."""
     parsed = parse_quantity(text)
     return normalize_name(str(parsed)) if parsed else normalize_name(text)

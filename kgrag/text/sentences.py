@@ -8,29 +8,23 @@ from kgrag.text.normalize import CJK, STOPWORDS, has_cjk
 
 _LETTER = re.compile(r"[^\W\d_]", re.UNICODE)
 _CLOSING_MARKS = "\"'”’」』）)\\]*"
-
-
-_BOUNDARY = re.compile(  # possessive and anchored, so that a run of a million dots takes no longer than it must
+_BOUNDARY = re.compile(  # possessive and anchored, so that a run of a million dots takes linear time
     f"[。！？；]++[.…]*+[{_CLOSING_MARKS}]*+"
     f"|(?<![.!?…])[.!?…]++[{_CLOSING_MARKS}]*+(?:\\[\\d{{1,3}}\\])*+(?=\\s++[\"'“‘(\\[*]*+[^\\Wa-z]|\\s*+[{CJK}])"
     "|(?<=[a-z]{3})[.!?](?=[A-Z][a-z]+ )"
     f"|(?<=[{CJK}])[.!?]++[{_CLOSING_MARKS}]*+(?=\\s|[A-Z])"
     "|\\n\\s*+"
 )
-
-
+# These come before a name, so they never end a sentence.
 _TITLE_ABBREVIATION = re.compile(
     r"\b(?:Mr|Mrs|Ms|Messrs|Mme|Mlle|Dr|Drs|Prof|vs?|cf|ca|Gen|Maj|Col|Lt|Sgt|Cpl|Capt|Cmdr|Adm|Brig|Pvt|Rev|Hon|Fr|Gov"
     r"|Pres|Sen|Rep|Supt|e\.g|i\.e|viz|approx|pp?|b|c|d|r|fl)$"
 )
-
-
+# These end a sentence only if the next word is a frequent first word.
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Sr|Jr|al|etc|Inc|Ltd|Co|Corp|Bros|Assn|Dept|Univ|St|Ste|Mt|Ft|Ave|Blvd|Rd|[Ee]ds?|Nos?|Vols?|Figs?"
     r"|Eqs?|Op|Ch|Sec|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[ap]\.m|Ph\.D)|\.[A-Z])$"
 )
-
-
 _SENTENCE_STARTERS = STOPWORDS | {
     "according",
     "after",
@@ -42,30 +36,20 @@ _SENTENCE_STARTERS = STOPWORDS | {
     "however",
     "since",
 }
-
-
 _NEXT_WORD = re.compile(r"[\s\"'“‘(\[*]*([A-Z][^\W\d_]*)(?![.\w])")
-
-
 _ENDS_IN_NUMBER = re.compile(r"[\s:：;；,，(（]\d{1,2}$")
-
-
 _LIST_MARKER = re.compile(
     r"[#>|•·▪◦]|[-*+–]\s|```|~~~|[(（]?\d{1,3}(?:[)、．）]|\.\s)|[(（]?[A-Ha-h][)、．）]|[一二三四五六七八九十]{1,3}、"
 )
-
-
 _FIELD_LINE = re.compile(r"[^\s:：。.,，][^:：。.,，\n]{0,39}[:：](?:\s|$)")
-
-
 _UNDERLINE = re.compile(r"[=\-^]{3,}\s*$")
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """Spans of sentences, without the white space around them; in order, not overlapping, covering all other text.
+    """Return the trimmed spans of sentences: ordered, not overlapping, covering all text but white space.
 
-    A line of its own (heading, list item, table row, ``field: value``, short line) is a sentence; a paragraph that
-    was wrapped at a margin is not cut at its line ends.
+    A separate line (heading, list item, table row, ``field: value``, short line) is a sentence. A paragraph wrapped at
+    a margin is not split at its line ends.
     """
     spans = []
     begin = 0
@@ -86,11 +70,14 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _sentence_end(text: str, begin: int, match: re.Match[str]) -> int | None:
-    """Where the sentence from ``begin`` ends, if the marks matched end it. Looks back 200 characters at most."""
+    """Return the end of the sentence from ``begin`` if the matched marks end it, or None.
+
+    Looks back 200 characters at most.
+    """
     start, end = match.span()
     before = text[max(begin, start - 200) : start]
     marks = match.group()
-    for quote in ('"', "**"):  # these look the same at both ends: an even number before means that this one opens
+    for quote in ('"', "**"):  # same mark at both ends: after an even number of them, this one opens
         if quote in marks and before.count(quote) % 2 == 0:
             end = min(end, start + marks.index(quote))
     is_in_title = before.rfind("《") > before.rfind("》") and "》" in text[end : end + 40]
@@ -119,7 +106,7 @@ def _sentence_end(text: str, begin: int, match: re.Match[str]) -> int | None:
 
 
 def _line_end(text: str, match: re.Match[str]) -> int | None:
-    """Where the line that the matched line end closes has its end, unless its sentence goes on in the next line."""
+    """Return the end of the line closed by the match, or None if its sentence continues in the next line."""
     start, end = match.span()
     if match.group().count("\n") > 1:
         return start
@@ -140,5 +127,5 @@ def _line_end(text: str, match: re.Match[str]) -> int | None:
 
 
 def _display_width(line: str) -> int:
-    """Columns that ``line`` takes: two for a Chinese or other wide character."""
+    """Return the columns that ``line`` takes: two for a Chinese or other wide character."""
     return sum(2 if ord(c) > 0x2E7F else 1 for c in line)

@@ -1,1 +1,1 @@
-"""Tuning on the user's own corpus: what is learned, how, what came of it, and the adapters that it leaves."""
+"""Fine-tuning on the user's own documents: training data, training, adapters, and the sentence encoder."""

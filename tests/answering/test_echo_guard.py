@@ -1,4 +1,4 @@
-"""What only repeats its question is no answer: the sentence that tells most stands in its place."""
+"""Tests of the echo guard: answers that only repeat their question are replaced."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from graphs.facts.builder import fact_index_from
-from graphs.predicates import load_predicate_schema
 from kgrag import prompts
 from kgrag.answering.guards.echo import is_echo, replace_echo
-from kgrag.answering.pipeline import AnswerPipeline
 from kgrag.answering.stages.evidence_selection import SelectedPassage
-from kgrag.graphqa.reader import GraphQAReader
 from kgrag.text import sentence_spans
-from kgrag.types import Hit, Passage
-from tests.support.fake_llm import FakeLLM
+from kgrag.types import DiagnosticCode
+from tests.support.answering import make_pipeline, messages
+from tests.support.fake_retriever import make_hit
 
 
 @pytest.mark.parametrize(
@@ -29,7 +26,7 @@ from tests.support.fake_llm import FakeLLM
         ("Who directed The Jerk?", "The Jerk"),
     ],
 )
-def test_what_adds_no_word_repeats(question: str, answer: str) -> None:
+def test_is_echo_without_new_words(question: str, answer: str) -> None:
     assert is_echo(question, answer)
 
 
@@ -51,72 +48,56 @@ def test_what_adds_no_word_repeats(question: str, answer: str) -> None:
         ("Who directed The Jerk?", "[1]"),
     ],
 )
-def test_what_adds_a_word_or_was_offered_does_not(question: str, answer: str) -> None:
+def test_is_echo_rejects_new_words_and_choices(question: str, answer: str) -> None:
     assert not is_echo(question, answer)
 
 
-def shown(title: str, text: str, spans: Sequence[tuple[int, int]] = ()) -> list[SelectedPassage]:
-    hit = Hit(Passage(f"{title}#0001", title, text, 0, len(text)), title, "", 0.9, 1)
-    return [SelectedPassage(1, hit, tuple(spans or sentence_spans(text)))]
+def select(title: str, text: str, spans: Sequence[tuple[int, int]] = ()) -> list[SelectedPassage]:
+    return [SelectedPassage(1, make_hit(title, text), tuple(spans or sentence_spans(text)))]
 
 
 WEST = "海宁西站位于浙江省嘉兴市海宁市许村镇报国村。该站设有两座站台。"
 JERK = "The Jerk is a 1979 American film directed by Carl Reiner. It was shot in Los Angeles."
 
 
-def test_the_sentence_that_tells_stands_in_its_place() -> None:
-    answer, why = replace_echo("海宁西站位于哪里？", "海宁西站", shown("海宁西站", WEST))
+def test_replace_echo_quotes_best_sentence_in_chinese() -> None:
+    answer, diagnostics = replace_echo("海宁西站位于哪里？", "海宁西站", select("海宁西站", WEST))
     assert answer == "海宁西站位于浙江省嘉兴市海宁市许村镇报国村。 [1]"
-    assert len(why) == 1 and "海宁西站" in why[0]
+    assert len(diagnostics) == 1 and "海宁西站" in diagnostics[0]
 
 
-def test_in_english_it_is_silent() -> None:
-    answer, why = replace_echo("Who directed The Jerk?", "The Jerk [1].", shown("The Jerk", JERK))
-    assert answer == prompts.ABSTENTION_TEXT["en"] and "The Jerk [1]." in why[0]
+def test_replace_echo_abstains_in_english() -> None:
+    answer, diagnostics = replace_echo("Who directed The Jerk?", "The Jerk [1].", select("The Jerk", JERK))
+    assert answer == prompts.ABSTENTION_TEXT["en"] and "The Jerk [1]." in diagnostics[0]
 
 
-def test_an_answer_stays() -> None:
-    assert replace_echo("海宁西站位于哪里？", "许村镇 [1]", shown("海宁西站", WEST)) == ("许村镇 [1]", [])
+def test_replace_echo_keeps_other_answers() -> None:
+    assert replace_echo("海宁西站位于哪里？", "许村镇 [1]", select("海宁西站", WEST)) == ("许村镇 [1]", [])
     assert replace_echo("海宁西站位于哪里？", "文档中没有说明。", []) == ("文档中没有说明。", [])
 
 
-def test_only_what_was_shown_is_said() -> None:
-    answer, _ = replace_echo("海宁西站位于哪里？", "海宁西站", shown("海宁西站", WEST, sentence_spans(WEST)[1:]))
+def test_replace_echo_uses_only_selected_sentences() -> None:
+    answer, _ = replace_echo("海宁西站位于哪里？", "海宁西站", select("海宁西站", WEST, sentence_spans(WEST)[1:]))
     assert "许村镇" not in answer
 
 
-@pytest.mark.parametrize("passages", [[], shown("海宁西站", "海宁西站位于哪里？"), shown("李波", "他喜欢下棋。")])
-def test_without_a_sentence_that_tells_it_is_silent(passages: list[SelectedPassage]) -> None:
-    answer, why = replace_echo("海宁西站位于哪里？", "海宁西站", passages)
-    assert prompts.is_abstention(answer) and "海宁西站" in why[0]
+@pytest.mark.parametrize("passages", [[], select("海宁西站", "海宁西站位于哪里？"), select("李波", "他喜欢下棋。")])
+def test_replace_echo_without_sentence_abstains(passages: list[SelectedPassage]) -> None:
+    answer, diagnostics = replace_echo("海宁西站位于哪里？", "海宁西站", passages)
+    assert prompts.is_abstention(answer) and "海宁西站" in diagnostics[0]
 
 
-def test_kgrag_ask_quotes_and_cites_it() -> None:
-    hits = [shown("海宁西站", WEST)[0].hit]
-
-    class Finds:
-        def retrieve(self, question: str, k: int) -> list[Hit]:
-            return hits
-
-    graph = GraphQAReader(fact_index_from([], {}, {}), load_predicate_schema())
-    answer = AnswerPipeline(Finds, lambda: graph, lambda: FakeLLM(default_answer="海宁西站")).answer(
-        "海宁西站位于哪里？"
-    )
+def test_pipeline_quotes_and_cites_sentence_for_echo() -> None:
+    pipeline, _ = make_pipeline("海宁西站", make_hit("海宁西站", WEST))
+    answer = pipeline.answer("海宁西站位于哪里？")
     first = WEST[: WEST.index("。") + 1]
     assert not answer.abstained and answer.text == f"{first[:-1]} [1]。"
     assert [c.quote for c in answer.citations] == [first]
-    assert any("repeats the question" in why for why in answer.diagnostics)
+    assert any("repeats the question" in message for message in messages(answer))
+    assert [d.code for d in answer.diagnostics] == [DiagnosticCode.ANSWER_REPLACED]
 
 
-def test_kgrag_ask_is_silent_where_no_sentence_tells() -> None:
-    hits = [shown("海宁西站", "海宁西站位于哪里？")[0].hit]
-
-    class Finds:
-        def retrieve(self, question: str, k: int) -> list[Hit]:
-            return hits
-
-    graph = GraphQAReader(fact_index_from([], {}, {}), load_predicate_schema())
-    answer = AnswerPipeline(Finds, lambda: graph, lambda: FakeLLM(default_answer="海宁西站")).answer(
-        "海宁西站位于哪里？"
-    )
-    assert answer.abstained and any("no sentence is known" in why for why in answer.diagnostics)
+def test_pipeline_abstains_for_echo_without_sentence() -> None:
+    pipeline, _ = make_pipeline("海宁西站", make_hit("海宁西站", "海宁西站位于哪里？"))
+    answer = pipeline.answer("海宁西站位于哪里？")
+    assert answer.abstained and any("no sentence in the prompt adds to it" in message for message in messages(answer))

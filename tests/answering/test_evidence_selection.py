@@ -1,4 +1,4 @@
-"""The sentences that are shown are those that tell what is asked, within the budget, whoever found their passages."""
+"""Tests of evidence selection: sentence features, token budget, training labels and the benchmark command."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from kgrag.retrieve.boosted_trees import TreeEnsemble
 from kgrag.retrieve.sentence_features import FEATURE_NAMES, HitSentence, sentence_features
 from kgrag.store.store import Store
 from kgrag.types import Hit, Question
-from tests.answering.test_answer_pipeline import make_hit
 from tests.support.cli_shell import Shell
+from tests.support.fake_retriever import make_hit
 
 FILM = "Palo Alto is a 2013 drama film directed by Gia Coppola. It is based on stories by James Franco. It was shown in Telluride."
-MAKER = "Gia Coppola is an American director. She likes to cook. Her photographs were shown in Tokyo. Her father was Gian-Carlo Coppola."
-WHO = "Who is the father of the director of film Palo Alto (2013 film)?"
+DIRECTOR = "Gia Coppola is an American director. She likes to cook. Her photographs were shown in Tokyo. Her father was Gian-Carlo Coppola."
+QUESTION = "Who is the father of the director of film Palo Alto (2013 film)?"
 NOISE = [
     make_hit(f"Film number {n}", f"Film number {n} is a drama film directed by somebody else. It was shown in a town. The film was long.", n)
     for n in range(3, 9)
 ]  # fmt: skip
-HITS = [make_hit("Palo Alto (2013 film)", FILM), make_hit("Gia Coppola", MAKER, 2), *NOISE]
+HITS = [make_hit("Palo Alto (2013 film)", FILM), make_hit("Gia Coppola", DIRECTOR, 2), *NOISE]
 HITS = [replace(h, score=score) for h, score in zip(HITS, (0.99, 0.9, 0.2, 0.2, 0.15, 0.1, 0.1, 0.05), strict=True)]
 
 
@@ -46,45 +46,48 @@ def column(name: str, question: str, hits: list[Hit]) -> list[float]:
     return [float(value) for value in sentence_features(question, hits)[1][:, FEATURE_NAMES.index(name)]]
 
 
-def test_what_comes_with_the_program_was_trained_on_the_features_of_today() -> None:
+def test_builtin_trees_have_current_features() -> None:
     assert TreeEnsemble.load_builtin("sentences.json").feature_names == FEATURE_NAMES
 
 
-def test_the_sentence_of_the_second_step_is_shown() -> None:
-    shown, dropped = select_evidence(WHO, HITS, 40, count)
+def test_select_evidence_includes_second_step() -> None:
+    shown, dropped = select_evidence(QUESTION, HITS, 40, count)
     text = " ".join(s.text for s in shown)
     assert "directed by Gia Coppola" in text and "Her father was Gian-Carlo Coppola." in text
     assert "cook" not in text and any("of 'Gia Coppola' left out" in line for line in dropped)
 
 
-def test_a_scale_of_scores_changes_nothing() -> None:
+def test_select_evidence_ignores_score_scale() -> None:
     scaled = [replace(h, score=h.score * 30) for h in HITS]
-    assert [s.spans for s in select_evidence(WHO, scaled, 60, count)[0]] == [
-        s.spans for s in select_evidence(WHO, HITS, 60, count)[0]
+    assert [s.spans for s in select_evidence(QUESTION, scaled, 60, count)[0]] == [
+        s.spans for s in select_evidence(QUESTION, HITS, 60, count)[0]
     ]
     unscored = [replace(h, score=0.0) for h in HITS]
-    assert column("likely", WHO, unscored) == [1.0] * len(sentence_features(WHO, HITS)[0])
+    assert column("likely", QUESTION, unscored) == [1.0] * len(sentence_features(QUESTION, HITS)[0])
 
 
-def test_what_is_known_of_a_sentence() -> None:
-    found, _ = sentence_features(WHO, HITS[:2])
+def test_sentence_features_on_worked_example() -> None:
+    found, _ = sentence_features(QUESTION, HITS[:2])
     assert [s.text.split()[0] for s in found] == ["Palo", "It", "It", "Gia", "She", "Her", "Her"]
-    assert column("names another", WHO, HITS[:2])[:3] == pytest.approx([0.9 / 0.99, 0, 0])
-    assert column("named by another", WHO, HITS[:2])[3:] == [1.0] * 4
-    assert column("tells", WHO, HITS[:2]) == [0.5, 0, 0, 0.5, 0, 0, 0.5]  # of directors, and of fathers
-    assert column("has a year", WHO, HITS[:2]) == [1, 0, 0, 0, 0, 0, 0]
-    assert column("order", WHO, HITS[:2]) == [0, 1, 2, 0, 1, 2, 3] and column("of", WHO, HITS[:2]) == [3] * 3 + [4] * 4
-    assert column("asks who", WHO, HITS[:2])[0] == 1 and column("asks where", WHO, HITS[:2])[0] == 0
-    free = column("free words", WHO, HITS[:2])
-    assert free[6] > 0 and column("words", WHO, HITS[:2])[0] > free[0] == 0, "the words of what it names are not free"
+    assert column("names another", QUESTION, HITS[:2])[:3] == pytest.approx([0.9 / 0.99, 0, 0])
+    assert column("named by another", QUESTION, HITS[:2])[3:] == [1.0] * 4
+    assert column("tells", QUESTION, HITS[:2]) == [0.5, 0, 0, 0.5, 0, 0, 0.5]  # cues for directors and for fathers
+    assert column("has a year", QUESTION, HITS[:2]) == [1, 0, 0, 0, 0, 0, 0]
+    assert (
+        column("order", QUESTION, HITS[:2]) == [0, 1, 2, 0, 1, 2, 3]
+        and column("of", QUESTION, HITS[:2]) == [3] * 3 + [4] * 4
+    )
+    assert column("asks who", QUESTION, HITS[:2])[0] == 1 and column("asks where", QUESTION, HITS[:2])[0] == 0
+    free = column("free words", QUESTION, HITS[:2])
+    assert free[6] > 0 and column("words", QUESTION, HITS[:2])[0] > free[0] == 0, "words of a named title are not free"
 
 
-def test_a_year_is_no_part_of_a_longer_number() -> None:
+def test_year_feature_ignores_longer_numbers() -> None:
     said = "It has 21999 seats. It opened in 1999. It cost 3000. 它建于七年前。"
     assert column("has a year", "When?", [make_hit("Hall", said)]) == [0, 1, 0, 1]
 
 
-def test_chinese_sentences_are_read_alike() -> None:
+def test_sentence_features_of_chinese_text() -> None:
     hits = [
         make_hit("战国", "《战国》由李明执导。影片在北京上映。"),
         make_hit("李明", "李明是导演。他喜欢登山。他生于上海。", 2),
@@ -94,7 +97,7 @@ def test_chinese_sentences_are_read_alike() -> None:
     assert column("tells", asks, hits) == [0.5, 0, 0.5, 0, 0.5]
 
 
-def test_a_heading_is_no_sentence_and_nothing_has_none() -> None:
+def test_sentence_features_skip_headings() -> None:
     found, rows = sentence_features("Where?", [make_hit("Oslo", "# Oslo\n\nOslo is a city.")])
     assert [s.text for s in found] == ["Oslo is a city."] and rows.shape == (1, len(FEATURE_NAMES))
     assert (
@@ -108,37 +111,41 @@ SENTENCES = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60), st.floats(
 
 
 @given(SENTENCES, st.integers(0, 200))
-def test_what_is_chosen_fits(those: list[tuple[int, int, float]], budget: int) -> None:
-    found = [HitSentence(place, n, n + 1, "x") for n, (place, _, _) in enumerate(those)]
-    costs, odds = [cost for _, cost, _ in those], [odd for _, _, odd in those]
+def test_fit_to_budget_fills_but_respects_budget(sentences: list[tuple[int, int, float]], budget: int) -> None:
+    found = [HitSentence(place, n, n + 1, "x") for n, (place, _, _) in enumerate(sentences)]
+    costs, odds = [cost for _, cost, _ in sentences], [odd for _, _, odd in sentences]
     chosen = fit_to_budget(found, odds, costs, budget)
-    begun = {found[n].hit_index for n in chosen}
-    spent = sum(costs[n] for n in chosen) + PASSAGE_HEADER_TOKENS * len(begun) + len(chosen) - len(begun)
+    opened = {found[n].hit_index for n in chosen}
+    used_tokens = sum(costs[n] for n in chosen) + PASSAGE_HEADER_TOKENS * len(opened) + len(chosen) - len(opened)
     assert len({*chosen}) == len(chosen) >= 1
-    assert len(chosen) == 1 or spent <= budget, "a heading is paid once; after another sentence there is a space"
+    assert len(chosen) == 1 or used_tokens <= budget, (
+        "each passage pays for its header once, each further sentence for a space"
+    )
     for n in range(len(found)):
         if n not in chosen:
             assert (
-                spent + costs[n] + (1 if found[n].hit_index in begun else PASSAGE_HEADER_TOKENS) > budget
+                used_tokens + costs[n] + (1 if found[n].hit_index in opened else PASSAGE_HEADER_TOKENS) > budget
                 or len(chosen) == 1
             )
 
 
-def test_of_equally_likely_sentences_the_shorter_is_chosen_and_a_likelier_before_it() -> None:
+def test_fit_to_budget_prefers_short_then_probable() -> None:
     found = [HitSentence(0, 0, 1, "x"), HitSentence(1, 0, 1, "x")]
     assert fit_to_budget(found, [1.0, 1.0], [40, 4], 50) == [1]
     assert fit_to_budget(found, [4.0, -4.0], [40, 4], 50) == [0]
 
 
-# --- what is learned from --------------------------------------------------------------------------------------------
+# --- training labels --------------------------------------------------------------------------------------------
 
 
-def told(question: str, answers: tuple[str, ...], hits: list[Hit], gold: tuple[str, ...]) -> SentenceLabels | None:
+def make_labels(
+    question: str, answers: tuple[str, ...], hits: list[Hit], gold: tuple[str, ...]
+) -> SentenceLabels | None:
     return label_sentences(Question("q", question, answers, gold), hits, count)
 
 
-def test_which_sentences_tell_an_answer_and_what_leads_to_it() -> None:
-    found = told(WHO, ("Gian-Carlo Coppola",), HITS, ("Palo Alto (2013 film)", "Gia Coppola"))
+def test_label_sentences_marks_answer_and_support() -> None:
+    found = make_labels(QUESTION, ("Gian-Carlo Coppola",), HITS, ("Palo Alto (2013 film)", "Gia Coppola"))
     assert found and found.answer_numbers == {6} and found.supporting_numbers == (frozenset({0}),)
     assert found.labels.tolist() == [1, 0, 0, 0, 0, 0, 1] + [0] * (len(found.labels) - 7)
     assert found.evidence_shown([5.0 if n in (0, 6) else -5.0 for n in range(len(found.sentences))], 60) == (True, True)
@@ -146,22 +153,24 @@ def test_which_sentences_tell_an_answer_and_what_leads_to_it() -> None:
     assert found.evidence_shown([5.0 if n == 0 else -5.0 for n in range(len(found.sentences))], 18) == (False, False)
 
 
-def test_of_what_is_compared_each_has_a_sentence_that_tells() -> None:
+def test_label_sentences_of_comparison_marks_both() -> None:
     ann = make_hit("Ann", "Ann is a poet. Ann was born in 1900 in Oslo.")
     joe = make_hit("Joe", "Joe is a poet. Joe wrote much. Joe was born in 1910.", 2)
-    older = told("Who was born first, Ann or Joe?", ("Ann",), [ann, joe], ("Ann", "Joe"))
-    assert older and {*older.supporting_numbers} == {frozenset({1}), frozenset({4})}, "the first of each with a year"
-    both = told("Are Ann and Joe both poets?", ("yes",), [ann, joe], ("Ann", "Joe"))
+    older = make_labels("Who was born first, Ann or Joe?", ("Ann",), [ann, joe], ("Ann", "Joe"))
+    assert older and {*older.supporting_numbers} == {frozenset({1}), frozenset({4})}, (
+        "the first sentence of each with a year"
+    )
+    both = make_labels("Are Ann and Joe both poets?", ("yes",), [ann, joe], ("Ann", "Joe"))
     assert both and not both.answer_numbers and {*both.supporting_numbers} == {frozenset({0}), frozenset({2})}
 
 
-def test_a_question_of_which_nothing_is_told_is_none() -> None:
-    assert told("Who?", ("Nobody",), HITS, ("Gia Coppola",)) is None
-    assert told("Who?", ("Gian-Carlo Coppola",), NOISE, ("Gia Coppola",)) is None
-    assert told("Who?", ("Gian-Carlo Coppola",), [], ("Gia Coppola",)) is None
+def test_label_sentences_without_answer_returns_none() -> None:
+    assert make_labels("Who?", ("Nobody",), HITS, ("Gia Coppola",)) is None
+    assert make_labels("Who?", ("Gian-Carlo Coppola",), NOISE, ("Gia Coppola",)) is None
+    assert make_labels("Who?", ("Gian-Carlo Coppola",), [], ("Gia Coppola",)) is None
 
 
-def test_no_question_is_measured_by_trees_that_saw_it() -> None:
+def test_cross_validate_scores_unseen_questions() -> None:
     random = np.random.default_rng(0)
     found = tuple(HitSentence(n, 0, 1, "x") for n in range(10))
     noise = [
@@ -170,15 +179,15 @@ def test_no_question_is_measured_by_trees_that_saw_it() -> None:
     ]  # fmt: skip
     odds = cross_validate([noise])[0]
     right = sum(t.evidence_shown(o, 0)[0] for t, o in zip(noise, odds, strict=True))
-    assert len(odds) == 100 and right < 25, "one in ten by chance; those that saw them know nine in ten"
+    assert len(odds) == 100 and right < 25, "by chance one in ten; trees that were trained on them know nine in ten"
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A store of people and where they were born, and a question about each."""
+def question_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Create a store of persons with their places of birth, and a question about each."""
     folder = tmp_path_factory.mktemp("sentences")
     people = [
         f"{first} {last}" for first in ("Ada", "Ben", "Cora", "Dan", "Eve") for last in ("Bell", "Cole", "Dean", "Eyre")
@@ -204,8 +213,8 @@ def _words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_words")
-def test_how_often_the_answer_is_shown(asked: tuple[Path, Path], shell: Shell) -> None:
-    store, questions = asked
+def test_bench_sentences_reports_evidence_shown(question_store: tuple[Path, Path], shell: Shell) -> None:
+    store, questions = question_store
     code, out, _ = shell("bench", "sentences", "--store", store, "--questions", questions, "--json")
     report = json.loads(out, parse_constant=pytest.fail)
     mine = report[str(questions)]
@@ -213,31 +222,33 @@ def test_how_often_the_answer_is_shown(asked: tuple[Path, Path], shell: Shell) -
     assert mine["400 tokens: the answer"]["value"] == 1 and mine["600 tokens: all"]["value"] == 1
     assert report["milliseconds to choose, median"] > 0
     code, out, _ = shell("bench", "sentences", "--store", store, "--questions", questions)
-    assert code == 0 and "400 tokens: the answer" in out and "ms to choose" in out
+    assert code == 0 and "400 tokens: the answer" in out and "ms to select" in out
 
 
 @pytest.mark.usefixtures("_words")
-def test_what_chooses_is_trained_and_says_on_what(asked: tuple[Path, Path], shell: Shell, tmp_path: Path) -> None:
-    store, questions = asked
+def test_bench_sentences_out_trains_trees(question_store: tuple[Path, Path], shell: Shell, tmp_path: Path) -> None:
+    store, questions = question_store
     path = tmp_path / "sentences.json"
     arguments = ("bench", "sentences", "--store", store, "--questions", questions, "--out", path)
     code, out, _ = shell(*arguments)
-    assert code == 0 and "had not seen the question" in out
+    assert code == 0 and "Figures are cross-validated" in out
     trees = TreeEnsemble.load(path)
     assert trees.feature_names == FEATURE_NAMES and trees.trained_on == (fingerprint(questions),)
     before = path.read_bytes()
-    assert shell(*arguments)[0] == 0 and path.read_bytes() == before, "the same questions give the same trees"
+    assert shell(*arguments)[0] == 0 and path.read_bytes() == before, "training is deterministic"
 
 
 @pytest.mark.usefixtures("_words")
-def test_misuse_of_the_bench_is_a_sentence(asked: tuple[Path, Path], shell: Shell, tmp_path: Path) -> None:
-    store, questions = asked
+def test_bench_sentences_misuse_is_a_usage_error(
+    question_store: tuple[Path, Path], shell: Shell, tmp_path: Path
+) -> None:
+    store, questions = question_store
     other = tmp_path / "other.jsonl"
     other.write_text(json.dumps({"_id": "1", "text": "Who?", "answers": ["x"], "gold": ["y"]}) + "\n")
     for given_, part in (
         (("--questions", questions, "--out", tmp_path / "no" / "x.json"), "Expected a folder"),
         (("--questions", tmp_path / "none.jsonl"), "found none"),
-        (("--questions", other), "1 or more questions whose gold documents the store finds"),
+        (("--questions", other), "whose gold documents the store finds and whose answers are in them, found 0"),
         (("--questions", questions, "--limit", "4", "--out", tmp_path / "x.json"), "found 4"),
     ):
         code, out, err = shell("bench", "sentences", "--store", store, *given_)

@@ -1,25 +1,24 @@
-"""What the graph lacks is looked up: one step at a time, only when it is needed, and only what a sentence about it says."""
+"""Tests of fact lookup: which steps are looked up, and which replies become facts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
-from graphs.facts.builder import fact_index_from
 from graphs.predicates import load_predicate_schema
-from kgrag.answering.pipeline import LOOKUP_EVIDENCE_TOKENS, AnswerPipeline
+from kgrag.answering.pipeline import LOOKUP_EVIDENCE_TOKENS, ReaderMode
 from kgrag.answering.stages.evidence_selection import SelectedPassage
 from kgrag.answering.stages.fact_lookup import EXPLICIT_CONFIDENCE, IMPLICIT_CONFIDENCE, FactLookup, LookupResult
 from kgrag.factuality.experiment.conditions import Condition, EvalCase
 from kgrag.factuality.experiment.filtered_store import FilteredStore
-from kgrag.graphqa.reader import GraphQAReader
 from kgrag.graphqa.traversal import LookedUpFact
 from kgrag.terminal.render import answer_lines
 from kgrag.text import normalize_name, sentence_spans
 from kgrag.text.dates import most_precise_date
-from kgrag.types import Hit, Passage, Question, Triple
+from kgrag.types import DiagnosticCode, Question, Triple
 from tests.support import birthplace_world
-from tests.support.fake_llm import QuestionTableLLM as Model
+from tests.support.answering import make_graph_reader, make_reading_pipeline, messages
+from tests.support.fake_llm import QuestionTableLLM
+from tests.support.fake_retriever import TitleMatchRetriever, make_hit
 
 PASSAGES = {
     "The Jerk": "The Jerk is a 1979 American film. It was directed by Carl Reiner and written by Steve Martin.",
@@ -42,27 +41,15 @@ PASSAGES = {
 }
 
 
-def make_hit(title: str, rank: int = 1) -> Hit:
-    text = PASSAGES[title]
-    return Hit(Passage(f"{title}#0001", title, text, 0, len(text)), title, f"{title}.md", 1.0, rank)
-
-
-def select_whole(*titles: str) -> tuple[SelectedPassage, ...]:
+def select_sentences(*titles: str) -> tuple[SelectedPassage, ...]:
     return tuple(
-        SelectedPassage(n, make_hit(t, n), tuple(sentence_spans(PASSAGES[t]))) for n, t in enumerate(titles, 1)
-    )
-
-
-def make_graph_reader(*facts: tuple[str, str, str], titles: Sequence[str] = tuple(PASSAGES)) -> GraphQAReader:
-    names = {normalize_name(value): value for _, _, value in facts}
-    triples = [Triple(normalize_name(s), p, normalize_name(o), f"{s}#0001", 0, 10, 0.9) for s, p, o in facts]
-    return GraphQAReader(
-        fact_index_from(triples, {normalize_name(t): t for t in titles}, names), load_predicate_schema()
+        SelectedPassage(n, make_hit(t, PASSAGES[t], n), tuple(sentence_spans(PASSAGES[t])))
+        for n, t in enumerate(titles, 1)
     )
 
 
 class FakeFactLookup:
-    """A lookup that knows some facts, and remembers what it was asked."""
+    """Looks up facts from a table, and records its calls."""
 
     def __init__(self, **facts: tuple[str, str]) -> None:
         self.facts, self.calls = (
@@ -80,25 +67,25 @@ class FakeFactLookup:
         )
 
 
-# --- the walk -------------------------------------------------------------------------------------------------------
+# --- paths -------------------------------------------------------------------------------------------------------
 
 
-def test_only_the_step_that_is_missing_is_looked_up() -> None:
-    reader = make_graph_reader(("The Jerk", "director", "Carl Reiner"))
-    finds = FakeFactLookup(Carl_Reiner=("place_of_birth", "The Bronx"))
+def test_answer_looks_up_only_the_missing_step() -> None:
+    reader = make_graph_reader(PASSAGES, ("The Jerk", "director", "Carl Reiner"))
+    lookup = FakeFactLookup(Carl_Reiner=("place_of_birth", "The Bronx"))
     question = "Where was the director of The Jerk born?"
     assert reader.answer(question) == []
-    (found,) = reader.answer(question, finds)
+    (found,) = reader.answer(question, lookup)
     assert found.text == "The Bronx" and found.path.names == ("The Jerk", "Carl Reiner", "The Bronx")
     assert [t.found_by for t in found.path.triples] == ["pattern", "llm"]
-    assert finds.calls == ["Carl Reiner place_of_birth"]
+    assert lookup.calls == ["Carl Reiner place_of_birth"]
 
 
-def test_what_was_looked_up_leads_to_the_document_about_it() -> None:
-    reader = make_graph_reader(("Carl Reiner", "place_of_birth", "The Bronx"))
-    finds = FakeFactLookup(The_Jerk=("director", "Carl Reiner"))
-    (found,) = reader.answer("Where was the director of The Jerk born?", finds)
-    assert found.text == "The Bronx" and finds.calls == ["The Jerk director"]
+def test_looked_up_entity_continues_in_its_document() -> None:
+    reader = make_graph_reader(PASSAGES, ("Carl Reiner", "place_of_birth", "The Bronx"))
+    lookup = FakeFactLookup(The_Jerk=("director", "Carl Reiner"))
+    (found,) = reader.answer("Where was the director of The Jerk born?", lookup)
+    assert found.text == "The Bronx" and lookup.calls == ["The Jerk director"]
 
 
 @pytest.mark.parametrize(
@@ -109,57 +96,57 @@ def test_what_was_looked_up_leads_to_the_document_about_it() -> None:
         ("Why did Carl Reiner like The Jerk?", []),
     ],
 )  # fmt: skip
-def test_nothing_is_looked_up_that_is_known_or_is_one_step_or_no_walk(
-    question: str, facts: list[tuple[str, str, str]]
-) -> None:
-    finds = FakeFactLookup()
-    make_graph_reader(*facts).answer(question, finds)
-    assert finds.calls == []
+def test_answer_without_missing_step_looks_nothing_up(question: str, facts: list[tuple[str, str, str]]) -> None:
+    lookup = FakeFactLookup()
+    make_graph_reader(PASSAGES, *facts).answer(question, lookup)
+    assert lookup.calls == []
 
 
-def test_a_reading_in_doubt_makes_the_walk_as_unsure_and_is_asked_by_its_title() -> None:
-    reader = make_graph_reader(("The Jerk", "director", "Sir Carl Reiner"))
-    finds = FakeFactLookup(carl_reiner=("place_of_birth", "The Bronx"))
-    (found,) = reader.answer("Where was the director of The Jerk born?", finds)
-    assert finds.calls == ["Carl Reiner place_of_birth"]
+def test_uncertain_name_lowers_confidence_of_lookup() -> None:
+    reader = make_graph_reader(PASSAGES, ("The Jerk", "director", "Sir Carl Reiner"))
+    lookup = FakeFactLookup(carl_reiner=("place_of_birth", "The Bronx"))
+    (found,) = reader.answer("Where was the director of The Jerk born?", lookup)
+    assert lookup.calls == ["Carl Reiner place_of_birth"]
     assert found.confidence == pytest.approx(0.9 * 0.9 * 0.9), "two facts, and the name that differs by an honorific"
 
 
-def test_who_lived_longer_is_not_looked_up_further_than_the_first_in_vain() -> None:
-    finds = FakeFactLookup()
-    assert make_graph_reader().answer("Who lived longer, Carl Reiner or Bo Cole?", finds) == []
-    assert finds.calls == ["Carl Reiner date_of_birth"]
+def test_lifespan_stops_after_first_failed_lookup() -> None:
+    lookup = FakeFactLookup()
+    assert make_graph_reader(PASSAGES).answer("Who lived longer, Carl Reiner or Bo Cole?", lookup) == []
+    assert lookup.calls == ["Carl Reiner date_of_birth"]
 
 
-def test_a_walk_ends_where_nothing_is_found() -> None:
-    finds = FakeFactLookup()
-    assert make_graph_reader().answer("Where was the director of The Jerk born?", finds) == []
-    assert finds.calls == ["The Jerk director"]
+def test_path_ends_after_failed_lookup() -> None:
+    lookup = FakeFactLookup()
+    assert make_graph_reader(PASSAGES).answer("Where was the director of The Jerk born?", lookup) == []
+    assert lookup.calls == ["The Jerk director"]
 
 
-def test_of_two_things_only_what_is_missing_is_looked_up_and_nothing_after_the_first_in_vain() -> None:
-    reader = make_graph_reader(("Carl Reiner", "date_of_birth", "March 20, 1922"))
-    finds = FakeFactLookup(Bo_Cole=("date_of_birth", "3 March 1912"))
-    (found,) = reader.answer("Who is older, Carl Reiner or Bo Cole?", finds)
-    assert found.text == "Bo Cole" and finds.calls == ["Bo Cole date_of_birth"]
+def test_comparison_looks_up_missing_side_only() -> None:
+    reader = make_graph_reader(PASSAGES, ("Carl Reiner", "date_of_birth", "March 20, 1922"))
+    lookup = FakeFactLookup(Bo_Cole=("date_of_birth", "3 March 1912"))
+    (found,) = reader.answer("Who is older, Carl Reiner or Bo Cole?", lookup)
+    assert found.text == "Bo Cole" and lookup.calls == ["Bo Cole date_of_birth"]
     assert found.confidence >= 0.5
-    blind = FakeFactLookup()
-    assert make_graph_reader().answer("Who is older, Carl Reiner or Bo Cole?", blind) == []
-    assert blind.calls == ["Carl Reiner date_of_birth"]
-    finds = FakeFactLookup(Dan_Frost=("nationality", "Denmark"), Bo_Cole=("nationality", "German"))
-    (found,) = make_graph_reader().answer("Are Dan Frost and Bo Cole of the same nationality?", finds)
-    assert found.text == "no" and len(finds.calls) == 2
+    empty_lookup = FakeFactLookup()
+    assert make_graph_reader(PASSAGES).answer("Who is older, Carl Reiner or Bo Cole?", empty_lookup) == []
+    assert empty_lookup.calls == ["Carl Reiner date_of_birth"]
+    lookup = FakeFactLookup(Dan_Frost=("nationality", "Denmark"), Bo_Cole=("nationality", "German"))
+    (found,) = make_graph_reader(PASSAGES).answer("Are Dan Frost and Bo Cole of the same nationality?", lookup)
+    assert found.text == "no" and len(lookup.calls) == 2
 
 
-# --- what is taken for a fact ---------------------------------------------------------------------------------------
+# --- accepted replies ---------------------------------------------------------------------------------------
 
 
-def lookup(says: str, *titles: str, lang: str = "en") -> FactLookup:
-    return FactLookup(lambda _: LookupResult(says, select_whole(*titles), "small"), load_predicate_schema(), lang, 4)
+def make_lookup(reply: str, *titles: str, lang: str = "en") -> FactLookup:
+    return FactLookup(
+        lambda _: LookupResult(reply, select_sentences(*titles), "small"), load_predicate_schema(), lang, 4
+    )
 
 
 @pytest.mark.parametrize(
-    ("says", "name", "predicate", "value", "sentence"),
+    ("reply", "name", "predicate", "value", "sentence"),
     [
         ("the Bronx [1]", "Carl Reiner", "place_of_birth", "the Bronx", "He was born in the Bronx."),
         ("Danish", "Dan Frost", "nationality", "Denmark", "Dan Frost is a retired racing cyclist from Denmark."),
@@ -174,20 +161,20 @@ def lookup(says: str, *titles: str, lang: str = "en") -> FactLookup:
         ("Carl Reiner", "The Jerk", "director", "Carl Reiner", "It was directed by Carl Reiner and written by Steve Martin."),
     ],
 )  # fmt: skip
-def test_a_fact_has_the_words_and_the_span_of_its_sentence(
-    says: str, name: str, predicate: str, value: str, sentence: str
+def test_lookup_returns_value_and_span_of_its_sentence(
+    reply: str, name: str, predicate: str, value: str, sentence: str
 ) -> None:
-    looks = lookup(says, name)
-    known = looks(normalize_name(name), name, predicate)
-    assert known is not None and known.name == value
-    triple = known.triple
+    fact_lookup = make_lookup(reply, name)
+    fact = fact_lookup(normalize_name(name), name, predicate)
+    assert fact is not None and fact.name == value
+    triple = fact.triple
     assert (triple.subject, triple.predicate, triple.found_by) == (normalize_name(name), predicate, "llm")
     assert PASSAGES[name][triple.start : triple.end] == sentence
-    assert looks.diagnostics == [] and looks.model == "small"
+    assert fact_lookup.diagnostics == [] and fact_lookup.model == "small"
 
 
 @pytest.mark.parametrize(
-    ("says", "title", "name", "predicate"),
+    ("reply", "title", "name", "predicate"),
     [
         ("Berlin", "Carl Reiner", "Carl Reiner", "place_of_birth"),
         ("March 20, 1922", "Carl Reiner", "Carl Reiner", "place_of_birth"),
@@ -226,45 +213,45 @@ def test_a_fact_has_the_words_and_the_span_of_its_sentence(
         ("", "Dan Frost", "Dan Frost", "spouse"),
     ],
 )
-def test_what_is_of_another_kind_or_of_another_or_unsaid_is_no_fact(
-    says: str, title: str, name: str, predicate: str
-) -> None:
-    looks = lookup(says, title)
-    assert looks(normalize_name(name), name, predicate) is None
-    (why,) = looks.diagnostics
-    assert name in why
+def test_lookup_rejects_wrong_type_or_subject(reply: str, title: str, name: str, predicate: str) -> None:
+    fact_lookup = make_lookup(reply, title)
+    assert fact_lookup(normalize_name(name), name, predicate) is None
+    (diagnostic,) = fact_lookup.diagnostics
+    assert diagnostic.code == DiagnosticCode.LOOKUP_FAILED and name in diagnostic.message
 
 
-def test_where_a_place_has_no_word_for_it_that_is_said_and_the_fact_is_less_sure() -> None:
-    looks = lookup("Berlin", "Eva Roth")
-    known = looks("eva roth", "Eva Roth", "place_of_birth")
-    assert known is not None and known.triple.confidence == IMPLICIT_CONFIDENCE < EXPLICIT_CONFIDENCE
-    (why,) = looks.diagnostics
-    assert "'Berlin'" in why and "outright" in why
-    sure = lookup("Ulm", "Eva Roth")("eva roth", "Eva Roth", "place_of_birth")
-    assert sure is not None and sure.triple.confidence == EXPLICIT_CONFIDENCE
-    assert PASSAGES["Eva Roth"][sure.triple.start : sure.triple.end] == "She was born in Ulm."
+def test_lookup_without_cue_word_has_lower_confidence() -> None:
+    fact_lookup = make_lookup("Berlin", "Eva Roth")
+    fact = fact_lookup("eva roth", "Eva Roth", "place_of_birth")
+    assert fact is not None and fact.triple.confidence == IMPLICIT_CONFIDENCE < EXPLICIT_CONFIDENCE
+    (diagnostic,) = fact_lookup.diagnostics
+    assert diagnostic.code == DiagnosticCode.LOOKUP_UNCERTAIN and "only implies 'Berlin'" in diagnostic.message
+    explicit = make_lookup("Ulm", "Eva Roth")("eva roth", "Eva Roth", "place_of_birth")
+    assert explicit is not None and explicit.triple.confidence == EXPLICIT_CONFIDENCE
+    assert PASSAGES["Eva Roth"][explicit.triple.start : explicit.triple.end] == "She was born in Ulm."
 
 
-def test_of_relatives_only_who_is_called_so_is_taken() -> None:
-    looks = lookup("Max Kern", "Eva Roth")
-    assert looks("eva roth", "Eva Roth", "spouse") is None and "Max Kern" in looks.diagnostics[0]
-    married = lookup("Otto Roth", "Eva Roth")("eva roth", "Eva Roth", "spouse")
-    assert married is not None and married.name == "Otto Roth"
-    assert lookup("李政道", "杨振宁", lang="zh")("杨振宁", "杨振宁", "spouse") is None
+def test_lookup_of_kinship_requires_explicit_sentence() -> None:
+    fact_lookup = make_lookup("Max Kern", "Eva Roth")
+    assert fact_lookup("eva roth", "Eva Roth", "spouse") is None and "Max Kern" in fact_lookup.diagnostics[0].message
+    spouse = make_lookup("Otto Roth", "Eva Roth")("eva roth", "Eva Roth", "spouse")
+    assert spouse is not None and spouse.name == "Otto Roth"
+    assert make_lookup("李政道", "杨振宁", lang="zh")("杨振宁", "杨振宁", "spouse") is None
 
 
-def test_the_words_of_a_name_tell_nothing_and_whoever_made_a_work_need_not_be_told_so() -> None:
-    place = lookup("Paris", "The Director")("the director", "The Director", "place_of_birth")
+def test_lookup_ignores_cue_words_within_names() -> None:
+    place = make_lookup("Paris", "The Director")("the director", "The Director", "place_of_birth")
     assert place is not None and place.triple.confidence == IMPLICIT_CONFIDENCE, (
-        "directors are what others are asked for"
+        "the cue word in the name does not count"
     )
-    writer = lookup("Steve Martin", "The Jerk")("the jerk", "The Jerk", "composer")
-    assert writer is not None and writer.triple.confidence == IMPLICIT_CONFIDENCE, "strict is for relatives alone"
+    composer = make_lookup("Steve Martin", "The Jerk")("the jerk", "The Jerk", "composer")
+    assert composer is not None and composer.triple.confidence == IMPLICIT_CONFIDENCE, (
+        "only kinship requires an explicit sentence"
+    )
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "exactly"),
+    ("date", "text", "precise_date"),
     [
         ("1961", "On 3 May 1961 he left.", "3 May 1961"),
         ("May 1961", "On 3 May 1961 he left.", "3 May 1961"),
@@ -273,64 +260,32 @@ def test_the_words_of_a_name_tell_nothing_and_whoever_made_a_work_need_not_be_to
         ("1911年", "1911年10月28日出生。", "1911年10月28日"),
     ],
 )
-def test_a_date_is_as_exact_as_the_text_has_it_once(said: str, text: str, exactly: str) -> None:
-    assert most_precise_date(said, text) == exactly
+def test_most_precise_date_uses_unique_date_of_text(date: str, text: str, precise_date: str) -> None:
+    assert most_precise_date(date, text) == precise_date
 
 
-def test_a_step_is_asked_once_and_few_are_asked_at_all() -> None:
-    asked: list[str] = []
+def test_lookup_caches_and_limits_questions() -> None:
+    questions: list[str] = []
 
-    def look(question: str) -> LookupResult:
-        asked.append(question)
+    def answer_step(question: str) -> LookupResult:
+        questions.append(question)
         return LookupResult()
 
-    looks = FactLookup(look, load_predicate_schema(), "en", 3)
+    fact_lookup = FactLookup(answer_step, load_predicate_schema(), "en", 3)
     for n in range(5):
         for _ in range(2):
-            looks(f"film {n}", f"Film {n}", "director")
-    assert asked == [f"Who directed Film {n}?" for n in range(3)]
-    assert looks("film 0", "Film 0", "no such predicate") is None
+            fact_lookup(f"film {n}", f"Film {n}", "director")
+    assert questions == [f"Who directed Film {n}?" for n in range(3)]
+    assert fact_lookup("film 0", "Film 0", "no such predicate") is None
 
 
-# --- the whole way --------------------------------------------------------------------------------------------------
+# --- answer pipeline --------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class TitleMatchRetriever:
-    """Finds what a question names; passages are as likely as ``scores`` says, surely by default."""
-
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-    def retrieve(self, question: str, k: int) -> list[Hit]:
-        """The passages named."""
-        named = [t for t in PASSAGES if t in question]
-        return [replace(make_hit(t, n), score=self.scores.get(t, 1.0)) for n, t in enumerate(named, 1)][:k]
-
-
-class ExtendedRetriever:
-    """What another finds, and some more."""
-
-    def __init__(self, base: TitleMatchRetriever, *extra_titles: str) -> None:
-        self.base, self.extra_titles = base, extra_titles
-
-    def retrieve(self, question: str, k: int) -> list[Hit]:
-        """All of them, whatever ``k`` is."""
-        more = [replace(make_hit(t), score=self.base.scores.get(t, 1.0)) for t in self.extra_titles]
-        hits = {h.title: h for h in (*self.base.retrieve(question, k), *more)}.values()
-        return [replace(h, rank=n) for n, h in enumerate(hits, 1)]
-
-
-def make_pipeline(reader: GraphQAReader, model: Model) -> AnswerPipeline:
-    def stating(triples: Sequence[Triple]) -> list[Hit]:
-        return [make_hit(t.passage_id.split("#")[0], n) for n, t in enumerate(triples, 1)]
-
-    return AnswerPipeline(TitleMatchRetriever, lambda: reader, lambda: model, stating, load_predicate_schema())  # type: ignore[arg-type,return-value]
-
-
-def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> None:
-    model, heard = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx"), list[str]()
-    answer = make_pipeline(make_graph_reader(), model).answer(
-        "Where was the director of The Jerk born?", on_text=heard.append, on_progress=heard.append
+def test_looked_up_answer_cites_every_step() -> None:
+    model, pieces = QuestionTableLLM(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx"), list[str]()
+    answer = make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model).answer(
+        "Where was the director of The Jerk born?", on_text=pieces.append, on_progress=pieces.append
     )
     assert answer.text == "the Bronx" and not answer.abstained
     assert (answer.reader, answer.model) == ("graph", "small")
@@ -338,100 +293,113 @@ def test_an_answer_that_was_looked_up_shows_every_step_with_its_sentence() -> No
         "It was directed by Carl Reiner and written by Steve Martin.",
         "He was born in the Bronx.",
     ]
-    assert any("lack looked up by small" in line for line in answer_lines(answer))
-    known = make_graph_reader(("The Jerk", "director", "Carl Reiner"))
+    assert any("missing facts read by small" in line for line in answer_lines(answer))
+    reader = make_graph_reader(PASSAGES, ("The Jerk", "director", "Carl Reiner"))
     (path,) = answer.paths
     assert any(
-        "typed facts alone" in line
-        for line in answer_lines(make_pipeline(known, model).answer("Who directed The Jerk?"))
+        "from the knowledge graph" in line
+        for line in answer_lines(make_reading_pipeline(PASSAGES, reader, model).answer("Who directed The Jerk?"))
     )
     assert path.names == ("The Jerk", "Carl Reiner", "the Bronx")
-    assert len(model.questions) == 2 and "".join(heard).startswith("Who directed The Jerk? Carl Reiner\n")
+    assert len(model.questions) == 2 and "".join(pieces).startswith("Who directed The Jerk? Carl Reiner\n")
 
 
-def test_chinese_steps_are_looked_up_in_chinese() -> None:
-    model = Model(谁写的="华罗庚", 什么地方="江苏金坛", 哪里="江苏金坛")
-    answer = make_pipeline(make_graph_reader(), model).answer("《数论导引》的作者出生在哪里？")
+def test_chinese_lookup_uses_chinese_questions() -> None:
+    model = QuestionTableLLM(谁写的="华罗庚", 什么地方="江苏金坛", 哪里="江苏金坛")
+    answer = make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model).answer(
+        "《数论导引》的作者出生在哪里？"
+    )
     assert answer.text == "江苏金坛" and answer.reader == "graph"
     assert all("数论导引" in q or "华罗庚" in q for q in model.questions) and len(model.questions) == 2
 
 
-def test_what_was_looked_up_in_vain_is_said_and_the_whole_question_asked() -> None:
-    model = Model(directed_The_Jerk="Steven Spielberg", director_of_The_Jerk="Steve Martin")
-    answer = make_pipeline(make_graph_reader(), model).answer("Where was the director of The Jerk born?")
+def test_failed_lookup_falls_back_to_whole_question() -> None:
+    model = QuestionTableLLM(directed_The_Jerk="Steven Spielberg", director_of_The_Jerk="Steve Martin")
+    answer = make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model).answer(
+        "Where was the director of The Jerk born?"
+    )
     assert (answer.text, answer.reader) == ("Steve Martin", "llm")
-    assert any("Who directed The Jerk?" in why and "Steven Spielberg" in why for why in answer.diagnostics)
+    assert any("Who directed The Jerk?" in message and "Steven Spielberg" in message for message in messages(answer))
 
 
 @pytest.mark.parametrize(
     "question",
     ["Who is older, Carl Reiner or Dan Frost?", "Were Carl Reiner and Dan Frost born in the same place?"],
 )
-def test_two_things_of_which_one_is_not_told_are_not_compared_by_a_guess(question: str) -> None:
-    model = Model(Carl_Reiner_born="the Bronx", older="Dan Frost", same="yes")
-    answer = make_pipeline(make_graph_reader(("Carl Reiner", "date_of_birth", "March 20, 1922")), model).answer(
-        question
-    )
+def test_comparison_with_missing_value_abstains(question: str) -> None:
+    model = QuestionTableLLM(Carl_Reiner_born="the Bronx", older="Dan Frost", same="yes")
+    answer = make_reading_pipeline(
+        PASSAGES, make_graph_reader(PASSAGES, ("Carl Reiner", "date_of_birth", "March 20, 1922")), model
+    ).answer(question)
     assert answer.abstained and not answer.model
-    assert any("Dan Frost" in why for why in answer.diagnostics)
-    assert not any("older" in asked or "same" in asked for asked in model.questions)
+    assert any("Dan Frost" in message for message in messages(answer))
+    assert not any("older" in question or "same" in question for question in model.questions)
 
 
-def test_a_comparison_of_which_nothing_could_be_looked_up_is_asked_whole() -> None:
-    model = Model(came_first="Carl Reiner")
-    answer = make_pipeline(make_graph_reader(), model).answer("Who came first, Carl Reiner or Estelle Reiner?")
+def test_comparison_without_lookup_asks_whole_question() -> None:
+    model = QuestionTableLLM(came_first="Carl Reiner")
+    answer = make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model).answer(
+        "Who came first, Carl Reiner or Estelle Reiner?"
+    )
     assert answer.text == "Carl Reiner" and answer.reader == "llm"
 
 
-@pytest.mark.parametrize(("score", "asked"), [(0.35, 1), (0.25, 0)])
-def test_a_step_is_asked_only_where_a_passage_is_likely_to_tell(score: float, asked: int) -> None:
-    model = Model(directed_The_Jerk="Carl Reiner")
-    made = replace(
-        make_pipeline(make_graph_reader(), model), retriever=lambda: TitleMatchRetriever({"The Jerk": score})
+@pytest.mark.parametrize(("score", "call_count"), [(0.35, 1), (0.25, 0)])
+def test_lookup_requires_probable_passage(score: float, call_count: int) -> None:
+    model = QuestionTableLLM(directed_The_Jerk="Carl Reiner")
+    pipeline = replace(
+        make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model),
+        retriever=lambda: TitleMatchRetriever(PASSAGES, {"The Jerk": score}),
     )
-    answer = made.answer("Where was the director of The Jerk born?")
-    assert sum("Who directed The Jerk?" in question for question in model.questions) == asked
-    assert any("Who directed The Jerk?" in why for why in answer.diagnostics) != bool(asked)
+    answer = pipeline.answer("Where was the director of The Jerk born?")
+    assert sum("Who directed The Jerk?" in question for question in model.questions) == call_count
+    assert any("Who directed The Jerk?" in message for message in messages(answer)) != bool(call_count)
 
 
-def test_a_step_is_shown_no_unlikely_passage_and_few_tokens() -> None:
-    model = Model(directed_The_Jerk_of_Carl_Reiner="x")
-    named = "Where was the director of The Jerk born?"
-    retriever = TitleMatchRetriever({"The Jerk": 1.0, "Ann Bell": 0.1})
-    made = replace(
-        make_pipeline(make_graph_reader(), model), retriever=lambda: ExtendedRetriever(retriever, "Ann Bell")
-    )
-    made.answer(named)
+def test_lookup_prompt_omits_improbable_passages() -> None:
+    model = QuestionTableLLM(directed_The_Jerk_of_Carl_Reiner="x")
+    question = "Where was the director of The Jerk born?"
+    retriever = TitleMatchRetriever(PASSAGES, {"Ann Bell": 0.1}, ["Ann Bell"])
+    pipeline = replace(make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model), retriever=lambda: retriever)
+    pipeline.answer(question)
     prompt = str(model.calls[0][-1]["content"])
     assert "Who directed The Jerk?" in prompt and "1979 American film" in prompt and "Ann Bell" not in prompt
-    shown = prompt.partition("Who directed")[0]
     many = replace(
-        make_pipeline(make_graph_reader(), model), retriever=lambda: ExtendedRetriever(TitleMatchRetriever(), *PASSAGES)
+        make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model),
+        retriever=lambda: TitleMatchRetriever(PASSAGES, extra_titles=[*PASSAGES]),
     )
-    many.answer(named)
+    many.answer(question)
     shown = str(model.calls[-2][-1]["content"]).partition("Who directed")[0]
     assert len(shown) < LOOKUP_EVIDENCE_TOKENS + 200 < sum(map(len, PASSAGES.values()))
 
 
-def test_no_more_is_looked_up_than_is_allowed_and_that_is_said() -> None:
-    model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
+def test_lookup_limit_is_reported() -> None:
+    model = QuestionTableLLM(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
     question = "Where was the director of The Jerk born?"
-    answer = replace(make_pipeline(make_graph_reader(), model), lookups=1).answer(question)
-    assert answer.reader == "llm" and any("not looked up" in why and "Carl Reiner" in why for why in answer.diagnostics)
-    answer = replace(make_pipeline(make_graph_reader(), model), lookups=0).answer(question)
+    answer = replace(make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model), max_lookups=1).answer(
+        question
+    )
+    assert answer.reader == "llm" and any(
+        "lookup skipped" in message and "Carl Reiner" in message for message in messages(answer)
+    )
+    answer = replace(make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model), max_lookups=0).answer(
+        question
+    )
     assert not any("Who directed" in q for q in model.questions[2:]) and not any(
-        "looked up" in why for why in answer.diagnostics
+        "lookup" in message for message in messages(answer)
     )
 
 
-def test_a_case_of_an_experiment_looks_up_what_its_hidden_documents_had_said() -> None:
-    reader = make_graph_reader(("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx"))
+def test_filtered_store_looks_up_hidden_facts() -> None:
+    reader = make_graph_reader(
+        PASSAGES, ("The Jerk", "director", "Carl Reiner"), ("Carl Reiner", "place_of_birth", "The Bronx")
+    )
     sources = replace(birthplace_world.make_sources(), reader=reader)
     question = Question("q", "Where was the director of The Jerk born?", ("The Bronx",), ("Carl Reiner",))
     view = FilteredStore(sources, EvalCase(question, Condition.UNANSWERABLE, (), hidden=frozenset(["Carl Reiner"])))
-    finds = FakeFactLookup(Carl_Reiner=("place_of_birth", "Elsewhere"))
-    (found,) = view.answer(question.text, finds)
-    assert found.text == "Elsewhere" and finds.calls == ["Carl Reiner place_of_birth"]
+    lookup = FakeFactLookup(Carl_Reiner=("place_of_birth", "Elsewhere"))
+    (found,) = view.answer(question.text, lookup)
+    assert found.text == "Elsewhere" and lookup.calls == ["Carl Reiner place_of_birth"]
     assert (
         FilteredStore(sources, EvalCase(question, Condition.ANSWERABLE, ())).answer(question.text)[0].text
         == "The Bronx"
@@ -440,7 +408,9 @@ def test_a_case_of_an_experiment_looks_up_what_its_hidden_documents_had_said() -
 
 
 @pytest.mark.parametrize("reader", ["graph", "llm"])
-def test_typed_facts_alone_and_the_model_alone_look_nothing_up(reader: str) -> None:
-    model = Model(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
-    answer = make_pipeline(make_graph_reader(), model).answer("Where was the director of The Jerk born?", reader=reader)  # type: ignore[arg-type]
+def test_reader_graph_and_llm_look_nothing_up(reader: ReaderMode) -> None:
+    model = QuestionTableLLM(directed_The_Jerk="Carl Reiner", Carl_Reiner_born="the Bronx")
+    answer = make_reading_pipeline(PASSAGES, make_graph_reader(PASSAGES), model).answer(
+        "Where was the director of The Jerk born?", reader=reader
+    )
     assert answer.abstained and not any("Who directed" in question for question in model.questions)

@@ -1,4 +1,4 @@
-"""The conversation: follow-ups stand alone, commands answer, Ctrl-C stops an answer and not the program."""
+"""Chat: follow-ups become standalone, commands work, Ctrl-C stops an answer but not the program."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from kgrag.chat.sessions import LAST_SESSION, load_session
 from kgrag.errors import ModelError, UsageError
 from kgrag.store.store import Store
 from kgrag.text import normalize_name
-from kgrag.types import Answer, Citation, Entity, Hit, Passage, Triple
+from kgrag.types import Answer, Citation, Diagnostic, DiagnosticCode, Entity, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath
-from tests.support.fake_llm import FakeLLM as CountingLLM
+from tests.support.fake_llm import FakeLLM
 from tests.support.fake_openai_server import serve_fake_openai
 from tests.support.paths import ROOT
 
@@ -50,29 +50,13 @@ NAMES_BY_TYPE = {
 }
 
 
-class FixedReplyLLM:
-    """Says one thing, and counts how often it was asked."""
-
-    name, context = "fake", 4096
-
-    def __init__(self, answer_text: str = "") -> None:
-        self.answer_text, self.call_count = answer_text, 0
-
-    def generate(self, messages: Sequence[Mapping[str, str]], **_: Any) -> str:
-        self.call_count += 1
-        return self.answer_text
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-
 class FakePipeline:
-    """Answers from a table, else that it heard the question; from memory, with "memory"."""
+    """Answers from a table, else repeats the question; closed-book answers are "memory"."""
 
     def __init__(self, answers_by_question: Mapping[str, Answer]) -> None:
         self.answers_by_question = answers_by_question
 
-    def answer(self, question: str, k: int, *, on_text: Any = None, on_step: Any = None) -> Answer:
+    def answer(self, question: str, k: int, *, on_text: Any = None, on_progress: Any = None) -> Answer:
         return self.answers_by_question.get(question) or Answer(question, f"heard: {question}", model="fake")
 
     def answer_closed_book(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
@@ -82,7 +66,7 @@ class FakePipeline:
 class FakeStore:
     """A store of names without documents."""
 
-    def __init__(self, llm: FixedReplyLLM | None = None, answers: Sequence[Answer] = ()) -> None:
+    def __init__(self, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> None:
         names = [normalize_name(name) for group in NAMES_BY_TYPE.values() for name in group]
         counts = {"documents": 2, "passages": 3, "entities": 1, "typed triples": 0}
         entities = [Entity(normalize_name(name), name, kind) for kind, group in NAMES_BY_TYPE.items() for name in group]
@@ -90,14 +74,14 @@ class FakeStore:
         self.model = "auto"
         self.notice = self.progress = lambda *_: None
         self.config = SimpleNamespace(k=8, adapter="")
-        self.llm = llm or FixedReplyLLM()
-        self.graph = SimpleNamespace(counts=lambda: counts, entities=lambda: entities)
+        self.llm = self.loaded_llm = llm or FakeLLM(default_answer="")
+        self.graph_store = SimpleNamespace(counts=lambda: counts, entities=lambda: entities)
         adjacency = SimpleNamespace(gazetteer=Gazetteer(names), idf=[1.0] * len(names))
         self.retriever = SimpleNamespace(indices=SimpleNamespace(graph=adjacency))
         self.answer_pipeline = FakePipeline({answer.question: answer for answer in answers})
 
 
-def make_chat(*history: Turn, llm: FixedReplyLLM | None = None, answers: Sequence[Answer] = ()) -> Chat:
+def make_chat(*history: Turn, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> Chat:
     session = Chat(FakeStore(llm, answers))  # type: ignore[arg-type]
     session.history = list(history)
     return session
@@ -179,13 +163,13 @@ CHEN = Turn("陈景润毕业于哪所大学？", "厦门大学")
         (HUA, "厦门大学在哪里？", "厦门大学在哪里？"),
     ],
 )  # fmt: skip
-def test_a_follow_up_stands_alone(before: Turn, line: str, full: str) -> None:
-    llm = FixedReplyLLM("nonsense")
+def test_follow_up_is_rewritten_as_standalone(before: Turn, line: str, full: str) -> None:
+    llm = FakeLLM(default_answer="nonsense")
     assert make_chat(before, llm=llm).standalone_question(line) == full
-    assert not llm.call_count, "no rule needs the language model"
+    assert not llm.calls, "no rule needs the language model"
 
 
-def test_the_nearest_turn_that_has_such_a_thing() -> None:
+def test_pronoun_refers_to_nearest_fitting_turn() -> None:
     assert make_chat(DESIGNED, BORN).standalone_question("Who was her father?") == "Who was Ada Lovelace's father?"
     assert make_chat(TEACHER, SILENT).standalone_question("Where was he born?") == "Where was 熊庆来 born?"
     assert (
@@ -194,12 +178,9 @@ def test_the_nearest_turn_that_has_such_a_thing() -> None:
     )
 
 
-def test_the_first_question_is_never_rewritten() -> None:
-    llm = FixedReplyLLM("nonsense")
-    assert (
-        make_chat(llm=llm).standalone_question("And where did he die?") == "And where did he die?"
-        and not llm.call_count
-    )
+def test_first_question_is_never_rewritten() -> None:
+    llm = FakeLLM(default_answer="nonsense")
+    assert make_chat(llm=llm).standalone_question("And where did he die?") == "And where did he die?" and not llm.calls
 
 
 @pytest.mark.parametrize(
@@ -215,9 +196,9 @@ def test_the_first_question_is_never_rewritten() -> None:
         ("", "and the capital?", "and the capital (Ada Lovelace)?"),
     ],
 )
-def test_the_model_is_asked_where_no_rule_holds_and_is_not_believed_blindly(says: str, line: str, full: str) -> None:
-    llm = FixedReplyLLM(says)
-    assert make_chat(BORN, llm=llm).standalone_question(line) == full and llm.call_count == 1
+def test_model_rewrite_is_checked_against_known_words(says: str, line: str, full: str) -> None:
+    llm = FakeLLM(default_answer=says)
+    assert make_chat(BORN, llm=llm).standalone_question(line) == full and len(llm.calls) == 1
 
 
 def piped(monkeypatch: pytest.MonkeyPatch, *said: str) -> None:
@@ -230,22 +211,25 @@ def answered() -> Answer:
     step = Triple("lord byron", "place_of_death", "missolonghi", passage.id, 0, 31, 0.9)
     path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (step,))
     hit = Hit(passage, "Lord Byron", "byron.md", 0.9, 1)
-    return Answer("Where did Lord Byron die?", "Missolonghi", (hit,), (), (path,), model="fake", diagnostics=("cut",))
+    cut = Diagnostic(DiagnosticCode.EVIDENCE_OMITTED, "cut")
+    return Answer("Where did Lord Byron die?", "Missolonghi", (hit,), (), (path,), model="fake", diagnostics=(cut,))
 
 
-def test_a_conversation_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_chat_reads_lines_from_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     piped(monkeypatch, "/sources", "Where did Lord Byron die?", "", "and Alan Turing?", "/quit", "never asked")
     made = make_chat(answers=[answered()])
     made.run()
     out, err = capsys.readouterr()
     assert "2 documents, 3 passages, 1 entity, 0 typed triples" in out
     assert "Missolonghi" in out and "heard: Where did Alan Turing die?" in out and "never" not in out
-    assert "nothing has been asked yet" in err and "→ Where did Alan Turing die?" in err
+    assert "found none: ask a question first" in err and "→ Where did Alan Turing die?" in err
     assert "\x1b" not in out + err
     assert [turn.answer for turn in made.history] == ["Missolonghi", "heard: Where did Alan Turing die?"]
 
 
-def test_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_commands_print_their_results(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     made = make_chat(answers=[answered()])
     made.handle_line("Where did Lord Byron die?")
     capsys.readouterr()
@@ -273,9 +257,7 @@ def test_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     assert made.app is before and made.history, "a store that cannot be opened changes nothing"
 
 
-def test_an_error_does_not_end_the_conversation(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_does_not_end_chat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     piped(monkeypatch, "fail", "go on")
     made = make_chat()
     ask = made.app.answer_pipeline.answer
@@ -291,11 +273,9 @@ def test_an_error_does_not_end_the_conversation(
     assert "error: Expected something else." in err and "heard: go on" in out
 
 
-def test_a_conversation_is_kept_and_resumed(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_is_saved_and_resumed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_chat(answers=[answered()])
-    with pytest.raises(UsageError, match="nothing has been asked yet"):
+    with pytest.raises(UsageError, match="found none: ask a question first"):
         made.handle_line("/rewrite")
     made.handle_line("Where did Lord Byron die?")
     made.handle_line("and Alan Turing?")
@@ -311,25 +291,27 @@ def test_a_conversation_is_kept_and_resumed(
     assert "Where did Alan Turing die?\n" in out and "Where was Alan Turing born?\n" in out
     assert "→ When did Alan Turing die?" in err, "a follow-up refers back to what was said before"
     assert [turn.asked for turn in load_session(store, LAST_SESSION).turns][-1] == "When did he die?"
-    with pytest.raises(UsageError, match=f"no 'nonesuch'; there are {made.session.name}"):
+    with pytest.raises(UsageError, match=f"no 'nonesuch': choose one such as {made.session.name}"):
         load_session(store, "nonesuch")
     made.session.file.write_text('{"turns": [{"x": 1}]}')
-    with pytest.raises(UsageError, match="is no conversation"):
+    with pytest.raises(UsageError, match="is not a conversation"):
         load_session(store, LAST_SESSION)
-    with pytest.raises(UsageError, match="none was kept yet"):
+    with pytest.raises(UsageError, match="none is saved yet"):
         load_session(store.parent, LAST_SESSION)
 
 
-def test_a_conversation_that_cannot_be_kept_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_session_prints_one_notice(capsys: pytest.CaptureFixture[str]) -> None:
     made = make_chat()
     made.app.folder.parent.joinpath("somewhere").write_text("a file, no folder")
     made.handle_line("first question")
     made.handle_line("second question")
     out, err = capsys.readouterr()
-    assert "heard: second question" in out and err.count("is not saved") == 1
+    assert "heard: second question" in out and err.count("cannot be saved") == 1
 
 
-def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_writes_markdown_with_citations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     cited = replace(answered(), citations=(Citation("Lord Byron#0001", 0, 31, "Lord Byron died in *Missolonghi*."),))
     made = make_chat(answers=[cited])
@@ -349,16 +331,16 @@ def test_export(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     assert "Wrote 2 questions" in capsys.readouterr().out
 
 
-def test_model_and_adapter(
+def test_model_and_adapter_can_be_switched(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[tuple[str, str]] = []
 
-    def load(name: str, progress: object, config: Any) -> CountingLLM:
+    def load(name: str, progress: object, config: Any) -> FakeLLM:
         if name == "broken":
             raise ModelError("There is no model or folder named 'broken'.")
         loaded.append((name, Path(config.adapter).name))
-        llm = CountingLLM(default_answer="London")
+        llm = FakeLLM(default_answer="London")
         llm.name = name  # type: ignore[misc]
         return llm
 
@@ -376,7 +358,7 @@ def test_model_and_adapter(
     assert f"one + mine · {store}" in out and re.search(r"(?m)^on\s+mine", out), "which there are, and which is on"
     assert {"/adapter mine", "/adapter none", "/quit"} <= set(made.completions())
     with pytest.raises(
-        ModelError, match=r"no adapter or folder named 'mien'; known adapters: mine.*; did you mean mine"
+        ModelError, match=r"No adapter or folder is named 'mien'; known adapters: mine.*; did you mean mine"
     ):
         made.handle_line("/adapter mien")
     with pytest.raises(ModelError, match="'broken'"):
@@ -397,10 +379,10 @@ def test_model_and_adapter(
     assert re.search(r"two · .* · first word \d+\.\d s · [\d,]+ tokens/s", out)
 
 
-def test_a_server_that_fails_leaves_the_conversation_as_it_is(
+def test_failing_server_keeps_conversation(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve_fake_openai(CountingLLM(default_answer="London")) as server:
+    with serve_fake_openai(FakeLLM(default_answer="London")) as server:
         (store / "kgrag.toml").write_text(f'model = "{server.url}#fake"\n[server]\ntimeout = 0.4\ntries = 2\n')
         server.response_delay = 1.0
         made = Chat(Store(store))
@@ -410,7 +392,7 @@ def test_a_server_that_fails_leaves_the_conversation_as_it_is(
     out, err = capsys.readouterr()
     assert out.count("London") == 2 and err.count("error: ") == 4 and "Traceback" not in err
     assert [turn.question for turn in made.history] == ["one?", "six?"]
-    for said in ("429", "500", "no JSON object", "did not answer within 0.4 s"):
+    for said in ("429", "500", "other than a JSON object", "did not answer within 0.4 s"):
         assert said in err
     assert len(load_session(store, LAST_SESSION).turns) == 2
 
@@ -424,7 +406,7 @@ from kgrag.types import Answer
 from tests.chat import test_chat_repl
 
 class Slow(test_chat_repl.FakePipeline):
-    def answer(self, question, k, *, on_text=None, on_step=None):
+    def answer(self, question, k, *, on_text=None, on_progress=None):
         for number in range(200 if "slow" in question else 3):
             on_text(f"word{{number}} ")
             time.sleep(0.05)
@@ -439,7 +421,7 @@ print("left")
 
 
 class Terminal:
-    """A program on a terminal of its own."""
+    """A program in a pseudo-terminal."""
 
     def __init__(self, script: str) -> None:
         self.output, self._read = "", 0
@@ -449,7 +431,7 @@ class Terminal:
             os.execv(sys.executable, [sys.executable, "-c", script])
 
     def read_until(self, text: str, seconds: float = 60) -> str:
-        """What was shown from the end of the last call to the next ``text``, without the marks of a terminal."""
+        """Return the output since the last call, up to the next ``text``, without control sequences."""
         end = time.monotonic() + seconds
         while True:
             shown = re.sub(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>])", "", self.output)[self._read :]
@@ -474,7 +456,7 @@ class Terminal:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminals to make")
-def test_a_conversation_on_a_terminal(tmp_path: Path) -> None:
+def test_chat_on_terminal_stops_answer_on_ctrl_c(tmp_path: Path) -> None:
     terminal = Terminal(SLOW_CHAT_SCRIPT.format(root=str(ROOT), store=str(tmp_path)))
     assert "2 documents" in terminal.read_until("?")
     terminal.send_text("quick question\r")
@@ -502,7 +484,7 @@ def test_a_conversation_on_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_itself_through_a_pipe(small_store: Path) -> None:
+def test_program_chats_through_pipe(small_store: Path) -> None:
     said = "Where was Ada Lovelace born?\nand her father?\nWhere did he die?\n/path\n/closed-book\nWho was he?\n/quit\n"
     command = [sys.executable, "-m", "kgrag", "chat", "--store", str(small_store)]
     done = subprocess.run(command, input=said, capture_output=True, text=True, cwd=ROOT, timeout=200)

@@ -1,4 +1,4 @@
-"""The front door: streams, exit codes, pure JSON, and one sentence for whatever goes wrong."""
+"""Command line: streams, exit codes, pure JSON, and one sentence for every error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from filelock import FileLock
 from kgrag.cli.main import run_command
 from kgrag.store.store import Store
 from kgrag.terminal import console
-from kgrag.types import Answer, Citation, Hit, Passage, Triple
+from kgrag.types import Answer, Citation, Diagnostic, DiagnosticCode, Hit, Passage, Triple
 from kgrag.types import Path as GraphPath
 from tests.support.cli_shell import FORBIDDEN_IN_ERRORS, Shell
 from tests.support.paths import ROOT
@@ -29,7 +29,7 @@ QUESTIONS = ROOT / "tests" / "data" / "examples.questions.jsonl"
 
 
 def run_kgrag(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The program in a process of its own, as a shell runs it."""
+    """Run the program in a process of its own, as a shell does."""
     command = [sys.executable, "-m", "kgrag", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, **options)
 
@@ -39,17 +39,18 @@ def make_triple() -> Triple:
 
 
 class CannedPipeline:
-    """Answers everything with one cited sentence; from memory, with Greece."""
+    """Answers every question with one cited sentence; closed-book answers are Greece."""
 
     def answer(
-        self, question: str, k: int, *, reader: str = "auto", on_text: Any = None, on_step: Any = None
+        self, question: str, k: int, *, reader: str = "auto", on_text: Any = None, on_progress: Any = None
     ) -> Answer:
         passage = Passage("Lord Byron#0001", "Lord Byron", "Lord Byron died of a fever in Missolonghi.", 0, 42)
         hit = Hit(passage, "Lord Byron", "byron.md", float("nan"), 1)
         path = GraphPath(("lord byron", "missolonghi"), ("Lord Byron", "Missolonghi"), (make_triple(),))
         citation = Citation(passage.id, 0, 42, passage.text)
+        refusal = Diagnostic(DiagnosticCode.CITATION_REFUSED, "[2] refused")
         return Answer(
-            question, f"Missolonghi, k={k}", (hit,), (citation,), (path,), diagnostics=("[2] refused",), model="fake"
+            question, f"Missolonghi, k={k}", (hit,), (citation,), (path,), diagnostics=(refusal,), model="fake"
         )
 
     def answer_closed_book(self, question: str, on_text: Any = None) -> Answer:
@@ -64,7 +65,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- in processes of their own -------------------------------------------------------------------------------------
 
 
-def test_results_go_to_the_output_and_everything_else_to_the_errors(tmp_path: Path) -> None:
+def test_results_on_stdout_everything_else_on_stderr(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "good.txt").write_text("Ada Lovelace met Charles Babbage in London.")
@@ -96,8 +97,8 @@ def test_results_go_to_the_output_and_everything_else_to_the_errors(tmp_path: Pa
     assert list(hits[0]) == keys.split() and hits[0]["rank"] == 1 and hits[0]["source"].endswith("good.txt")
 
 
-def test_where_nothing_could_be_read_the_reasons_are_given_every_time(store: Path) -> None:
-    """Also in a store that holds something, and also when the files have been tried before."""
+def test_ingest_of_unreadable_files_always_gives_reasons(store: Path) -> None:
+    """This includes a store with documents, and files that failed before."""
     contents = {"empty.txt": b"", "binary.txt": bytes(range(256)), "broken.pdf": b"%PDF-1"}
     for name, content in contents.items():
         (store.parent / name).write_bytes(content)
@@ -106,10 +107,13 @@ def test_where_nothing_could_be_read_the_reasons_are_given_every_time(store: Pat
         assert done.returncode == 1 and done.stdout == ""
         for name in contents:
             assert re.search(rf"not read: \S*{name}: expected .*, found", done.stderr)
-        assert "error: Nothing was ingested" in done.stderr and "Traceback" not in done.stderr
+        assert (
+            "error: Expected readable documents in the given paths, found none" in done.stderr
+            and "Traceback" not in done.stderr
+        )
 
 
-def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_documents_and_next_run_continues(tmp_path: Path) -> None:
     rows = [
         {"_id": str(n), "text": f"Person {n} was born in London in {1000 + n} and met Ada Lovelace."}
         for n in range(130)
@@ -128,7 +132,7 @@ def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(tmp_path: Path) -> 
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, (out, err)
     assert not any(mark in err for mark in FORBIDDEN_IN_ERRORS)
-    assert "error: Stopped. What was read is kept" in err
+    assert "error: Stopped. Finished documents are kept" in err
     before = count_documents(store)
     assert 0 < before < 130
     again = run_kgrag("ingest", file, "--store", store, "--json")
@@ -143,7 +147,7 @@ def count_documents(store: Path) -> int:
         return 0
 
 
-def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(json.dumps({"_id": str(n), "text": "word " * 4000}) for n in range(3)))
     limit = (30_000, 30_000)  # bytes a file may have: what a full disk looks like from inside
@@ -159,22 +163,24 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_an_output_that_cannot_be_written_is_a_sentence(small_store: Path) -> None:
+def test_unwritable_output_is_one_sentence(small_store: Path) -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "kgrag", "status", "--store", str(small_store)]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: The system refused: No space left") and done.stderr.count("\n") == 1
+    assert (
+        done.stderr.startswith("error: No space left on device: check free disk space") and done.stderr.count("\n") == 1
+    )
 
 
-def test_a_reader_that_has_gone_is_no_error() -> None:
+def test_closed_pipe_is_no_error() -> None:
     command = f"{sys.executable} -m kgrag models --json | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[\n" and done.stderr == ""
 
 
-def test_the_last_line_is_not_lost_where_a_model_is_loaded(store: Path, tmp_path: Path) -> None:
-    """The program leaves with `os._exit` then, which flushes nothing by itself."""
+def test_last_line_is_flushed_with_loaded_model(store: Path, tmp_path: Path) -> None:
+    """The program then exits with `os._exit`, which does not flush."""
     script = tmp_path / "script.py"
     script.write_text(
         "import sys, types; sys.modules['openvino_genai'] = types.ModuleType('openvino_genai')\n"
@@ -185,7 +191,7 @@ def test_the_last_line_is_not_lost_where_a_model_is_loaded(store: Path, tmp_path
     assert done.returncode == 0 and json.loads(done.stdout)["documents"] == 5
 
 
-def test_both_doors_and_completion() -> None:
+def test_entry_points_and_completion_work() -> None:
     beside = Path(sys.executable).parent / "kgrag"
     for command in ([str(beside)], [sys.executable, "-m", "kgrag"]):
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, cwd=ROOT)
@@ -200,7 +206,7 @@ def test_both_doors_and_completion() -> None:
     assert "qwen2.5-coder-0.5b-instruct" in done.stdout.split()
 
 
-def test_bytes_that_are_no_text_can_be_asked_and_shown(small_store: Path) -> None:
+def test_undecodable_bytes_in_question_are_shown(small_store: Path) -> None:
     command = [sys.executable, "-m", "kgrag", "retrieve", b"\xff\xfe Lovelace", "--store", str(small_store), "-k", "5"]
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, cwd=ROOT, env=ascii_only)
@@ -218,12 +224,12 @@ def test_bytes_that_are_no_text_can_be_asked_and_shown(small_store: Path) -> Non
 
 
 @pytest.mark.parametrize("words", [["forgett"], ["bench", "answrs"], ["graph", "shwo"], ["models", "pul"]])
-def test_a_command_that_is_misspelt_is_guessed_once(shell: Shell, words: list[str]) -> None:
+def test_misspelt_command_gets_one_suggestion(shell: Shell, words: list[str]) -> None:
     code, _, err = shell(*words)
     assert code == 2 and " ".join(err.split()).count("Did you mean") == 1
 
 
-def test_misuse_is_one_sentence_that_says_what_to_do(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_misuse_is_one_sentence_with_advice(shell: Shell, store: Path, tmp_path: Path) -> None:
     file = tmp_path / "file.txt"
     file.write_text("text")
     nowhere = tmp_path / "nowhere"
@@ -244,7 +250,7 @@ def test_misuse_is_one_sentence_that_says_what_to_do(shell: Shell, store: Path, 
             "did you mean qwen2.5-coder-1.5b-instruct",
         ),
         (("ask", "Who?", "--model", "nosuch", "--store", store), "known models"),
-        (("chat", "--model", "all-MiniLM-L6-v2", "--store", store), "makes vectors"),
+        (("chat", "--model", "all-MiniLM-L6-v2", "--store", store), "found the embedder"),
         (("models", "pull", "qwen2.5-coder-05b-instruct"), "did you mean qwen2.5-coder-0.5b-instruct"),
         (("forget", "examples/en/ada-lovelac.md", "--store", store), "did you mean examples/en/ada-lovelace.md"),
         (("bench", "retrieval", "--questions", nowhere, "--store", store), "file of questions"),
@@ -256,7 +262,7 @@ def test_misuse_is_one_sentence_that_says_what_to_do(shell: Shell, store: Path, 
     assert not nowhere.exists(), "a command that was misused leaves nothing behind"
 
 
-def test_usage_errors_of_the_command_line_itself(shell: Shell) -> None:
+def test_usage_errors_exit_with_2(shell: Shell) -> None:
     for arguments in (
         ("ask", "Who?", "--nosuch"),
         ("ask",),
@@ -277,13 +283,13 @@ def test_usage_errors_of_the_command_line_itself(shell: Shell) -> None:
         ("k = = 3", ["not valid TOML", "line 1"]),
     ],
 )
-def test_a_wrong_configuration_is_explained(shell: Shell, store: Path, text: str, parts: list[str]) -> None:
+def test_invalid_configuration_is_explained(shell: Shell, store: Path, text: str, parts: list[str]) -> None:
     (store / "kgrag.toml").write_text(text)
     line = shell.expect_error(2, "retrieve", "Who?", "--store", store)
     assert all(part in line for part in ["kgrag.toml", *parts])
 
 
-def test_questions_that_are_malformed_are_named_by_line(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_malformed_questions_are_named_by_line(shell: Shell, store: Path, tmp_path: Path) -> None:
     file = tmp_path / "questions.jsonl"
     for content, part in (
         ('{"text": "Who?"}\nnot json\n', "line 2"),
@@ -297,13 +303,13 @@ def test_questions_that_are_malformed_are_named_by_line(shell: Shell, store: Pat
 # --- what fails ----------------------------------------------------------------------------------------------------
 
 
-def test_a_store_of_another_version(shell: Shell, store: Path) -> None:
+def test_store_of_another_version_is_rejected(shell: Shell, store: Path) -> None:
     with sqlite3.connect(store / "graph.db") as db:
         db.execute("PRAGMA user_version = 9")
     assert "version 9" in shell.expect_error(1, "status", "--store", store)
 
 
-def test_a_store_in_use_can_be_read_and_not_written(shell: Shell, store: Path, small_store: Path) -> None:
+def test_locked_store_can_be_read_not_written(shell: Shell, store: Path, small_store: Path) -> None:
     with FileLock(store / "lock"):
         line = shell.expect_error(1, "ingest", small_store.parent / "examples", "--store", store)
         assert "another process" in line
@@ -311,7 +317,7 @@ def test_a_store_in_use_can_be_read_and_not_written(shell: Shell, store: Path, s
         assert shell("retrieve", "Where did Lord Byron die?", "--store", store)[0] == 0
 
 
-def test_a_folder_that_cannot_be_written(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_folder_is_rejected(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file.txt").write_text("text")
 
     def refuse(self: Path, *_: Any, **__: Any) -> None:
@@ -321,9 +327,7 @@ def test_a_folder_that_cannot_be_written(shell: Shell, tmp_path: Path, monkeypat
     assert "Permission denied" in shell.expect_error(1, "ingest", tmp_path / "file.txt", "--store", tmp_path / "store")
 
 
-def test_a_library_that_is_missing_is_named_with_its_extra(
-    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_library_is_named_with_extra(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "questions.dev.jsonl").write_text("{}")
@@ -345,7 +349,7 @@ def test_bugs_keep_their_traceback() -> None:
         run_command(bug)
 
 
-def test_ctrl_c_in_a_question(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_question_exits_with_130(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: Store) -> None:
         raise KeyboardInterrupt
 
@@ -357,7 +361,7 @@ def test_ctrl_c_in_a_question(shell: Shell, store: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("answering")
-def test_the_json_of_an_answer(shell: Shell, store: Path) -> None:
+def test_ask_json_has_citations_and_paths(shell: Shell, store: Path) -> None:
     code, out, err = shell("ask", "Where did Lord Byron die?", "--store", store, "--json")
     assert code == 0 and err == ""
     answer = json.loads(out, parse_constant=pytest.fail)
@@ -370,17 +374,20 @@ def test_the_json_of_an_answer(shell: Shell, store: Path) -> None:
         "citations",
         "paths",
         "dropped",
+        "diagnostics",
         "model",
         "seconds",
     } <= set(answer)
     assert answer["text"] == "Missolonghi, k=8"
+    assert answer["dropped"] == ["[2] refused"]
+    assert answer["diagnostics"] == [{"code": "citation_refused", "message": "[2] refused"}]
     assert answer["evidence"][0]["score"] is None, "what is not a number is null"
     assert list(answer["citations"][0]) == ["passage_id", "start", "end", "quote"]
     assert answer["paths"][0]["names"] == ["Lord Byron", "Missolonghi"]
 
 
 @pytest.mark.usefixtures("answering")
-def test_an_answer_for_people(shell: Shell, store: Path) -> None:
+def test_ask_prints_citations_and_paths(shell: Shell, store: Path) -> None:
     (store / "kgrag.toml").write_text("k = 3")
     code, out, err = shell("ask", "Where did Lord Byron die?", "--store", store)
     assert code == 0 and err == ""
@@ -396,7 +403,7 @@ def test_an_answer_for_people(shell: Shell, store: Path) -> None:
     assert shell("ask", "Where?", "--store", store, "--closed-book")[1].startswith("Greece")
 
 
-def test_what_is_printed_to_a_pipe_is_plain(shell: Shell, store: Path) -> None:
+def test_output_to_pipe_is_plain(shell: Shell, store: Path) -> None:
     for arguments in (
         ("status", "--documents"),
         ("retrieve", "Where did Lord Byron die?"),
@@ -407,7 +414,7 @@ def test_what_is_printed_to_a_pipe_is_plain(shell: Shell, store: Path) -> None:
         assert not any(line != line.rstrip() for line in out.splitlines())
 
 
-def test_no_name_is_cut_at_80_columns(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_not_cut_at_80_columns(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console.out, "_width", 80)
     code, out, _ = shell("models")
     assert code == 0 and "…" not in out
@@ -418,7 +425,7 @@ def test_no_name_is_cut_at_80_columns(shell: Shell, store: Path, monkeypatch: py
     assert "all-MiniLM-L6-v2" in shell("status", "--store", store)[1]
 
 
-def test_forgetting(shell: Shell, store: Path) -> None:
+def test_forget_deletes_document(shell: Shell, store: Path) -> None:
     name = next(d["id"] for d in json.loads(shell("status", "--documents", "--json", "--store", store)[1])["ids"])
     code, out, _ = shell("forget", name, "--store", store, "--json")
     assert code == 0 and json.loads(out) == {"forgotten": [name]}
@@ -426,7 +433,9 @@ def test_forgetting(shell: Shell, store: Path) -> None:
     shell.expect_error(2, "forget", name, "--store", store)
 
 
-def test_benches(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_commands_report_figures(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "questions.jsonl"
     rows = [
         {
@@ -458,7 +467,7 @@ def test_benches(shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.
     assert code == 0 and "f1" in out
 
 
-def test_a_corpus_is_read_before_a_bench(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_bench_ingests_corpus_first(shell: Shell, store: Path, tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text(
         '{"_id": "x", "title": "X", "text": "Xanadu is a poem by Coleridge."}\nnot json\n'
     )
@@ -478,7 +487,7 @@ def test_a_corpus_is_read_before_a_bench(shell: Shell, store: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_language_model_answers_from_the_documents(small_store: Path) -> None:
+def test_language_model_answers_from_documents(small_store: Path) -> None:
     done = run_kgrag("ask", "Who built the Harvard Mark I?", "--store", small_store, "--json", "--reader", "llm")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout, parse_constant=pytest.fail)

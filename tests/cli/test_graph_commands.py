@@ -1,4 +1,4 @@
-"""`kgrag graph`: facts with their sentences, paths, conflicts, sizes, and files for other programs."""
+"""`kgrag graph`: facts with their sentences, paths, conflicts, statistics and exports."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def app(store: Path) -> Store:
 
 @pytest.fixture
 def read(tmp_path: Path, shell: Shell) -> Path:
-    """A store of three documents, two of which contradict each other."""
+    """Build a store of three documents, two of which contradict each other."""
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / "one.md").write_text(
@@ -61,14 +61,12 @@ def test_show_prints_facts_with_their_sentences(
     born = [fact["value"] for fact in shown["facts"] if fact["predicate"] == "date_of_birth"]
     assert born == ["1815-12-10" if "Ada" in called else "1910-11-12"]
     for fact in (*shown["facts"], *shown["incoming"]):
-        document = app.graph.document(fact["document"])
+        document = app.graph_store.document(fact["document"])
         assert document is not None and document.title == fact["title"] and fact["predicate"] != "mentions"
         assert " ".join(document.text[fact["start"] : fact["end"]].split()) == fact["sentence"]
 
 
-def test_facts_stand_by_predicate_the_surest_first_and_what_is_left_out_is_said(
-    shell: Shell, store: Path, app: Store
-) -> None:
+def test_show_groups_facts_by_predicate_and_counts_rest(shell: Shell, store: Path, app: Store) -> None:
     shown = json.loads(shell("graph", "show", "Howard Aiken", "--store", str(store), "--json")[1])
     for facts in (shown["facts"], shown["incoming"]):
         kinds = [f["predicate"] for f in facts]
@@ -85,16 +83,16 @@ def test_facts_stand_by_predicate_the_surest_first_and_what_is_left_out_is_said(
     assert f"{len(shown['facts']) - 1} more" in err
 
 
-def test_what_is_only_mentioned_is_shown_without_facts(shell: Shell, store: Path, app: Store) -> None:
-    spoken = {end for t in app.graph.triples() for end in (t.subject, t.object)}
-    titled = {entity for entity, _ in app.graph.titles().values()}
-    entity = next(e for e in app.graph.entities() if e.id not in spoken | titled and e.type == "PLACE")
+def test_show_entity_without_facts(shell: Shell, store: Path, app: Store) -> None:
+    spoken = {end for t in app.graph_store.triples() for end in (t.subject, t.object)}
+    titled = {entity for entity, _ in app.graph_store.titles().values()}
+    entity = next(e for e in app.graph_store.entities() if e.id not in spoken | titled and e.type == "PLACE")
     code, out, _err = shell("graph", "show", entity.name, "--store", str(store))
-    assert code == 0 and entity.name in out and "No fact is known" in out
+    assert code == 0 and entity.name in out and "No facts; `kgrag retrieve` finds" in out
 
 
 @pytest.mark.parametrize("name", ["Ada Lovelac", "Ada Lovelace's", "ADA LÖVELACE"])
-def test_a_name_that_nobody_knows_is_told_its_neighbours(shell: Shell, store: Path, name: str) -> None:
+def test_unknown_name_suggests_similar_names(shell: Shell, store: Path, name: str) -> None:
     code, out, err = shell("graph", "show", name, "--store", str(store))
     assert (code == 0 and "Ada Lovelace" in out) or (code == 2 and "did you mean Ada Lovelace" in err)
 
@@ -102,17 +100,17 @@ def test_a_name_that_nobody_knows_is_told_its_neighbours(shell: Shell, store: Pa
 @pytest.mark.parametrize(
     "command", [("show", "Xqzzy"), ("path", "Xqzzy", "Ada Lovelace"), ("show", ""), ("show", "?!")]
 )
-def test_a_name_like_no_other_is_a_sentence(shell: Shell, store: Path, command: tuple[str, ...]) -> None:
+def test_unknown_name_without_similar_is_error(shell: Shell, store: Path, command: tuple[str, ...]) -> None:
     assert "Expected a name" in shell.expect_error(2, "graph", *command, "--store", str(store))
 
 
-def test_a_path_goes_over_facts_the_surest_first(shell: Shell, store: Path, app: Store) -> None:
+def test_path_prefers_confident_facts(shell: Shell, store: Path, app: Store) -> None:
     _code, out, _err = shell("graph", "path", "Ada Lovelace", "Missolonghi", "--store", str(store), "--json")
     found = json.loads(out)
     assert found[0]["names"] == ["Ada Lovelace", "Lord Byron", "Missolonghi"]
     assert [f["predicate"] for f in found[0]["facts"]] == ["father", "place_of_death"]
     assert all(f["sentence"] for f in found[0]["facts"])
-    start, goal = (resolve_entities(app.graph, app.facts, name)[0] for name in ("Ada Lovelace", "Missolonghi"))
+    start, goal = (resolve_entities(app.graph_store, app.facts, name)[0] for name in ("Ada Lovelace", "Missolonghi"))
     for path in find_paths(app.facts, start, goal, max_paths=5, max_steps=4).paths:
         assert len(set(path.nodes)) == len(path.nodes) == len(path.triples) + 1 <= 5
         for (a, b), triple in zip(zip(path.nodes, path.nodes[1:], strict=False), path.triples, strict=True):
@@ -121,44 +119,46 @@ def test_a_path_goes_over_facts_the_surest_first(shell: Shell, store: Path, app:
     assert "Missolonghi ←place of death— Lord Byron ←father— Ada Lovelace" in out
 
 
-def test_a_path_goes_over_mentions_where_no_facts_join_two(shell: Shell, store: Path, app: Store) -> None:
-    spoken = {end for t in app.graph.triples() for end in (t.subject, t.object)}
-    titled = {entity for entity, _ in app.graph.titles().values()}
+def test_path_falls_back_to_mentions(shell: Shell, store: Path, app: Store) -> None:
+    spoken = {end for t in app.graph_store.triples() for end in (t.subject, t.object)}
+    titled = {entity for entity, _ in app.graph_store.titles().values()}
     place = next(
         m
-        for m in app.graph.mentions()
+        for m in app.graph_store.mentions()
         if m.entity_id not in spoken | titled and m.type == "PLACE" and m.surface.isalpha() and m.surface.isascii()
     )
-    passage = app.graph.passages_by_id([place.passage_id]).get(place.passage_id)
-    subject = app.graph.titles()[passage.document_id][1] if passage else ""
+    passage = app.graph_store.passages_by_id([place.passage_id]).get(place.passage_id)
+    subject = app.graph_store.titles()[passage.document_id][1] if passage else ""
     arguments = ("graph", "path", subject, place.surface, "--store", str(store))
     found = json.loads(shell(*arguments, "--json")[1])
     assert found[0]["names"] == [subject, place.surface]
     (fact,) = found[0]["facts"]
-    document = app.graph.document(fact["document"])
+    document = app.graph_store.document(fact["document"])
     assert document is not None and fact["predicate"] == "mentions" and fact["start"] <= place.start < fact["end"]
     assert " ".join(document.text[fact["start"] : fact["end"]].split()) == fact["sentence"]
     assert f"{subject} —mentions→ {place.surface}" in shell(*arguments)[1]
 
 
-def test_no_path_is_said(shell: Shell, store: Path) -> None:
+def test_missing_path_is_reported(shell: Shell, store: Path) -> None:
     arguments = ("graph", "path", "Ada Lovelace", "华罗庚", "--store", str(store))
     code, out, err = shell(*arguments)
     assert code == 0 and "No path of at most 4 steps" in out and err == ""
     assert json.loads(shell(*arguments, "--json")[1]) == []
-    assert "found Ada Lovelace under both" in shell.expect_error(
+    assert "found Ada Lovelace for both" in shell.expect_error(
         2, "graph", "path", "Ada Lovelace", "ada lovelace", "--store", store
     )
 
 
-def test_two_dates_of_one_birth_are_a_conflict_and_both_stay(shell: Shell, read: Path) -> None:
+def test_two_birth_dates_are_conflict_and_both_stay(shell: Shell, read: Path) -> None:
     found = json.loads(shell("graph", "conflicts", "--store", str(read), "--json")[1])
     births = next(c for c in found if c["predicate"] == "date_of_birth")
     assert sorted(f["object"] for f in births["facts"]) == ["3 March 1912", "5 May 1913"]
     app = Store(read, lambda _: None)
-    assert {f["object"] for f in births["facts"]} <= {app.facts.display_name(t.object) for t in app.graph.triples()}
+    assert {f["object"] for f in births["facts"]} <= {
+        app.facts.display_name(t.object) for t in app.graph_store.triples()
+    }
     assert all(f["sentence"] and f["document"] for f in births["facts"])
-    assert find_conflicts(app.graph, app.facts, load_predicate_schema())
+    assert find_conflicts(app.graph_store, app.facts, load_predicate_schema())
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_two_dates_of_one_birth_are_a_conflict_and_both_stay(shell: Shell, read:
         ("paris", "rome", False),
     ],
 )
-def test_what_may_both_be_right(app: Store, one: str, two: str, may: bool) -> None:
+def test_compatible_values_are_no_conflict(app: Store, one: str, two: str, may: bool) -> None:
     assert are_compatible(app.facts, load_predicate_schema(), one, two) is may
     assert are_compatible(app.facts, load_predicate_schema(), two, one) is may
 
@@ -188,13 +188,13 @@ def test_what_may_both_be_right(app: Store, one: str, two: str, may: bool) -> No
         (("japanese", 0, 0.9), ("danish", 40, 0.5), False),  # the second was guessed
     ],
 )
-def test_what_one_sentence_says_together_and_what_is_guessed_contradict_nothing(
+def test_conflicts_ignore_one_sentence_and_guesses(
     app: Store, one: tuple[str, int, float], two: tuple[str, int, float], apart: bool
 ) -> None:
-    (passage,) = app.graph.passages_of_document(next(app.graph.documents()).id)
+    (passage,) = app.graph_store.passages_of_document(next(app.graph_store.documents()).id)
 
     class Graph:
-        document, passages_among = app.graph.document, app.graph.passages_by_id
+        document, passages_by_id = app.graph_store.document, app.graph_store.passages_by_id
 
         def triples(self) -> list[Triple]:
             stated = [(v, passage.start + at, sure) for v, at, sure in (one, two)]
@@ -203,7 +203,7 @@ def test_what_one_sentence_says_together_and_what_is_guessed_contradict_nothing(
     assert bool(find_conflicts(Graph(), app.facts, load_predicate_schema())) is apart  # type: ignore[arg-type]
 
 
-def test_dates() -> None:
+def test_dates_compatible_by_precision() -> None:
     written = {
         "1912年3月3日": "1912-03-03",
         "1912年3月": "1912-03",
@@ -220,20 +220,20 @@ def test_dates() -> None:
     assert {name: normalize_date(name) for name in written} == written
 
 
-def test_a_date_that_is_less_exact_is_no_conflict(shell: Shell, tmp_path: Path) -> None:
+def test_less_precise_date_is_no_conflict(shell: Shell, tmp_path: Path) -> None:
     texts = ("Vera Holm (born 3 March 1912) was a painter.", "Vera Holm (born 1912) was a painter.")
     rows = [json.dumps({"_id": str(n), "title": "Vera Holm", "text": text}) for n, text in enumerate(texts)]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     assert shell("ingest", tmp_path / "rows.jsonl", "--store", tmp_path / "s")[0] == 0
-    births = [t for t in Store(tmp_path / "s").graph.triples() if t.predicate == "date_of_birth"]
+    births = [t for t in Store(tmp_path / "s").graph_store.triples() if t.predicate == "date_of_birth"]
     assert {t.object for t in births} == {"1912 03 03", "1912"}
     assert json.loads(shell("graph", "conflicts", "--store", tmp_path / "s", "--json")[1]) == []
-    assert shell("graph", "conflicts", "--store", tmp_path / "s")[1].strip() == "No facts contradict each other."
+    assert shell("graph", "conflicts", "--store", tmp_path / "s")[1].strip() == "No contradicting facts."
 
 
-def test_stats_count_what_is_there(shell: Shell, store: Path, app: Store) -> None:
+def test_stats_count_entities_and_facts(shell: Shell, store: Path, app: Store) -> None:
     found = json.loads(shell("graph", "stats", "--store", str(store), "--json")[1])
-    typed = [t for t in app.graph.triples() if t.predicate != "mentions"]
+    typed = [t for t in app.graph_store.triples() if t.predicate != "mentions"]
     entities = {end for t in typed for end in (t.subject, t.object)}
     assert list(found) == list(GraphStats.__dataclass_fields__)
     assert sum(found["facts_by_predicate"].values()) == len(typed) == found["typed_facts"] == found["facts_used"]
@@ -247,21 +247,21 @@ def test_stats_count_what_is_there(shell: Shell, store: Path, app: Store) -> Non
     assert code == 0 and f"{sum(t.confidence >= 0.9 for t in typed)}" in out
 
 
-def test_a_store_without_facts_is_looked_at_like_any_other(shell: Shell, tmp_path: Path) -> None:
+def test_store_without_facts_works_in_every_command(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("nothing to see here")
     assert shell("ingest", tmp_path / "a.txt", "--store", tmp_path / "s")[0] == 0
     found = json.loads(shell("graph", "stats", "--store", tmp_path / "s", "--json")[1])
     assert found["typed_facts"] == found["communities"] == 0 and found["modularity"] is None
     assert shell("graph", "stats", "--store", tmp_path / "s")[0] == 0
-    assert "found none to write" in shell.expect_error(
+    assert "found none to export" in shell.expect_error(
         2, "graph", "export", tmp_path / "g.html", "--store", tmp_path / "s"
     )
 
 
-def test_exports_are_read_back(shell: Shell, store: Path, tmp_path: Path, app: Store) -> None:
+def test_exports_can_be_read_back(shell: Shell, store: Path, tmp_path: Path, app: Store) -> None:
     assert shell("graph", "export", str(tmp_path / "g.graphml"), "--store", str(store))[0] == 0
     read = nx.read_graphml(tmp_path / "g.graphml")
-    typed = [t for t in app.graph.triples() if t.predicate != "mentions"]
+    typed = [t for t in app.graph_store.triples() if t.predicate != "mentions"]
     assert read.number_of_edges() == len(typed)
     assert all(data["sentence"] for _, _, data in read.edges(data=True))
     assert shell("graph", "export", str(tmp_path / "all.json"), "--store", str(store))[0] == 0
@@ -272,19 +272,19 @@ def test_exports_are_read_back(shell: Shell, store: Path, tmp_path: Path, app: S
     ends = {(t.subject, t.predicate, t.object, t.start, t.end) for t in typed}
     assert {(e["source"], e["predicate"], e["target"], e["start"], e["end"]) for e in found["edges"]} == ends
     for edge in found["edges"]:
-        document = app.graph.document(edge["document"])
+        document = app.graph_store.document(edge["document"])
         assert document is not None
         assert " ".join(document.text[edge["start"] : edge["end"]].split()) == edge["sentence"]
 
 
-def test_what_is_left_out_of_an_export_is_said(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_export_reports_left_out_entities(shell: Shell, store: Path, tmp_path: Path) -> None:
     out = tmp_path / "g.json"
     whole = shell("graph", "export", out, "--store", store)
     assert whole[0] == 0 and whole[2] == ""
     degrees = {node["id"]: node["degree"] for node in json.loads(out.read_text("utf-8"))["nodes"]}
     _code, said, err = shell("graph", "export", out, "--store", store, "--most", "5")
     kept = {node["id"] for node in json.loads(out.read_text("utf-8"))["nodes"]}
-    assert said.startswith("5 entities and ") and f"Left out: {len(degrees) - 5} entities" in err
+    assert said.startswith("Wrote 5 entities and ") and f"Left out: {len(degrees) - 5} entities" in err
     assert kept == set(sorted(degrees, key=lambda node: (-degrees[node], node))[:5])
     near = ("--around", "Ada Lovelace", "--hops", "1")
     assert shell("graph", "export", out, "--store", store, *near, "--most", "3")[0] == 0
@@ -297,7 +297,7 @@ def test_what_is_left_out_of_an_export_is_said(shell: Shell, store: Path, tmp_pa
     more = json.loads(out.read_text("utf-8"))
     mentions = [e for e in more["edges"] if e["predicate"] == "mentions"]
     assert mentions and len(more["nodes"]) > len(some["nodes"])
-    places = [(m.entity_id, m.passage_id.rpartition("#")[0], m.start) for m in Store(store).graph.mentions()]
+    places = [(m.entity_id, m.passage_id.rpartition("#")[0], m.start) for m in Store(store).graph_store.mentions()]
     for edge in mentions:
         assert any(
             entity == edge["target"] and edge["document"] in passage and edge["start"] <= start < edge["end"]
@@ -306,7 +306,7 @@ def test_what_is_left_out_of_an_export_is_said(shell: Shell, store: Path, tmp_pa
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith((".json", ".part"))] == ["g.json"]
 
 
-def test_the_same_store_gives_the_same_files(shell: Shell, store: Path, tmp_path: Path) -> None:
+def test_export_is_deterministic(shell: Shell, store: Path, tmp_path: Path) -> None:
     for kind in ("html", "json", "graphml"):
         for name in ("a", "b"):
             assert shell("graph", "export", tmp_path / f"{name}.{kind}", "--store", store)[0] == 0
@@ -314,7 +314,7 @@ def test_the_same_store_gives_the_same_files(shell: Shell, store: Path, tmp_path
 
 
 @pytest.mark.parametrize("name", ["g.xyz", "g", "folder.json"])
-def test_another_ending_is_refused(shell: Shell, store: Path, tmp_path: Path, name: str) -> None:
+def test_export_unknown_suffix_is_rejected(shell: Shell, store: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.json").mkdir()
     error = shell.expect_error(2, "graph", "export", tmp_path / name, "--store", store)
     assert all(kind in error for kind in (".graphml", ".json", ".html")) or "folder" in error
@@ -332,9 +332,7 @@ def evil(tmp_path: Path, shell: Shell) -> Path:
     return tmp_path / "s"
 
 
-def test_a_page_needs_no_network_and_no_text_of_a_document_breaks_out_of_it(
-    shell: Shell, evil: Path, tmp_path: Path
-) -> None:
+def test_page_is_offline_and_escapes_text(shell: Shell, evil: Path, tmp_path: Path) -> None:
     assert shell("graph", "export", str(tmp_path / "g.html"), "--store", str(evil))[0] == 0
     page = (tmp_path / "g.html").read_text("utf-8")
     assert page.count("</script>") == 2 and "<script>alert" not in page and "<!--" not in page
@@ -345,14 +343,14 @@ def test_a_page_needs_no_network_and_no_text_of_a_document_breaks_out_of_it(
     assert all(isinstance(node[axis], float) for node in data["nodes"] for axis in "xy")
 
 
-def test_markup_in_a_text_is_read_back_from_graphml(shell: Shell, evil: Path, tmp_path: Path) -> None:
+def test_graphml_keeps_markup_in_text(shell: Shell, evil: Path, tmp_path: Path) -> None:
     assert shell("graph", "export", tmp_path / "g.graphml", "--store", evil)[0] == 0
     sentences = [data["sentence"] for _, _, data in nx.read_graphml(tmp_path / "g.graphml").edges(data=True)]
     assert any("</script><script>alert(1)" in sentence for sentence in sentences)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node reads the script of the page")
-def test_the_script_of_the_page_is_a_script(tmp_path: Path) -> None:
+def test_page_script_is_valid(tmp_path: Path) -> None:
     script = TEMPLATE_FILE.read_text("utf-8").split("<script>")[1].split("</script>")[0]
     (tmp_path / "page.js").write_text(script, "utf-8")
     done = subprocess.run(["node", "--check", str(tmp_path / "page.js")], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Benches say what happened, on retrievers and answerers whose behaviour is known; the ranker's file format."""
+"""Benchmarks on retrievers and answers with known results; the ranker's file format."""
 
 import json
 import math
@@ -14,26 +14,21 @@ from kgrag.dev.training.ranker.examples import RankingExample
 from kgrag.errors import ModelError, ReadError, UsageError
 from kgrag.question_sets import fingerprint, load_questions
 from kgrag.retrieve.boosted_trees import TreeEnsemble
-from kgrag.types import Answer, Hit, Passage, Question
+from kgrag.types import Answer, Question
+from tests.support.fake_retriever import FixedRetriever, make_hit
 
 
-class FixedRetriever:
-    """A retriever that returns the documents it is told, for any question."""
-
-    def __init__(self, *documents: str) -> None:
-        self.hits = [Hit(Passage(f"{d}#1", d, "text", 0, 4), d, d, 1.0, n) for n, d in enumerate(documents, 1)]
-
-    def retrieve(self, question: str, k: int) -> list[Hit]:
-        return self.hits[:k]
+def find_documents(*titles: str) -> FixedRetriever:
+    return FixedRetriever(*(make_hit(title, "text", rank) for rank, title in enumerate(titles, 1)))
 
 
-def test_retrieval_bench_on_a_worked_example() -> None:
+def test_measure_retrieval_worked_example() -> None:
     questions = [
         Question("1", "q", gold=("a", "b"), type="bridge"),
         Question("2", "q", gold=("c",)),
         Question("3", "q"),
     ]
-    report = runner.measure_retrieval(FixedRetriever("a", "x", "b"), questions)
+    report = runner.measure_retrieval(find_documents("a", "x", "b"), questions)
     assert report["recall@1"]["value"] == pytest.approx(0.25)
     assert report["recall@5"]["value"] == pytest.approx(0.5)
     assert report["mrr"]["value"] == pytest.approx(0.5)
@@ -44,12 +39,12 @@ def test_retrieval_bench_on_a_worked_example() -> None:
     assert report["latency p50 ms"]["value"] >= 0
 
 
-def test_two_passages_of_one_document_count_once() -> None:
-    report = runner.measure_retrieval(FixedRetriever("x", "x", "x", "x", "x", "a"), [Question("1", "q", gold=("a",))])
+def test_measure_retrieval_counts_a_document_once() -> None:
+    report = runner.measure_retrieval(find_documents("x", "x", "x", "x", "x", "a"), [Question("1", "q", gold=("a",))])
     assert report["recall@2"]["value"] == 1
 
 
-def test_answers_are_scored_and_silence_is_not_a_lie() -> None:
+def test_score_answers_abstention_is_no_wrong_answer() -> None:
     questions = [
         Question("1", "q", answers=("Missolonghi",)),
         Question("2", "q", answers=("Rome",)),
@@ -70,12 +65,12 @@ def test_answers_are_scored_and_silence_is_not_a_lie() -> None:
     assert report["abstained on unanswerable"]["value"] == 1
 
 
-def test_nothing_answerable_is_nan_not_zero() -> None:
+def test_score_answers_nothing_answerable_is_nan() -> None:
     report = runner.score_answers([Question("1", "q")], [Answer("q", "x")])
     assert math.isnan(report["f1"]["value"])
 
 
-def test_questions_say_which_line_is_wrong(tmp_path: Path) -> None:
+def test_load_questions_invalid_line_names_its_number(tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text('{"_id": "1", "text": "a?", "hops": 2}\n\nnot json\n')
     with pytest.raises(ReadError, match="line 3"):
@@ -101,7 +96,7 @@ TREES = {
 }  # fmt: skip
 
 
-def test_a_ranker_says_what_it_was_trained_on(tmp_path: Path) -> None:
+def test_tree_ensemble_loads_training_fingerprints(tmp_path: Path) -> None:
     path = tmp_path / "ranker.json"
     path.write_text(json.dumps(TREES))
     assert TreeEnsemble.load(path).trained_on == ()  # a file may not say
@@ -112,7 +107,7 @@ def test_a_ranker_says_what_it_was_trained_on(tmp_path: Path) -> None:
     assert fingerprint(file) == "ba7816bf8f01"  # the first digits of sha256("abc"), FIPS 180-2
 
 
-def test_trees_are_walked_as_they_were_written(tmp_path: Path) -> None:
+def test_tree_ensemble_scores_worked_example(tmp_path: Path) -> None:
     path = tmp_path / "ranker.json"
     path.write_text(json.dumps(TREES))
     ranker = TreeEnsemble.load(path)
@@ -123,7 +118,7 @@ def test_trees_are_walked_as_they_were_written(tmp_path: Path) -> None:
         ranker.score(["b", "a"], rows)
 
 
-def test_a_trained_ranker_scores_as_its_trainer_does(tmp_path: Path) -> None:
+def test_write_ranker_scores_as_the_booster(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     sets = {}
     for name in ("one", "two"):

@@ -1,10 +1,10 @@
-"""The measures of the extraction, and the reading of each public set's format, on texts made up here."""
+"""Extraction benchmark: its measures, and the parsers of each public dataset's format, on synthetic texts."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from kgrag.dev.benchmarks.pathquestion import (
 )
 from kgrag.dev.benchmarks.relation_path_reader import RelationPathReader, relation_words
 from kgrag.errors import KgragError, ReadError, UsageError
-from kgrag.metrics.precision_recall import MatchCounts, count_matches, micro_scores, micro_share
+from kgrag.metrics.precision_recall import MatchCounts
 from kgrag.types import Mention, Triple
 
 SAMPLES: dict[str, str] = {
@@ -98,7 +98,7 @@ def triple(subject: str, predicate: str, object: str) -> Triple:
     return Triple(subject, predicate, object, "d#0001", 0, 10, 0.9)
 
 
-def one(subject: str, predicate: str, object: str) -> NormalizedTriple:
+def normalized_triple(subject: str, predicate: str, object: str) -> NormalizedTriple:
     return NormalizedTriple(frozenset({subject}), predicate, frozenset({object}), triple(subject, predicate, object))
 
 
@@ -120,7 +120,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_each_format_is_read_with_spans_that_spell_its_names(name: str, written: Any) -> None:
+def test_load_labelled_texts_spans_match_names(name: str, written: Any) -> None:
     items = load_labelled_texts(name, written(SAMPLES[name]))
     assert items[0].document.lang == ("zh" if name in ("peoples-daily", "cluener") else "en")
     assert all(item.document.text[m.start : m.end] == m.text for item in items for m in item.names)
@@ -129,13 +129,13 @@ def test_each_format_is_read_with_spans_that_spell_its_names(name: str, written:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("other", SAMPLES)
-def test_a_file_of_another_format_says_what_was_expected_and_found(name: str, other: str, written: Any) -> None:
+def test_load_labelled_texts_other_format_is_refused(name: str, other: str, written: Any) -> None:
     if name != other:
         with pytest.raises(ReadError, match=r"expected .*found"):
             load_labelled_texts(name, written(SAMPLES[other]))
 
 
-def test_what_is_read_of_each_format(written: Any) -> None:
+def test_load_labelled_texts_content_of_each_format(written: Any) -> None:
     webnlg = load_labelled_texts("webnlg", written(SAMPLES["webnlg"]))[0]
     assert webnlg.document.text == "Runa Vell (born 4 May 1911) was born in Oslo."
     assert webnlg.document.title == "" and webnlg.facts[0].relation == "birthPlace"
@@ -144,14 +144,14 @@ def test_what_is_read_of_each_format(written: Any) -> None:
     assert [(f.subject, f.relation, f.object) for f in conll04.facts] == [(("Oslo",), "Located_In", ("Norway",))]
     redocred = load_labelled_texts("redocred", written(SAMPLES["redocred"]))[0]
     assert [m.text for m in redocred.names] == ["Runa Vell", "Vell", "Oslo", "Rome"], "a pronoun is no name"
-    assert [f.sentence_spans for f in redocred.facts] == [(), ((57, 75),)], "only named mentions make a sentence count"
+    assert [f.sentence_spans for f in redocred.facts] == [(), ((57, 75),)], "only sentences with named mentions count"
     daily = load_labelled_texts("peoples-daily", written(SAMPLES["peoples-daily"]))
     assert [[(m.text, m.type) for m in item.names] for item in daily] == [[("李明", "PER"), ("上海", "LOC")], []]
     cluener = load_labelled_texts("cluener", written(SAMPLES["cluener"]))[0]
     assert [(m.text, m.type) for m in cluener.names] == [("李明", "name"), ("《红楼梦》", "book")]
 
 
-def test_broken_and_missing_and_empty_files(tmp_path: Path) -> None:
+def test_load_labelled_texts_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found none"):
         load_labelled_texts("webnlg", tmp_path / "none.json")
     broken = tmp_path / "broken.gz"
@@ -161,21 +161,21 @@ def test_broken_and_missing_and_empty_files(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_text("")
     for name in FORMATS:
-        with pytest.raises(ReadError, match="expected"):
+        with pytest.raises(ReadError, match=r"(?i)expected"):
             load_labelled_texts(name, empty)
 
 
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=5), max_size=12)
 )
-def test_words_put_together_keep_their_spelling_and_order(words: list[str]) -> None:
+def test_detokenize_keeps_words_and_order(words: list[str]) -> None:
     text, spans = detokenize(words)
     assert [text[start:end] for start, end in spans] == words
     assert "".join(text.split()) == "".join("".join(words).split())
     assert all(a[1] <= b[0] <= a[1] + 1 for a, b in pairwise(spans))
 
 
-def test_words_are_put_together_as_they_are_written() -> None:
+def test_detokenize_worked_example() -> None:
     line = 'He said : " No ( so the well - known Ada Lovelace \'s son ) " , 1990 - 91 .'
     assert detokenize(line.split())[0] == 'He said: "No (so the well-known Ada Lovelace\'s son)", 1990 - 91.'
 
@@ -183,7 +183,7 @@ def test_words_are_put_together_as_they_are_written() -> None:
 # Names and relations ------------------------------------------------------------------------------------------------
 
 
-def test_names_dates_and_numbers_by_value() -> None:
+def test_comparison_form_of_names_dates_and_numbers() -> None:
     assert comparison_form("Runa_Vell") == comparison_form("runa vell")
     assert (
         comparison_form("13 March 1963")
@@ -198,12 +198,13 @@ def test_names_dates_and_numbers_by_value() -> None:
     assert comparison_form("1963") != comparison_form("13 March 1963")
 
 
-def test_the_tables_name_predicates_and_types_that_there_are() -> None:
-    known = set(load_predicate_schema().predicates)
+def test_relation_tables_name_known_predicates_and_types() -> None:
+    predicates = set(load_predicate_schema().predicates)
     for name in ("webnlg", "2wiki"):
-        assert {p.removeprefix("^") for ours in relation_predicates(name).values() for p in ours} <= known
-    guessed = {name.removeprefix("^") for name in load_classifier().classes}
-    assert {p for kind in conll04_relations().values() for p in kind.predicates} <= known | guessed
+        mapped = {p.removeprefix("^") for targets in relation_predicates(name).values() for p in targets}
+        assert mapped and mapped <= predicates
+    classes = {name.removeprefix("^") for name in load_classifier().classes}
+    assert {p for kind in conll04_relations().values() for p in kind.predicates} <= predicates | classes
     types = {"PERSON", "PLACE", "ORGANISATION", "WORK", "MISC", "DATE", ""}
     assert {
         kind for name in ("conll04", "redocred", "peoples-daily", "cluener") for kind in entity_types(name).values()
@@ -217,11 +218,11 @@ def test_the_tables_name_predicates_and_types_that_there_are() -> None:
     }
 
 
-def test_relations_agree_by_table_by_inverse_and_by_words() -> None:
-    known, table = load_predicate_schema(), {"parent": ("father",), "made": ("^author",), "wed": ("spouse",)}
+def test_is_same_relation_by_table_inverse_and_words() -> None:
+    schema, table = load_predicate_schema(), {"parent": ("father",), "made": ("^author",), "wed": ("spouse",)}
 
-    def right(relation: str, predicate: str, turned: bool = False) -> bool:
-        return is_same_relation(relation, predicate, table, known, is_reversed=turned)
+    def right(relation: str, predicate: str, is_reversed: bool = False) -> bool:
+        return is_same_relation(relation, predicate, table, schema, is_reversed=is_reversed)
 
     assert right("parent", "father") and not right("parent", "father", True) and not right("parent", "mother")
     assert right("parent", "child", True) and not right("parent", "child")
@@ -234,84 +235,66 @@ def test_relations_agree_by_table_by_inverse_and_by_words() -> None:
 # Metrics ------------------------------------------------------------------------------------------------------------
 
 
-def test_pairs_do_not_mind_direction_and_count_a_pair_once() -> None:
-    ours = [one("a", "author", "b"), one("a", "creator", "b"), one("a", "child", "z")]
-    assert measures.count_pairs(ours, [fact("b", "x", "a"), fact("a", "y", "b"), fact("a", "y", "c")]) == MatchCounts(
-        1, 2, 2, 1
+def test_count_pairs_ignores_direction_and_duplicates() -> None:
+    predicted = [
+        normalized_triple("a", "author", "b"),
+        normalized_triple("a", "creator", "b"),
+        normalized_triple("a", "child", "z"),
+    ]
+    assert measures.count_pairs(
+        predicted, [fact("b", "x", "a"), fact("a", "y", "b"), fact("a", "y", "c")]
+    ) == MatchCounts(1, 2, 2, 1)
+
+
+def test_count_pairs_of_one_name_with_itself() -> None:
+    assert measures.count_pairs([normalized_triple("a", "part_of", "a")], [fact("a", "x", "a")]) == MatchCounts(
+        1, 1, 1, 1
     )
 
 
-def test_a_pair_of_one_name_is_a_pair() -> None:
-    assert measures.count_pairs([one("a", "part_of", "a")], [fact("a", "x", "a")]) == MatchCounts(1, 1, 1, 1)
-
-
-def test_relation_accuracy_is_of_joined_facts_only() -> None:
+def test_count_relations_accuracy_of_linked_facts() -> None:
     table = {"wrote": ("author",), "lives": ("located_in",)}
-    ours = [one("book", "author", "ada"), one("ada", "child", "oslo")]
+    predicted = [normalized_triple("book", "author", "ada"), normalized_triple("ada", "child", "oslo")]
     gold = [fact("book", "wrote", "ada"), fact("ada", "lives", "oslo"), fact("ada", "lives", "rome")]
-    both, accuracy = measures.count_relations(ours, gold, table, load_predicate_schema())
-    assert accuracy == (1, 2) and both == MatchCounts(1, 2, 3, 1)
+    counts, accuracy = measures.count_relations(predicted, gold, table, load_predicate_schema())
+    assert accuracy == (1, 2) and counts == MatchCounts(1, 2, 3, 1)
 
 
-def test_few_relations_by_predicate_and_type_of_subject() -> None:
-    ours = [one("acme", "located_in", "oslo"), one("ada", "employer", "acme"), one("ada", "award", "medal")]
+def test_count_typed_relations_by_predicate_and_type() -> None:
+    predicted = [
+        normalized_triple("acme", "located_in", "oslo"),
+        normalized_triple("ada", "employer", "acme"),
+        normalized_triple("ada", "award", "medal"),
+    ]
     gold = [fact("acme", "OrgBased_In", "oslo"), fact("acme", "Work_For", "ada")]
     types = {"acme": "ORGANISATION", "ada": "PERSON"}
-    assert measures.count_typed_relations(ours, gold, types, conll04_relations()) == MatchCounts(1, 2, 2, 1), (
+    assert measures.count_typed_relations(predicted, gold, types, conll04_relations()) == MatchCounts(1, 2, 2, 1), (
         "the direction counts, the award does not"
     )
 
 
-def test_clusters_by_span_else_by_text() -> None:
+def test_count_coreference_by_span_then_text() -> None:
     def mention(entity: str, start: int, surface: str) -> Mention:
         return Mention(entity, "d#0001", start, start + len(surface), "PERSON", surface)
 
-    marked = [
+    labelled = [
         LabelledSpan(0, 3, "PER", "Ada", 0),
         LabelledSpan(10, 14, "PER", "Lady", 0),
         LabelledSpan(20, 23, "PER", "Ada", 0),
     ]
-    marked += [LabelledSpan(30, 34, "LOC", "Oslo", 1), LabelledSpan(40, 46, "LOC", "nobody", 1)]
-    found = [mention("ada", 0, "Ada"), mention("lady", 10, "Lady"), mention("oslo", 30, "Oslo")]
-    assert measures.count_coreference(marked, found) == MatchCounts(1, 1, 4, 1)
-    assert measures.count_coreference(marked, found, different_spellings_only=True) == MatchCounts(0, 0, 3, 0)
-    same = [m.__class__("ada", m.passage_id, m.start, m.end, m.type, m.surface) for m in found[:2]]
-    assert measures.count_coreference(marked, [*same, found[2]]) == MatchCounts(3, 3, 4, 3)
-
-
-@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
-def test_counts_of_sets_are_within_both(ours: list[int], gold: list[int]) -> None:
-    found = count_matches(ours, gold)
-    assert 0 <= found.correct == found.gold_found <= min(found.predicted, found.gold)
-    assert count_matches(gold, ours) == MatchCounts(found.correct, found.gold, found.predicted, found.correct)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), max_size=8))
-def test_scores_are_the_usual_ones_with_their_values_in_range(rows: list[tuple[int, int, int]]) -> None:
-    counts = [MatchCounts(min(r), r[1], r[2], min(r)) for r in rows]
-    right, ours, gold = sum(c.correct for c in counts), sum(c.predicted for c in counts), sum(c.gold for c in counts)
-    found = micro_scores("x", counts)
-    assert list(found) == ["x_precision", "x_recall", "x_f1"]
-    for figure in found.values():
-        assert math.isnan(figure.value) or 0 <= figure.value <= 1
-        assert math.isnan(figure.value) or math.isnan(figure.low) or 0 <= figure.low <= figure.high <= 1
-    assert math.isnan(found["x_precision"].value) == (not ours) and math.isnan(found["x_recall"].value) == (not gold)
-    if gold:
-        assert found["x_f1"].value == pytest.approx(2 * right / (ours + gold))
-
-
-def test_a_share_and_its_interval() -> None:
-    figure = micro_share("kept", [(1, 1)] * 30 + [(0, 1)] * 10)["kept"]
-    assert figure.value == 0.75 and 0.5 < figure.low < 0.75 < figure.high < 0.95
-    assert math.isnan(micro_share("kept", [(0, 0)])["kept"].value)
-    assert micro_share("kept", [(1, 1)])["kept"].low == 1.0
+    labelled += [LabelledSpan(30, 34, "LOC", "Oslo", 1), LabelledSpan(40, 46, "LOC", "unseen", 1)]
+    mentions = [mention("ada", 0, "Ada"), mention("lady", 10, "Lady"), mention("oslo", 30, "Oslo")]
+    assert measures.count_coreference(labelled, mentions) == MatchCounts(1, 1, 4, 1)
+    assert measures.count_coreference(labelled, mentions, different_spellings_only=True) == MatchCounts(0, 0, 3, 0)
+    merged = [replace(m, entity_id="ada") for m in mentions[:2]]
+    assert measures.count_coreference(labelled, [*merged, mentions[2]]) == MatchCounts(3, 3, 4, 3)
 
 
 # The extraction itself ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_set_is_measured_under_its_keys(name: str, written: Any) -> None:
+def test_measure_extraction_keys_of_each_set(name: str, written: Any) -> None:
     ticks: list[int] = []
     figures = measures.measure_extraction(
         name, load_labelled_texts(name, written(SAMPLES[name])), 1800, lambda: ticks.append(1)
@@ -326,15 +309,15 @@ def test_every_set_is_measured_under_its_keys(name: str, written: Any) -> None:
     assert expected <= set(figures) and ticks
 
 
-def test_a_text_without_a_title_has_its_subject_from_its_first_words(written: Any) -> None:
+def test_normalize_triples_untitled_text_has_no_id_name(written: Any) -> None:
     item = load_labelled_texts("webnlg", written(SAMPLES["webnlg"]))[0]
-    (found,) = measures.extract_in_batches([item.document], 1800)
-    ours = normalize_triples(found, load_predicate_schema())
-    assert ours
-    assert not any("webnlg" in name for o in ours for name in o.subject | o.object), "an id is no name"
+    (extraction,) = measures.extract_in_batches([item.document], 1800)
+    triples = normalize_triples(extraction, load_predicate_schema())
+    assert triples
+    assert not any("webnlg" in name for t in triples for name in t.subject | t.object), "an id is no name"
 
 
-def test_a_titled_text_joins_its_subject(written: Any) -> None:
+def test_measure_extraction_titled_text_links_subject(written: Any) -> None:
     figures = measures.measure_extraction(
         "redocred", load_labelled_texts("redocred", written(SAMPLES["redocred"])), 1800
     )
@@ -360,7 +343,7 @@ def wiki(tmp_path: Path) -> Path:
     return file
 
 
-def test_evidence_is_joined_rightly_joined_or_mentioned(wiki: Path) -> None:
+def test_edge_recall_worked_example(wiki: Path) -> None:
     evidence = load_evidence(wiki)
     documents = load_documents(wiki.parent / "corpus.jsonl.gz", {"v", "w"})
     figures, missing = edge_recall(evidence, documents, 1800)
@@ -374,14 +357,14 @@ def test_evidence_is_joined_rightly_joined_or_mentioned(wiki: Path) -> None:
     assert missing == 0 and edge_recall(evidence, {}, 1800)[1] == 1
 
 
-def test_lines_that_are_no_questions_or_documents(wiki: Path) -> None:
+def test_load_evidence_invalid_line_is_refused(wiki: Path) -> None:
     with pytest.raises(ReadError, match="line 1: expected"):
         load_evidence(wiki.parent / "corpus.jsonl.gz")
     wiki.write_text('{"title": 1}')
     with pytest.raises(ReadError, match="line 1: expected"):
         load_documents(wiki, {"v"})
     wiki.write_text("\n")
-    with pytest.raises(ReadError, match="no questions"):
+    with pytest.raises(ReadError, match="found none"):
         load_evidence(wiki)
 
 
@@ -396,17 +379,17 @@ GRAPH = [
 ]
 
 
-def test_relations_are_followed_in_the_order_of_their_words() -> None:
+def test_path_reader_follows_words_in_order() -> None:
     reader = RelationPathReader(GRAPH, load_predicate_schema(), None)
     assert reader.answer("what religion does runa_vell 's husband have ?")[0].node == "bahai", "husband is a spouse"
     first = reader.answer("what is the country of the place of birth of Runa Vell 's spouse ?")[0]
     assert first.node == "norway" and first.score == 1.0
     assert first.chains == (("spouse", "__people__person__place_of_birth", "country"),)
     assert reader.answer("religion of runa_vell")[0].node == "quakers"
-    assert reader.answer("who is nobody ?") == [] and reader.answer("runa_vell") == []
+    assert reader.answer("who is unknown ?") == [] and reader.answer("runa_vell") == []
 
 
-def test_words_that_are_not_equal_are_near_by_their_vectors() -> None:
+def test_path_reader_uses_vectors_of_words() -> None:
     near = {"faith": [1.0, 0.0], "religion": [1.0, 0.0]}
 
     def embed(texts: Any) -> Any:
@@ -422,16 +405,16 @@ def test_words_that_are_not_equal_are_near_by_their_vectors() -> None:
         st.tuples(*[st.sampled_from(["ada", "bo", "cy", "dee"])] * 2, st.sampled_from(["knows", "likes"])), max_size=9
     )
 )
-def test_what_is_reached_is_in_the_graph_and_each_once(edges_: list[tuple[str, str, str]]) -> None:
-    triples = [(a, r, b) for a, b, r in edges_]
-    found = RelationPathReader(triples, PredicateSchema({}, {}, {}), None).answer("who knows whom ada likes ?")
-    nodes = [reached.node for reached in found]
+def test_path_reader_answers_are_distinct_and_sorted(edges: list[tuple[str, str, str]]) -> None:
+    triples = [(a, r, b) for a, b, r in edges]
+    answers = RelationPathReader(triples, PredicateSchema({}, {}, {}), None).answer("who knows whom ada likes ?")
+    nodes = [answer.node for answer in answers]
     assert len(set(nodes)) == len(nodes) <= 20 and set(nodes) <= {b for _, _, b in triples}
-    scores_ = [reached.score for reached in found]
-    assert scores_ == sorted(scores_, reverse=True) and all(0 <= s <= 1 for s in scores_)
+    scores = [answer.score for answer in answers]
+    assert scores == sorted(scores, reverse=True) and all(0 <= s <= 1 for s in scores)
 
 
-def test_relations_are_spoken_without_what_leads_to_them() -> None:
+def test_relation_words_of_each_spelling() -> None:
     assert (
         relation_words("__people__person__place_of_birth")
         == relation_words("place_of_birth")
@@ -439,18 +422,18 @@ def test_relations_are_spoken_without_what_leads_to_them() -> None:
     )
 
 
-def test_pathquestion_from_its_files(tmp_path: Path) -> None:
+def test_measure_path_answers_from_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found none"):
         load_path_sets(tmp_path)
-    asked = "what is runa_vell 's spouse 's religion ?\tbahai(bahai/)\truna_vell#spouse#olav_berg#religion#bahai#<end>#bahai\n"
-    (tmp_path / "PQ-2H.txt").write_text(asked)
+    line = "what is runa_vell 's spouse 's religion ?\tbahai(bahai/)\truna_vell#spouse#olav_berg#religion#bahai#<end>#bahai\n"
+    (tmp_path / "PQ-2H.txt").write_text(line)
     with pytest.raises(UsageError, match="graph 2H-kb"):
         load_path_sets(tmp_path)
     lines = "".join("\t".join(triple) + "\n" for triple in GRAPH)
     (tmp_path / "2H-kb.txt.gz").write_bytes(gzip.compress(lines.encode()))
     sets = load_path_sets(tmp_path)
     question = sets["PQ-2H"][1][0]
-    assert question == PathQuestion(asked.split("\t")[0], frozenset({"bahai"}), ("spouse", "religion"), "bahai")
+    assert question == PathQuestion(line.split("\t")[0], frozenset({"bahai"}), ("spouse", "religion"), "bahai")
     figures = measure_path_answers(sets, None)
     for measure in ("answer_hit1", "answer_recall", "path_recall"):
         assert figures[measure].value == figures[f"{measure}_2_hops"].value == figures[f"{measure}_pq_2h"].value == 1.0
@@ -465,14 +448,14 @@ def test_pathquestion_from_its_files(tmp_path: Path) -> None:
         load_path_sets(tmp_path)
 
 
-def test_chance_is_what_any_order_gives() -> None:
-    asked = PathQuestion("?", frozenset({"a"}), ("r",), "a")
-    assert chance_accuracy(asked, {"b"}) == (0.0, 0.0) == chance_accuracy(asked, ())
-    first, among = chance_accuracy(asked, {"a", *map(str, range(39))})
-    assert first == 1 / 40 and among == pytest.approx(20 / 40)
+def test_chance_accuracy_worked_example() -> None:
+    question = PathQuestion("?", frozenset({"a"}), ("r",), "a")
+    assert chance_accuracy(question, {"b"}) == (0.0, 0.0) == chance_accuracy(question, ())
+    first, among_first_twenty = chance_accuracy(question, {"a", *map(str, range(39))})
+    assert first == 1 / 40 and among_first_twenty == pytest.approx(20 / 40)
 
 
-def test_a_name_that_is_a_stop_word_has_its_capital() -> None:
+def test_path_reader_stop_word_name_needs_capital() -> None:
     reader = RelationPathReader([("Them", "country", "Norway")], load_predicate_schema(), None)
     assert reader.answer("the country of Them ?")[0].node == "Norway"
     assert reader.answer("the country of them ?") == []
@@ -481,27 +464,26 @@ def test_a_name_that_is_a_stop_word_has_its_capital() -> None:
 # The commands -------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_prints_a_table_and_flat_json(wiki: Path, written: Any) -> None:
-    shown = CliRunner().invoke(app, ["bench", "extraction", "redocred", str(written(SAMPLES["redocred"]))])
-    assert shown.exit_code == 0 and "cluster_f1" in shown.stdout
-    given_ = CliRunner().invoke(app, ["bench", "extraction", "2wiki", str(wiki), "--json"])
-    report = json.loads(given_.stdout)
+def test_bench_extraction_prints_table_and_json(wiki: Path, written: Any) -> None:
+    table = CliRunner().invoke(app, ["bench", "extraction", "redocred", str(written(SAMPLES["redocred"]))])
+    assert table.exit_code == 0 and "cluster_f1" in table.stdout
+    report = json.loads(CliRunner().invoke(app, ["bench", "extraction", "2wiki", str(wiki), "--json"]).stdout)
     assert report["mention_recall"] == pytest.approx(2 / 3) and report["questions"] == 1
     assert {"edge_recall", "edge_recall_low", "edge_recall_high", "predicate_recall"} <= report.keys()
     assert all(isinstance(figure, int | float) or figure is None for figure in report.values())
 
 
-def test_the_command_names_what_is_missing(wiki: Path, written: Any) -> None:
+def test_bench_extraction_names_missing_input(wiki: Path, written: Any) -> None:
     sample = str(written(SAMPLES["webnlg"]))
     (wiki.parent / "corpus.jsonl.gz").unlink()
-    for arguments, said in (
+    for arguments, message in (
         (["2wiki", str(wiki)], "--corpus FILE or --store DIR"),
         (["webnlg", sample, "--corpus", sample], "with 2wiki only"),
         (["conll04", sample], "not of the format conll04"),
     ):
         failed = CliRunner().invoke(app, ["bench", "extraction", *arguments])
-        assert failed.exit_code != 0 and isinstance(failed.exception, KgragError) and said in str(failed.exception)
+        assert failed.exit_code != 0 and isinstance(failed.exception, KgragError) and message in str(failed.exception)
 
 
-def test_the_formats_of_the_command_are_those_that_are_read() -> None:
+def test_bench_extraction_formats_match_parsers() -> None:
     assert {f.value for f in ExtractionSet} == {*FORMATS, "2wiki"} and set(FORMATS) == set(measures.MEASURES)

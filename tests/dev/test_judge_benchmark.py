@@ -1,4 +1,4 @@
-"""What a judge is worth: figures against worked examples, file formats, made claims, training, and the commands."""
+"""The judge benchmark: measures, file formats, perturbed claims, training, and the commands."""
 
 import gzip
 import json
@@ -12,10 +12,7 @@ import pytest
 
 from kgrag.dev.benchmarks.judge.datasets import JudgedClaim, load_claims
 from kgrag.dev.benchmarks.judge.scorer import (
-    auroc,
     balanced_accuracy,
-    brier,
-    expected_calibration_error,
     grouped_bootstrap_interval,
     judge_report,
     right_over_wrong,
@@ -25,6 +22,7 @@ from kgrag.dev.training.judge import fitting, trainer
 from kgrag.dev.training.judge.claim_perturbation import PERTURBATION_KINDS, build_sources, perturb_claims
 from kgrag.errors import ReadError, UsageError
 from kgrag.judge.model import JudgeModel, judge_to_json
+from kgrag.metrics.calibration import auroc, brier_score, expected_calibration_error
 from kgrag.types import ClaimVerdict, Verdict
 from tests.support.cli_shell import Shell
 
@@ -36,7 +34,7 @@ CHOICE = {"knowledge": "Ada was born in London.", "question": "Where was Ada bor
 
 
 class TableJudge:
-    """A judge that says what it is told, claim by claim."""
+    """A judge with a fixed support for each claim."""
 
     def __init__(self, **support: float) -> None:
         self.support = support
@@ -54,11 +52,11 @@ def write_rows(path: Path, *rows: object) -> Path:
     return path
 
 
-def test_figures_on_a_worked_example() -> None:
+def test_judge_measures_worked_example() -> None:
     assert balanced_accuracy(SUPPORT, LABELS) == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert auroc(SUPPORT, LABELS) == pytest.approx(5 / 6)
     assert auroc(np.array([0.5, 0.5]), np.array([True, False])) == 0.5
-    assert brier(SUPPORT, LABELS) == pytest.approx((0.01 + 0.04 + 0.49 + 0.36 + 0.01) / 5)
+    assert brier_score(SUPPORT, LABELS) == pytest.approx((0.01 + 0.04 + 0.49 + 0.36 + 0.01) / 5)
     # bins: 0.1, 0.3, 0.6, 0.8, 0.9 each alone
     assert expected_calibration_error(SUPPORT, LABELS) == pytest.approx((0.1 + 0.2 + 0.7 + 0.6 + 0.1) / 5)
     assert expected_calibration_error(np.array([0.25, 0.25, 1.0]), np.array([True, False, True])) == pytest.approx(
@@ -68,21 +66,21 @@ def test_figures_on_a_worked_example() -> None:
 
 
 @pytest.mark.parametrize("labels", [[True, True], [False, False]])
-def test_of_one_kind_alone_there_is_no_accuracy(labels: list[bool]) -> None:
+def test_judge_measures_one_label_only_are_nan(labels: list[bool]) -> None:
     assert math.isnan(balanced_accuracy(np.array([0.1, 0.9]), np.array(labels)))
     assert math.isnan(auroc(np.array([0.1, 0.9]), np.array(labels)))
 
 
-def test_an_interval_draws_texts_and_not_claims() -> None:
+def test_grouped_bootstrap_draws_texts() -> None:
     rng = np.random.default_rng(1)
     support, labels = np.repeat(rng.random(40), 10), np.repeat(rng.random(40) < 0.5, 10)
-    alone = grouped_bootstrap_interval(brier, support, labels, np.arange(400))
-    together = grouped_bootstrap_interval(brier, support, labels, np.repeat(np.arange(40), 10))
-    assert alone.low < alone.value < alone.high
-    assert together.high - together.low > 2 * (alone.high - alone.low)
+    by_claim = grouped_bootstrap_interval(brier_score, support, labels, np.arange(400))
+    by_text = grouped_bootstrap_interval(brier_score, support, labels, np.repeat(np.arange(40), 10))
+    assert by_claim.low < by_claim.value < by_claim.high
+    assert by_text.high - by_text.low > 2 * (by_claim.high - by_claim.low)
 
 
-def test_a_report_counts_what_was_not_scored(tmp_path: Path) -> None:
+def test_judge_report_counts_unscored_claims(tmp_path: Path) -> None:
     rows = load_claims(
         write_rows(tmp_path / "a.jsonl", *({**GOOD, "claim": c, "supported": c in "ab"} for c in "abcd"))
     )
@@ -92,19 +90,23 @@ def test_a_report_counts_what_was_not_scored(tmp_path: Path) -> None:
     assert {"balanced_accuracy_low", "auroc_high", "brier", "ece", "overlap_auroc", "length_auroc"} <= figures.keys()
 
 
-def test_two_answers_to_a_question_are_a_pair(tmp_path: Path) -> None:
+def test_load_claims_halueval_row_gives_a_pair(tmp_path: Path) -> None:
     rows = load_claims(write_rows(tmp_path / "h.jsonl.gz", CHOICE, {**CHOICE, "right_answer": "Rome"}))
     assert rows.is_paired and [r.claim for r in rows.claims][:2] == [
         "Where was Ada born? London",
         "Where was Ada born? Paris",
     ]
-    told = {"Where was Ada born? London": 0.9, "Where was Ada born? Paris": 0.4, "Where was Ada born? Rome": math.nan}
-    figures = judge_report(TableJudge(**told), rows)
+    support = {
+        "Where was Ada born? London": 0.9,
+        "Where was Ada born? Paris": 0.4,
+        "Where was Ada born? Rome": math.nan,
+    }
+    figures = judge_report(TableJudge(**support), rows)
     assert figures["right_over_wrong"] == 1 and figures["unscored"] == 2
     assert figures["overlap_right_over_wrong"] == 1
 
 
-def test_evidence_may_be_several_texts(tmp_path: Path) -> None:
+def test_load_claims_accepts_several_texts(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", {**GOOD, "evidence": ["one", "two"]}, "", {**BAD, "supported": 0})
     rows = load_claims(file).claims
     assert rows[0].evidence == ("one", "two") and rows[1].supported is False
@@ -112,7 +114,7 @@ def test_evidence_may_be_several_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"claim": "x"}, 'line 2.*no text as "evidence"'),
         ({"evidence": "x", "supported": True}, 'line 2.*no text as "claim"'),
@@ -123,23 +125,23 @@ def test_evidence_may_be_several_texts(tmp_path: Path) -> None:
         ({"evidence": [], "claim": "y", "supported": True}, "line 2.*as evidence, found an empty"),
         ({"evidence": ["x", ""], "claim": "y", "supported": True}, "line 2.*as evidence, found an empty"),
         ({"knowledge": "x", "question": "y", "right_answer": "z"}, 'line 2.*"hallucinated_answer"'),
-        (CHOICE, "line 2.*rows of one kind"),
+        (CHOICE, "line 2.*rows of one format"),
         ("[1]", "line 2.*found list"),
         ("{", "line 2.*found other text"),
     ],
 )
-def test_a_row_that_is_none_is_said_with_its_line(row: object, said: str, tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match=said):
+def test_load_claims_invalid_row_names_its_line(row: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=message):
         load_claims(write_rows(tmp_path / "a.jsonl", GOOD, row))
 
 
-def test_files_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+def test_load_claims_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="found none"):
         load_claims(tmp_path / "none.jsonl")
-    with pytest.raises(ReadError, match="holds no claims"):
+    with pytest.raises(ReadError, match="found none"):
         load_claims(write_rows(tmp_path / "empty.jsonl"))
     (tmp_path / "broken.jsonl.gz").write_bytes(gzip.compress(json.dumps(GOOD).encode())[:-9])
-    with pytest.raises(ReadError, match="could not be read"):
+    with pytest.raises(ReadError, match="cannot be read"):
         load_claims(tmp_path / "broken.jsonl.gz")
 
 
@@ -159,17 +161,17 @@ PASSAGES = {
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_made_claims_are_true_of_their_passage_or_changed(lang: str) -> None:
-    asked = [[("他是谁？" if lang == "zh" else "Who is he?", text[:2])] for text in PASSAGES[lang]]
-    pool = build_sources(PASSAGES[lang], lang, asked)
-    made = [one for seed in range(40) for one in perturb_claims(pool, lang, seed, 3)]
-    kinds = Counter(one.kind for one in made if not one.supported)
+def test_perturb_claims_changes_unsupported_claims_only(lang: str) -> None:
+    questions = [[("他是谁？" if lang == "zh" else "Who is he?", text[:2])] for text in PASSAGES[lang]]
+    pool = build_sources(PASSAGES[lang], lang, questions)
+    claims = [claim for seed in range(40) for claim in perturb_claims(pool, lang, seed, 3)]
+    kinds = Counter(claim.kind for claim in claims if not claim.supported)
     assert set(kinds) == set(PERTURBATION_KINDS), kinds
-    for one in made:
-        if one.supported and one.kind == "sentence":
-            assert one.claim in one.evidence
-        if not one.supported:
-            assert one.claim not in one.evidence
+    for claim in claims:
+        if claim.supported and claim.kind == "sentence":
+            assert claim.claim in claim.evidence
+        if not claim.supported:
+            assert claim.claim not in claim.evidence
     assert (
         list(perturb_claims(pool, lang, 5))
         == list(perturb_claims(pool, lang, 5))
@@ -177,7 +179,7 @@ def test_made_claims_are_true_of_their_passage_or_changed(lang: str) -> None:
     )
 
 
-def test_claims_of_one_text_are_in_one_fold() -> None:
+def test_assign_folds_keeps_shared_texts_together() -> None:
     long = "This sentence is long enough to say which page it was taken from."
     rows = [
         JudgedClaim(f"claim {n}", (f"{long} Page {n // 4} says more than any other page of this book does.",), True)
@@ -188,12 +190,12 @@ def test_claims_of_one_text_are_in_one_fold() -> None:
         for n in range(20)
     ]
     rows.append(JudgedClaim("claim 1", ("Nothing.",), False))
-    found = trainer.assign_folds(rows)
-    assert len(set(found[:4])) == 1 and found[-1] == found[1]
-    assert set(found.tolist()) == set(range(trainer.FOLDS))
+    folds = trainer.assign_folds(rows)
+    assert len(set(folds[:4])) == 1 and folds[-1] == folds[1]
+    assert set(folds.tolist()) == set(range(trainer.FOLDS))
 
 
-def _learned() -> trainer.ClaimSet:
+def synthetic_claim_set() -> trainer.ClaimSet:
     rng = np.random.default_rng(0)
     rows = []
     for n in range(300):
@@ -203,9 +205,9 @@ def _learned() -> trainer.ClaimSet:
     return trainer.prepare_claims("begin", rows)
 
 
-def test_what_is_written_says_what_was_trained(tmp_path: Path) -> None:
+def test_write_judge_predicts_as_trained(tmp_path: Path) -> None:
     pytest.importorskip("lightgbm")
-    part = _learned()
+    part = synthetic_claim_set()
     everything = [np.ones(len(part.labels), bool)]
     booster, scales = fitting.fit_judge([part], everything)
     trees = [flatten_tree(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
@@ -213,20 +215,20 @@ def test_what_is_written_says_what_was_trained(tmp_path: Path) -> None:
     assert model.log_odds("en", part.feature_rows) == pytest.approx(
         booster.predict(part.feature_rows, raw_score=True), abs=1e-3
     )
-    found = fitting.cross_validate([part])["begin"]
-    assert balanced_accuracy(found["combined"], part.labels) > 0.95
+    support = fitting.cross_validate([part])["begin"]
+    assert balanced_accuracy(support["combined"], part.labels) > 0.95
     fitting.write_judge(tmp_path / "judge.json", [part], ["abc"])
     assert JudgeModel.from_json(json.loads((tmp_path / "judge.json").read_text())).trained_on == ("abc",)
 
 
-def test_a_scale_is_a_logistic_regression() -> None:
+def test_fit_logistic_recovers_known_weights() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(4000, 2))
     labels = rng.random(4000) < 1 / (1 + np.exp(-(2 * scores[:, 0] + 1 * scores[:, 1] + 0.5)))
     scale = fitting.fit_logistic(scores, labels, np.ones(4000))
     assert scale.weights == pytest.approx((2, 1), abs=0.2) and scale.bias == pytest.approx(0.5, abs=0.2)
     against = fitting.fit_logistic(np.column_stack([scores[:, 0], -scores[:, 1]]), labels, np.ones(4000))
-    assert against.weights[1] == 0 < against.weights[0]  # what would speak against support says nothing
+    assert against.weights[1] == 0 < against.weights[0]  # a score against support gets no weight
     assert scale.probability(1.0, math.nan) == pytest.approx(1 / (1 + math.exp(-(scale.weights[0] + scale.bias))))
 
 
@@ -247,14 +249,14 @@ def test_bench_judge_prints_flat_json(shell: Shell, tmp_path: Path) -> None:
     assert code == 0 and "balanced accuracy" in out
 
 
-def test_bench_judge_of_pairs(shell: Shell, tmp_path: Path) -> None:
+def test_bench_judge_pairs_have_pair_measures(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("bench", "judge", write_rows(tmp_path / "h.jsonl", CHOICE), "--json")
     assert code == 0 and {"right_over_wrong", "length_right_over_wrong"} <= json.loads(out).keys()
 
 
-def test_what_is_wrong_is_said_in_one_sentence(shell: Shell, tmp_path: Path) -> None:
+def test_bench_judge_invalid_input_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", GOOD, BAD)
-    assert "found 'nobody'" in shell.expect_error(1, "bench", "judge", file, "--judge", "nobody")
+    assert "found 'unknown'" in shell.expect_error(1, "bench", "judge", file, "--judge", "unknown")
     assert "config.json" in shell.expect_error(1, "bench", "judge", file, "--judge", tmp_path)
     assert "line 1" in shell.expect_error(1, "bench", "judge", write_rows(tmp_path / "b.jsonl", {"claim": "x"}))
     assert "found none" in shell.expect_error(2, "bench", "judge", tmp_path / "none")
@@ -262,7 +264,7 @@ def test_what_is_wrong_is_said_in_one_sentence(shell: Shell, tmp_path: Path) -> 
     assert "corpus.jsonl.gz" in shell.expect_error(2, "bench", "judge-set", tmp_path, "--out", tmp_path / "x.jsonl")
 
 
-def test_a_chinese_set_is_made_of_a_folder(shell: Shell, tmp_path: Path) -> None:
+def test_bench_judge_set_writes_reproducible_claims(shell: Shell, tmp_path: Path) -> None:
     write_rows(
         tmp_path / "corpus.jsonl.gz", *({"_id": f"d{n}", "title": "", "text": t} for n, t in enumerate(PASSAGES["zh"]))
     )

@@ -1,4 +1,4 @@
-"""Speed is measured on what was asked for, and the two encoders agree."""
+"""Speed benchmarks, and the agreement of the two encoders."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from kgrag.errors import ReadError
 from tests.support.paths import ROOT
 
 
-def test_memory_is_seen_while_it_is_held() -> None:
-    held: list[bytearray] = []
+def test_measure_peak_memory_sees_temporary_allocation() -> None:
+    buffers: list[bytearray] = []
 
     def work() -> None:
         import time
 
-        held.append(bytearray(b"x") * (256 << 20))
+        buffers.append(bytearray(b"x") * (256 << 20))
         time.sleep(0.3)
-        held.clear()
+        buffers.clear()
 
     _, before = measure_peak_memory(lambda: None, 0.05)
     seconds, peak = measure_peak_memory(work, 0.05)
@@ -30,17 +30,17 @@ def test_memory_is_seen_while_it_is_held() -> None:
         measure_peak_memory(lambda: 1 / 0)
 
 
-def test_the_first_documents_of_anything_that_can_be_read(tmp_path: Path) -> None:
+def test_copy_first_documents_of_a_folder(tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     assert copy_first_documents(ROOT / "examples" / "en", 3, target) == 3
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert len(rows) == 3 and all(row["_id"] and row["title"] and row["text"] for row in rows)
     (tmp_path / "empty.jsonl").write_text("not json\n")
-    with pytest.raises(ReadError, match="holds no documents"):
+    with pytest.raises(ReadError, match="found none"):
         copy_first_documents(tmp_path / "empty.jsonl", 3, target)
 
 
-def test_ingesting_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_ingest_reports_speed_and_encoders(capsys: pytest.CaptureFixture[str]) -> None:
     corpus = str(ROOT / "examples" / "en")
     assert run_command(lambda: app(["bench", "ingest", corpus, "--limit", "3", "--json"], prog_name="kgrag")) == 0
     report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)

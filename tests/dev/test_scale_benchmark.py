@@ -1,4 +1,4 @@
-"""The made-up corpus has a real one's frequencies, and what is measured on it is what it says."""
+"""The synthetic corpus has the frequencies of a real one; measures of the scale benchmark."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from kgrag.dev.benchmarks.scale import (
 from kgrag.dev.benchmarks.synthetic_corpus import PitmanYorSampler, SyntheticArticle, SyntheticCorpus, make_word
 from kgrag.errors import UsageError
 from kgrag.text import normalize_name
-from kgrag.types import Hit, Passage, Question
+from kgrag.types import Question
 from tests.support.documents import find_store_damage
+from tests.support.fake_retriever import FixedRetriever, make_hit
 
 
 @pytest.fixture(scope="module")
@@ -34,31 +35,32 @@ def articles() -> list[SyntheticArticle]:
     return list(SyntheticCorpus(3).generate_articles(3000))
 
 
-def test_the_same_seed_gives_the_same_corpus_and_a_larger_one_begins_with_it(articles: list[SyntheticArticle]) -> None:
+def test_corpus_same_seed_same_prefix(articles: list[SyntheticArticle]) -> None:
+    """The same seed gives the same corpus, and a larger corpus begins with the smaller one."""
     assert list(SyntheticCorpus(3).generate_articles(200)) == articles[:200]
     in_parts = SyntheticCorpus(3)
     assert [*in_parts.generate_articles(50), *in_parts.generate_articles(150)] == articles[:200]
     assert next(SyntheticCorpus(4).generate_articles(1)) != articles[0]
 
 
-def test_names_stand_where_they_are_said_to_and_facts_are_stated(articles: list[SyntheticArticle]) -> None:
+def test_article_spans_and_facts_match_text(articles: list[SyntheticArticle]) -> None:
     for article in articles[:500]:
         text = article.document.text
         assert all(text[start:end] == name for start, end, name, _ in article.spans)
-        for _, other, start, end in article.facts:
-            assert other in text[start:end] and text[start:end].rstrip()[-1] in ".。"
+        for _, object_name, start, end in article.facts:
+            assert object_name in text[start:end] and text[start:end].rstrip()[-1] in ".。"
             assert not text[:start] or text[:start].rstrip()[-1] in ".。"
         extraction = article.gold_extraction()
         assert extraction.passages[0].text == text
-        assert {t.object for t in extraction.triples} == {normalize_name(other) for _, other, _, _ in article.facts}
+        assert {t.object for t in extraction.triples} == {normalize_name(name) for _, name, _, _ in article.facts}
     languages = Counter(article.document.lang for article in articles)
     assert 0.07 < languages["zh"] / len(articles) < 0.13
     titles = Counter(normalize_name(article.document.title) for article in articles)
     assert len(titles) > 0.99 * len(articles)
 
 
-def test_frequencies_are_those_of_zipf_and_of_heaps(articles: list[SyntheticArticle]) -> None:
-    """Of 2WikiMultihopQA: 83 % of names occur once, 10.6 names a passage, 0.59 distinct ones each."""
+def test_corpus_name_frequencies_follow_zipf_and_heaps(articles: list[SyntheticArticle]) -> None:
+    """2WikiMultihopQA has 83 % of names that occur once, 10.6 names a passage, 0.59 distinct ones each."""
     uses: Counter[str] = Counter()
     distinct = []
     for article in articles:
@@ -73,13 +75,13 @@ def test_frequencies_are_those_of_zipf_and_of_heaps(articles: list[SyntheticArti
     assert -1.4 < np.polyfit(np.log(np.arange(31, 31 + len(ranked))), np.log(ranked), 1)[0] < -0.7
 
 
-def test_a_process_without_discount_and_strength_repeats_its_first_name() -> None:
-    one = PitmanYorSampler(0, discount=0.0, strength=1e-9)
-    assert {one.draw() for _ in range(50)} == {0}
+def test_sampler_without_strength_repeats_first_name() -> None:
+    sampler = PitmanYorSampler(0, discount=0.0, strength=1e-9)
+    assert {sampler.draw() for _ in range(50)} == {0}
     assert len({make_word(number) for number in range(5000)}) == 5000
 
 
-def test_questions_have_their_gold(articles: list[SyntheticArticle]) -> None:
+def test_generate_questions_have_gold_documents(articles: list[SyntheticArticle]) -> None:
     corpus = SyntheticCorpus(3)
     for _ in corpus.generate_articles(3000):
         pass
@@ -91,11 +93,11 @@ def test_questions_have_their_gold(articles: list[SyntheticArticle]) -> None:
         assert film.document.title in question.text
         assert len(question.gold) == (2 if question.type == "2 hops" else 1)
         if len(question.gold) == 2:
-            director = next(other for what, other, _, _ in film.facts if what == "director")
+            director = next(name for predicate, name, _, _ in film.facts if predicate == "director")
             assert by_id[question.gold[1]].document.title == director
 
 
-def test_a_store_is_filled_and_measured(tmp_path: Path) -> None:
+def test_fill_store_writes_articles_and_vectors(tmp_path: Path) -> None:
     graph = SQLiteGraph(tmp_path / "store" / "graph.db")
     assert fill_store(graph, SyntheticCorpus(0), 120, 16) > 0
     assert graph.passage_count() == len(list(graph.documents())) == 120
@@ -108,17 +110,9 @@ def test_a_store_is_filled_and_measured(tmp_path: Path) -> None:
     assert disk_use(tmp_path) > 0 and memory_use()["peak GB"] > 0
 
 
-class SingleDocumentRetriever:
-    """A retriever that finds one document."""
-
-    def retrieve(self, question: str, k: int) -> list[Hit]:
-        """Always ``a``."""
-        return [Hit(Passage("a#0001", "a", "A.", 0, 2), "A", "a", 1.0, 1)]
-
-
-def test_what_is_asked_is_scored_and_growth_is_a_slope(tmp_path: Path) -> None:
+def test_measure_queries_and_growth_exponents(tmp_path: Path) -> None:
     figures = measure_queries(
-        SingleDocumentRetriever(), [Question("1", "?", (), ("a",)), Question("2", "?", (), ("a", "b"))]
+        FixedRetriever(make_hit("a", "A.")), [Question("1", "?", (), ("a",)), Question("2", "?", (), ("a", "b"))]
     )
     assert figures["recall@5"] == 0.75 and 0 <= figures["p50 ms"] <= figures["p95 ms"]
     reports = [{"passages": n, **dict.fromkeys(GROWTH_MEASURES, 3.0 * n**0.5)} for n in (100, 10_000, 1_000_000)]
@@ -128,7 +122,7 @@ def test_what_is_asked_is_scored_and_growth_is_a_slope(tmp_path: Path) -> None:
     assert (tmp_path / "growth.png").stat().st_size > 1000
 
 
-def test_documents_are_forgotten_one_by_one(tmp_path: Path) -> None:
+def test_measure_forgetting_removes_documents(tmp_path: Path) -> None:
     graph = SQLiteGraph(tmp_path / "graph.db")
     fill_store(graph, SyntheticCorpus(0), 20, 4)
     figures = measure_forgetting(graph, [document.id for document in graph.documents()][:5])
@@ -136,12 +130,13 @@ def test_documents_are_forgotten_one_by_one(tmp_path: Path) -> None:
     graph.close()
 
 
-def test_sizes_are_read_and_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+def test_parse_size_and_reuse_of_measured_size(tmp_path: Path) -> None:
+    """A size that was measured with the same settings is not measured again."""
     assert [_parse_size(size) for size in ("10k", " 1M", "7")] == [10_000, 1_000_000, 7]
     for wrong in ("", "k", "ten", "0", "-3k"):
         with pytest.raises(UsageError, match="Expected --sizes"):
             _parse_size(wrong)
-    kept = {"settings": {"documents": 7, "seed": 0, "real": 10_000, "more": 1000, "questions": 200}, "passages": 7}
-    kept["settings"]["forgotten"] = 50  # type: ignore[index]
-    (tmp_path / "7.json").write_text(json.dumps(kept))
-    assert _measure_size(tmp_path, 7, 0, None) == kept
+    settings = {"documents": 7, "seed": 0, "real": 10_000, "more": 1000, "questions": 200, "forgotten": 50}
+    report = {"settings": settings, "passages": 7}
+    (tmp_path / "7.json").write_text(json.dumps(report))
+    assert _measure_size(tmp_path, 7, 0, None) == report

@@ -1,4 +1,4 @@
-"""TREC runs: what is written is read back, in order; lines that are none are named; other systems' ids survive."""
+"""TREC runs: round trip, order, invalid lines, and ids of other systems."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RUNS = st.dictionaries(IDS, st.dictionaries(IDS, SCORES, min_size=1, max_size=8)
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RUNS)
-def test_a_run_is_read_as_it_was_written(tmp_path: Path, scores: dict[str, dict[str, float]]) -> None:
-    run = {q: sorted(found.items(), key=lambda item: -item[1]) for q, found in scores.items()}
+def test_read_run_returns_what_write_run_wrote(tmp_path: Path, scores: dict[str, dict[str, float]]) -> None:
+    run = {q: sorted(ranking.items(), key=lambda item: -item[1]) for q, ranking in scores.items()}
     write_run(tmp_path / "a.run", run, "a tag")
     back = read_run(tmp_path / "a.run")
     assert {q: ranked_documents(r) for q, r in back.items()} == {q: ranked_documents(r) for q, r in run.items()}
@@ -31,14 +31,14 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path, scores: dict[str, dict[
     assert (tmp_path / "b.run").read_bytes() == (tmp_path / "a.run").read_bytes()
 
 
-def test_a_run_in_the_form_that_trec_eval_reads(tmp_path: Path) -> None:
+def test_write_run_format_of_trec_eval(tmp_path: Path) -> None:
     write_run(tmp_path / "r", {"q 1": [("a%", 2.5), ("b", 2.5)]}, "two words")
     first, second = (tmp_path / "r").read_text().splitlines()
     assert first == "q%201 Q0 a%25 1 2.5 two-words"
     assert second.split()[:4] == ["q%201", "Q0", "b", "2"] and float(second.split()[4]) < 2.5
 
 
-def test_scores_order_and_ranks_do_not(tmp_path: Path) -> None:
+def test_read_run_orders_by_score(tmp_path: Path) -> None:
     (tmp_path / "r").write_text("q Q0 x 1 0.5 t\nq\tQ0\ty  2 7 t\n\nq Q0 z 3 0.5 t\nother 0 x 1 -1e3 t\n")
     run = read_run(tmp_path / "r")
     assert ranked_documents(run["q"]) == ["y", "z", "x"]  # equal scores: the last id first, as trec_eval does
@@ -53,27 +53,28 @@ def test_scores_order_and_ranks_do_not(tmp_path: Path) -> None:
         ("q Q0 x 1 nan t\n", "number as score"),
         ("q Q0 x 1 0.5 t extra\n", "line 1"),
         ("q Q0 x 1 0.5 t\n\nq Q0 x 2 0.4 t\n", "line 3.*twice"),
-        ("\n", "holds no rankings"),
+        ("\n", "found none"),
     ],
 )
-def test_lines_that_are_none_are_named(tmp_path: Path, text: str, part: str) -> None:
+def test_read_run_invalid_line_names_its_number(tmp_path: Path, text: str, part: str) -> None:
     (tmp_path / "r").write_text(text)
     with pytest.raises(ReadError, match=part):
         read_run(tmp_path / "r")
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_read_run_unreadable_file_is_refused(tmp_path: Path) -> None:
+    """A missing file is a usage error; bytes that are not UTF-8 are a read error."""
     with pytest.raises(UsageError, match="found none"):
         read_run(tmp_path / "none")
     (tmp_path / "r").write_bytes(b"q Q0 \xff 1 1 t\n")
-    with pytest.raises(ReadError, match="could not be read"):
+    with pytest.raises(ReadError, match="cannot be read"):
         read_run(tmp_path / "r")
 
 
-def test_what_does_not_meet_is_counted() -> None:
+def test_coverage_counts_unknown_and_missing() -> None:
     questions = [Question("1", "q", gold=("a",)), Question("2", "q", gold=("a",)), Question("3", "q")]
     assert coverage({"1": [("a", 1.0)], "9": [("a", 1.0)]}, questions) == Coverage(unknown=1, missing=1)
 
 
-def test_names_of_rows_become_names_of_files() -> None:
+def test_slug_of_row_names() -> None:
     assert slug("all, left out") == "all-left-out" and slug("walk names+3") == "walk-names+3"

@@ -1,4 +1,4 @@
-"""Paths, mentions and places in a picture, on graphs small enough to be counted by hand."""
+"""Test paths, layout, export and entity lookups on small graphs."""
 
 from __future__ import annotations
 
@@ -15,106 +15,111 @@ from graphs.facts.builder import fact_index_from
 from graphs.facts.fact_index import FactIndex
 from graphs.sqlite import store
 from graphs.sqlite.store import SQLiteGraph
-from kgrag.explore import entity_paths as searching
+from kgrag.explore import entity_paths
 from kgrag.explore.entity_paths import STEP_COST, find_paths
 from kgrag.explore.export import to_xml_graph
 from kgrag.explore.html_view import layout
 from kgrag.types import Triple
 
 
-def facts_of(*edges: tuple[str, str, float]) -> FactIndex:
-    triples = [Triple(a, "knows", b, "p", n, n + 1, sure) for n, (a, b, sure) in enumerate(edges)]
+def build_facts(*edges: tuple[str, str, float]) -> FactIndex:
+    triples = [Triple(a, "knows", b, "p", n, n + 1, confidence) for n, (a, b, confidence) in enumerate(edges)]
     return fact_index_from(triples, {}, {})
 
 
-def nodes(facts: FactIndex, start: str, goal: str, most: int = 3, longest: int = 4) -> list[str]:
-    return ["".join(path.nodes) for path in find_paths(facts, start, goal, max_paths=most, max_steps=longest).paths]
+def node_paths(facts: FactIndex, start: str, goal: str, max_paths: int = 3, max_steps: int = 4) -> list[str]:
+    return [
+        "".join(path.nodes) for path in find_paths(facts, start, goal, max_paths=max_paths, max_steps=max_steps).paths
+    ]
 
 
-def test_the_best_path_is_sure_and_short() -> None:
-    facts = facts_of(("a", "b", 0.9), ("b", "d", 0.9), ("c", "a", 0.5), ("c", "d", 0.9), ("a", "d", 0.3))
-    assert nodes(facts, "a", "d") == ["abd", "acd", "ad"]
-    assert nodes(facts, "d", "a") == ["dba", "dca", "da"]
-    assert nodes(facts, "a", "d", longest=1) == ["ad"] and nodes(facts, "a", "d", most=1) == ["abd"]
+def test_find_paths_prefers_confident_short_paths() -> None:
+    facts = build_facts(("a", "b", 0.9), ("b", "d", 0.9), ("c", "a", 0.5), ("c", "d", 0.9), ("a", "d", 0.3))
+    assert node_paths(facts, "a", "d") == ["abd", "acd", "ad"]
+    assert node_paths(facts, "d", "a") == ["dba", "dca", "da"]
+    assert node_paths(facts, "a", "d", max_steps=1) == ["ad"] and node_paths(facts, "a", "d", max_paths=1) == ["abd"]
 
 
-def test_equal_paths_go_by_id() -> None:
-    facts = facts_of(*[edge for x in "zyxm" for edge in (("a", x, 0.8), (x, "b", 0.8))])
-    assert nodes(facts, "a", "b") == ["amb", "axb", "ayb"]
+def test_find_paths_breaks_ties_by_id() -> None:
+    facts = build_facts(*[edge for x in "zyxm" for edge in (("a", x, 0.8), (x, "b", 0.8))])
+    assert node_paths(facts, "a", "b") == ["amb", "axb", "ayb"]
 
 
-def test_a_longer_way_to_a_thing_does_not_hide_the_shorter_one() -> None:
-    # by way of x, y and z the sure facts lead to b first, and from there nowhere within the length
-    sure = [("a", "x", 1.0), ("x", "y", 1.0), ("y", "b", 1.0)]
-    assert nodes(facts_of(*sure, ("a", "b", 0.1), ("b", "c", 1.0)), "a", "c", most=1, longest=2) == ["abc"]
+def test_find_paths_detour_does_not_hide_short_path() -> None:
+    # certain facts lead to b via x and y first, but from there the goal is too many steps away
+    detour = [("a", "x", 1.0), ("x", "y", 1.0), ("y", "b", 1.0)]
+    assert node_paths(build_facts(*detour, ("a", "b", 0.1), ("b", "c", 1.0)), "a", "c", max_paths=1, max_steps=2) == [
+        "abc"
+    ]
 
 
-def test_no_path_goes_by_way_of_a_date() -> None:
-    facts = facts_of(("a", "1912", 0.9), ("b", "1912", 0.9))
-    assert nodes(facts, "a", "b") == []
-    assert nodes(facts, "a", "1912") == ["a1912"]
+def test_find_paths_avoids_dates() -> None:
+    facts = build_facts(("a", "1912", 0.9), ("b", "1912", 0.9))
+    assert node_paths(facts, "a", "b") == []
+    assert node_paths(facts, "a", "1912") == ["a1912"]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_paths_are_those_that_trying_all_gives(seed: int) -> None:
-    chance = random.Random(seed)
+def test_find_paths_equals_brute_force(seed: int) -> None:
+    rng = random.Random(seed)
     names = "abcdefg"
-    pairs = chance.sample(list(itertools.combinations(names, 2)), chance.randrange(4, 16))
-    edges = [(*chance.sample(pair, 2), chance.choice([0.5, 0.76, 0.9, 1.0])) for pair in pairs]
+    pairs = rng.sample(list(itertools.combinations(names, 2)), rng.randrange(4, 16))
+    edges = [(*rng.sample(pair, 2), rng.choice([0.5, 0.76, 0.9, 1.0])) for pair in pairs]
     cost = {frozenset(edge[:2]): STEP_COST - log(edge[2]) for edge in edges}
-    plain = nx.Graph([edge[:2] for edge in edges])
-    plain.add_nodes_from(names)
-    for longest in (1, 2, 3, 4, 5):
-        every = [
+    simple_graph = nx.Graph([edge[:2] for edge in edges])
+    simple_graph.add_nodes_from(names)
+    for max_steps in (1, 2, 3, 4, 5):
+        expected = [
             (round(sum(cost[frozenset(step)] for step in itertools.pairwise(path)), 6), tuple(path))
-            for path in nx.all_simple_paths(plain, "a", "b", cutoff=longest)
+            for path in nx.all_simple_paths(simple_graph, "a", "b", cutoff=max_steps)
         ]
-        found = nodes(facts_of(*edges), "a", "b", most=4, longest=longest)
-        found_costs = [round(sum(cost[frozenset(s)] for s in itertools.pairwise(path)), 6) for path in found]
-        assert found_costs == [price for price, _ in sorted(every)][:4]
-        assert {tuple(path) for path in found} <= {path for _, path in every}
+        paths = node_paths(build_facts(*edges), "a", "b", max_paths=4, max_steps=max_steps)
+        costs = [round(sum(cost[frozenset(s)] for s in itertools.pairwise(path)), 6) for path in paths]
+        assert costs == [price for price, _ in sorted(expected)][:4]
+        assert {tuple(path) for path in paths} <= {path for _, path in expected}
 
 
-def test_a_search_that_gives_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = facts_of(*[("hub", f"n{n}", 0.9) for n in range(50)], *[(f"n{n}", f"m{n}", 0.9) for n in range(50)])
+def test_find_paths_reports_incomplete_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = build_facts(*[("hub", f"n{n}", 0.9) for n in range(50)], *[(f"n{n}", f"m{n}", 0.9) for n in range(50)])
     assert find_paths(facts, "m0", "m49", max_paths=1, max_steps=4).is_complete
-    monkeypatch.setattr(searching, "MAX_EXPANSIONS", 3)
+    monkeypatch.setattr(entity_paths, "MAX_EXPANSIONS", 3)
     assert not find_paths(facts, "m0", "m49", max_paths=1, max_steps=4).is_complete
 
 
-def test_parts_of_a_picture_do_not_lie_on_one_another() -> None:
-    plain = nx.Graph([("a", "b"), ("b", "c"), ("c", "a"), ("x", "y"), ("p", "q"), ("q", "r")])
-    plain.add_node("alone")
-    places = layout(plain)
-    assert set(places) == set(plain) and len(set(places.values())) == len(places)
+def test_layout_components_do_not_overlap() -> None:
+    simple_graph = nx.Graph([("a", "b"), ("b", "c"), ("c", "a"), ("x", "y"), ("p", "q"), ("q", "r")])
+    simple_graph.add_node("alone")
+    positions = layout(simple_graph)
+    assert set(positions) == set(simple_graph) and len(set(positions.values())) == len(positions)
     boxes = []
-    for part in nx.connected_components(plain):
-        across, down = zip(*(places[node] for node in part), strict=True)
-        boxes.append((min(across), max(across), min(down), max(down)))
-    for one, two in itertools.combinations(boxes, 2):
-        assert one[1] < two[0] or two[1] < one[0] or one[3] < two[2] or two[3] < one[2]
-    assert layout(plain) == places
+    for part in nx.connected_components(simple_graph):
+        xs, ys = zip(*(positions[node] for node in part), strict=True)
+        boxes.append((min(xs), max(xs), min(ys), max(ys)))
+    for box_a, box_b in itertools.combinations(boxes, 2):
+        assert box_a[1] < box_b[0] or box_b[1] < box_a[0] or box_a[3] < box_b[2] or box_b[3] < box_a[2]
+    assert layout(simple_graph) == positions
 
 
-def test_what_xml_cannot_have_is_a_blank(tmp_path: Path) -> None:
+def test_to_xml_graph_replaces_invalid_characters(tmp_path: Path) -> None:
     nodes = [{"id": "a", "name": "A\x01\ufffe"}, {"id": "b", "name": "乙😀"}]
     edges = [{"source": "a", "target": "b", "predicate": "knows", "sentence": "a\x0bknows b"}]
     nx.write_graphml(to_xml_graph({"nodes": nodes, "edges": edges}), tmp_path / "g.graphml")
-    read = nx.read_graphml(tmp_path / "g.graphml")
-    assert dict(read.nodes(data="name")) == {"a": "A  ", "b": "乙😀"}
-    assert [data["sentence"] for _, _, data in read.edges(data=True)] == ["a knows b"]
+    loaded = nx.read_graphml(tmp_path / "g.graphml")
+    assert dict(loaded.nodes(data="name")) == {"a": "A  ", "b": "乙😀"}
+    assert [data["sentence"] for _, _, data in loaded.edges(data=True)] == ["a knows b"]
 
 
-def test_a_few_entities_are_those_of_all_of_them(small_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entities_by_id_equal_filtered_entities(small_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = SQLiteGraph(small_store / "graph.db")
-    every = list(graph.entities())
-    assert len(every) > 20 and list(graph.entities({"no such thing"})) == []
-    few = frozenset(entity.id for entity in every[::7])
-    looked_up = list(graph.entities(few))
-    assert looked_up == [entity for entity in every if entity.id in few]
+    entities = list(graph.entities())
+    assert len(entities) > 20 and list(graph.entities({"unknown"})) == []
+    entity_ids = frozenset(entity.id for entity in entities[::7])
+    entities_by_id = list(graph.entities(entity_ids))
+    assert entities_by_id == [entity for entity in entities if entity.id in entity_ids]
     monkeypatch.setattr(store, "MAX_SINGLE_LOOKUPS", 0)
-    assert list(graph.entities(few)) == looked_up
-    named = Counter(mention.entity_id for mention in graph.mentions())
-    for entity in looked_up:
-        times, documents = graph.mention_counts(entity.id)
-        assert times == named[entity.id] and (0 < documents <= times or times == documents == 0)
+    assert list(graph.entities(entity_ids)) == entities_by_id
+    mention_counts = Counter(mention.entity_id for mention in graph.mentions())
+    for entity in entities_by_id:
+        mentions, documents = graph.mention_counts(entity.id)
+        assert mentions == mention_counts[entity.id]
+        assert 0 < documents <= mentions or mentions == documents == 0

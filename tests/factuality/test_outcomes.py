@@ -1,4 +1,4 @@
-"""Exactly one outcome a question; silence in two languages; conditions; what an answer claims."""
+"""Tests of outcomes, abstention detection, conditions, and claims."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from graphs.predicates import load_predicate_schema
 from kgrag.factuality.experiment.conditions import (
     Condition,
     Edit,
@@ -35,7 +36,7 @@ from tests.support.birthplace_world import QUESTIONS, UNANSWERABLE_QUESTION, mak
         ("Ferdinand II of Aragón", "Ferdinand II of Aragon"),
         ("21 June 1948", "June 21, 1948"),
         ("1948年6月21日", "21 June 1948"),
-        ("21 June 1948", "1948"),  # more exact than was asked
+        ("21 June 1948", "1948"),  # more exact than the accepted answer
         ("324 m", "1,063 ft"),
         ("Danish [3]", "Denmark"),
         ("The United States.", "American"),
@@ -48,7 +49,7 @@ from tests.support.birthplace_world import QUESTIONS, UNANSWERABLE_QUESTION, mak
         ("ENIAC", "the ENIAC"),
     ],
 )
-def test_an_answer_that_says_the_same(answer: str, accepted: str) -> None:
+def test_answer_matches_equivalent_answer(answer: str, accepted: str) -> None:
     assert answer_matches(answer, [accepted]) and answer_matches(answer, ["Somebody else", accepted])
 
 
@@ -75,56 +76,63 @@ def test_an_answer_that_says_the_same(answer: str, accepted: str) -> None:
         ("Paris, London, Rome, Oslo, Lima, Cairo, Delhi, Kyoto, Quito, Accra, Perth, Bonn, Graz, Riga", "Riga"),
     ],
 )
-def test_an_answer_that_says_something_else(answer: str, accepted: str) -> None:
+def test_answer_matches_rejects_different_answer(answer: str, accepted: str) -> None:
     assert not answer_matches(answer, [accepted])
 
 
-def test_each_question_has_exactly_one_outcome() -> None:
+def test_answer_matches_uses_countries_of_the_schema() -> None:
+    schema = replace(load_predicate_schema(), countries={"freedonia": "Freedonia", "freedonian": "Freedonia"})
+    assert not answer_matches("Freedonian", ["Freedonia"])
+    assert answer_matches("Freedonian", ["Freedonia"], schema)
+    assert classify_outcome("Freedonian", ["Freedonia"], Condition.ANSWERABLE, schema=schema) is Outcome.CORRECT
+
+
+def test_classify_outcome_returns_one_outcome() -> None:
     there, nowhere = Condition.ANSWERABLE, Condition.UNANSWERABLE
     assert classify_outcome("Paris", ["Paris"], there) is Outcome.CORRECT
     assert classify_outcome("Rome", ["Paris"], there) is Outcome.WRONG
     assert classify_outcome("I do not know.", ["Paris"], there) is Outcome.ABSTAINED
     assert classify_outcome(" ... ", ["Paris"], there) is classify_outcome("", [], nowhere) is Outcome.EMPTY
-    assert classify_outcome("Paris", ["Paris"], nowhere) is Outcome.WRONG, "it cannot know"
+    assert classify_outcome("Paris", ["Paris"], nowhere) is Outcome.WRONG, "the evidence does not state it"
     assert classify_outcome("Paris", ["Paris"], nowhere, is_in_evidence=True) is Outcome.CORRECT
     assert classify_outcome("Rome", ["Paris"], nowhere, is_in_evidence=True) is Outcome.WRONG
 
 
-def test_rates_by_hand() -> None:
-    given = [Outcome.CORRECT] * 5 + [Outcome.WRONG] * 3 + [Outcome.ABSTAINED] * 1 + [Outcome.EMPTY] * 1
-    found = outcome_rates(given, range(10), answerable=True)
-    assert found["hallucination"]["value"] == 0.3 and found["hallucination_answered"]["value"] == 3 / 8
-    assert found["correct"]["value"] == 0.5 and found["truthfulness"]["value"] == pytest.approx(0.2)
-    assert found["false_abstention"]["value"] == 0.1 and math.isnan(found["correct_abstention"]["value"])
-    assert found["empty"]["value"] == 0.1
+def test_outcome_rates_equal_values_by_hand() -> None:
+    outcomes = [Outcome.CORRECT] * 5 + [Outcome.WRONG] * 3 + [Outcome.ABSTAINED] * 1 + [Outcome.EMPTY] * 1
+    rates = outcome_rates(outcomes, range(10), answerable=True)
+    assert rates["hallucination"]["value"] == 0.3 and rates["hallucination_answered"]["value"] == 3 / 8
+    assert rates["correct"]["value"] == 0.5 and rates["truthfulness"]["value"] == pytest.approx(0.2)
+    assert rates["false_abstention"]["value"] == 0.1 and math.isnan(rates["correct_abstention"]["value"])
+    assert rates["empty"]["value"] == 0.1
     unanswerable = outcome_rates([Outcome.ABSTAINED, Outcome.WRONG], range(2), answerable=False)
     assert unanswerable["correct_abstention"]["value"] == 0.5 and math.isnan(unanswerable["false_abstention"]["value"])
     assert math.isnan(outcome_rates([Outcome.ABSTAINED], range(1), answerable=True)["hallucination_answered"]["value"])
     assert math.isnan(outcome_rates([], [], answerable=True)["hallucination"]["value"])
 
 
-def test_silence_is_told_in_both_languages_on_a_list_that_it_was_not_written_with() -> None:
+def test_abstention_detector_on_held_out_examples() -> None:
     report = measure_detector()
     assert {*report} == {"en", "zh"} and all(row["examples"] == 42 for row in report.values())
     assert all(row[m]["value"] >= 0.95 for row in report.values() for m in ("precision", "recall"))
     texts = [e.text for e in load_abstention_examples()]
-    assert len({*texts}) == len(texts), "nothing is both seen and held"
+    assert len({*texts}) == len(texts), "seen and held-out examples are disjoint"
 
 
-def test_a_bad_detector_shows_on_the_list() -> None:
+def test_measure_detector_shows_bad_detectors() -> None:
     report = measure_detector(lambda _: True)
     assert report["en"]["recall"]["value"] == 1 and report["en"]["precision"]["value"] == 0.5
     never = measure_detector(lambda _: False)
     assert never["zh"]["recall"]["value"] == 0 and math.isnan(never["zh"]["precision"]["value"])
 
 
-def test_titles_say_nothing_of_silence() -> None:
+def test_is_abstention_ignores_titles_and_citation_marks() -> None:
     assert (
         not is_abstention("《你不知道的事》")
         and not is_abstention("“Not Mentioned”")
         and is_abstention("《红楼梦》中没有提到。")
     )
-    for silent in (
+    for abstention in (
         "不知道 [3]",
         "Unknown [1].",
         "I do not know. [2]",
@@ -132,7 +140,7 @@ def test_titles_say_nothing_of_silence() -> None:
         "[1]",
         "Not mentioned [1, 2]",
     ):
-        assert is_abstention(silent), silent
+        assert is_abstention(abstention), abstention
     assert (
         not is_abstention("Unknown Pleasures [1]")
         and not is_abstention("1989 [1][2]")
@@ -141,10 +149,10 @@ def test_titles_say_nothing_of_silence() -> None:
     assert not is_abstention("He did not answer.") and is_abstention("The passages don’t say.") and is_abstention(" .")
 
 
-def test_cases_of_each_condition() -> None:
-    found = make_cases([*QUESTIONS[:2], UNANSWERABLE_QUESTION], list(Condition))
-    by_id = {case.id: case for case in found}
-    assert len(found) == 7
+def test_make_cases_for_each_condition() -> None:
+    cases = make_cases([*QUESTIONS[:2], UNANSWERABLE_QUESTION], list(Condition))
+    by_id = {case.id: case for case in cases}
+    assert len(cases) == 7
     assert by_id["nobody/unanswerable"] == EvalCase(UNANSWERABLE_QUESTION, Condition.UNANSWERABLE, ())
     hidden = by_id["Ada Bell/unanswerable"]
     assert hidden.hidden == {"Ada Bell"} and hidden.is_synthetic and hidden.accepted == ("Paris",)
@@ -152,12 +160,12 @@ def test_cases_of_each_condition() -> None:
     assert turned.edit == Edit(("Paris",), "Oslo") and turned.accepted == ("Oslo",)
     assert not make_cases([UNANSWERABLE_QUESTION], [Condition.ANSWERABLE, Condition.COUNTERFACTUAL])
     assert not make_cases([Question("1", "q", ("a",))], [Condition.UNANSWERABLE]), (
-        "without gold there is nothing to hide"
+        "without gold documents there is nothing to hide"
     )
 
 
-def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
-    asked = [
+def test_counterfactual_edit_uses_answer_of_same_type() -> None:
+    questions = [
         Question("1", "When was Ada born?", ("10 December 1815",), ("a",)),
         Question("2", "When was Ben born?", ("1791",), ("b",)),
         Question("3", "When did Cora die?", ("27 November 1852",), ("c",)),
@@ -167,12 +175,12 @@ def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
         Question("7", "谁建造了它？", ("王选",), ("g",), "zh"),
         Question("8", "谁设计了它？", ("夏培肃",), ("h",), "zh"),
     ]
-    found = {q.id: counterfactual_edit(q, asked) for q in asked}
-    assert found["1"] == Edit(("10 December 1815",), "27 November 1852"), "a day for a day, not for a year"
-    assert found["2"] is None, "no other year is known"
-    assert found["4"] is None and found["5"] is None, "yes and no, and what the question says itself, stay"
-    assert found["6"] == Edit(("Cora Dean", "Dean"), "Ada Bell")
-    assert found["7"] == Edit(("王选",), "夏培肃")
+    edits = {q.id: counterfactual_edit(q, questions) for q in questions}
+    assert edits["1"] == Edit(("10 December 1815",), "27 November 1852"), "a day is replaced by a day, not by a year"
+    assert edits["2"] is None, "no other question has a year"
+    assert edits["4"] is None and edits["5"] is None, "yes and no and names in the question are not edited"
+    assert edits["6"] == Edit(("Cora Dean", "Dean"), "Ada Bell")
+    assert edits["7"] == Edit(("王选",), "夏培肃")
     more = [
         Question("9", "Which film has the director who was born later?", ("Silver River",), ("i",)),
         Question("10", "Where did Ada study?", ("Yale",), ("j",)),
@@ -180,14 +188,14 @@ def test_an_answer_is_exchanged_for_one_of_its_kind() -> None:
         Question("12", "What is the place of birth of Ben?", ("Oslo",), ("l",)),
         Question("13", "What nationality is Ben?", ("French",), ("m",)),
     ]
-    new = {q.id: edit.new for q in [*asked, *more] if (edit := counterfactual_edit(q, [*asked, *more]))}
-    assert new["6"] == "Ada Bell", "who is no film, though which film has a who in it"
-    assert new["11"] == "Oslo" and new["12"] == "Lima", "a town for a town, not for a school"
-    assert not {"9", "10", "13"} & {*new}, "no other film, school or nationality is known"
-    assert counterfactual_edit(asked[0], asked, seed=1) == counterfactual_edit(asked[0], asked, seed=1)
+    new = {q.id: edit.new for q in [*questions, *more] if (edit := counterfactual_edit(q, [*questions, *more]))}
+    assert new["6"] == "Ada Bell", "a question with 'which film' and 'who' asks for a film"
+    assert new["11"] == "Oslo" and new["12"] == "Lima", "a town is replaced by a town, not by a school"
+    assert not {"9", "10", "13"} & {*new}, "no other question has a film, school or nationality"
+    assert counterfactual_edit(questions[0], questions, seed=1) == counterfactual_edit(questions[0], questions, seed=1)
 
 
-def test_evidence_is_edited_as_whole_words() -> None:
+def test_apply_edit_replaces_whole_words() -> None:
     edit = Edit(("New York City", "New York"), "Oslo")
     assert apply_edit("In New York City, new york and Newer Yorkers.", edit) == "In Oslo, Oslo and Newer Yorkers."
     assert apply_edit("陈省身生于嘉兴。", Edit(("嘉兴",), r"北\1京")) == r"陈省身生于北\1京。"
@@ -197,16 +205,16 @@ def test_evidence_is_edited_as_whole_words() -> None:
     assert not hit.paths
 
 
-def test_what_is_hidden_is_nowhere() -> None:
+def test_apply_condition_hides_documents_and_paths() -> None:
     case = EvalCase(QUESTIONS[0], Condition.UNANSWERABLE, ("Paris",), frozenset({"Ada Bell"}))
-    by_way = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ada Bell#0001", 0, 1, 1.0),))
-    other = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ben Cole#0001", 0, 1, 1.0),))
-    hits = [make_hit("Ada Bell"), replace(make_hit("Ben Cole", 2), paths=(by_way, other))]
-    (left,) = apply_condition(hits, case)
-    assert left.passage.document_id == "Ben Cole" and left.rank == 1 and left.paths == (other,)
+    hidden_path = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ada Bell#0001", 0, 1, 1.0),))
+    visible_path = Path(("a", "b"), ("A", "B"), (Triple("a", "knew", "b", "Ben Cole#0001", 0, 1, 1.0),))
+    hits = [make_hit("Ada Bell"), replace(make_hit("Ben Cole", 2), paths=(hidden_path, visible_path))]
+    (visible,) = apply_condition(hits, case)
+    assert visible.passage.document_id == "Ben Cole" and visible.rank == 1 and visible.paths == (visible_path,)
 
 
-def test_a_text_says_an_answer() -> None:
+def test_mentions_answer_in_any_date_format() -> None:
     assert mentions_answer("June 21, 1948", "It ran on 21 June 1948 at noon.") and mentions_answer(
         "1948年6月21日", "1948年6月21日运行。"
     )
@@ -215,7 +223,7 @@ def test_a_text_says_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said", "claim"),
+    ("question", "answer", "claim"),
     [
         ("Where did Lord Byron die?", "Missolonghi", "Lord Byron died in Missolonghi."),
         ("When was Ada Lovelace born?", "10 December 1815", "Ada Lovelace was born on 10 December 1815."),
@@ -245,27 +253,27 @@ def test_a_text_says_an_answer() -> None:
         ),
     ],
 )
-def test_a_phrase_is_folded_into_its_question(asked: str, said: str, claim: str) -> None:
-    assert to_declarative(asked, said) == claim
+def test_to_declarative_builds_statement(question: str, answer: str, claim: str) -> None:
+    assert to_declarative(question, answer) == claim
 
 
 @pytest.mark.parametrize(
-    ("said", "verdict"),
+    ("answer", "verdict"),
     [("21 June 1948", "SUPPORTED"), ("June 21, 1948", "SUPPORTED"), ("22 June 1948", "REFUTED"), ("Manchester", "REFUTED"),
      ("1948", None), ("It ran on 22 June 1948 for the first time.", None)],
 )  # fmt: skip
-def test_what_is_known_decides_a_phrase(said: str, verdict: str | None) -> None:
-    claim = extract_claims("When did the Baby first run?", said)[0]
-    found = judge_by_known_answers(claim, ["21 June 1948"])
-    assert (found.verdict.name if found else None) == verdict and judge_by_known_answers(claim, []) is None
+def test_judge_by_known_answers_decides_phrases_only(answer: str, verdict: str | None) -> None:
+    claim = extract_claims("When did the Baby first run?", answer)[0]
+    judgement = judge_by_known_answers(claim, ["21 June 1948"])
+    assert (judgement.verdict.name if judgement else None) == verdict and judge_by_known_answers(claim, []) is None
 
 
-def test_statements_stand_alone() -> None:
+def test_extract_claims_adds_question_to_pronouns() -> None:
     text = (
         "Ada Lovelace met Charles Babbage in 1833 [1]. He was born in London. Ada Lovelace met Charles Babbage in 1833."
     )
-    found = extract_claims("Who?", text)
-    assert [c.text for c in found] == ["Ada Lovelace met Charles Babbage in 1833", "Who? He was born in London"]
+    claims = extract_claims("Who?", text)
+    assert [c.text for c in claims] == ["Ada Lovelace met Charles Babbage in 1833", "Who? He was born in London"]
     both = extract_claims("Who?", "Babbage was born in London; Lovelace was born there, too.")
     assert len(both) == 2
     assert [c.statement for c in extract_claims("谁？", "他生于江苏金坛，是数学家。他1985年在东京去世。")] == [

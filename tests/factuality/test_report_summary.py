@@ -1,4 +1,4 @@
-"""What is made of records: differences, doubt, people's labels, gates, files, two runs side by side."""
+"""Tests of the report: differences, uncertainty, human labels, gates, files, and the comparison of runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import math
 from io import StringIO
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -28,8 +29,8 @@ from kgrag.factuality.scoring.uncertainty import (
     weighted_entropy,
 )
 from kgrag.graphqa.traversal import GraphAnswer
-from kgrag.protocols import Messages
-from kgrag.types import Path as Walk
+from kgrag.protocols import GenerationOptions, Messages
+from kgrag.types import Path as GraphPath
 from kgrag.types import Triple, Verdict
 from tests.support.birthplace_world import (
     QUESTIONS,
@@ -42,48 +43,54 @@ from tests.support.birthplace_world import (
     run_experiment,
 )
 
-ONE = [Condition.ANSWERABLE]
+ANSWERABLE_ONLY = [Condition.ANSWERABLE]
 ARMS = ["closed-book", "grounded"]
 
 
-def run_records(folder: Path, says: object = answer_from_evidence, **how: object) -> list[RunRecord]:
-    return run_experiment(folder, says, arms=ARMS, conditions=ONE, **how)  # type: ignore[arg-type]
+def run_records(folder: Path, answer_fn: object = answer_from_evidence, **options: object) -> list[RunRecord]:
+    return run_experiment(folder, answer_fn, arms=ARMS, conditions=ANSWERABLE_ONLY, **options)  # type: ignore[arg-type]
 
 
-def test_a_difference_by_hand(tmp_path: Path) -> None:
+def test_compare_runs_equals_values_by_hand(tmp_path: Path) -> None:
     lies = run_records(tmp_path / "a", lie_about({"Ada Bell", "Ben Cole", "Cora Dean"}))
     truth = run_records(tmp_path / "b", lie_about({"Cora Dean"}))
-    found = compare_runs(lies, truth)
-    row = next(d for d in found["differences"] if (d["arm"], d["measure"]) == ("grounded", "hallucination"))
+    comparison = compare_runs(lies, truth)
+    row = next(d for d in comparison["differences"] if (d["arm"], d["measure"]) == ("grounded", "hallucination"))
     assert row["value"] == pytest.approx(-0.2) and (row["only_ours"], row["only_theirs"]) == (0, 2)
     assert row["p"] == pytest.approx(0.5) and row["p_holm"] == 1 and row["questions"] == row["clusters"] == 10
     assert row["low"] <= row["value"] <= row["high"] <= 0
-    assert math.isnan(row["smallest_effect"]), "two discordant questions of ten show nothing"
-    worth = next(d for d in found["differences"] if (d["arm"], d["measure"]) == ("grounded", "truthfulness"))
-    assert worth["value"] == pytest.approx(0.4) and worth["only_ours"] is None
-    flip = next(f for f in found["flips"] if f["arm"] == "grounded")
+    assert math.isnan(row["smallest_effect"]), "two discordant questions of ten are too few"
+    truthfulness_row = next(
+        d for d in comparison["differences"] if (d["arm"], d["measure"]) == ("grounded", "truthfulness")
+    )
+    assert truthfulness_row["value"] == pytest.approx(0.4) and truthfulness_row["only_ours"] is None
+    flip = next(f for f in comparison["flips"] if f["arm"] == "grounded")
     assert flip["questions"] == {"wrong to correct": ["Ada Bell", "Ben Cole"]}
-    assert (found["only_a"], found["only_b"]) == (0, 0)
+    assert (comparison["only_a"], comparison["only_b"]) == (0, 0)
 
 
-def test_runs_are_compared_where_they_meet(tmp_path: Path) -> None:
+def test_compare_runs_uses_common_questions(tmp_path: Path) -> None:
     a, b = (
         run_records(tmp_path / "a"),
-        run_experiment(tmp_path / "b", answer_correctly, QUESTIONS[:4], arms=["grounded"], conditions=ONE),
+        run_experiment(tmp_path / "b", answer_correctly, QUESTIONS[:4], arms=["grounded"], conditions=ANSWERABLE_ONLY),
     )
-    found = compare_runs(a, b, manifests=({"seed": 0, "k": 8}, {"seed": 1, "k": 8}))
-    assert {row["arm"] for row in found["differences"]} == {"grounded"} and found["differences"][0]["questions"] == 4
-    assert (found["only_a"], found["only_b"]) == (16, 0) and found["settings"] == {"seed": [0, 1]}
+    comparison = compare_runs(a, b, manifests=({"seed": 0, "k": 8}, {"seed": 1, "k": 8}))
+    assert {row["arm"] for row in comparison["differences"]} == {"grounded"} and comparison["differences"][0][
+        "questions"
+    ] == 4
+    assert (comparison["only_a"], comparison["only_b"]) == (16, 0) and comparison["settings"] == {"seed": [0, 1]}
 
 
-def test_flips_begin_where_differences_do_in_whatever_order_the_arms_are_named(tmp_path: Path) -> None:
-    named = run_experiment(tmp_path, answer_correctly, QUESTIONS[:3], arms=["grounded", "closed-book"], conditions=ONE)
-    (flip,) = summary.build_report(named)["flips"]
+def test_flips_and_differences_start_from_closed_book(tmp_path: Path) -> None:
+    records = run_experiment(
+        tmp_path, answer_correctly, QUESTIONS[:3], arms=["grounded", "closed-book"], conditions=ANSWERABLE_ONLY
+    )
+    (flip,) = summary.build_report(records)["flips"]
     assert (flip["from"], flip["to"]) == ("closed-book", "grounded")
-    assert {row["against"] for row in summary.build_report(named)["differences"]} == {"closed-book"}
+    assert {row["against"] for row in summary.build_report(records)["differences"]} == {"closed-book"}
 
 
-def test_what_is_held_against_what() -> None:
+def test_arm_pairs_marks_primary_comparisons() -> None:
     assert arm_pairs(["closed-book", "grounded", "gold"]) == [
         ("grounded", "closed-book", True), ("gold", "closed-book", True), ("grounded", "gold", False)
     ]  # fmt: skip
@@ -91,7 +98,7 @@ def test_what_is_held_against_what() -> None:
 
 
 class UncertainLLM(BirthplaceLLM):
-    """Says one thing if it is sure, and another each time if it is not."""
+    """Gives the same answer each time if it is sure, and a different one each time otherwise."""
 
     def __init__(self, uncertain_names: set[str]) -> None:
         super().__init__(lie_about(uncertain_names))
@@ -100,99 +107,111 @@ class UncertainLLM(BirthplaceLLM):
     def sample(
         self, messages: Messages, number: int, *, max_tokens: int = 128, temperature: float = 1.0, seed: int = 0
     ) -> list[str]:
-        said = self.generate(messages, max_tokens=max_tokens)
-        return [f"Nowhere{n}" for n in range(number)] if said == "Atlantis" else [said] * number
+        answer = self.generate(messages, GenerationOptions(max_tokens=max_tokens))
+        return [f"Nowhere{n}" for n in range(number)] if answer == "Atlantis" else [answer] * number
 
     def score(self, messages: Messages, continuation: str) -> float:
         return len(continuation) * math.log(0.2 if continuation.startswith(("Atlantis", "Nowhere")) else 0.9)
 
 
-def test_doubt_tells_wrong_from_right_where_the_model_knows(tmp_path: Path) -> None:
-    unsure = {"Ada Bell", "Ben Cole", "Cora Dean"}
-    rows = run_records(tmp_path, UncertainLLM(unsure), samples=4)
-    found = summary.build_report(rows)["uncertainty"]["grounded"]
-    assert found["answers"] == 10 and found["wrong"] == 3
+def test_uncertainty_separates_wrong_from_correct_answers(tmp_path: Path) -> None:
+    uncertain_names = {"Ada Bell", "Ben Cole", "Cora Dean"}
+    rows = run_records(tmp_path, UncertainLLM(uncertain_names), samples=4)
+    figures = summary.build_report(rows)["uncertainty"]["grounded"]
+    assert figures["answers"] == 10 and figures["wrong"] == 3
     assert all(
-        found["auroc"][name] == 1 for name in ("entropy", "weighted_entropy", "surprise", "clusters", "disagreement")
+        figures["auroc"][name] == 1 for name in ("entropy", "weighted_entropy", "surprise", "clusters", "disagreement")
     )
-    assert found["rejection"]["entropy"] == [[0.7, 1.0], [1.0, 0.7]]
-    lie = next(r["uncertainty"] for r in rows if r["id"] == "Ada Bell" and r["arm"] == "grounded")
-    assert lie["entropy"] == pytest.approx(math.log(4)) and lie["clusters"] == 4 and lie["disagreement"] == 1
-    assert lie["chance"] == pytest.approx(0.2)
-    sure = next(r["uncertainty"] for r in rows if r["id"] == "Joe King" and r["arm"] == "grounded")
-    assert sure["entropy"] == sure["weighted_entropy"] == sure["disagreement"] == 0
-    assert found["before"]["ece"] > 0 and 0 <= found["after"]["brier"] <= 1
+    assert figures["rejection"]["entropy"] == [[0.7, 1.0], [1.0, 0.7]]
+    uncertain = next(r["uncertainty"] for r in rows if r["id"] == "Ada Bell" and r["arm"] == "grounded")
+    assert (
+        uncertain["entropy"] == pytest.approx(math.log(4))
+        and uncertain["clusters"] == 4
+        and uncertain["disagreement"] == 1
+    )
+    assert uncertain["chance"] == pytest.approx(0.2)
+    certain = next(r["uncertainty"] for r in rows if r["id"] == "Joe King" and r["arm"] == "grounded")
+    assert certain["entropy"] == certain["weighted_entropy"] == certain["disagreement"] == 0
+    assert figures["before"]["ece"] > 0 and 0 <= figures["after"]["brier"] <= 1
     assert summary.build_report(run_records(tmp_path / "none"))["uncertainty"] == {}, (
-        "nothing is measured that was not asked for"
+        "without samples there is no uncertainty"
     )
 
 
-def test_entropy_of_meanings_by_hand() -> None:
+def test_semantic_entropy_equals_values_by_hand() -> None:
     same = same_meaning("When did it run?")
-    found = cluster_answers(["21 June 1948", "June 21, 1948", "1950", "I do not know.", "unknown"], same)
-    assert found == [0, 0, 1, 2, 2]
+    cluster_ids = cluster_answers(["21 June 1948", "June 21, 1948", "1950", "I do not know.", "unknown"], same)
+    assert cluster_ids == [0, 0, 1, 2, 2]
     assert discrete_entropy([0, 0, 1, 1]) == pytest.approx(math.log(2)) and discrete_entropy([0, 0]) == 0
     assert weighted_entropy([0, 1], [math.log(0.3), math.log(0.1)]) == pytest.approx(entropy([0.75, 0.25]))
     assert math.isnan(weighted_entropy([0], [math.nan])) and math.isnan(entropy([]))
 
 
-def test_a_judge_joins_meanings_that_words_do_not() -> None:
+def test_same_meaning_uses_judge_for_different_words() -> None:
     class Same:
         def judge(self, claim: str, evidence: list[str]) -> object:
             from kgrag.types import ClaimVerdict
 
-            alike = {"Byzantium", "Constantinople"}
-            both = any(a in claim for a in alike) and any(a in evidence[0] for a in alike)
+            synonyms = {"Byzantium", "Constantinople"}
+            both = any(a in claim for a in synonyms) and any(a in evidence[0] for a in synonyms)
             return ClaimVerdict(Verdict.SUPPORTED if both else Verdict.NOT_ENOUGH_INFO, math.nan)
 
     same = same_meaning("Where was it?", Same())  # type: ignore[arg-type]
     assert cluster_answers(["Byzantium", "Constantinople", "Athens"], same) == [0, 0, 1]
 
 
-class FakeVocabulary:
-    """A vocabulary in which everybody has one place of birth, and many children."""
+class FakePredicateSchema:
+    """A predicate schema in which a place of birth has one value and a child has many."""
 
     class _Predicate:
         def __init__(self, functional: bool) -> None:
             self.functional = functional
 
     predicates = {"place_of_birth": _Predicate(True), "child": _Predicate(False)}  # noqa: RUF012
+    countries: ClassVar[dict[str, str]] = {}
 
 
 def make_graph_answer(place: str, sure: float, predicate: str = "place_of_birth") -> GraphAnswer:
     triple = Triple("ada", predicate, place.lower(), "p#1", 0, 5, sure)
-    return GraphAnswer(place, Walk(("ada", place.lower()), ("Ada", place), (triple,)), sure)
+    return GraphAnswer(place, GraphPath(("ada", place.lower()), ("Ada", place), (triple,)), sure)
 
 
-def test_the_graph_contradicts_only_what_can_have_one_value() -> None:
-    def said(answer: str, *facts: GraphAnswer) -> str:
-        found = verify_with_graph("q", answer, lambda _: list(facts), FakeVocabulary(), lambda a, b: a == "london" and b == "england")  # type: ignore[arg-type]  # fmt: skip
-        return found.judgement.verdict.value if found else "not covered"
+def test_verify_with_graph_refutes_only_functional_predicates() -> None:
+    def verdict_of(answer: str, *facts: GraphAnswer) -> str:
+        verdict = verify_with_graph("q", answer, lambda _: list(facts), FakePredicateSchema(), lambda a, b: a == "london" and b == "england")  # type: ignore[arg-type]  # fmt: skip
+        return verdict.judgement.verdict.value if verdict else "not covered"
 
-    assert said("London.", make_graph_answer("London", 0.9)) == "supported"
-    assert said("Paris", make_graph_answer("London", 0.9)) == "refuted"
-    assert said("Paris", make_graph_answer("London", 0.3)) == "not enough info", "guesses contradict nothing"
-    assert said("England", make_graph_answer("London", 0.9)) == "not enough info", "the one lies in the other"
-    assert said("Paris", make_graph_answer("London", 0.9, "child")) == "not enough info", "there may be another"
-    assert said("Paris", make_graph_answer("London", 0.9), make_graph_answer("Paris", 0.4)) == "supported"
-    assert said("Paris") == "not covered"
+    assert verdict_of("London.", make_graph_answer("London", 0.9)) == "supported"
+    assert verdict_of("Paris", make_graph_answer("London", 0.9)) == "refuted"
+    assert verdict_of("Paris", make_graph_answer("London", 0.3)) == "not enough info", (
+        "uncertain facts do not contradict"
+    )
+    assert verdict_of("England", make_graph_answer("London", 0.9)) == "not enough info", "London lies in England"
+    assert verdict_of("Paris", make_graph_answer("London", 0.9, "child")) == "not enough info", (
+        "a person may have several children"
+    )
+    assert verdict_of("Paris", make_graph_answer("London", 0.9), make_graph_answer("Paris", 0.4)) == "supported"
+    assert verdict_of("Paris") == "not covered"
 
 
-def test_names_and_numbers_stand_in_what_was_shown_or_do_not() -> None:
-    found = ungrounded_tokens("Where was Ada born?", "Ada was born in London in 1815", ["London, 1816."])
-    assert found == {"names": ["London"], "names_missing": [], "numbers": ["1815"], "numbers_missing": ["1815"]}
+def test_ungrounded_tokens_lists_missing_names_and_numbers() -> None:
+    tokens = ungrounded_tokens("Where was Ada born?", "Ada was born in London in 1815", ["London, 1816."])
+    assert tokens == {"names": ["London"], "names_missing": [], "numbers": ["1815"], "numbers_missing": ["1815"]}
     assert ungrounded_tokens("谁？", "王选", ["夏培肃设计了它。"])["names_missing"] == ["王选"]
 
 
-def test_labels_show_how_far_the_judge_can_be_trusted(tmp_path: Path) -> None:
+def test_judge_agreement_corrects_for_judge_errors(tmp_path: Path) -> None:
     rows = run_experiment(
-        tmp_path, lie_about({"Ada Bell", "Ben Cole", "Cora Dean", "Dan Eyre"}), arms=["closed-book"], conditions=ONE
+        tmp_path,
+        lie_about({"Ada Bell", "Ben Cole", "Cora Dean", "Dan Eyre"}),
+        arms=["closed-book"],
+        conditions=ANSWERABLE_ONLY,
     )
     sample = human_labels.sample_claims_to_label(rows, 6)
     assert len(sample) == 6 and sample == human_labels.sample_claims_to_label(
         rows, 6
     ) != human_labels.sample_claims_to_label(rows, 6, seed=1)
-    assert not {"arm", "verdict"} & {key for item in sample for key in item}, "who labels is not to know"
+    assert not {"arm", "verdict"} & {key for item in sample for key in item}, "labels must be blind"
     verdicts = {f"{r['id']}/{r['condition']}/{r['arm']}/0": r["claims"][0]["verdict"] for r in rows}
     assert sorted(verdicts[item["key"]] for item in sample) == ["contradicted"] * 3 + ["supported"] * 3
     assert (
@@ -207,62 +226,62 @@ def test_labels_show_how_far_the_judge_can_be_trusted(tmp_path: Path) -> None:
     corrected = perfect["factual_precision"]["answerable"]["closed-book"]
     assert corrected["counted"]["value"] == 0.6 and corrected["corrected"]["value"] == pytest.approx(0.6)
     first = next(item["key"] for item in sample if verdicts[item["key"]] == "supported")
-    human_labels.save_label(tmp_path, first, "unverifiable")  # a second thought counts
+    human_labels.save_label(tmp_path, first, "unverifiable")  # the last label of a claim counts
     worse = human_labels.judge_agreement(rows, human_labels.load_labels(tmp_path))
-    # three of three that people call unsupported were drawn of four contradicted; one of three drawn of six supported
+    # drawn: three of four contradicted claims and three of six supported ones, one of which has another label
     assert worse is not None and worse["specificity"] == pytest.approx(4 / (4 + 2)) and worse["sensitivity"] == 1
     assert worse["factual_precision"]["answerable"]["closed-book"]["corrected"]["value"] == pytest.approx(
         (0.6 - 1 / 3) / (2 / 3)
     )
     (tmp_path / human_labels.LABELS_FILE).write_text("[]\n")
-    with pytest.raises(ReadError, match="mend or remove"):
+    with pytest.raises(ReadError, match="fix or delete"):
         human_labels.load_labels(tmp_path)
 
 
-def test_a_blind_sheet_says_nothing_of_arms_and_is_read_again(tmp_path: Path) -> None:
+def test_preference_sheet_is_blind_and_is_not_overwritten(tmp_path: Path) -> None:
     rows = run_records(
         tmp_path, lambda name, prompt: answer_from_evidence(name, prompt) if "Passages" in prompt else "Atlantis"
     )
     human_labels.write_preference_sheet(tmp_path, rows, "closed-book", "grounded", 6)
     sheet = (tmp_path / human_labels.SHEET_FILE).read_text("utf-8")
-    asked = list(csv.DictReader(StringIO(sheet)))
-    assert len(asked) == 6 and "grounded" not in sheet and "closed" not in sheet
+    sheet_rows = list(csv.DictReader(StringIO(sheet)))
+    assert len(sheet_rows) == 6 and "grounded" not in sheet and "closed" not in sheet
     key = json.loads((tmp_path / human_labels.SHEET_KEY_FILE).read_text("utf-8"))
-    sides = {key[row["number"]]["1"] for row in asked}
-    assert sides == {"closed-book", "grounded"}, "either may come first"
+    sides = {key[row["number"]]["1"] for row in sheet_rows}
+    assert sides == {"closed-book", "grounded"}, "either arm may come first"
     assert human_labels.count_preferences(tmp_path) is None
-    for row in asked:
+    for row in sheet_rows:
         row["preferred"] = next(side for side in "12" if key[row["number"]][side] == "grounded")
-    asked[0]["preferred"] = "0"
-    (tmp_path / human_labels.SHEET_FILE).write_text(to_csv(list(asked[0]), asked), "utf-8")
-    found = human_labels.count_preferences(tmp_path)
-    assert found == {"arms": {"closed-book": 0, "grounded": 5}, "neither": 1, "p": pytest.approx(2 / 2**5)}
+    sheet_rows[0]["preferred"] = "0"
+    (tmp_path / human_labels.SHEET_FILE).write_text(to_csv(list(sheet_rows[0]), sheet_rows), "utf-8")
+    counts = human_labels.count_preferences(tmp_path)
+    assert counts == {"arms": {"closed-book": 0, "grounded": 5}, "neither": 1, "p": pytest.approx(2 / 2**5)}
     before = (tmp_path / human_labels.SHEET_FILE).read_bytes()
     human_labels.write_preference_sheet(tmp_path, rows, "closed-book", "grounded", 6)
-    assert (tmp_path / human_labels.SHEET_FILE).read_bytes() == before, "what people wrote is not written over"
-    asked[1]["preferred"] = "both"
-    (tmp_path / human_labels.SHEET_FILE).write_text(to_csv(list(asked[0]), asked), "utf-8")
+    assert (tmp_path / human_labels.SHEET_FILE).read_bytes() == before, "a sheet with preferences is not overwritten"
+    sheet_rows[1]["preferred"] = "both"
+    (tmp_path / human_labels.SHEET_FILE).write_text(to_csv(list(sheet_rows[0]), sheet_rows), "utf-8")
     with pytest.raises(ReadError, match="expected 1, 2 or 0"):
         human_labels.count_preferences(tmp_path)
 
 
-def test_a_gate_fails_where_it_says(tmp_path: Path) -> None:
+def test_gate_failure_compares_value_and_limit(tmp_path: Path) -> None:
     report = summary.build_report(run_experiment(tmp_path, lie_about({"Ada Bell", "Ben Cole"})))
     assert threshold_gate.gate_failure(threshold_gate.parse_gate("hallucination.grounded > 0.1"), report).endswith(
-        "it is 0.200 [0.057, 0.510]."
+        "the value is 0.200 [0.057, 0.510]."
     )
     assert not threshold_gate.gate_failure(threshold_gate.parse_gate("hallucination.grounded>0.2"), report)
     assert threshold_gate.gate_failure(threshold_gate.parse_gate("hallucination.grounded >= 0.2"), report)
     assert threshold_gate.gate_failure(threshold_gate.parse_gate("truthfulness.closed-book < 0.61"), report)
     assert threshold_gate.gate_failure(threshold_gate.parse_gate("correct_abstention.grounded < 0.5"), report), (
-        "of the unanswerable without saying so"
+        "the default condition of correct_abstention is unanswerable"
     )
     assert not threshold_gate.gate_failure(
         threshold_gate.parse_gate("factual_precision.gold.answerable <= 0.5"), report
     )
-    nothing = summary.build_report(run_experiment(tmp_path / "b", abstain))
-    assert "nothing was measured" in threshold_gate.gate_failure(
-        threshold_gate.parse_gate("hallucination_answered.grounded > 0.5"), nothing
+    unmeasured = summary.build_report(run_experiment(tmp_path / "b", abstain))
+    assert "the value was not measured" in threshold_gate.gate_failure(
+        threshold_gate.parse_gate("hallucination_answered.grounded > 0.5"), unmeasured
     )
 
 
@@ -276,13 +295,13 @@ def test_a_gate_fails_where_it_says(tmp_path: Path) -> None:
         ("", "such as"),
     ],
 )
-def test_a_gate_that_cannot_be_read_is_said(text: str, message: str) -> None:
+def test_parse_gate_rejects_wrong_form(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         threshold_gate.parse_gate(text)
 
 
-def test_a_gate_on_what_is_not_run_could_never_fail() -> None:
-    with pytest.raises(UsageError, match="gold is not run here"):
+def test_check_gates_rejects_arm_that_does_not_run() -> None:
+    with pytest.raises(UsageError, match="gold is not part of this run"):
         threshold_gate.check_gates(
             [threshold_gate.parse_gate("hallucination.gold > 0.2")], ["grounded"], ["answerable"]
         )
@@ -291,14 +310,16 @@ def test_a_gate_on_what_is_not_run_could_never_fail() -> None:
     )
 
 
-def test_files_are_whole_and_say_the_same(tmp_path: Path) -> None:
+def test_write_run_and_load_records_round_trip(tmp_path: Path) -> None:
     rows = run_experiment(tmp_path / "run", answer_wrongly)
     report = summary.build_report(rows)
     write_run(tmp_path, rows, report, {"seed": 0})
     assert load_records(tmp_path) == rows
-    read = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert read["rates"]["answerable"]["grounded"]["hallucination"]["value"] == 1
-    assert read["rates"]["answerable"]["closed-book"]["measures"]["faithfulness"]["value"] is None, "no NaN in JSON"
+    written = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert written["rates"]["answerable"]["grounded"]["hallucination"]["value"] == 1
+    assert written["rates"]["answerable"]["closed-book"]["measures"]["faithfulness"]["value"] is None, (
+        "NaN becomes null in JSON"
+    )
     answers = list(csv.DictReader((tmp_path / "answers.csv").open(encoding="utf-8")))
     assert len(answers) == len(rows) and answers[0]["outcome"] == "wrong" and answers[0]["claims"] == "1"
     rates = list(csv.DictReader((tmp_path / "rates.csv").open(encoding="utf-8")))
@@ -311,24 +332,28 @@ def test_files_are_whole_and_say_the_same(tmp_path: Path) -> None:
         load_records(tmp_path)
 
 
-def test_steps_before_an_answer_are_kept_apart_from_it(tmp_path: Path) -> None:
+def test_steps_are_recorded_separately_from_answer(tmp_path: Path) -> None:
     def stepwise(name: str, prompt: str) -> str:
         return f"{name} – place of birth: Xanadu [1]\nAnswer: {answer_from_evidence(name, prompt)}"
 
-    plain, made = run_records(tmp_path / "a"), run_records(tmp_path / "b", stepwise)
-    assert [r["answer"] for r in made] == [r["answer"] for r in plain]
-    assert [r["outcome"] for r in made] == [r["outcome"] for r in plain] and {r["outcome"] for r in made} == {
+    plain, with_steps = run_records(tmp_path / "a"), run_records(tmp_path / "b", stepwise)
+    assert [r["answer"] for r in with_steps] == [r["answer"] for r in plain]
+    assert [r["outcome"] for r in with_steps] == [r["outcome"] for r in plain] and {
+        r["outcome"] for r in with_steps
+    } == {
         "correct",
         "abstained",
     }
-    assert all(not r["steps"] for r in plain) and all("Xanadu [1]" in r["steps"][0] for r in made)
+    assert all(not r["steps"] for r in plain) and all("Xanadu [1]" in r["steps"][0] for r in with_steps)
 
 
-def test_a_spreadsheet_takes_no_answer_for_a_formula() -> None:
+def test_to_csv_quotes_formulas() -> None:
     assert to_csv(["a"], [{"a": "=1+1"}, {"a": None}, {"a": -0.5}]).splitlines() == ["a", "'=1+1", '""', "-0.5"]
     assert to_json({"a": math.nan}) == '{\n "a": null\n}\n'
 
 
-def test_an_answer_that_looks_like_a_formula_stays_an_answer_in_the_records(tmp_path: Path) -> None:
-    rows = run_experiment(tmp_path, lambda name, prompt: "=Paris", QUESTIONS[:1], arms=["closed-book"], conditions=ONE)
+def test_records_keep_answers_that_look_like_formulas(tmp_path: Path) -> None:
+    rows = run_experiment(
+        tmp_path, lambda name, prompt: "=Paris", QUESTIONS[:1], arms=["closed-book"], conditions=ANSWERABLE_ONLY
+    )
     assert rows[0]["answer"] == "=Paris" and rows[0]["outcome"] == "correct"

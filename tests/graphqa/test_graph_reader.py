@@ -1,4 +1,4 @@
-"""Answers from typed facts alone, on a graph small enough to check by hand; silence where it does not say."""
+"""Tests of answers from typed facts, on a graph small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from graphs.facts.builder import build_fact_index, fact_index_from, surface_form
 from graphs.predicates import load_predicate_schema
 from graphs.sqlite.store import SQLiteGraph
 from kgrag.answering.prompt_budget import format_fact_lines
-from kgrag.graphqa.comparison import parse_date_tuple
 from kgrag.graphqa.question_parser import QuestionParser
 from kgrag.graphqa.reader import GraphQAReader
 from kgrag.graphqa.traversal import LookedUpFact
 from kgrag.text import normalize_name
+from kgrag.text.dates import parse_date_tuple
 from kgrag.types import Document, Extraction, Passage, Triple
 
 TITLES = (
@@ -84,7 +84,7 @@ def reader() -> GraphQAReader:
     )
 
 
-def test_lines_of_facts_say_who_has_what_however_the_next_document_calls_it(reader: GraphQAReader) -> None:
+def test_format_fact_lines_names_subject_and_object(reader: GraphQAReader) -> None:
     lines = format_fact_lines(reader.answer("Where did the father of Lothair II of Lotharingia die?"), [])
     assert lines == ["Lothair II of Lotharingia – father: Lothair I", "Lothair I – place of death: Prüm"]
     backwards = format_fact_lines(reader.answer("Who is the spouse of Estelle Reiner?"), [])
@@ -118,7 +118,7 @@ def test_lines_of_facts_say_who_has_what_however_the_next_document_calls_it(read
         ("陈省身是哪一年出生的？", "1911年10月28日", 1),
     ],
 )
-def test_chains(reader: GraphQAReader, question: str, answer: str, hops: int) -> None:
+def test_answer_follows_relation_chains(reader: GraphQAReader, question: str, answer: str, hops: int) -> None:
     best = reader.answer(question)[0]
     assert best.text == answer
     assert len(best.path.triples) == hops
@@ -137,7 +137,7 @@ def test_chains(reader: GraphQAReader, question: str, answer: str, hops: int) ->
         ("杨武之的儿子是谁？", "杨振宁"),
     ],
 )
-def test_facts_read_the_other_way(reader: GraphQAReader, question: str, answer: str) -> None:
+def test_answer_reads_inverse_facts(reader: GraphQAReader, question: str, answer: str) -> None:
     assert reader.answer(question)[0].text == answer
 
 
@@ -161,11 +161,11 @@ def test_facts_read_the_other_way(reader: GraphQAReader, question: str, answer: 
         ("丘成桐和陈省身谁出生更晚？", "丘成桐"),
     ],
 )
-def test_comparisons_rest_on_two_walks(reader: GraphQAReader, question: str, answer: str) -> None:
+def test_comparison_has_two_paths(reader: GraphQAReader, question: str, answer: str) -> None:
     best = reader.answer(question)[0]
     assert best.text == answer
     assert len(best.second_paths) == 1
-    assert best.confidence > 0.5  # a coin is right half the time
+    assert best.confidence > 0.5  # a coin toss is right half the time
     assert best.path.triples and best.second_paths[0].triples
 
 
@@ -186,12 +186,12 @@ def test_comparisons_rest_on_two_walks(reader: GraphQAReader, question: str, ans
         "慈云桂什么时候去世的？",
     ],
 )
-def test_silence(reader: GraphQAReader, question: str) -> None:
+def test_answer_without_facts_is_empty(reader: GraphQAReader, question: str) -> None:
     assert reader.answer(question) == []
 
 
 @pytest.mark.parametrize(
-    ("question", "compares"),
+    ("question", "is_comparison"),
     [
         ("Who is older, Ada Lovelace or Carl Reiner?", True),
         ("Who lived longer, Ada Lovelace or Carl Reiner?", True),
@@ -203,11 +203,11 @@ def test_silence(reader: GraphQAReader, question: str) -> None:
         ("", False),
     ],
 )
-def test_what_sets_two_things_side_by_side(reader: GraphQAReader, question: str, compares: bool) -> None:
-    assert reader.is_comparison(question) == compares
+def test_is_comparison(reader: GraphQAReader, question: str, is_comparison: bool) -> None:
+    assert reader.is_comparison(question) == is_comparison
 
 
-def test_facts_of_hidden_documents_are_not_walked(reader: GraphQAReader) -> None:
+def test_answer_ignores_hidden_documents(reader: GraphQAReader) -> None:
     question = "Where did Ada Lovelace's father die?"
     passages = [triple.passage_id for triple in reader.answer(question)[0].path.triples]
     for passage in passages:
@@ -215,7 +215,7 @@ def test_facts_of_hidden_documents_are_not_walked(reader: GraphQAReader) -> None
     assert reader.answer(question, hidden=frozenset(["another"]))
 
 
-def test_a_country_is_no_place_of_birth_and_two_spellings_of_a_place_are_not_two_places() -> None:
+def test_comparison_of_places_and_uncertain_dates() -> None:
     rows = [
         ("Ann", "place_of_birth", "Bronx"),
         ("Bo", "place_of_birth", "the Bronx"),
@@ -247,12 +247,12 @@ def test_a_country_is_no_place_of_birth_and_two_spellings_of_a_place_are_not_two
     ).answer
     assert dated("Were Ann and Bo born on the same day?")[0].text == "no"
     assert dated("Who is older, Ann or Bo?")[0].confidence == pytest.approx((1 + 0.25) / 2)
-    assert dated("Who is older, Cy or Di?")[0].confidence == pytest.approx(0.04), "of guesses nothing follows"
+    assert dated("Who is older, Cy or Di?")[0].confidence == pytest.approx(0.04), "guesses support no answer"
     assert [c.text for c in read("Which country is the birthplace of Di in?")] == ["United States"]
     assert [c.text for c in read("Which country is the birthplace of Di?")] == ["United States"]
 
 
-def test_names_resolve_to_the_documents_about_them(reader: GraphQAReader) -> None:
+def test_resolve_returns_documents_of_a_name(reader: GraphQAReader) -> None:
     facts = reader._facts
     assert set(facts.resolve("Labyrinth")) == {"labyrinth 1984 video game", "labyrinth film"}
     assert facts.resolve("Labyrinth (film)")[0] == "labyrinth film"
@@ -260,7 +260,7 @@ def test_names_resolve_to_the_documents_about_them(reader: GraphQAReader) -> Non
     assert facts.resolve("nobody of that name") == []
 
 
-def test_dates() -> None:
+def test_parse_date_tuple() -> None:
     assert parse_date_tuple("March 20, 1922") == (1922, 3, 20)
     assert parse_date_tuple("12 May 896") == (896, 5, 12)
     assert parse_date_tuple("June 1986") == (1986, 6)
@@ -268,21 +268,21 @@ def test_dates() -> None:
     assert parse_date_tuple("in spring") == ()
 
 
-def test_a_name_is_read_off_its_sentence() -> None:
+def test_surface_form_is_the_sentence_spelling() -> None:
     assert (
         surface_form("She was a daughter of Henry, Duke of  Saxony.", "henry duke of saxony") == "Henry, Duke of Saxony"
     )
     assert surface_form("Nothing here.", "henry") == ""
 
 
-def test_facts_of_a_store(tmp_path: Path) -> None:
+def test_answer_from_fact_index_of_a_store(tmp_path: Path) -> None:
     text = "She was a daughter of Henry, Duke of Saxony."
     document = Document("d", "Matilda", text, "d.txt", "en", "0")
     fact = Triple("matilda", "father", "henry duke of saxony", "d#0", 0, len(text), 0.9)
-    told = Triple("matilda", "mentions", "henry", "d#0", 0, len(text), 1.0)
+    mention = Triple("matilda", "mentions", "henry", "d#0", 0, len(text), 1.0)
     passage = Passage("d#0", "d", text, 0, len(text))
     store = SQLiteGraph(tmp_path / "graph.sqlite")
-    read = Extraction(document, (passage,), (("matilda", "Matilda", "PERSON"),), (), (fact, told))
+    read = Extraction(document, (passage,), (("matilda", "Matilda", "PERSON"),), (), (fact, mention))
     store.put(read, np.zeros((1, 4), np.float32))
     facts = build_fact_index(store)
     assert facts.outgoing("matilda") == [fact]
@@ -312,7 +312,7 @@ def test_facts_of_a_store(tmp_path: Path) -> None:
         ("Who was the first president of X's country", ["country"], "Who was the first president of X"),
         ("What plane bombed the birthplace of X", ["place_of_birth"], "What plane bombed X"),
         ("X的导师获得过什么奖", ["student_of"], "X获得过什么奖"),
-        # nothing is known by a date, one of several is no name, and what is left must ask something
+        # no part: a date is no entity, one of several is no name, and the rest must ask for something
         ("What is the cause of death of X", [], "What is the cause of death of X"),
         ("Which of the founders of X fled", [], "Which of the founders of X fled"),
         ("Who is the father of X's main director", [], "Who is the father of X's main director"),
@@ -328,16 +328,20 @@ def test_facts_of_a_store(tmp_path: Path) -> None:
         ("X导师获得过什么奖", [], "X导师获得过什么奖"),
     ],
 )
-def test_what_can_be_put_in_for_a_part_of_a_question(question: str, steps: list[str], rest: str) -> None:
+def test_split_innermost(question: str, steps: list[str], rest: str) -> None:
     assert QuestionParser(load_predicate_schema()).split_innermost(question) == (steps, rest)
 
 
-def test_a_question_of_a_part_is_asked_of_what_the_facts_know(reader: GraphQAReader) -> None:
-    (one,) = reader.decompose("Which language did the wife of the director of The Jerk speak?")
-    assert one.question == "Which language did Estelle Reiner speak?"
-    assert one.part.text == "Estelle Reiner" and one.part.path.names == ("The Jerk", "Carl Reiner", "Estelle Reiner")
-    (land,) = reader.decompose("Who was the first president of Anno Museum's country?")
-    assert land.question == "Who was the first president of Norway?"
+def test_decompose_replaces_known_part(reader: GraphQAReader) -> None:
+    (decomposed,) = reader.decompose("Which language did the wife of the director of The Jerk speak?")
+    assert decomposed.question == "Which language did Estelle Reiner speak?"
+    assert decomposed.part.text == "Estelle Reiner" and decomposed.part.path.names == (
+        "The Jerk",
+        "Carl Reiner",
+        "Estelle Reiner",
+    )
+    (country,) = reader.decompose("Who was the first president of Anno Museum's country?")
+    assert country.question == "Who was the first president of Norway?"
     assert [r.question for r in reader.decompose("丘成桐的导师喜欢什么？")] == ["陈省身喜欢什么？"]
     first, second = (
         reader.decompose("Which language did the director of Labyrinth speak?"),
@@ -346,28 +350,28 @@ def test_a_question_of_a_part_is_asked_of_what_the_facts_know(reader: GraphQARea
     assert [r.question for r in first] == ["Which language did Jim Henson speak?"] and not reader.decompose(second)
 
 
-def test_nothing_is_put_in_where_a_question_is_understood_or_nothing_is_known(reader: GraphQAReader) -> None:
-    asked: list[str] = []
+def test_decompose_needs_unparsed_question_and_fact(reader: GraphQAReader) -> None:
+    lookups: list[str] = []
 
     def lookup(entity: str, name: str, predicate: str) -> LookedUpFact | None:
-        asked.append(f"{name} {predicate}")
+        lookups.append(f"{name} {predicate}")
         return (
             LookedUpFact(Triple(entity, predicate, "eva", "p9#1", 0, 3, 0.9, "llm"), "Eva")
             if name == "Alan Turing"
             else None
         )
 
-    assert not reader.decompose("Where was the wife of the director of The Jerk born?", lookup), "it is walked"
-    assert not reader.decompose("Which language did Carl Reiner speak?", lookup) and not asked
+    assert not reader.decompose("Where was the wife of the director of The Jerk born?", lookup), "its path is known"
+    assert not reader.decompose("Which language did Carl Reiner speak?", lookup) and not lookups
     hidden = frozenset(["p0"])
     assert not reader.decompose("Which language did the director of The Jerk speak?", lookup, hidden)
     assert not reader.decompose("Which language did the mother of Shane Black speak?", lookup)
-    assert asked == ["The Jerk director", "Shane Black mother"]
-    (one,) = reader.decompose("Which language did the mother of Alan Turing speak?", lookup)
-    assert one.question == "Which language did Eva speak?" and one.part.confidence == 0.9
+    assert lookups == ["The Jerk director", "Shane Black mother"]
+    (decomposed,) = reader.decompose("Which language did the mother of Alan Turing speak?", lookup)
+    assert decomposed.question == "Which language did Eva speak?" and decomposed.part.confidence == 0.9
 
 
-def test_a_mark_that_is_a_titles_own_does_not_end_the_question() -> None:
+def test_title_with_exclamation_mark_is_masked() -> None:
     title = "Stop or Burn!"
     facts = [
         Triple(normalize_name(title), "director", "bo cole", "p1#1", 0, 3, 0.9),
@@ -379,8 +383,8 @@ def test_a_mark_that_is_a_titles_own_does_not_end_the_question() -> None:
 
 
 @pytest.mark.parametrize("several", ["哪两个人", "哪几家公司", "哪些人"])
-def test_of_several_that_are_asked_for_a_fact_knows_one(reader: GraphQAReader, several: str) -> None:
-    asked = "Oslo Museum是由{}研制的？"
-    (hint,), (answer, *_) = reader.answer(asked.format(several)), reader.answer(asked.format("哪家公司"))
+def test_question_for_several_lowers_confidence(reader: GraphQAReader, several: str) -> None:
+    question = "Oslo Museum是由{}研制的？"
+    (hint,), (answer, *_) = reader.answer(question.format(several)), reader.answer(question.format("哪家公司"))
     assert (hint.text, answer.text) == ("Asplan", "Asplan")
     assert 0 < hint.confidence < 0.5 < answer.confidence

@@ -1,4 +1,4 @@
-"""What different documents call differently is one thing where one of them says so, and never against a user's word."""
+"""Test merges of entities across documents, and the user's overrides."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def put(
     names: tuple[tuple[str, str], ...] = (),
     facts: tuple[tuple[str, str, str], ...] = (),
 ) -> None:
-    """A document with mentions (spelling -> type), declared names (entity's name, other name) and facts."""
-    declared = tuple((normalize_name(whose), name, "MISC") for whose, name in names)
-    made = build_extraction(build_document(id, text, title, f"{id}.txt"), mentions, list(facts), declared)
-    graph.put(made, embed_passages(made))
+    """Put a document with mentions (spelling -> type), declared names (entity's name, other name) and facts."""
+    declared = tuple((normalize_name(entity), name, "MISC") for entity, name in names)
+    extraction = build_extraction(build_document(id, text, title, f"{id}.txt"), mentions, list(facts), declared)
+    graph.put(extraction, embed_passages(extraction))
 
 
-def said(same: bool, *names: str) -> AliasOverride:
+def override(same: bool, *names: str) -> AliasOverride:
     return AliasOverride(same, frozenset(map(normalize_name, names)))
 
 
-def found(graph: SQLiteGraph, *words: AliasOverride) -> set[tuple[str, str, str]]:
-    return {(m.merged_id, m.canonical_id, m.reason) for m in find_entity_merges(graph, words).merges}
+def merge_set(graph: SQLiteGraph, *overrides: AliasOverride) -> set[tuple[str, str, str]]:
+    return {(m.merged_id, m.canonical_id, m.reason) for m in find_entity_merges(graph, overrides).merges}
 
 
-def test_a_declared_acronym_is_the_thing_in_other_documents(graph: SQLiteGraph) -> None:
+def test_merge_declared_acronym_across_documents(graph: SQLiteGraph) -> None:
     put(
         graph,
         "a",
@@ -60,7 +60,7 @@ def test_a_declared_acronym_is_the_thing_in_other_documents(graph: SQLiteGraph) 
         (("World Trade Body", "WTB"),),
     )
     put(graph, "b", "Talks", "WTB spoke.", {"WTB": "ORGANISATION"})
-    assert found(graph) == {("wtb", "world trade body", DECLARED)}
+    assert merge_set(graph) == {("wtb", "world trade body", DECLARED)}
     (merge,) = find_entity_merges(graph).merges
     assert merge.document == "a"
     put(
@@ -71,10 +71,10 @@ def test_a_declared_acronym_is_the_thing_in_other_documents(graph: SQLiteGraph) 
         {"Wine Tasters Board": "ORGANISATION"},
         (("Wine Tasters Board", "WTB"),),
     )
-    assert found(graph) == set()  # there are two now
+    assert merge_set(graph) == set()  # the acronym is ambiguous now
 
 
-def test_an_acronym_of_other_letters_and_the_title_of_another_document_are_not_taken(graph: SQLiteGraph) -> None:
+def test_merge_rejects_wrong_acronym_and_other_title(graph: SQLiteGraph) -> None:
     put(
         graph,
         "a",
@@ -86,10 +86,10 @@ def test_an_acronym_of_other_letters_and_the_title_of_another_document_are_not_t
     put(graph, "b", "Honours", "He got an OBE.", {"OBE": "ORGANISATION"})
     put(graph, "c", "Frederick Barbarossa", "Frederick Barbarossa ruled.", {"Frederick Barbarossa": "PERSON"})
     put(graph, "d", "Frederick the Great", "He ruled.", {}, (("Frederick the Great", "Frederick Barbarossa"),))
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_what_a_title_is_without_its_bracket_may_be_another_s(graph: SQLiteGraph) -> None:
+def test_merge_rejects_title_without_bracket(graph: SQLiteGraph) -> None:
     put(
         graph,
         "a",
@@ -99,16 +99,16 @@ def test_what_a_title_is_without_its_bracket_may_be_another_s(graph: SQLiteGraph
         (("Dark Labyrinth (1984 game)", "Dark Labyrinth"),),
     )
     put(graph, "b", "Films", "Dark Labyrinth was a film.", {"Dark Labyrinth": "WORK"})
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_a_name_that_is_more_used_than_the_thing_s_own_is_theirs(graph: SQLiteGraph) -> None:
+def test_merge_rejects_more_frequent_alias(graph: SQLiteGraph) -> None:
     put(graph, "a", "Yesugei", "Yesugei was his father.", {"Yesugei": "PERSON"}, (("Yesugei", "Genghis Khan"),))
     put(graph, "b", "Mongols", "Genghis Khan rode. " * 5, {"Genghis Khan": "PERSON"})
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_a_place_and_a_king_s_number_are_no_names_of_others(graph: SQLiteGraph) -> None:
+def test_merge_rejects_place_and_regnal_number(graph: SQLiteGraph) -> None:
     put(
         graph,
         "a",
@@ -118,10 +118,10 @@ def test_a_place_and_a_king_s_number_are_no_names_of_others(graph: SQLiteGraph) 
         (("Ann Hill Bell", "San Remo"), ("Ann Hill Bell", "Louis I")),
     )
     put(graph, "b", "Trips", "San Remo saw Louis I.", {"San Remo": "PLACE", "Louis I": "PERSON"})
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_honorifics_and_company_forms(graph: SQLiteGraph) -> None:
+def test_merge_honorifics_and_company_forms(graph: SQLiteGraph) -> None:
     put(
         graph,
         "a",
@@ -131,13 +131,16 @@ def test_honorifics_and_company_forms(graph: SQLiteGraph) -> None:
     )
     put(graph, "b", "Two", "Isaac Newton and Acme Works met.", {"Isaac Newton": "PERSON", "Acme Works": "ORGANISATION"})
     put(graph, "c", "Three", "Sir Lancelot met Lancelot.", {"Sir Lancelot": "PERSON", "Lancelot": "PERSON"})
-    assert found(graph) == {
+    assert merge_set(graph) == {
         ("sir isaac newton", "isaac newton", HONORIFIC),
         ("acme works ltd", "acme works", COMPANY),
-    } or found(graph) == {("isaac newton", "sir isaac newton", HONORIFIC), ("acme works", "acme works ltd", COMPANY)}
+    } or merge_set(graph) == {
+        ("isaac newton", "sir isaac newton", HONORIFIC),
+        ("acme works", "acme works ltd", COMPANY),
+    }
 
 
-def tolkiens(graph: SQLiteGraph, neighbour: str = "Exeter College") -> None:
+def put_tolkiens(graph: SQLiteGraph, neighbour: str = "Exeter College") -> None:
     put(
         graph,
         "a",
@@ -149,15 +152,15 @@ def tolkiens(graph: SQLiteGraph, neighbour: str = "Exeter College") -> None:
     put(graph, "b", "Two", text, {"John Ronald Tolkien": "PERSON", neighbour: "ORGANISATION"})
 
 
-def test_initials_of_one_who_is_named_with_the_same_others(graph: SQLiteGraph) -> None:
-    tolkiens(graph)
-    assert {reason for *_, reason in found(graph)} == {INITIALS}
+def test_merge_initials_with_shared_neighbour(graph: SQLiteGraph) -> None:
+    put_tolkiens(graph)
+    assert {reason for *_, reason in merge_set(graph)} == {INITIALS}
 
 
-def test_initials_without_a_neighbour_in_common_or_with_two_who_have_them_say_nothing(graph: SQLiteGraph) -> None:
-    tolkiens(graph, "Merton College")
-    assert found(graph) == set()
-    tolkiens(graph)
+def test_merge_rejects_ambiguous_or_unrelated_initials(graph: SQLiteGraph) -> None:
+    put_tolkiens(graph, "Merton College")
+    assert merge_set(graph) == set()
+    put_tolkiens(graph)
     put(
         graph,
         "c",
@@ -165,11 +168,11 @@ def test_initials_without_a_neighbour_in_common_or_with_two_who_have_them_say_no
         "James Rex Tolkien left Exeter College.",
         {"James Rex Tolkien": "PERSON", "Exeter College": "ORGANISATION"},
     )
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_two_dates_of_birth_are_two_persons(graph: SQLiteGraph) -> None:
-    tolkiens(graph)
+def test_merge_rejects_conflicting_birth_dates(graph: SQLiteGraph) -> None:
+    put_tolkiens(graph)
     for id, name, day in (("d", "J. R. Tolkien", "3 May 1912"), ("e", "John Ronald Tolkien", "4 May 1913")):
         put(
             graph,
@@ -180,10 +183,10 @@ def test_two_dates_of_birth_are_two_persons(graph: SQLiteGraph) -> None:
             (),
             ((name, "date_of_birth", day),),
         )
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_jr_and_numbers_tell_persons_apart(graph: SQLiteGraph) -> None:
+def test_merge_rejects_jr_and_regnal_numbers(graph: SQLiteGraph) -> None:
     for id, name in (("a", "John Bell"), ("b", "John F. Bell Jr."), ("c", "Louis Xavier Bell"), ("d", "Louis XV Bell")):
         put(
             graph,
@@ -192,38 +195,41 @@ def test_jr_and_numbers_tell_persons_apart(graph: SQLiteGraph) -> None:
             f"{name} went to Exeter College and Yale Park.",
             {name: "PERSON", "Exeter College": "ORGANISATION", "Yale Park": "PLACE"},
         )
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_a_user_s_word_wins_and_the_last_one_counts(graph: SQLiteGraph) -> None:
-    tolkiens(graph)
-    apart = said(False, "J. R. Tolkien", "John Ronald Tolkien")
-    assert found(graph, apart) == set()
-    assert {r for *_, r in found(graph, apart, apart._replace(same=True))} == {USER}
-    assert found(graph, apart._replace(same=True), apart) == set()
-    assert {r for *_, r in found(graph, said(True, "Exeter College", "the beautiful place"))} == {USER, INITIALS}
+def test_overrides_win_and_last_one_counts(graph: SQLiteGraph) -> None:
+    put_tolkiens(graph)
+    different = override(False, "J. R. Tolkien", "John Ronald Tolkien")
+    assert merge_set(graph, different) == set()
+    assert {r for *_, r in merge_set(graph, different, different._replace(same=True))} == {USER}
+    assert merge_set(graph, different._replace(same=True), different) == set()
+    assert {r for *_, r in merge_set(graph, override(True, "Exeter College", "the beautiful place"))} == {
+        USER,
+        INITIALS,
+    }
 
 
 PAIRS = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=2, max_size=2), max_size=12)
 
 
 @given(PAIRS, PAIRS)
-def test_groups_join_what_is_joined_and_never_what_is_kept_apart(
-    pairs: list[frozenset[str]], apart: list[frozenset[str]]
+def test_merge_sets_join_pairs_except_never_merge(
+    pairs: list[frozenset[str]], never_merge: list[frozenset[str]]
 ) -> None:
-    groups = MergeSets({"c": (True, 1), "d": (False, 9)}, apart)
+    merge_sets = MergeSets({"c": (True, 1), "d": (False, 9)}, never_merge)
     for pair in pairs:
-        groups.union(*sorted(pair), USER)
-    into = {m.merged_id: m.canonical_id for m in groups.merges()}
-    assert not set(into) & set(into.values())
-    one = {letter: into.get(letter, letter) for letter in "abcdefgh"}
-    assert all(one[a] != one[b] for a, b in map(sorted, apart))
-    if not apart:
-        assert all(one[a] == one[b] for a, b in map(sorted, pairs))
-    assert one["c"] == "c"  # a title's entity never gives way
+        merge_sets.union(*sorted(pair), USER)
+    canonical_ids = {m.merged_id: m.canonical_id for m in merge_sets.merges()}
+    assert not set(canonical_ids) & set(canonical_ids.values())
+    root = {letter: canonical_ids.get(letter, letter) for letter in "abcdefgh"}
+    assert all(root[a] != root[b] for a, b in map(sorted, never_merge))
+    if not never_merge:
+        assert all(root[a] == root[b] for a, b in map(sorted, pairs))
+    assert root["c"] == "c"  # the entity of a title is always canonical
 
 
-def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
+def test_merged_view_uses_canonical_ids_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
     put(
         graph,
         "a",
@@ -245,21 +251,30 @@ def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
     merges = Merges([Merge("wtb", "world trade body", USER)])
     merges.save(tmp_path / "merges")
     assert Merges.load(tmp_path / "merges").merges == merges.merges
-    read = with_merges(graph, merges)
-    entities = {e.id: e for e in read.entities()}
+    view = with_merges(graph, merges)
+    entities = {e.id: e for e in view.entities()}
     assert "wtb" not in entities and entities["world trade body"].aliases == ("WTB",)
     assert entities["world trade body"].type == "ORGANISATION"
-    for among in ({"world trade body"}, {"world trade body": 1}):
-        assert [e.id for e in read.entities(among)] == ["world trade body"]
-        assert next(read.entities(among)).aliases == ("WTB",)
-    assert {(t.subject, t.predicate, t.object) for t in read.triples()} == {
+    for entity_ids in ({"world trade body"}, {"world trade body": 1}):
+        assert [e.id for e in view.entities(entity_ids)] == ["world trade body"]
+        assert next(view.entities(entity_ids)).aliases == ("WTB",)
+    assert {(t.subject, t.predicate, t.object) for t in view.triples()} == {
         ("world trade body", "member", "ada bell"),
         ("world trade body", "left", "bern"),
     }
-    assert {m.entity_id for m in read.mentions() if m.surface == "WTB"} == {"world trade body"}
-    assert read.mention_counts("world trade body") == (4, 2)
-    assert read.entities_by_surface_form("wtb") == ["world trade body"] and read.generation == graph.generation
-    facts = build_fact_index(read)
+    assert {m.entity_id for m in view.mentions() if m.surface == "WTB"} == {"world trade body"}
+    assert view.mention_counts("world trade body") == (4, 2)
+    assert view.entities_by_surface_form("wtb") == ["world trade body"]
+    assert ("wtb", "MISC", 2) in graph.entity_type_counts()
+    assert list(view.entity_type_counts()) == [
+        ("ada bell", "PERSON", 1),
+        ("bern", "PLACE", 1),
+        ("world trade body", "MISC", 2),
+        ("world trade body", "ORGANISATION", 2),
+    ]
+    assert view.counts() == graph.counts() and list(view.documents()) == list(graph.documents())
+    assert not hasattr(view, "put")
+    facts = build_fact_index(view)
     assert {t.predicate for t in facts.outgoing("world trade body")} == {"member", "left"}
     assert facts.resolve("WTB") == ["world trade body"]
 
@@ -269,27 +284,22 @@ def test_merged_is_one_everywhere(graph: SQLiteGraph, tmp_path: Path) -> None:
         st.tuples(st.integers(0, 5), st.sampled_from(["ann", "bob", "cid", "dot", "eve"])), min_size=1, max_size=14
     )
 )
-def test_a_passage_that_has_one_name_is_tied_to_all_names_of_the_thing(cells: list[tuple[int, str]]) -> None:
+def test_adjacency_with_merges_connects_all_names(cells: list[tuple[int, str]]) -> None:
     passages = [Passage(f"d{row}#1", f"d{row}", "nothing", 0, 7) for row in range(40)]
     mentions = [Mention(name, f"d{row}#1", 0, 1, "PERSON", name) for row, name in cells]
     titles = {f"d{row}": [""] for row in range(40)}
     plain = build_adjacency(passages, mentions, titles)
     merged = build_adjacency(passages, mentions, titles, merges={"bob": "ann", "cid": "ann", "zoe": "eve"})
-    group = {"ann", "bob", "cid"}
-
-    def ties(made: object) -> set[tuple[int, str]]:
-        rows, columns = made.ties.nonzero()  # type: ignore[attr-defined]
-        return {(int(r), made.names[c]) for r, c in zip(rows, columns, strict=True)}  # type: ignore[attr-defined]
-
-    here = set(plain.names)
-    wanted = {(row, other) for row, name in cells for other in (group & here if name in group else {name})}
-    assert ties(merged) == wanted
+    group = {"ann", "bob", "cid"} & set(plain.names)
+    expected = {(row, member) for row, name in cells for member in (group if name in group else {name})}
+    rows, columns = merged.edges.nonzero()
+    assert {(int(row), merged.names[column]) for row, column in zip(rows, columns, strict=True)} == expected
     assert list(merged.names) == list(plain.names)
 
 
-def test_a_neighbour_that_everybody_has_says_nothing(graph: SQLiteGraph) -> None:
-    tolkiens(graph)
-    assert found(graph)
+def test_merge_ignores_frequent_neighbour(graph: SQLiteGraph) -> None:
+    put_tolkiens(graph)
+    assert merge_set(graph)
     put(
         graph,
         "many",
@@ -297,10 +307,10 @@ def test_a_neighbour_that_everybody_has_says_nothing(graph: SQLiteGraph) -> None
         "Exeter College. " * (MAX_SHARED_NEIGHBOUR_MENTIONS + 1),
         {"Exeter College": "ORGANISATION"},
     )
-    assert found(graph) == set()
+    assert merge_set(graph) == set()
 
 
-def test_part_of_a_name_that_no_document_is_about_means_nobody(graph: SQLiteGraph) -> None:
+def test_resolve_partial_alias_without_document_is_empty(graph: SQLiteGraph) -> None:
     put(
         graph,
         "a",

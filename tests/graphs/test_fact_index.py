@@ -1,4 +1,4 @@
-"""Typed facts in arrays: what a plain list of triples would say, before and after they are on the disk."""
+"""Test that the fact index equals a plain list of triples, in memory and from disk."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,8 +34,8 @@ TRIPLES = st.lists(
 TITLES = st.dictionaries(ENTITIES, st.sampled_from(["Ada", "Lord Byron", "Harald of Norway", "杨振宁", "Byron, Lord"]))
 
 
-def kept(facts: FactIndex) -> FactIndex:
-    """The same facts, written and read again; the arrays outlive the folder that they were mapped from."""
+def save_and_load(facts: FactIndex) -> FactIndex:
+    """Save and load an index; the arrays outlive the folder that they are mapped from."""
     with TemporaryDirectory() as folder:
         facts.save(Path(folder) / "facts")
         return FactIndex.load(Path(folder) / "facts")
@@ -43,11 +43,11 @@ def kept(facts: FactIndex) -> FactIndex:
 
 @settings(max_examples=60, deadline=None)
 @given(TRIPLES, TITLES)
-def test_facts_are_those_of_the_list(triples: list[Triple], titles: dict[str, str]) -> None:
-    made = fact_index_from(triples, titles, {"ada": "Ada"})
+def test_fact_index_equals_list_of_triples(triples: list[Triple], titles: dict[str, str]) -> None:
+    built = fact_index_from(triples, titles, {"ada": "Ada"})
     typed = [t for t in triples if t.predicate != "mentions"]
-    for facts in (made, kept(made)):
-        for entity in ["ada", "byron", normalize_name("杨振宁"), "1912", "x", "nobody"]:
+    for facts in (built, save_and_load(built)):
+        for entity in ["ada", "byron", normalize_name("杨振宁"), "1912", "x", "unknown"]:
             assert facts.outgoing(entity) == [t for t in typed if t.subject == entity]
             assert sorted(facts.incoming(entity), key=repr) == sorted(
                 (t for t in typed if t.object == entity), key=repr
@@ -62,20 +62,20 @@ def test_facts_are_those_of_the_list(triples: list[Triple], titles: dict[str, st
                 assert entity in facts.resolve(entity)
         for entity, title in titles.items():
             assert entity in facts.resolve(title)
-        assert list(facts.gazetteer.names) == list(made.gazetteer.names) == sorted(set(made.gazetteer.names))
-        assert [facts.candidate_entities(e) for e in titles] == [made.candidate_entities(e) for e in titles]
+        assert list(facts.gazetteer.names) == list(built.gazetteer.names) == sorted(set(built.gazetteer.names))
+        assert [facts.candidate_entities(e) for e in titles] == [built.candidate_entities(e) for e in titles]
 
 
 @given(st.dictionaries(st.text(max_size=4), st.lists(st.integers(0, 9), max_size=4)), st.text(max_size=4))
-def test_lists_give_what_was_listed(lists: dict[str, list[int]], word: str) -> None:
+def test_postings_return_packed_lists(lists: dict[str, list[int]], word: str) -> None:
     packed = Postings.of(lists)
-    again = Postings.from_arrays("them", packed.to_arrays("them"))
-    for each in [*lists, word]:
-        assert packed.get(each) == again.get(each) == lists.get(each, [])
+    loaded = Postings.from_arrays("lists", packed.to_arrays("lists"))
+    for key in [*lists, word]:
+        assert packed.get(key) == loaded.get(key) == lists.get(key, [])
     assert binary_search(sorted(lists), word) == (sorted(lists).index(word) if word in lists else None)
 
 
-def test_a_fact_of_a_country_is_not_made_to_be_left_out() -> None:
+def test_incoming_filters_before_building_triples() -> None:
     many = [Triple(f"person {n}", "nationality", "france", "a#0001", 0, 10, 0.9) for n in range(200_000)]
     capital = Triple("paris", "capital_of", "france", "a#0001", 0, 10, 0.9)
     facts = fact_index_from([*many, capital], {}, {})
@@ -83,17 +83,17 @@ def test_a_fact_of_a_country_is_not_made_to_be_left_out() -> None:
     assert len(facts.incoming("france")) == 200_001
 
 
-def test_honorifics_go_but_a_name_stays() -> None:
+def test_strip_honorifics_keeps_last_word() -> None:
     assert strip_honorifics(["king", "prince", "harald"]) == ["harald"]
     assert strip_honorifics(["king"]) == ["king"]
     assert normalize_name("King Harald") == "king harald"
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.sampled_from(["a", "b", "文"])), max_size=8))
-def test_rows_are_those_that_were_given(pairs: list[tuple[str, str]]) -> None:
-    made = RowMap.of(pairs)
+def test_row_map_returns_given_rows(pairs: list[tuple[str, str]]) -> None:
+    packed = RowMap.of(pairs)
     with TemporaryDirectory() as folder:
-        made.save(Path(folder) / "rows")
-        for rows in (made, RowMap.load(Path(folder) / "rows")):
+        packed.save(Path(folder) / "rows")
+        for rows in (packed, RowMap.load(Path(folder) / "rows")):
             assert list(rows) == pairs == rows[:]
             assert len(rows) == len(pairs) and all(isinstance(row, RowKey) for row in rows)

@@ -1,10 +1,8 @@
-"""Everything of a store in another one, and back."""
+"""Test copying a store into another one and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,21 +11,7 @@ from graphs.store_copy import COPY_SOURCE_KEY, copy_store
 from kgrag.errors import StoreError
 from kgrag.protocols import GraphStore
 from tests.support.documents import ada_extraction, build_document, build_extraction, put_extractions, wu_extraction
-from tests.support.graph_stores import StoreFactory
-
-
-def store_content(graph: GraphStore) -> dict[str, Any]:
-    """All that a store says of itself, but which store it is."""
-    readers: dict[str, Callable[[], Any]] = {
-        name: getattr(graph, name)
-        for name in (
-            *("documents", "passages", "entities", "mentions", "triples", "names", "kinds"),
-            *("sources", "problems", "counts", "read_by", "titles", "rows", "document_names"),
-        )
-    }
-    values = {name: list(x) if not isinstance(x := part(), dict) else x for name, part in readers.items()}
-    settings = {key: value for key, value in graph.settings().items() if key != COPY_SOURCE_KEY}
-    return {**values, "vectors": graph.embeddings().tobytes(), "settings": settings}
+from tests.support.graph_stores import StoreFactory, store_content
 
 
 def fill_store(graph: GraphStore) -> None:
@@ -41,7 +25,7 @@ def fill_store(graph: GraphStore) -> None:
     graph.mark_sources_read([("people.jsonl", "1" * 64, [(3, "no text"), (None, "odd")])])
 
 
-def test_there_and_back_is_the_same(open_store: StoreFactory, tmp_path: Path) -> None:
+def test_copy_there_and_back_is_identical(open_store: StoreFactory, tmp_path: Path) -> None:
     first, middle, last = SQLiteGraph(tmp_path / "1" / "g.db"), open_store(), SQLiteGraph(tmp_path / "2" / "g.db")
     fill_store(first)
     assert copy_store(first, middle) == 4
@@ -52,7 +36,7 @@ def test_there_and_back_is_the_same(open_store: StoreFactory, tmp_path: Path) ->
     last.close()
 
 
-def test_a_copy_that_was_stopped_goes_on(open_store: StoreFactory, tmp_path: Path) -> None:
+def test_copy_resumes_after_interruption(open_store: StoreFactory, tmp_path: Path) -> None:
     source, target = SQLiteGraph(tmp_path / "1" / "g.db"), open_store()
     fill_store(source)
     target.set_meta(COPY_SOURCE_KEY, source.meta("made") or "")
@@ -62,14 +46,14 @@ def test_a_copy_that_was_stopped_goes_on(open_store: StoreFactory, tmp_path: Pat
     source.close()
 
 
-def test_a_store_with_other_documents_is_not_written_over(open_store: StoreFactory, tmp_path: Path) -> None:
+def test_copy_into_filled_or_same_store_raises(open_store: StoreFactory, tmp_path: Path) -> None:
     source, target = SQLiteGraph(tmp_path / "1" / "g.db"), open_store()
     fill_store(source)
     put_extractions(target, wu_extraction())
     before = store_content(target)
-    with pytest.raises(StoreError, match="holds documents already"):
+    with pytest.raises(StoreError, match="Expected an empty target"):
         copy_store(source, target)
     assert store_content(target) == before
-    with pytest.raises(StoreError, match="found one twice"):
+    with pytest.raises(StoreError, match="found the same one twice"):
         copy_store(target, target)
     source.close()

@@ -1,4 +1,4 @@
-"""What else a document's subject is called: its own first sentence says, and what is no name of it is not taken."""
+"""Aliases of a document's subject come from its first sentence; other names are not taken."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from ingest.extraction_config import DEFAULT
 from kgrag.types import Document, Passage
 
 
-def others(title: str, text: str, lang: str = "en") -> set[str]:
-    read = extract_documents([Document("d", title, text, "d", lang, "")], 1200)[0]
-    return {name for _, name, _ in read.names} - {title}
+def aliases_of(title: str, text: str, lang: str = "en") -> set[str]:
+    extraction = extract_documents([Document("d", title, text, "d", lang, "")], 1200)[0]
+    return {name for _, name, _ in extraction.names} - {title}
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,12 @@ def others(title: str, text: str, lang: str = "en") -> set[str]:
         ("Low-Rank Adaptation", "Low-Rank Adaptation (LoRA) is a method of tuning.", "LoRA"),
     ],
 )
-def test_the_first_sentence_says(title: str, text: str, alias: str) -> None:
-    assert alias in others(title, text)
+def test_find_aliases_first_sentence_gives_alias(title: str, text: str, alias: str) -> None:
+    assert alias in aliases_of(title, text)
 
 
 @pytest.mark.parametrize(
-    ("title", "text", "wrong"),
+    ("title", "text", "other_name"),
     [
         ("Near East", "The British Empire was going to side with the Russian Empire in those years.", "British Empire"),
         ("Amer Shomali", "Amer Shomali (Arabic: عامر شوملي) is a Palestinian artist.", "Arabic"),
@@ -47,35 +47,35 @@ def test_the_first_sentence_says(title: str, text: str, alias: str) -> None:
         ),
     ],
 )
-def test_another_thing_is_no_alias(title: str, text: str, wrong: str) -> None:
-    assert wrong not in others(title, text)
+def test_find_aliases_other_entity_is_not_alias(title: str, text: str, other_name: str) -> None:
+    assert other_name not in aliases_of(title, text)
 
 
-def test_chinese_names_of_one_thing() -> None:
-    found = others("北京大学", "北京大学，简称北大，旧称京师大学堂，是一所大学。", "zh")
-    assert {"北大", "京师大学堂"} <= found
+def test_find_aliases_chinese_short_and_former_names() -> None:
+    aliases = aliases_of("北京大学", "北京大学，简称北大，旧称京师大学堂，是一所大学。", "zh")
+    assert {"北大", "京师大学堂"} <= aliases
 
 
-def test_a_person_called_by_the_end_of_the_title_is_the_documents_own() -> None:
+def test_surname_of_title_resolves_to_document_subject() -> None:
     text = "Ross Alger was a mayor. Alger was followed by Ralph Klein. His rival Ann Alger and John Bishop lost."
     names = [
         RecognizedEntity(n, text.rindex(n) if n == "Alger" else text.index(n), 0, "PERSON")
         for n in ("Ross Alger", "Ralph Klein", "Ann Alger", "John Bishop")
     ]
-    alone = text.index("Alger was followed")
-    found = [n._replace(end=n.start + len(n.text)) for n in names] + [
-        RecognizedEntity("Alger", alone, alone + 5, "PERSON")
+    surname_start = text.index("Alger was followed")
+    recognized = [n._replace(end=n.start + len(n.text)) for n in names] + [
+        RecognizedEntity("Alger", surname_start, surname_start + 5, "PERSON")
     ]
     passage = Passage("d#0001", "d", text, 0, len(text))
     document = Document("d", "Ross Alger", text, "d.txt", "en", "0")
 
-    def seen() -> _TokenStateStream:
+    def token_states() -> _TokenStateStream:
         return _TokenStateStream([document], [[passage]], all_languages=False)
 
-    read = _extract_document(document, [passage], {passage.id: found}, seen(), DEFAULT)
-    entities = {m.surface: m.entity_id for m in read.mentions}
+    extraction = _extract_document(document, [passage], {passage.id: recognized}, token_states(), DEFAULT)
+    entities = {m.surface: m.entity_id for m in extraction.mentions}
     assert entities["Alger"] == "ross alger"
     assert entities["Ann Alger"] == "ann alger" and entities["John Bishop"] == "john bishop"
-    place = found[-1]._replace(type="PLACE")
-    read = _extract_document(document, [passage], {passage.id: [place]}, seen(), DEFAULT)
-    assert [m.entity_id for m in read.mentions if m.start == alone] == ["alger"]
+    place = recognized[-1]._replace(type="PLACE")
+    extraction = _extract_document(document, [passage], {passage.id: [place]}, token_states(), DEFAULT)
+    assert [m.entity_id for m in extraction.mentions if m.start == surname_start] == ["alger"]

@@ -1,4 +1,4 @@
-"""One document's names that are one thing get one entity; where two could be meant, none does."""
+"""Names of one entity in a document are resolved to it; ambiguous names stay unresolved."""
 
 from __future__ import annotations
 
@@ -13,72 +13,80 @@ from kgrag.text import normalize_name
 from kgrag.types import Document, Extraction, Passage
 
 
-def read(title: str, text: str, names: str, *apart: tuple[str, str], lang: str = "en") -> dict[str, set[str]]:
-    """Spelling -> entities, of names given as "Spelling/TYPE; ...", each at all its places but within longer ones."""
-    given: list[RecognizedEntity] = []
-    taken: set[int] = set()
+def read(title: str, text: str, names: str, *never_merge: tuple[str, str], lang: str = "en") -> dict[str, set[str]]:
+    """Return spelling -> entities of names given as "Spelling/TYPE; ...", each at all its non-nested positions."""
+    recognized: list[RecognizedEntity] = []
+    used_positions: set[int] = set()
     for spelling, _, kind in sorted((n.partition("/") for n in names.split("; ")), key=lambda n: -len(n[0])):
         start = text.find(spelling)
         while start >= 0:
-            if taken.isdisjoint(span := range(start, start + len(spelling))):
-                taken.update(span)
-                given.append(RecognizedEntity(spelling, start, start + len(spelling), kind))
+            if used_positions.isdisjoint(span := range(start, start + len(spelling))):
+                used_positions.update(span)
+                recognized.append(RecognizedEntity(spelling, start, start + len(spelling), kind))
             start = text.find(spelling, start + 1)
-    given.sort(key=lambda n: n.start)
+    recognized.sort(key=lambda n: n.start)
     passage = Passage("d#0001", "d", text, 0, len(text))
-    rules = ExtractionConfig(frozenset(frozenset(map(normalize_name, pair)) for pair in apart))
+    config = ExtractionConfig(frozenset(frozenset(map(normalize_name, pair)) for pair in never_merge))
     document = Document("d", title, text, "d.txt", lang, "0")
-    made = _extract_document(
-        document, [passage], {passage.id: given}, _TokenStateStream([document], [[passage]], all_languages=False), rules
+    extraction = _extract_document(
+        document,
+        [passage],
+        {passage.id: recognized},
+        _TokenStateStream([document], [[passage]], all_languages=False),
+        config,
     )
-    check(made)
-    found: dict[str, set[str]] = {}
-    for mention in made.mentions:
-        found.setdefault(mention.surface, set()).add(mention.entity_id)
-    return found
+    check(extraction)
+    entities_by_name: dict[str, set[str]] = {}
+    for mention in extraction.mentions:
+        entities_by_name.setdefault(mention.surface, set()).add(mention.entity_id)
+    return entities_by_name
 
 
-def check(made: Extraction) -> None:
-    """Every mention stands where it says, and none over another."""
-    spans = [(m.start, m.end) for m in made.mentions]
-    assert all(made.document.text[m.start : m.end] == m.surface for m in made.mentions)
+def check(extraction: Extraction) -> None:
+    """Check that every mention has the span it declares and that none overlap."""
+    spans = [(m.start, m.end) for m in extraction.mentions]
+    assert all(extraction.document.text[m.start : m.end] == m.surface for m in extraction.mentions)
     assert all(a[1] <= b[0] for a, b in zip(sorted(spans), sorted(spans)[1:], strict=False))
 
 
-def test_a_surname_is_the_one_person_who_has_it() -> None:
+def test_surname_of_one_person_resolves_to_that_person() -> None:
     text = "It was written by Guy Chambers and Kylie Minogue. Minogue sang it, and Dr Chambers played."
-    found = read("Disco", text, "Guy Chambers/PERSON; Kylie Minogue/PERSON; Minogue/ORGANISATION; Dr Chambers/PERSON")
-    assert found["Minogue"] == {"kylie minogue"} and found["Dr Chambers"] == {"guy chambers"}
+    entities_by_name = read(
+        "Disco", text, "Guy Chambers/PERSON; Kylie Minogue/PERSON; Minogue/ORGANISATION; Dr Chambers/PERSON"
+    )
+    assert entities_by_name["Minogue"] == {"kylie minogue"} and entities_by_name["Dr Chambers"] == {"guy chambers"}
 
 
-def test_a_surname_of_two_is_nobody_s() -> None:
+def test_surname_of_two_persons_stays_unresolved() -> None:
     text = "Ann Bell and Tom Bell met. Bell spoke."
     assert read("Meeting", text, "Ann Bell/PERSON; Tom Bell/PERSON; Bell/PERSON")["Bell"] == {"bell"}
 
 
-def test_a_place_is_no_surname() -> None:
+def test_place_name_is_not_resolved_as_surname() -> None:
     text = "Jack London lived in London. London was a writer."
     assert read("Writers", text, "Jack London/PERSON; London/PLACE")["London"] == {"london"}
 
 
-def test_a_surname_that_the_recogniser_missed_is_found() -> None:
+def test_surname_missed_by_recogniser_is_found() -> None:
     text = "Betty Bowes was a painter. After that Bowes taught."
     assert read("Betty Bowes", text, "Betty Bowes/PERSON")["Bowes"] == {"betty bowes"}
 
 
-def test_a_name_known_from_one_place_is_found_at_another_but_not_in_a_word() -> None:
-    found = read("Trips", "The Orly train. An Orly bus, and Orlyval.", "Orly/PLACE")
-    assert found == {"Orly": {"orly"}}
+def test_repeated_name_is_found_only_as_whole_word() -> None:
+    entities_by_name = read("Trips", "The Orly train. An Orly bus, and Orlyval.", "Orly/PLACE")
+    assert entities_by_name == {"Orly": {"orly"}}
     text = "Friends came. All friends of Friends came with the Orly train."
     assert len([m for m in extract_documents([Document("d", "Trips", text, "d", "en", "0")], 500)[0].mentions]) <= 3
 
 
-def test_initials_and_middle_names() -> None:
+def test_initials_and_middle_names_resolve_to_full_name() -> None:
     text = "John Ronald Tolkien was born. J. R. Tolkien wrote. J. Tolkien and Christopher Tolkien were two."
     given = "John Ronald Tolkien/PERSON; J. R. Tolkien/PERSON; J. Tolkien/PERSON; Christopher Tolkien/PERSON"
-    found = read("Writers", text, given)
-    assert found["J. R. Tolkien"] == found["J. Tolkien"] == found["John Ronald Tolkien"]
-    assert found["Christopher Tolkien"] == {"christopher tolkien"}
+    entities_by_name = read("Writers", text, given)
+    assert (
+        entities_by_name["J. R. Tolkien"] == entities_by_name["J. Tolkien"] == entities_by_name["John Ronald Tolkien"]
+    )
+    assert entities_by_name["Christopher Tolkien"] == {"christopher tolkien"}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +99,7 @@ def test_initials_and_middle_names() -> None:
         ("The War Fund and the Peace Fund gave. The Fund lent.", "Fund", "fund"),
     ],
 )
-def test_bodies(text: str, short: str, entity: str | None) -> None:
+def test_short_organisation_name_resolves_to_full_name(text: str, short: str, entity: str | None) -> None:
     long = "Recording Industry Association of America"
     names = [
         long,
@@ -105,10 +113,10 @@ def test_bodies(text: str, short: str, entity: str | None) -> None:
     assert read("Money", text, "; ".join(given))[short] == {entity or normalize_name(long)}
 
 
-def test_a_declared_acronym_is_a_name_of_what_it_stands_for() -> None:
+def test_declared_acronym_is_a_name_of_its_entity() -> None:
     text = "The Recording Industry Association of America (RIAA) certified it. RIAA spoke."
-    made = extract_documents([Document("d", "Trouble", text, "d", "en", "0")], 500)[0]
-    assert ("recording industry association of america", "RIAA", "MISC") in made.names
+    extraction = extract_documents([Document("d", "Trouble", text, "d", "en", "0")], 500)[0]
+    assert ("recording industry association of america", "RIAA", "MISC") in extraction.names
 
 
 @pytest.mark.parametrize(
@@ -121,42 +129,50 @@ def test_a_declared_acronym_is_a_name_of_what_it_stands_for() -> None:
         ("阿兰·图灵（Alan Turing）出生", "阿兰·图灵", "Alan Turing"),
     ],
 )
-def test_what_a_bracket_declares(text: str, full: str, short: str) -> None:
+def test_declared_acronyms_in_brackets_are_found(text: str, full: str, short: str) -> None:
     assert declared_acronyms(text, [RecognizedEntity(full, text.index(full), 0, "ORGANISATION")]) == {short: full}
 
 
 @pytest.mark.parametrize("text", ["World Trade Body (1995)", "World Trade Body (Geneva)", "World Trade Body (TWB)"])
-def test_a_bracket_that_declares_nothing(text: str) -> None:
+def test_declared_acronyms_other_brackets_give_none(text: str) -> None:
     assert declared_acronyms(text, [RecognizedEntity("World Trade Body", 0, 16, "ORGANISATION")]) == {}
 
 
-def test_what_a_document_is_about_keeps_its_acronym_and_has_the_long_name() -> None:
+def test_acronym_title_is_entity_of_its_full_name() -> None:
     for text in (
         "EDC, short for Electronic Delay Computer, was built. EDC ran.",
         "The Electronic Delay Computer (EDC) was built. EDC ran.",
     ):
-        found = read("EDC", text, "EDC/ORGANISATION; Electronic Delay Computer/ORGANISATION")
-        assert found == {"EDC": {"edc"}, "Electronic Delay Computer": {"edc"}}
+        entities_by_name = read("EDC", text, "EDC/ORGANISATION; Electronic Delay Computer/ORGANISATION")
+        assert entities_by_name == {"EDC": {"edc"}, "Electronic Delay Computer": {"edc"}}
 
 
-def test_initials_of_names() -> None:
+def test_initials_with_and_without_function_words() -> None:
     assert initials("Bank of England") == ["BE", "BOE"] and initials("Bank") == []
 
 
-def test_a_user_keeps_two_apart() -> None:
+def test_never_merge_keeps_names_separate() -> None:
     text, given = "Kylie Minogue sang. Minogue danced.", "Kylie Minogue/PERSON; Minogue/PERSON"
     assert read("Disco", text, given)["Minogue"] == {"kylie minogue"}
     assert read("Disco", text, given, ("Kylie Minogue", "Minogue"))["Minogue"] == {"minogue"}
 
 
-def test_countries_and_dates_have_one_entity_however_they_are_called() -> None:
+def test_spellings_of_country_or_date_have_one_entity() -> None:
     text = "She left the UK for the United Kingdom on 3 May 1912, or May 3, 1912, or 1912年5月3日; 中国 is China."
     given = (
         "UK/PLACE; United Kingdom/PLACE; 3 May 1912/DATE; May 3, 1912/DATE; 1912年5月3日/DATE; 中国/PLACE; China/PLACE"
     )
-    found = read("Trips", text, given)
-    assert found["UK"] == found["United Kingdom"] == {"united kingdom"} and found["中国"] == found["China"]
-    assert found["3 May 1912"] == found["May 3, 1912"] == found["1912年5月3日"] == {"1912 05 03"}
+    entities_by_name = read("Trips", text, given)
+    assert (
+        entities_by_name["UK"] == entities_by_name["United Kingdom"] == {"united kingdom"}
+        and entities_by_name["中国"] == entities_by_name["China"]
+    )
+    assert (
+        entities_by_name["3 May 1912"]
+        == entities_by_name["May 3, 1912"]
+        == entities_by_name["1912年5月3日"]
+        == {"1912 05 03"}
+    )
 
 
 def test_england_is_not_the_united_kingdom() -> None:
@@ -164,32 +180,32 @@ def test_england_is_not_the_united_kingdom() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "like"),
+    ("first", "second", "similarity"),
     [
         ("J. R. R. Tolkien", "John Ronald Reuel Tolkien", 2),
         ("John F. Kennedy", "John Kennedy", 1),
         ("M. G. Pryor", "Mark Pryor", 0),
     ],
 )
-def test_how_like_two_names_are(one: str, other: str, like: int) -> None:
+def test_name_similarity_of_compatible_names(first: str, second: str, similarity: int) -> None:
     assert (
-        may_be_same_person(name_parts(one), name_parts(other))
-        and name_similarity(name_parts(one), name_parts(other)) == like
+        may_be_same_person(name_parts(first), name_parts(second))
+        and name_similarity(name_parts(first), name_parts(second)) == similarity
     )
     assert (
-        may_be_same_person(name_parts(other), name_parts(one))
-        and name_similarity(name_parts(other), name_parts(one)) == like
+        may_be_same_person(name_parts(second), name_parts(first))
+        and name_similarity(name_parts(second), name_parts(first)) == similarity
     )
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Ann Bell", "Tom Bell"), ("Ann Bell", "Ann Hill"), ("J. K. Bell", "John Lee Bell")]
+    ("first", "second"), [("Ann Bell", "Tom Bell"), ("Ann Bell", "Ann Hill"), ("J. K. Bell", "John Lee Bell")]
 )
-def test_names_of_two_persons(one: str, other: str) -> None:
-    assert not may_be_same_person(name_parts(one), name_parts(other))
+def test_may_be_same_person_different_persons_are_not(first: str, second: str) -> None:
+    assert not may_be_same_person(name_parts(first), name_parts(second))
 
 
-def test_parts() -> None:
+def test_name_parts_drop_honorifics_and_suffixes() -> None:
     assert name_parts("Sir Isaac Newton Jr.") == ["isaac", "newton"]
     assert name_parts("阿兰·图灵") == [normalize_name("阿兰"), normalize_name("图灵")] and name_parts("王小明") == [
         normalize_name("王小明")
@@ -201,42 +217,42 @@ def test_parts() -> None:
     )
 
 
-def test_one_name_two_thousand_times_and_one_of_five_thousand_characters() -> None:
+def test_resolution_of_very_frequent_and_very_long_names() -> None:
     text = "Kylie Minogue sang. " + "Minogue danced. " * 2_000 + "A" * 5_000 + " ended."
-    made = extract_documents([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
-    check(made)
-    assert sum(m.entity_id == "kylie minogue" for m in made.mentions) > 1_900
+    extraction = extract_documents([Document("d", "Disco", text, "d", "en", "0")], 1200)[0]
+    check(extraction)
+    assert sum(m.entity_id == "kylie minogue" for m in extraction.mentions) > 1_900
 
 
-def test_what_a_document_is_about_goes_before_its_relations() -> None:
+def test_shared_surname_resolves_to_document_subject() -> None:
     text = "Ross Alger was a mayor. His brother was Harry Alger. Alger died."
     assert read("Ross Alger", text, "Ross Alger/PERSON; Harry Alger/PERSON; Alger/PERSON")["Alger"] == {"ross alger"}
 
 
-def test_a_word_that_the_text_has_in_small_letters_is_no_name_elsewhere() -> None:
+def test_word_also_in_lower_case_is_not_a_repeated_name() -> None:
     text = "Friends is a series. It has good friends in it. Old Friends met. Then Friends ended."
     names = [RecognizedEntity("Friends", text.rindex("Friends"), text.rindex("Friends") + 7, "WORK")]
     passage = Passage("d#0001", "d", text, 0, len(text))
     document = Document("d", "Series", text, "d.txt", "en", "0")
-    made = _extract_document(
+    extraction = _extract_document(
         document,
         [passage],
         {passage.id: names},
         _TokenStateStream([document], [[passage]], all_languages=False),
         DEFAULT,
     )
-    assert [m.start for m in made.mentions] == [text.rindex("Friends")]
+    assert [m.start for m in extraction.mentions] == [text.rindex("Friends")]
 
 
-def test_an_acronym_of_which_the_first_letter_is_another_s_is_not_declared() -> None:
+def test_acronym_with_wrong_first_letter_is_not_declared() -> None:
     text = "the World Trade Body of Europe (TBE) said"
     assert declared_acronyms(text, [RecognizedEntity("World Trade Body of Europe", 4, 30, "ORGANISATION")]) == {}
 
 
-def test_a_thousand_smiths_take_no_time() -> None:
+def test_resolution_of_many_equal_surnames_is_fast() -> None:
     text = " ".join(
         f"A{'bcdefghij'[n % 9]}{'klmnopqrs'[n // 9 % 9]}{'tuvwxyzab'[n // 81 % 9]} Smith spoke." for n in range(700)
     )
     given = "; ".join(f"{name} Smith/PERSON" for name in {part.split()[0] for part in text.split(". ")})
-    found = read("Smiths", f"{text} A. Smith left.", f"{given}; A. Smith/PERSON")
-    assert found["A. Smith"] == {"a smith"}
+    entities_by_name = read("Smiths", f"{text} A. Smith left.", f"{given}; A. Smith/PERSON")
+    assert entities_by_name["A. Smith"] == {"a smith"}

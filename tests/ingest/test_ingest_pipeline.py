@@ -1,4 +1,4 @@
-"""Files into a store, again and again: what is the same costs nothing, what is changed or gone is changed or gone."""
+"""Repeated ingest: unchanged files cost nothing, and changed or deleted files are updated."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ SIZE = 200
 
 
 class CountingEmbedder(FakeEmbedder):
-    """Counts the texts it was given."""
+    """An embedder that counts its texts."""
 
     def __init__(self) -> None:
         self.texts = 0
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """(texts, 16)."""
+        """Return vectors (texts, 16)."""
         self.texts += len(texts)
         return super().embed(texts)
 
@@ -57,7 +57,7 @@ class Project:
     def ingest(
         self, *names: str, workers: int = 0, progress: ingest.pipeline.IngestProgress = lambda *_: None
     ) -> IngestReport:
-        """Files by name, or the whole folder."""
+        """Ingest files by name, or the whole folder."""
         arguments = [str(self.files / name) for name in names] or [str(self.files)]
         graph = SQLiteGraph(self.path)
         try:
@@ -69,18 +69,18 @@ class Project:
             graph.close()
 
     def write(self, name: str, text: str) -> Path:
-        """A file of that text."""
+        """Write a file with a text."""
         (self.files / name).parent.mkdir(parents=True, exist_ok=True)
         (self.files / name).write_text(text, "utf-8")
         return self.files / name
 
     def jsonl(self, name: str, rows: Iterable[tuple[str, str]]) -> Path:
-        """A file of rows (_id, text), each with its id as its title."""
+        """Write a file of rows (_id, text), each with its id as its title."""
         return self.write(name, "".join(json.dumps({"_id": i, "title": i, "text": t}) + "\n" for i, t in rows))
 
     @property
     def texts(self) -> dict[str, str]:
-        """document id -> text."""
+        """Return document id -> text."""
         graph = SQLiteGraph(self.path)
         try:
             return {document.id: document.text for document in graph.documents()}
@@ -89,7 +89,7 @@ class Project:
 
     @property
     def problems(self) -> list[tuple[str, int | None, str]]:
-        """As the store remembers them."""
+        """Return the problems recorded in the store."""
         graph = SQLiteGraph(self.path)
         try:
             return graph.problems()
@@ -104,7 +104,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names by a simple rule, for what does not depend on which names are found."""
+    """Recognize names with a simple rule, for tests that do not depend on names."""
     monkeypatch.setattr(ingest.extraction, "recognize_entities", find_capitalized_names)
     monkeypatch.setattr(ingest.extraction, "encode_token_states", read_empty_states)
 
@@ -123,14 +123,14 @@ def counts(report: IngestReport) -> tuple[int, int, int, int]:
 # --- the same again ----------------------------------------------------------------------------------------------
 
 
-def test_two_fresh_stores_of_the_same_files_have_the_same_rows(tmp_path: Path) -> None:
+def test_two_stores_of_the_same_files_are_equal(tmp_path: Path) -> None:
     stores = []
     for name in ("one", "two"):
         project = Project(tmp_path / name)
         bilingual(project)
         report = project.ingest()
         assert counts(report) == (44, 0, 0, 0)
-        assert report.passages == len(read_all_rows(project.path)["passages"]) > 44  # some have several
+        assert report.passages == len(read_all_rows(project.path)["passages"]) > 44  # some documents have several
         assert report.problems == report.vanished == []
         assert find_store_damage(project.path) == []
         stores.append(read_all_rows(project.path))
@@ -139,7 +139,7 @@ def test_two_fresh_stores_of_the_same_files_have_the_same_rows(tmp_path: Path) -
     assert stores[0]["triples"]
 
 
-def test_what_is_unchanged_is_neither_read_nor_embedded(
+def test_unchanged_files_are_not_read_or_embedded(
     project: Project, monkeypatch: pytest.MonkeyPatch, light: None
 ) -> None:
     bilingual(project)
@@ -162,7 +162,7 @@ def test_what_is_unchanged_is_neither_read_nor_embedded(
     assert project.embedder.texts == embedded + 1
 
 
-def test_of_a_changed_table_only_the_changed_rows_are_embedded(project: Project, light: None) -> None:
+def test_only_changed_rows_of_a_table_are_embedded(project: Project, light: None) -> None:
     project.jsonl("rows.jsonl", [(str(n), f"Babbage built engine {n}.") for n in range(50)])
     project.ingest()
     project.jsonl("rows.jsonl", [(str(n), f"Babbage built engine {n}{'!' * (n == 7)}.") for n in range(51)])
@@ -175,7 +175,7 @@ def test_of_a_changed_table_only_the_changed_rows_are_embedded(project: Project,
 # --- what changes ------------------------------------------------------------------------------------------------
 
 
-def test_after_changes_the_store_is_as_if_made_from_the_files_as_they_are(tmp_path: Path) -> None:
+def test_store_after_changes_equals_fresh_store(tmp_path: Path) -> None:
     project, fresh = Project(tmp_path / "one"), Project(tmp_path / "two")
     bilingual(project)
     project.ingest()
@@ -190,7 +190,7 @@ def test_after_changes_the_store_is_as_if_made_from_the_files_as_they_are(tmp_pa
     assert read_all_rows(project.path) == read_all_rows(fresh.path)
 
 
-def test_rows_that_are_gone_are_forgotten(project: Project, light: None) -> None:
+def test_deleted_rows_are_forgotten(project: Project, light: None) -> None:
     project.jsonl("rows.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote."), ("c", "Clara wrote.")])
     project.ingest()
     project.jsonl("rows.jsonl", [("c", "Clara wrote."), ("a", "Ada wrote.")])
@@ -200,7 +200,7 @@ def test_rows_that_are_gone_are_forgotten(project: Project, light: None) -> None
     assert not any("byron" in row for row in read_all_rows(project.path)["mentions"])
 
 
-def test_a_file_that_is_gone_is_reported_and_kept(project: Project, light: None) -> None:
+def test_missing_file_is_reported_and_its_documents_kept(project: Project, light: None) -> None:
     gone = project.write("deep/gone.txt", "Ada wrote.")
     project.write("stays.txt", "Byron wrote.")
     assert project.ingest().vanished == []
@@ -209,10 +209,10 @@ def test_a_file_that_is_gone_is_reported_and_kept(project: Project, light: None)
     assert report.vanished == ["files/deep/gone.txt"]
     assert counts(report) == (0, 0, 1, 0)
     assert "files/deep/gone.txt" in project.texts
-    assert project.ingest("stays.txt").vanished == []  # only what lies in the folders that were named
+    assert project.ingest("stays.txt").vanished == []  # missing files are reported for the given folders only
 
 
-def test_a_gone_file_is_reported_even_if_it_was_not_read_to_its_end(project: Project, light: None) -> None:
+def test_missing_file_is_reported_if_partly_read(project: Project, light: None) -> None:
     file = project.jsonl("rows.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote.")])
     project.ingest()
     graph = SQLiteGraph(project.path)
@@ -223,7 +223,7 @@ def test_a_gone_file_is_reported_even_if_it_was_not_read_to_its_end(project: Pro
     assert project.ingest().vanished == ["files/rows.jsonl"]
 
 
-def test_of_a_gone_file_without_documents_nothing_is_left(project: Project, light: None) -> None:
+def test_missing_file_without_documents_is_removed(project: Project, light: None) -> None:
     empty = project.write("empty.txt", "")
     project.write("stays.txt", "Byron wrote.")
     project.ingest()
@@ -233,7 +233,7 @@ def test_of_a_gone_file_without_documents_nothing_is_left(project: Project, ligh
     assert project.problems == []
 
 
-def test_a_moved_file_is_a_new_document_and_the_old_one_is_reported(project: Project, light: None) -> None:
+def test_moved_file_is_a_new_document(project: Project, light: None) -> None:
     file = project.write("old.txt", "Ada wrote.")
     project.ingest()
     file.rename(project.files / "new.txt")
@@ -241,7 +241,7 @@ def test_a_moved_file_is_a_new_document_and_the_old_one_is_reported(project: Pro
     assert (report.added, report.vanished) == (1, ["files/old.txt"])
 
 
-def test_a_moved_table_takes_its_rows_with_it(project: Project, light: None) -> None:
+def test_moved_table_keeps_its_rows(project: Project, light: None) -> None:
     file = project.jsonl("old.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote.")])
     project.ingest()
     file.rename(project.files / "new.jsonl")
@@ -251,7 +251,7 @@ def test_a_moved_table_takes_its_rows_with_it(project: Project, light: None) -> 
     assert project.ingest().unchanged == 2
 
 
-def test_a_forgotten_document_comes_back_with_the_next_ingest(project: Project, light: None) -> None:
+def test_forgotten_document_returns_with_next_ingest(project: Project, light: None) -> None:
     bilingual(project)
     project.ingest()
     before = read_all_rows(project.path)
@@ -267,7 +267,7 @@ def test_a_forgotten_document_comes_back_with_the_next_ingest(project: Project, 
 # --- what cannot be read -----------------------------------------------------------------------------------------
 
 
-def test_problems_are_remembered_until_the_file_is_mended(project: Project, light: None) -> None:
+def test_problems_are_stored_until_the_file_is_fixed(project: Project, light: None) -> None:
     project.write("rows.jsonl", '{"_id": "a", "text": "Ada wrote."}\nnot json\n{"_id": "b"}\n')
     project.write("blank.txt", " \n")
     report = project.ingest()
@@ -275,7 +275,7 @@ def test_problems_are_remembered_until_the_file_is_mended(project: Project, ligh
     noted = [(p.source_id, p.line, p.message) for p in report.problems]
     assert sorted((s, n) for s, n, _ in noted if n) == [("files/rows.jsonl", 2), ("files/rows.jsonl", 3)]
     assert sorted(project.problems, key=repr) == sorted(noted, key=repr)
-    assert project.ingest().problems == []  # nothing was read, so nothing is said again
+    assert project.ingest().problems == []  # unchanged files are not read, so their problems are not reported again
     assert len(project.problems) == 3
     project.write("rows.jsonl", '{"_id": "a", "text": "Ada wrote."}\n{"_id": "c", "text": "Clara."}\nstill not json\n')
     project.write("blank.txt", "Byron wrote.")
@@ -283,7 +283,7 @@ def test_problems_are_remembered_until_the_file_is_mended(project: Project, ligh
     assert [(source, line) for source, line, _ in project.problems] == [("files/rows.jsonl", 3)]
 
 
-def test_a_file_that_cannot_be_opened_keeps_its_documents(project: Project, light: None) -> None:
+def test_unreadable_file_keeps_its_documents(project: Project, light: None) -> None:
     bilingual(project)
     project.ingest()
     before = project.texts
@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_opened_keeps_its_documents(project: Project, ligh
     assert project.problems == []
 
 
-def test_an_id_that_two_files_have_stays_with_the_first_and_is_reported(project: Project, light: None) -> None:
+def test_duplicate_id_stays_with_first_file(project: Project, light: None) -> None:
     project.jsonl("a.jsonl", [("same", "Ada wrote.")])
     project.jsonl("b.jsonl", [("same", "Byron wrote."), ("own", "Clara wrote.")])
     report = project.ingest()
@@ -311,14 +311,14 @@ def test_an_id_that_two_files_have_stays_with_the_first_and_is_reported(project:
     assert [problem.source_id for problem in report.problems] == ["files/b.jsonl"]
     assert "'same'" in report.problems[0].message
     assert "files/a.jsonl" in report.problems[0].message
-    # a.jsonl is not read again, and still its document is its own
+    # a.jsonl is not read again but still owns its document
     project.jsonl("b.jsonl", [("same", "Byron wrote much."), ("own", "Clara wrote.")])
     report = project.ingest()
     assert project.texts["same"] == "Ada wrote."
     assert [problem.source_id for problem in report.problems] == ["files/b.jsonl"]
 
 
-def test_a_file_that_took_a_document_by_itself_does_not_hide_the_clash(project: Project, light: None) -> None:
+def test_duplicate_id_is_reported_on_later_runs(project: Project, light: None) -> None:
     project.jsonl("a.jsonl", [("same", "Ada wrote."), ("own", "Ada left.")])
     project.jsonl("b.jsonl", [("same", "Byron wrote.")])
     project.ingest("a.jsonl")
@@ -329,7 +329,7 @@ def test_a_file_that_took_a_document_by_itself_does_not_hide_the_clash(project: 
     assert set(project.texts) == {"same", "own"}
 
 
-def test_a_language_that_no_document_has_loads_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_of_unused_language_are_not_loaded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def wanted() -> None:
         raise AssertionError("loaded the English pipeline")
 
@@ -344,7 +344,7 @@ def test_a_language_that_no_document_has_loads_nothing(project: Project, monkeyp
 # --- processes ---------------------------------------------------------------------------------------------------
 
 
-def test_workers_give_the_same_rows(tmp_path: Path) -> None:
+def test_workers_give_same_rows_as_one_process(tmp_path: Path) -> None:
     stores = []
     for workers in (0, 2):
         project = Project(tmp_path / str(workers))
@@ -361,7 +361,7 @@ def test_workers_give_the_same_rows(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_a_worker_that_is_killed_costs_a_sentence_and_nothing_that_was_committed(project: Project) -> None:
+def test_killed_worker_keeps_committed_documents(project: Project) -> None:
     project.jsonl("rows.jsonl", [(f"{n:03}", f"陈省身在上海教过{n}个学生，吴文俊是其中之一。" * 3) for n in range(320)])
     committed: list[int] = []
 

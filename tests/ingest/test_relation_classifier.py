@@ -1,4 +1,4 @@
-"""What joins two names where no pattern says: spans, pairs, and the shipped model."""
+"""Relation classification: spans, pairs, training, and the shipped model."""
 
 import itertools
 import json
@@ -39,68 +39,68 @@ def facts(text: str, title: str = "") -> list[Triple]:
 
 
 @given(st.text(max_size=80))
-def test_words_are_spans_in_order(text: str) -> None:
-    found = tokenize_words(text)
-    assert all(text[start:end] == word for start, end, word in found)
-    assert all(a[1] <= b[0] for a, b in itertools.pairwise(found))
+def test_tokenize_words_spans_are_ordered(text: str) -> None:
+    word_spans = tokenize_words(text)
+    assert all(text[start:end] == word for start, end, word in word_spans)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(word_spans))
 
 
 @given(
     st.lists(st.sampled_from(["Ada", "of", "London", "1912", "'s", ",", "(", "bank"]), max_size=12), st.integers(0, 9)
 )
-def test_spans_do_not_overlap_and_begin_at_words(heard: list[str], seed: int) -> None:
-    sentence = " ".join(heard)
-    here = tokenize_words(sentence)
+def test_decode_spans_do_not_overlap_and_start_at_words(words: list[str], seed: int) -> None:
+    sentence = " ".join(words)
+    word_spans = tokenize_words(sentence)
     rng = np.random.default_rng(seed)
-    weights, odds = (rng.normal(size=(rows, 3)).astype(np.float32) for rows in (SPAN_BUCKETS, len(here)))
-    spans = decode_spans(odds, weights, here)
+    weights, logits = (rng.normal(size=(rows, 3)).astype(np.float32) for rows in (SPAN_BUCKETS, len(word_spans)))
+    spans = decode_spans(logits, weights, word_spans)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
-    assert {start for start, _ in spans} <= {start for start, _, _ in here}
+    assert {start for start, _ in spans} <= {start for start, _, _ in word_spans}
 
 
-def test_a_pair_that_no_pattern_knows_is_joined() -> None:
-    joined = {frozenset((t.subject, t.object)) for t in facts(SENTENCES[0])}
-    assert frozenset(("jane smith", "boston")) in joined
+def test_classifier_relates_pair_without_pattern() -> None:
+    related_pairs = {frozenset((t.subject, t.object)) for t in facts(SENTENCES[0])}
+    assert frozenset(("jane smith", "boston")) in related_pairs
 
 
-def test_a_text_without_a_title_is_about_the_name_that_it_begins_with() -> None:
-    found = facts("Alan Bean was an American astronaut. He was born in Wheeler, Texas.")
-    assert {t.subject for t in found} & {"alan bean"}
-    assert not any("files one" in (t.subject + t.object) for t in found)
+def test_text_without_title_is_about_its_first_name() -> None:
+    triples = facts("Alan Bean was an American astronaut. He was born in Wheeler, Texas.")
+    assert {t.subject for t in triples} & {"alan bean"}
+    assert not any("files one" in (t.subject + t.object) for t in triples)
     assert "files one txt" in {t.subject for t in facts("It rained. He was born in Wheeler, Texas.")}
 
 
-def test_guesses_count_less_than_patterns_and_their_values_are_of_their_type() -> None:
-    known = load_predicate_schema().predicates
-    found = list(itertools.chain.from_iterable(facts(text) for text in SENTENCES))
-    assert {triple.found_by for triple in found} == {PATTERN, CLASSIFIER}
-    for triple in found:
+def test_classified_facts_have_low_confidence_and_valid_types() -> None:
+    predicates = load_predicate_schema().predicates
+    triples = list(itertools.chain.from_iterable(facts(text) for text in SENTENCES))
+    assert {triple.found_by for triple in triples} == {PATTERN, CLASSIFIER}
+    for triple in triples:
         assert 0 < triple.confidence <= 1
         assert triple.found_by == PATTERN or (
             triple.found_by == CLASSIFIER and triple.confidence <= classifier.MAX_CLASSIFIER_CONFIDENCE
         )
         if (
             triple.confidence <= classifier.MAX_CLASSIFIER_CONFIDENCE
-            and triple.predicate in known
-            and known[triple.predicate].value == "DATE"
+            and triple.predicate in predicates
+            and predicates[triple.predicate].value == "DATE"
         ):
             assert any(letter.isdigit() for letter in triple.object)
 
 
-def test_a_pattern_is_not_doubled_by_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
-    guesses = [("heat", "performer", "michael mann", 0.5), ("michael mann", "child", "heat", 0.5)]
+def test_classifier_does_not_repeat_pair_of_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    classified = [("heat", "performer", "michael mann", 0.5), ("michael mann", "child", "heat", 0.5)]
     monkeypatch.setattr(
         "ingest.relations.pattern_extractor.classify_relations",
-        lambda *_: [*guesses, ("heat", "cast_member", "al pacino", 0.5)],
+        lambda *_: [*classified, ("heat", "cast_member", "al pacino", 0.5)],
     )
-    found = facts("Heat is a 1995 American film directed by Michael Mann.", "Heat")
-    between = [t for t in found if {t.subject, t.object} == {"heat", "michael mann"}]
+    triples = facts("Heat is a 1995 American film directed by Michael Mann.", "Heat")
+    between = [t for t in triples if {t.subject, t.object} == {"heat", "michael mann"}]
     assert [t.predicate for t in between] == ["director"]
-    assert [t.predicate for t in found if t.object == "al pacino"] == ["cast_member"]
+    assert [t.predicate for t in triples if t.object == "al pacino"] == ["cast_member"]
 
 
-def blank(*classes: str, bias: float = 10.0) -> RelationClassifier:
-    """A model that knows nothing, but that all pairs are joined if ``bias`` is high."""
+def make_classifier(*classes: str, bias: float = 10.0) -> RelationClassifier:
+    """Return a classifier without knowledge; it relates all pairs if ``bias`` is high."""
     shapes = {**WEIGHT_SHAPES, "which": (HIDDEN_SIZE, len(classes)), "which_bias": (len(classes),)}
     shapes |= {
         "spans": (SPAN_BUCKETS, 3),
@@ -113,8 +113,8 @@ def blank(*classes: str, bias: float = 10.0) -> RelationClassifier:
     return RelationClassifier(classes, weights)
 
 
-def nothing(spans: Sequence[tuple[int, int]]) -> FloatArray:
-    """States of spans that say nothing."""
+def zero_states(spans: Sequence[tuple[int, int]]) -> FloatArray:
+    """Return span states of zeros."""
     return np.zeros((len(spans), STATE_SIZE), np.float32)
 
 
@@ -130,37 +130,39 @@ def nothing(spans: Sequence[tuple[int, int]]) -> FloatArray:
         (("author", "composer"), ("NUMBER", "PERSON"), ""),
     ],
 )
-def test_a_class_joins_what_its_types_allow(classes: tuple[str, ...], kinds: tuple[str, str], name: str) -> None:
+def test_choose_class_respects_argument_types(classes: tuple[str, ...], kinds: tuple[str, str], name: str) -> None:
     pair = ArgumentPair(Argument(0, 3, "ada", kinds[0]), Argument(10, 13, "london", kinds[1]), (1, 2))
-    assert blank(*classes).choose_class(pair, np.array([4.0, 0.0], np.float32)) == name
+    assert make_classifier(*classes).choose_class(pair, np.array([4.0, 0.0], np.float32)) == name
 
 
-def test_a_guess_goes_the_way_of_its_class_and_counts_less_than_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = [Argument(0, 3, "ada", "MISC"), Argument(10, 13, "bob", "MISC")]
-    monkeypatch.setattr(classifier, "candidate_arguments", lambda *_: here)
-    for known, wanted in ((blank("author"), ("ada", "bob")), (blank("^author"), ("bob", "ada"))):
-        monkeypatch.setattr(classifier, "load_classifier", lambda known=known: known)
-        ((subject, predicate, value, sure),) = classifier.classify_relations("Ada wrote Bob.", [], "ada", nothing)
-        assert (subject, value, predicate) == (*wanted, "author")
-        assert 0.6 < sure <= classifier.MAX_CLASSIFIER_CONFIDENCE
-    monkeypatch.setattr(classifier, "load_classifier", lambda: blank("author", bias=-3.0))
-    assert not list(classifier.classify_relations("Ada wrote Bob.", [], "ada", nothing))
+def test_classified_fact_has_direction_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [Argument(0, 3, "ada", "MISC"), Argument(10, 13, "bob", "MISC")]
+    monkeypatch.setattr(classifier, "candidate_arguments", lambda *_: arguments)
+    for model, expected in ((make_classifier("author"), ("ada", "bob")), (make_classifier("^author"), ("bob", "ada"))):
+        monkeypatch.setattr(classifier, "load_classifier", lambda model=model: model)
+        ((subject, predicate, value, confidence),) = classifier.classify_relations(
+            "Ada wrote Bob.", [], "ada", zero_states
+        )
+        assert (subject, value, predicate) == (*expected, "author")
+        assert 0.6 < confidence <= classifier.MAX_CLASSIFIER_CONFIDENCE
+    monkeypatch.setattr(classifier, "load_classifier", lambda: make_classifier("author", bias=-3.0))
+    assert not list(classifier.classify_relations("Ada wrote Bob.", [], "ada", zero_states))
 
 
-def test_what_a_word_is_in_its_context_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = blank("author")
-    known.weights["input"][0, 0] = 1.0
-    known.weights["tag"][0, 1] = 1.0
-    known.weights["tag_bias"][:] = (0.5, 0.0, 0.0)
-    monkeypatch.setattr(classifier, "load_classifier", lambda: known)
+def test_word_states_decide_argument_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_classifier("author")
+    model.weights["input"][0, 0] = 1.0
+    model.weights["tag"][0, 1] = 1.0
+    model.weights["tag_bias"][:] = (0.5, 0.0, 0.0)
+    monkeypatch.setattr(classifier, "load_classifier", lambda: model)
 
-    def marked(spans: Sequence[tuple[int, int]]) -> FloatArray:
-        states = nothing(spans)
+    def marked_states(spans: Sequence[tuple[int, int]]) -> FloatArray:
+        states = zero_states(spans)
         states[[0, 2], 0] = 1.0
         return states
 
-    assert not list(classifier.classify_relations("Ada wrote Bob.", [], "ada", nothing))
-    assert [fact[:3] for fact in classifier.classify_relations("Ada wrote Bob.", [], "x", marked)] == [
+    assert not list(classifier.classify_relations("Ada wrote Bob.", [], "ada", zero_states))
+    assert [fact[:3] for fact in classifier.classify_relations("Ada wrote Bob.", [], "x", marked_states)] == [
         ("ada", "author", "bob")
     ]
 
@@ -176,26 +178,26 @@ def test_what_a_word_is_in_its_context_decides(monkeypatch: pytest.MonkeyPatch) 
         (" (1912) ", ""),
     ],
 )
-def test_own_words(between: str, predicate: str) -> None:
+def test_predicate_from_words_between_names(between: str, predicate: str) -> None:
     assert predicate_from_words(between) == predicate
 
 
-def test_a_model_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = blank("author", "^author")
+def test_classifier_round_trip_through_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = make_classifier("author", "^author")
     rng = np.random.default_rng(0)
-    for weights in made.weights.values():
+    for weights in saved.weights.values():
         weights[:] = rng.normal(size=weights.shape)
-    save_classifier(made, tmp_path / "model")
+    save_classifier(saved, tmp_path / "model")
     (tmp_path / "model").rename(tmp_path / "model.npz")
     assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
     monkeypatch.setattr(classifier, "MODEL_FILE", tmp_path / "model.npz")
     classifier.load_classifier.cache_clear()
     try:
-        read = classifier.load_classifier()
-        assert read.classes == made.classes and read.weights.keys() == made.weights.keys()
-        for name, weights in made.weights.items():
-            assert read.weights[name].dtype == np.float32
-            assert np.abs(read.weights[name] - weights).max() < 0.03, name
+        loaded = classifier.load_classifier()
+        assert loaded.classes == saved.classes and loaded.weights.keys() == saved.weights.keys()
+        for name, weights in saved.weights.items():
+            assert loaded.weights[name].dtype == np.float32
+            assert np.abs(loaded.weights[name] - weights).max() < 0.03, name
         (tmp_path / "model.npz").write_bytes(b"no model")
         classifier.load_classifier.cache_clear()
         with pytest.raises(ModelError, match="make relations"):
@@ -215,62 +217,68 @@ def mayors() -> dict[str, list[LabelledText]]:
     return {"webnlg": list(FORMATS["webnlg"][0](json.dumps(rows)))}
 
 
-def test_training_learns_what_joins_and_gives_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_learns_relation_and_is_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "EPOCHS", 40)
     sets = mayors()
     prepared = trainer.prepare_sentences(sets)
-    made, again = (trainer.train_relation_model(*prepared) for _ in range(2))
-    assert all(np.array_equal(weights, again.weights[name]) for name, weights in made.weights.items())
+    first, second = (trainer.train_relation_model(*prepared) for _ in range(2))
+    assert all(np.array_equal(weights, second.weights[name]) for name, weights in first.weights.items())
     assert trainer.cross_validate(sets, *prepared)["webnlg"][2] > 0.5
 
 
-def test_a_half_is_not_judged_by_what_was_learned_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned: list[tuple[int, set[int]]] = []
+def test_cross_validation_trains_on_other_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    training_runs: list[tuple[int, set[int]]] = []
     rows: dict[int, int] = {}
 
     def fit(sentences: Sequence[RelationTrainingSentence], classes: int) -> dict[str, FloatArray]:
-        learned.append((classes, {id(s) for s in sentences}))
-        return dict(blank(*"abc"[: max(1, classes)]).weights)
+        training_runs.append((classes, {id(s) for s in sentences}))
+        return dict(make_classifier(*"abc"[: max(1, classes)]).weights)
 
     monkeypatch.setattr(trainer, "fit_weights", fit)
-    monkeypatch.setattr(trainer, "decode_spans", lambda _, __, heard: [(0, heard[1][1]), heard[-2][:2]])
+    monkeypatch.setattr(trainer, "decode_spans", lambda _, __, word_spans: [(0, word_spans[1][1]), word_spans[-2][:2]])
     sets = mayors()
     prepared = trainer.prepare_sentences(sets)
     rows = {id(row.training_data): row.item for row in prepared[0]["webnlg"]}
     figures = trainer.cross_validate(sets, *prepared)
-    halves = [{rows[one] for one in ids} for _, ids in learned]
+    halves = [{rows[sentence_id] for sentence_id in ids} for _, ids in training_runs]
     assert halves == [set(range(8)), set(range(8, 16))] * 2
     assert figures["webnlg"][1] == 1.0, "all pairs are joined"
 
 
-def test_the_network_that_reads_is_the_one_that_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_network_matches_torch_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "EPOCHS", 40)
     rows, classes = trainer.prepare_sentences(mayors())
-    made = trainer.train_relation_model(rows, classes)
-    net = {name: torch.from_numpy(weights) for name, weights in made.weights.items()}
+    model = trainer.train_relation_model(rows, classes)
+    net = {name: torch.from_numpy(weights) for name, weights in model.weights.items()}
     batch = [row.training_data for row in rows["webnlg"] if row.labelled_pairs]
-    states, marks, mask = network._batch_tensors(batch)
-    hidden = network.encode_words(net, states, marks, mask)
-    joined, which = network.classify_pairs(net, states, hidden, mask, batch)
-    assert len(joined) > 8
-    at = 0
+    states, tags, mask = network._batch_tensors(batch)
+    hidden = network.encode_words(net, states, tags, mask)
+    torch_pair_logits, torch_class_logits = network.classify_pairs(net, states, hidden, mask, batch)
+    assert len(torch_pair_logits) > 8
+    offset = 0
     for row in (row for row in rows["webnlg"] if row.labelled_pairs):
-        seen = row.training_data.states.astype(np.float32)
-        read = encode_words(made.weights, seen, row.training_data.name_tags)
-        np.testing.assert_allclose(read, hidden[batch.index(row.training_data), : len(read)].numpy(), atol=1e-5)
-        assert row.training_data.span_pairs is not None
-        found = [one.pair for one in row.labelled_pairs]
-        odds, by = made.predict(
-            SentenceEncoding(seen, read, row.training_data.end_tags, row.training_data.span_pairs, found)
+        word_states = row.training_data.states.astype(np.float32)
+        numpy_hidden = encode_words(model.weights, word_states, row.training_data.name_tags)
+        np.testing.assert_allclose(
+            numpy_hidden, hidden[batch.index(row.training_data), : len(numpy_hidden)].numpy(), atol=1e-5
         )
-        np.testing.assert_allclose(odds, joined[at : at + len(odds)].numpy(), atol=1e-4)
-        named = [made.class_logits(*one) for one in zip(found, by, strict=True)]
-        np.testing.assert_allclose(named, which[at : at + len(odds)].numpy(), atol=1e-4)
-        at += len(odds)
-    assert at == len(joined)
+        assert row.training_data.span_pairs is not None
+        pairs = [labelled.pair for labelled in row.labelled_pairs]
+        pair_logits, pair_hidden = model.predict(
+            SentenceEncoding(word_states, numpy_hidden, row.training_data.end_tags, row.training_data.span_pairs, pairs)
+        )
+        np.testing.assert_allclose(
+            pair_logits, torch_pair_logits[offset : offset + len(pair_logits)].numpy(), atol=1e-4
+        )
+        class_logits = [model.class_logits(*labelled) for labelled in zip(pairs, pair_hidden, strict=True)]
+        np.testing.assert_allclose(
+            class_logits, torch_class_logits[offset : offset + len(pair_logits)].numpy(), atol=1e-4
+        )
+        offset += len(pair_logits)
+    assert offset == len(torch_pair_logits)
 
 
-def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
+def test_shipped_model_has_predicates_of_schema() -> None:
     classes = {name.removeprefix("^") for name in classifier.load_classifier().classes}
     assert {"director", "author", "spouse", "date_of_birth", "located_in"} <= classes & set(
         load_predicate_schema().predicates
@@ -292,13 +300,13 @@ def test_the_shipped_model_knows_predicates_of_the_vocabulary() -> None:
     ],
     ids=["no names", "one name", "long name", "table", "code", "mathematics", "mixed", "list", "marks"],
 )
-def test_odd_texts_are_read(text: str) -> None:
-    (read,) = extract_documents([Document("odd", "", text, "odd", "en", "0")], 2000)
-    spans = {(p.start, p.end) for p in read.passages}
-    for triple in read.triples:
+def test_unusual_texts_are_extracted(text: str) -> None:
+    (extraction,) = extract_documents([Document("odd", "", text, "odd", "en", "0")], 2000)
+    spans = {(p.start, p.end) for p in extraction.passages}
+    for triple in extraction.triples:
         assert any(start <= triple.start < triple.end <= end for start, end in spans)
 
 
-def test_a_folder_that_is_not_there_is_said_before_training(tmp_path: Path, shell: Shell) -> None:
+def test_missing_output_folder_is_reported_before_training(tmp_path: Path, shell: Shell) -> None:
     error = shell.expect_error(2, "bench", "relations", "--data", tmp_path, "--out", tmp_path / "none" / "relate.npz")
     assert "Expected a folder for the model" in error

@@ -1,4 +1,4 @@
-"""Passages: exact, ordered, whole sentences, even, within the limit."""
+"""Passages are exact, ordered, of whole sentences and even length, within the limit."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ def document(text: str, lang: str = "en") -> Document:
 
 
 def check(text: str, passages: list[Passage], limit: int) -> None:
-    at = 0
+    position = 0
     for number, passage in enumerate(passages, 1):
         assert passage.id == f"doc#{number:04}"
         assert passage.document_id == "doc"
         assert text[passage.start : passage.end] == passage.text
         assert passage.text and passage.text == passage.text.strip()
         assert len(passage.text) <= limit
-        assert text[at : passage.start].strip() == ""
-        at = passage.end
-    assert text[at:].strip() == ""
+        assert text[position : passage.start].strip() == ""
+        position = passage.end
+    assert text[position:].strip() == ""
 
 
 @given(TEXTS, st.integers(2, 400), st.sampled_from(["en", "zh"]))
-def test_passages_are_exact_and_cover_everything(text: str, size: int, lang: str) -> None:
+def test_passages_are_exact_and_cover_all_text(text: str, size: int, lang: str) -> None:
     passages = split_document(document(text, lang), size)
     check(text, passages, size if lang == "en" else size // 2)
-    kept = "".join(passage.text for passage in passages)
-    assert "".join(kept.split()) == "".join(text.split()), "nothing is lost, doubled or moved"
+    joined = "".join(passage.text for passage in passages)
+    assert "".join(joined.split()) == "".join(text.split()), "nothing is lost, doubled or moved"
 
 
 @given(TEXTS)
-def test_what_fits_is_one_passage(text: str) -> None:
+def test_text_within_limit_is_one_passage(text: str) -> None:
     assert len(split_document(document(text), len(text) + 2)) == (1 if text.strip() else 0)
 
 
 @given(TEXTS, st.integers(60, 400))
-def test_ids_sort_in_order(text: str, size: int) -> None:
+def test_passage_ids_sort_in_order(text: str, size: int) -> None:
     passages = split_document(document(text), size)
     assert sorted(passages, key=lambda p: p.id) == passages
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=60), st.integers(200, 500))
-def test_sentences_stay_whole(lengths: list[int], size: int) -> None:
+def test_short_sentences_stay_whole(lengths: list[int], size: int) -> None:
     text = " ".join(" ".join(["Word", *["word"] * n]) + "." for n in lengths)
     ends = {end for _, end in sentence_spans(text)}
     assert all(passage.end in ends for passage in split_document(document(text), size))
 
 
-def test_the_limit_is_halved_for_chinese() -> None:
+def test_limit_is_halved_for_chinese() -> None:
     text = "北京是中国的首都。" * 30
     assert detect_language(text) == "zh"
     passages = split_document(document(text, "zh"), 200)
@@ -71,14 +71,14 @@ def test_the_limit_is_halved_for_chinese() -> None:
     assert len(split_document(document(text, "en"), 300)) == 1
 
 
-def test_passages_are_even() -> None:
+def test_passages_have_even_lengths() -> None:
     text = " ".join(["This sentence has forty characters in it."] * 27)  # 1,133 characters
     lengths = [len(passage.text) for passage in split_document(document(text), 1000)]
     assert len(lengths) == 2
     assert min(lengths) > 500
 
 
-def test_a_heading_begins_a_passage() -> None:
+def test_heading_begins_a_passage() -> None:
     body = "A sentence about the thing at hand. " * 12
     text = f"# One\n\n{body}\n\n## Two\n\n{body}\n\n## Three\n\n{body}"
     passages = split_document(document(text), 500)
@@ -88,7 +88,7 @@ def test_a_heading_begins_a_passage() -> None:
         assert not any(passage.text.endswith("## Last") for passage in split_document(document(text), size))
 
 
-def test_a_list_item_is_not_parted_from_its_parts() -> None:
+def test_list_item_is_not_split_from_its_parts() -> None:
     item = "- Q1 What is it?\n\n    - It is a thing which is here and does this and that.\n    - It is good.\n\n"
     passages = split_document(document(item * 12), 330)
     assert len(passages) > 2
@@ -99,7 +99,7 @@ def test_a_list_item_is_not_parted_from_its_parts() -> None:
     "block",
     ["```python\nprint('One. Two.')\n\nprint('Three')\n```", "| a | b |\n|---|---|\n| One. Two | x |\n| y | z |"],
 )
-def test_a_table_or_code_that_fits_stays_whole(block: str) -> None:
+def test_table_or_code_within_limit_stays_whole(block: str) -> None:
     for before in range(150, 260, 10):
         text = f"{'Some words. ' * (before // 12)}\n\n{block}\n\n{'More words. ' * 12}"
         passages = split_document(document(text), 250)
@@ -107,7 +107,7 @@ def test_a_table_or_code_that_fits_stays_whole(block: str) -> None:
         assert any(block in passage.text for passage in passages)
 
 
-def test_a_sentence_beyond_the_limit_is_cut_at_commas_spaces_or_characters() -> None:
+def test_long_sentence_is_split_at_commas_or_spaces() -> None:
     passages = split_document(document("one two three four, " * 20), 100)
     assert all(passage.text.endswith(",") for passage in passages)
     passages = split_document(document("four " * 100), 102)
@@ -117,14 +117,14 @@ def test_a_sentence_beyond_the_limit_is_cut_at_commas_spaces_or_characters() -> 
     assert max(len(p.text) for p in split_document(document("x" * 1000), 100)) <= 100
 
 
-def test_nothing_gives_nothing() -> None:
+def test_empty_document_gives_no_passages() -> None:
     assert split_document(document(" \n\u3000"), 100) == []
     with pytest.raises(ValueError, match="2 or more"):
         split_document(document("text"), 1)
 
 
 @pytest.mark.parametrize("piece", ["a. ", "# h\n", "a\n\n", "```\n", "| a |\n", "字", "word "])
-def test_no_text_takes_quadratic_time(piece: str) -> None:
+def test_split_document_time_is_not_quadratic(piece: str) -> None:
     begin = time.process_time()
     split_document(document(piece * 50_000), 1800)
     assert time.process_time() - begin < 4

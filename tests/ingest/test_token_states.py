@@ -1,4 +1,4 @@
-"""The states of words: of their tokens, of every part of a long passage, and of the passage alone."""
+"""Token states: means over spans, long passages, and independence of the batch."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ SHORT = "Ada Lovelace met Charles Babbage in London. She wrote to him in 1843."
 LONG = " ".join(f"Number {n} of the guests was Charles Babbage of London, who came late." for n in range(60))
 
 
-def test_a_state_is_the_mean_over_the_tokens_of_its_span() -> None:
+def test_span_state_is_mean_of_its_tokens() -> None:
     ((vector, states),) = encode_token_states([("Ada", SHORT)])
     (tokens,) = load_token_encoder().compute_token_states([f"Ada. {SHORT}"])
     np.testing.assert_array_equal(vector, tokens.vector)
-    lovelace = [i for i, (start, end) in enumerate(tokens.spans) if 5 + 4 <= start < end <= 5 + 12]
-    assert len(lovelace) > 1, "one word of several tokens"
-    found = states.span_means(0, [(4, 12), (0, 0)])
-    np.testing.assert_allclose(found[0], tokens.states[lovelace].mean(0), atol=1e-5)
-    assert found.shape == (2, STATE_SIZE) and not found[1].any()
+    lovelace_tokens = [i for i, (start, end) in enumerate(tokens.spans) if 5 + 4 <= start < end <= 5 + 12]
+    assert len(lovelace_tokens) > 1, "one word of several tokens"
+    means = states.span_means(0, [(4, 12), (0, 0)])
+    np.testing.assert_allclose(means[0], tokens.states[lovelace_tokens].mean(0), atol=1e-5)
+    assert means.shape == (2, STATE_SIZE) and not means[1].any()
 
 
-def test_the_vector_is_the_one_that_is_searched() -> None:
+def test_passage_vector_equals_embedder_vector() -> None:
     vectors = np.array([vector for vector, _ in encode_token_states([("Ada", SHORT), ("Guests", LONG), ("", "")])])
-    alone = load_token_encoder()
-    np.testing.assert_array_equal(vectors, alone.embed([f"Ada. {SHORT}", f"Guests. {LONG}", ". "]))
-    assert provides_token_states(alone)
-    alone.model = replace(alone.model, name="/home/of/another/all-MiniLM-L6-v2")
+    encoder = load_token_encoder()
+    np.testing.assert_array_equal(vectors, encoder.embed([f"Ada. {SHORT}", f"Guests. {LONG}", ". "]))
+    assert provides_token_states(encoder)
+    encoder.model = replace(encoder.model, name="/home/of/another/all-MiniLM-L6-v2")
     try:
-        assert not provides_token_states(alone), "one of the same name is another"
+        assert not provides_token_states(encoder), "one of the same name is another"
     finally:
-        alone.model = find_model(TOKEN_ENCODER)
+        encoder.model = find_model(TOKEN_ENCODER)
 
 
-def test_a_long_passage_is_read_to_its_end() -> None:
+def test_long_passage_is_encoded_to_its_end() -> None:
     ((_, states),) = encode_token_states([("Guests", LONG)])
     spans = sentence_spans(LONG)
     assert len(spans) == 60
@@ -59,24 +59,26 @@ def test_a_long_passage_is_read_to_its_end() -> None:
     assert states.span_means(last, [(0, 3)]).any()
 
 
-def test_states_do_not_depend_on_what_is_read_beside() -> None:
+def test_states_do_not_depend_on_batch() -> None:
     alone = [next(encode_token_states([one])) for one in (("Ada", SHORT), ("Guests", LONG))]
-    beside = list(encode_token_states([("Guests", LONG), ("x", "A " * 50), ("Ada", SHORT), *[("y", SHORT)] * 70]))
-    for (vector, states), (other, others) in zip(alone, (beside[2], beside[0]), strict=True):
-        np.testing.assert_array_equal(vector, other)
-        np.testing.assert_array_equal(states.span_means(0, [(0, 3), (4, 12)]), others.span_means(0, [(0, 3), (4, 12)]))
+    batched = list(encode_token_states([("Guests", LONG), ("x", "A " * 50), ("Ada", SHORT), *[("y", SHORT)] * 70]))
+    for (vector, states), (batched_vector, batched_states) in zip(alone, (batched[2], batched[0]), strict=True):
+        np.testing.assert_array_equal(vector, batched_vector)
+        np.testing.assert_array_equal(
+            states.span_means(0, [(0, 3), (4, 12)]), batched_states.span_means(0, [(0, 3), (4, 12)])
+        )
 
 
-def test_workers_give_the_vectors_and_facts_that_one_process_gives() -> None:
+def test_workers_give_same_vectors_and_facts_as_one_process() -> None:
     documents = [Document(f"d{n}", title, text, "d", lang, str(n)) for n, (title, text, lang) in enumerate(
         [("Ada", SHORT, "en"), ("丘成桐", "丘成桐出生於汕头。", "zh"), ("Guests", LONG, "en")]
     )]  # fmt: skip
-    here, vectors = extract_with_vectors(documents, 1200, with_vectors=True)
+    extractions, vectors = extract_with_vectors(documents, 1200, with_vectors=True)
     assert vectors is not None
-    texts = [f"{one.document.title}. {p.text}" for one in here for p in one.passages]
+    texts = [f"{extraction.document.title}. {p.text}" for extraction in extractions for p in extraction.passages]
     np.testing.assert_array_equal(vectors, load_token_encoder().embed(texts))
-    assert extract_with_vectors(documents, 1200, with_vectors=False) == (here, None)
+    assert extract_with_vectors(documents, 1200, with_vectors=False) == (extractions, None)
     with ExtractionPool(1, 1200, with_vectors=True) as pool:
-        there, others = pool.submit(documents).result()
-    assert there == here
-    np.testing.assert_array_equal(others, vectors)
+        worker_extractions, worker_vectors = pool.submit(documents).result()
+    assert worker_extractions == extractions
+    np.testing.assert_array_equal(worker_vectors, vectors)

@@ -1,4 +1,4 @@
-"""Documents in traditional characters are read like those in simplified ones, and keep their spelling."""
+"""Documents in traditional characters give the same facts as simplified ones and keep their spelling."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from tests.support.cli_shell import Shell
 TEXT = "丘成桐，1949年4月4日出生於廣東汕頭。他的博士導師是陳省身。他畢業於香港中文大學。"
 
 
-def test_facts_are_the_same_and_spellings_are_the_document_s_own() -> None:
+def test_traditional_text_gives_same_facts_in_own_spelling() -> None:
     texts = TEXT, to_simplified(TEXT)
-    one, other = (extract_documents([Document("d", "丘成桐", text, "d", "zh", "0")], 500)[0] for text in texts)
-    assert one.triples == other.triples and len(one.triples) > 3
-    assert [m.entity_id for m in one.mentions] == [m.entity_id for m in other.mentions]
-    assert "陳省身" in {m.surface for m in one.mentions}
-    assert all(TEXT[m.start : m.end] == m.surface for m in one.mentions)
-    assert all(p.text == TEXT[p.start : p.end] for p in one.passages) and one.document.text == TEXT
+    traditional, simplified = (
+        extract_documents([Document("d", "丘成桐", text, "d", "zh", "0")], 500)[0] for text in texts
+    )
+    assert traditional.triples == simplified.triples and len(traditional.triples) > 3
+    assert [m.entity_id for m in traditional.mentions] == [m.entity_id for m in simplified.mentions]
+    assert "陳省身" in {m.surface for m in traditional.mentions}
+    assert all(TEXT[m.start : m.end] == m.surface for m in traditional.mentions)
+    assert all(p.text == TEXT[p.start : p.end] for p in traditional.passages) and traditional.document.text == TEXT
 
 
-def test_a_title_keeps_its_spelling() -> None:
-    made = extract_documents([Document("d", "陳省身", "陳省身出生於浙江嘉興。", "d", "zh", "0")], 500)[0]
-    assert made.names[0][1] == "陳省身" and made.document.title == "陳省身"
+def test_traditional_title_keeps_its_spelling() -> None:
+    extraction = extract_documents([Document("d", "陳省身", "陳省身出生於浙江嘉興。", "d", "zh", "0")], 500)[0]
+    assert extraction.names[0][1] == "陳省身" and extraction.document.title == "陳省身"
 
 
-def test_each_finds_the_other(tmp_path: Path, shell: Shell) -> None:
+def test_questions_match_across_scripts(tmp_path: Path, shell: Shell) -> None:
     rows = [
         {"_id": "a", "title": "丘成桐", "text": TEXT},
         {"_id": "b", "title": "陈省身", "text": "陈省身1911年10月28日出生于浙江嘉兴。"},

@@ -1,4 +1,4 @@
-"""LoRA adapters: they change the answers alike in both homes, and one of another model is refused."""
+"""LoRA adapters: both backends apply them equally, and reject one of another base model."""
 
 from __future__ import annotations
 
@@ -15,18 +15,11 @@ from kgrag.llm.loader import load_llm
 from kgrag.llm.lora_adapter import check_base, load_adapter
 from kgrag.llm.openvino_backend import OpenVINOLLM
 from kgrag.llm.transformers_backend import TransformersLLM
-from kgrag.models.device import cpu_device
-from kgrag.models.precision import choose_runtime
-from kgrag.models.registry import find_model
-from tests.llm.test_llm_contract import chat_messages
+from tests.support.messages import chat_messages
+from tests.support.tiny_model import load_torch_llm
 
 
-def load_torch_llm(tiny: Path, adapter: Path | None = None) -> TransformersLLM:
-    choice = choose_runtime(find_model(str(tiny)), cpu_device(), backend="transformers")
-    return TransformersLLM(tiny, "tiny", choice=choice, adapter=load_adapter(adapter) if adapter else None)
-
-
-def test_both_homes_add_it_alike(tiny: Path, tiny_openvino: Path, adapter: Path, tmp_path: Path) -> None:
+def test_adapter_changes_both_backends_equally(tiny: Path, tiny_openvino: Path, adapter: Path, tmp_path: Path) -> None:
     text = "The capital of France"
     plain, added = (
         load_torch_llm(tiny).score(chat_messages("what?"), text),
@@ -41,17 +34,19 @@ def test_both_homes_add_it_alike(tiny: Path, tiny_openvino: Path, adapter: Path,
 
 
 @pytest.mark.slow
-def test_by_the_configuration(tiny: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_adapter_from_configuration_is_loaded(
+    tiny: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path))
     shutil.copytree(adapter, tmp_path / "adapters" / "mine")
     llm = load_llm(str(tiny), config=Config.model_validate({"adapter": "mine"}))
     assert getattr(llm, "adapter", "") == "mine"
-    with pytest.raises(ModelError, match=r"no adapter or folder named 'nonesuch'; known adapters: .*mine"):
+    with pytest.raises(ModelError, match=r"No adapter or folder is named 'nonesuch'; known adapters: .*mine"):
         load_llm(str(tiny), config=Config.model_validate({"adapter": "nonesuch"}))
 
 
-def test_how_strong_it_is(adapter: Path, tmp_path: Path) -> None:
-    """What peft multiplies the matrices by stands beside them, not in them."""
+def test_load_adapter_reads_scale(adapter: Path, tmp_path: Path) -> None:
+    """The scale is in the configuration, not in the matrices."""
     assert load_adapter(adapter).scale == 2.0 and load_adapter(adapter).is_plain_lora
     config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
     for changed, scale, plain in (
@@ -66,7 +61,7 @@ def test_how_strong_it_is(adapter: Path, tmp_path: Path) -> None:
         assert (load_adapter(folder).scale, load_adapter(folder).is_plain_lora) == (scale, plain), changed
 
 
-def test_what_openvino_cannot_add_is_run_by_transformers(
+def test_non_plain_lora_runs_with_transformers(
     tiny: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
@@ -77,28 +72,28 @@ def test_what_openvino_cannot_add_is_run_by_transformers(
     (folder / "adapter_config.json").write_text(json.dumps(config), "utf-8")
     said: list[str] = []
     llm = load_llm(str(tiny), lambda text, _: said.append(text), Config.model_validate({"adapter": str(folder)}))
-    assert isinstance(llm, TransformersLLM) and any("mine is no plain LoRA" in text for text in said)
+    assert isinstance(llm, TransformersLLM) and any("mine is not a plain LoRA" in text for text in said)
     score = llm.score(chat_messages("what?"), "The capital of France")
     assert abs(score - load_torch_llm(tiny, adapter).score(chat_messages("what?"), "The capital of France")) > 0.1, (
         "it is weaker there"
     )
 
 
-def test_a_wrong_base_is_refused(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+def test_adapter_of_another_base_is_rejected(tiny: Path, adapter: Path, tmp_path: Path) -> None:
     mine = load_adapter(adapter)
     check_base(mine, "tiny", tiny)
     check_base(replace(mine, base=""), "tiny", tiny)
     check_base(replace(mine, base="someone/Tiny-GGUF"), "tiny", tiny)
     check_base(replace(mine, base="/gone/models/tiny/bf16"), "tiny", tiny)
     with pytest.raises(
-        ModelError, match=r"not trained on tiny \(it names Qwen/Qwen3-8B as its base\): load its own model"
+        ModelError, match=r"not trained on tiny \(its base model is Qwen/Qwen3-8B\): use its own base model"
     ):
         check_base(replace(mine, base="Qwen/Qwen3-8B"), "tiny", tiny)
     other = tmp_path / "other"
     other.mkdir()
     config = json.loads((tiny / "config.json").read_text())
     for key, value, said in (
-        ("hidden_size", 64, "of layer 0 has 128 numbers where tiny has"),
+        ("hidden_size", 64, "of layer 0 has 128 dimensions, tiny has"),
         ("num_hidden_layers", 1, "of layer 1"),
     ):
         (other / "config.json").write_text(json.dumps({**config, key: value}))
@@ -106,17 +101,17 @@ def test_a_wrong_base_is_refused(tiny: Path, adapter: Path, tmp_path: Path) -> N
             check_base(mine, "tiny", other)
 
 
-def test_what_is_no_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="found none: name the folder"):
+def test_load_adapter_invalid_folder_is_rejected(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="found none: pass the folder"):
         load_adapter(tmp_path)
     copy = tmp_path / "copy"
     shutil.copytree(adapter, copy)
     config = json.loads((copy / "adapter_config.json").read_text())
     (copy / "adapter_config.json").write_text(json.dumps({**config, "peft_type": "IA3"}))
-    with pytest.raises(ModelError, match="of kind IA3, expected LORA"):
+    with pytest.raises(ModelError, match=r"Expected an adapter of type LORA or P_TUNING in .*, found IA3"):
         load_adapter(copy)
     (copy / "adapter_config.json").write_text("{")
-    with pytest.raises(ModelError, match="no configuration of a LoRA"):
+    with pytest.raises(ModelError, match="is not a LoRA configuration"):
         load_adapter(copy)
     shutil.copy(adapter / "adapter_config.json", copy)
     weights = copy / "adapter_model.safetensors"
@@ -125,7 +120,7 @@ def test_what_is_no_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
         check_base(load_adapter(copy), "tiny", tiny)
 
 
-def test_a_model_without_a_chat_template_is_said(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
+def test_model_without_chat_template_is_rejected(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
     for folder, load in (
         (tiny, load_torch_llm),
         (tiny_openvino, lambda f: OpenVINOLLM(f, "bare", cache=tmp_path / "cache")),
@@ -139,5 +134,5 @@ def test_a_model_without_a_chat_template_is_said(tiny: Path, tiny_openvino: Path
         config.write_text(json.dumps(found))
         for xml in bare.glob("openvino_tokenizer.xml"):
             xml.write_text(xml.read_text().replace("chat_template", "no_template"))
-        with pytest.raises(ModelError, match=r"has no chat template, so it is a base model.*-instruct"):
+        with pytest.raises(ModelError, match=r"has no chat template: it is a base model.*-instruct"):
             load(bare)

@@ -1,4 +1,4 @@
-"""A model behind a server: what may pass is tried again, what does not is a sentence, and a key is never shown."""
+"""Model behind a server: retries of transient errors, clear messages of others, and a key that is never shown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kgrag.llm import http_client
 from kgrag.llm.loader import load_llm
 from kgrag.llm.openai_backend import ServerLLM
 from kgrag.models.endpoint import parse_address
+from kgrag.protocols import GenerationOptions
 from tests.support.cli_shell import Shell
 from tests.support.fake_llm import FakeLLM
 from tests.support.fake_openai_server import API_KEY, FakeOpenAIServer, serve_fake_openai
@@ -32,7 +33,7 @@ def server() -> Iterator[FakeOpenAIServer]:
 
 @pytest.fixture(autouse=True)
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited between tries, without waiting."""
+    """Record the seconds between tries, without waiting."""
     seconds: list[float] = []
     made = http_client.JsonHttpClient.__init__
 
@@ -49,7 +50,7 @@ def client(server: FakeOpenAIServer, key: str = "") -> ServerLLM:
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("fault", ["429", "500", "503", "cut", "slow"])
-def test_what_may_pass_is_tried_again(server: FakeOpenAIServer, waited: list[float], fault: str, streams: bool) -> None:
+def test_transient_error_is_retried(server: FakeOpenAIServer, waited: list[float], fault: str, streams: bool) -> None:
     server.response_delay = 1.0
     server.faults.extend([fault, fault])
     if streams and fault == "cut":
@@ -61,7 +62,7 @@ def test_what_may_pass_is_tried_again(server: FakeOpenAIServer, waited: list[flo
     assert 0.37 <= waited[0] <= 0.63 and 0.75 <= waited[1] <= 1.25, "twice as long each time"
 
 
-def test_a_server_says_how_long_to_wait(server: FakeOpenAIServer, waited: list[float]) -> None:
+def test_retry_after_header_sets_wait(server: FakeOpenAIServer, waited: list[float]) -> None:
     server.faults.extend(["429 after 7", "429 after 3600"])
     assert client(server).generate(ASKED) == SAYS and waited == [7.0, http_client.MAX_WAIT_SECONDS]
 
@@ -70,12 +71,12 @@ def test_a_server_says_how_long_to_wait(server: FakeOpenAIServer, waited: list[f
     ("fault", "said"),
     [
         ("429", r"answered 429 \(try later\), tried 3 times: wait, or lower server.at_once"),
-        ("500", r"answered 500 \(try later\), tried 3 times: look at the server's log"),
-        ("cut", r"cut the connection, tried 3 times: ask again"),
+        ("500", r"answered 500 \(try later\), tried 3 times: check the server's log"),
+        ("cut", r"cut the connection, tried 3 times: retry"),
         ("slow", r"did not answer within 0.5 s, tried 3 times: .*server.timeout in kgrag.toml"),
     ],
 )
-def test_what_does_not_pass_is_a_sentence(server: FakeOpenAIServer, fault: str, said: str) -> None:
+def test_persistent_error_raises_model_error(server: FakeOpenAIServer, fault: str, said: str) -> None:
     server.response_delay = 1.0
     server.faults.extend([fault] * 3)
     with pytest.raises(ModelError, match=said):
@@ -87,14 +88,14 @@ def test_what_does_not_pass_is_a_sentence(server: FakeOpenAIServer, fault: str, 
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("nonsense", r"no JSON object \('<html>It works!</html>'\).*such as /v1"),
-        ("array", r"no JSON object \('\[1, 2\]'\)"),
-        ("empty", "holds no answer"),
+        ("nonsense", r"other than a JSON object \('<html>It works!</html>'\).*such as /v1"),
+        ("array", r"other than a JSON object \('\[1, 2\]'\)"),
+        ("empty", "JSON without an answer"),
         ("400", r"refused with 400 \(try later\)"),
         ("404", r"refused with 404.*the model's name"),
     ],
 )
-def test_nonsense_and_refusals_are_not_tried_again(
+def test_invalid_reply_or_refusal_is_not_retried(
     server: FakeOpenAIServer, fault: str, said: str, streams: bool
 ) -> None:
     server.faults.append(fault)
@@ -103,15 +104,15 @@ def test_nonsense_and_refusals_are_not_tried_again(
     assert len(server.requests) == 1
 
 
-def test_a_stream_that_is_cut_in_the_middle_is_not_begun_again(server: FakeOpenAIServer) -> None:
+def test_stream_cut_in_the_middle_is_not_retried(server: FakeOpenAIServer) -> None:
     server.faults.append("cut")
     heard: list[str] = []
-    with pytest.raises(ModelError, match="cut the connection in the middle of an answer: ask again"):
+    with pytest.raises(ModelError, match="cut the connection in the middle of an answer: retry"):
         client(server).generate(ASKED, on_text=heard.append)
     assert heard == ["Par"] and len(server.requests) == 1
 
 
-def test_a_stop_in_the_middle_of_a_stream_closes_it(server: FakeOpenAIServer) -> None:
+def test_stop_closes_stream(server: FakeOpenAIServer) -> None:
     server.llm.default_answer = "word " * 500
     heard: list[str] = []
 
@@ -120,11 +121,11 @@ def test_a_stop_in_the_middle_of_a_stream_closes_it(server: FakeOpenAIServer) ->
         return len(heard) == 2
 
     llm = client(server)
-    assert llm.generate(ASKED, max_tokens=3000, on_text=stop) == "".join(heard) == "word w"
-    assert llm.generate(ASKED, max_tokens=4) == "word", "and the next question is answered"
+    assert llm.generate(ASKED, GenerationOptions(max_tokens=3000), on_text=stop) == "".join(heard) == "word w"
+    assert llm.generate(ASKED, GenerationOptions(max_tokens=4)) == "word", "and the next question is answered"
 
 
-def test_ctrl_c_does_not_wait_for_a_server(server: FakeOpenAIServer) -> None:
+def test_ctrl_c_does_not_wait_for_server(server: FakeOpenAIServer) -> None:
     server.faults.append("slow")
     server.response_delay = 20
     llm = ServerLLM(parse_address(f"{server.url}#fake"), "", ServerConfig(timeout=30, tries=1))
@@ -142,7 +143,7 @@ def test_ctrl_c_does_not_wait_for_a_server(server: FakeOpenAIServer) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_nobody_answers() -> None:
+def test_unreachable_server_raises_model_error() -> None:
     with serve_fake_openai() as server:
         gone = server.url
     llm = ServerLLM(parse_address(f"{gone}#fake"), "", FAST)
@@ -151,7 +152,7 @@ def test_nobody_answers() -> None:
     assert llm.context == 0
 
 
-def test_the_key_is_sent_and_never_shown(
+def test_key_is_sent_and_never_shown(
     server: FakeOpenAIServer, monkeypatch: pytest.MonkeyPatch, shell: Shell, store: object
 ) -> None:
     server.requires_key = True
@@ -169,7 +170,7 @@ def test_the_key_is_sent_and_never_shown(
     assert code == 1 and API_KEY not in out + err and "refused with 400" in err
 
 
-def test_as_many_requests_at_a_time_as_are_allowed(server: FakeOpenAIServer) -> None:
+def test_batch_respects_request_limit(server: FakeOpenAIServer) -> None:
     server.llm.answers = {f"question {n}": f"answer {n}" for n in range(9)}
     made = server.llm.generate
 
@@ -183,29 +184,29 @@ def test_as_many_requests_at_a_time_as_are_allowed(server: FakeOpenAIServer) -> 
     assert server.max_active_requests == 2
 
 
-def test_a_batch_ends_with_the_first_failure(server: FakeOpenAIServer) -> None:
+def test_batch_stops_at_first_failure(server: FakeOpenAIServer) -> None:
     server.faults.append("400")
     with pytest.raises(ModelError, match="400"):
         client(server).batch([ASKED] * 3)
 
 
-def test_the_only_model_needs_no_name(server: FakeOpenAIServer) -> None:
+def test_single_model_needs_no_name(server: FakeOpenAIServer) -> None:
     llm = ServerLLM(parse_address(server.url), "", FAST)
     assert llm.generate(ASKED) == SAYS and llm.name == "fake" and llm.context == FakeLLM.context
     server.model_names = ["one", "two"]
-    with pytest.raises(ModelError, match=r"serves 2 models \(one, two\), expected one: name it, such as .*/v1#one"):
+    with pytest.raises(ModelError, match=r"serves 2 models \(one, two\), expected one: add a name, such as .*/v1#one"):
         ServerLLM(parse_address(server.url), "", FAST).generate(ASKED)
 
 
-def test_a_server_that_follows_no_schema_or_gives_no_probabilities_is_told_apart(server: FakeOpenAIServer) -> None:
+def test_server_without_schema_or_logprobs_is_rejected(server: FakeOpenAIServer) -> None:
     server.supports_schema = server.supports_logprobs = False
-    with pytest.raises(ModelError, match="none of yes, no: it does not follow"):
-        client(server).generate(ASKED, choices=["yes", "no"])
-    with pytest.raises(ModelError, match="does not give the log-probability"):
+    with pytest.raises(ModelError, match="expected one of yes, no: the server ignores"):
+        client(server).generate(ASKED, GenerationOptions(choices=("yes", "no")))
+    with pytest.raises(ModelError, match="returned no log-probabilities of the prompt"):
         client(server).score(ASKED, "Paris")
 
 
-def test_the_score_is_of_the_continuation_alone(server: FakeOpenAIServer) -> None:
+def test_score_covers_continuation_only(server: FakeOpenAIServer) -> None:
     llm = client(server)
     for text in ("P", "Paris", "Paris is", "London"):
         assert llm.score(ASKED, text) == pytest.approx(server.llm.score(ASKED, text))
@@ -221,34 +222,34 @@ def test_the_score_is_of_the_continuation_alone(server: FakeOpenAIServer) -> Non
         ("http://10.0.0.7/v1#m", "http://10.0.0.7/v1", "m", False),
     ],
 )
-def test_addresses(name: str, url: str, model: str, here: bool) -> None:
+def test_parse_address_valid_url_is_split(name: str, url: str, model: str, here: bool) -> None:
     found = parse_address(name)
     assert (found.url, found.model, found.is_local) == (url, model, here)
     assert str(parse_address(str(found))) == str(found)
 
 
-def test_wrong_addresses(shell: Shell, store: object) -> None:
+def test_invalid_address_is_rejected(shell: Shell, store: object) -> None:
     for name, said in [
         ("http://user:secret@host/v1", "A key does not belong in an address"),
         ("http://host/v1?key=secret", "A key does not belong in an address"),
         ("http:///v1", "found no host"),
-        ("http://host:99999/v1", "this one is wrong"),
+        ("http://host:99999/v1", "found a malformed one"),
     ]:
         line = shell.expect_error(2, "ask", "Who?", "--store", str(store), "--model", name)
         assert said in line and "secret" not in line
 
 
-def test_it_is_said_when_passages_leave_this_machine() -> None:
+def test_remote_server_prints_privacy_notice() -> None:
     said: list[str] = []
     load_llm("https://api.example.org/v1#m", lambda message, _: said.append(message))
-    assert said == ["questions and passages go to https://api.example.org/v1"]
+    assert said == ["questions and passages are sent to https://api.example.org/v1"]
     load_llm("http://127.0.0.1:9/v1#m", lambda message, _: said.append(message))
     assert len(said) == 1
     with pytest.raises(ModelError, match="adapter cannot be added to a model behind a server"):
         load_llm("http://127.0.0.1:9/v1#m", config=Config.model_validate({"adapter": "x"}))
 
 
-def test_waits_grow_and_are_bounded() -> None:
+def test_retry_waits_grow_up_to_limit() -> None:
     passing = http_client._TransientError("x", "y")
     least = [min(passing.wait_seconds(n) for _ in range(20)) for n in (1, 2, 3, 10, 50)]
     assert all(a < b for a, b in pairwise(least[:3])) and least[-1] <= http_client.MAX_WAIT_SECONDS * 1.25

@@ -1,4 +1,4 @@
-"""The planner: formulas by hand, what it advises, and (slow) what really is the peak of memory."""
+"""Memory plans: formulas checked by hand, suggestions, and (slow) estimates against the measured peak."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ TINY = ModelArchitecture(
 PC = Device("cpu", "2 cores", 16 * GB, 8 * GB)
 
 
-def test_the_shapes_of_the_registry_have_the_weights_that_are_there() -> None:
+def test_registry_shapes_match_parameters() -> None:
     for model in all_models():
         assert (model.shape is None) == (model.kind == "embedder")
         if model.shape is not None:
             assert model.shape.parameters == model.parameters and model.shape.context == model.context
 
 
-def test_weights_and_cache_by_hand() -> None:
+def test_weight_and_cache_formulas() -> None:
     attention, inner = 8 * (12 + 6 + 6) + 12 * 8, 3 * 8 * 10
     assert TINY.linear_weights == 2 * (attention + inner)
     assert TINY.embedding_weights == 2 * 100 * 8 and replace(TINY, tied=True).embedding_weights == 100 * 8
     assert TINY.parameters == TINY.linear_weights + TINY.embedding_weights + 2 * (12 + 6 + 6) + 5 * 8
     assert TINY.kv_cache_bytes(tokens=7, batch=3) == 2 * 2 * 2 * 3 * 7 * 3 * 2
-    # LoRA: rank x (numbers in + numbers out) of each of the seven matrices
+    # LoRA: rank x (input width + output width) of each of the seven matrices
     assert TINY.lora_weights(4) == 2 * 4 * ((8 + 12) + 2 * (8 + 6) + (12 + 8) + 2 * (8 + 10) + (10 + 8))
     assert weight_bytes(TINY, "fp32") == 2 * weight_bytes(TINY, "bf16") == 4 * TINY.parameters
 
 
-def test_shapes_of_other_configurations() -> None:
+def test_architecture_from_other_configs() -> None:
     config = {
         "hidden_size": 4096,
         "num_hidden_layers": 32,
@@ -64,7 +64,7 @@ def test_shapes_of_other_configurations() -> None:
         architecture_from_config({"n_embd": 768}, "gpt2")
 
 
-def test_training_counts_gradients_and_states() -> None:
+def test_training_need_counts_gradients_and_optimizer() -> None:
     task = Workload(context=64, train="full")
     full, low, sgd = (
         memory_need(TINY, "fp32", t, "transformers")
@@ -85,8 +85,8 @@ def test_training_counts_gradients_and_states() -> None:
     assert memory_need(TINY, "fp32", replace(task, batch=3), "transformers").activations == 3 * full.activations
 
 
-def test_what_a_lora_reads_is_kept_once_more_where_the_model_is_in_halves() -> None:
-    """Measured on an H200: 16 steps of rank 8 in the upper half of 1.5 billion weights in fp16, packs of 1,024 tokens."""
+def test_training_need_counts_fp32_lora_inputs() -> None:
+    """Measured on an H200: 16 steps of rank 8 in the upper half of 1.5 B fp16 weights, packs of 1,024 tokens."""
     shape = find_model(LARGE_MODEL).shape
     assert shape is not None
     task = Workload(1024, train="lora", rank=8, layers=14, answers=256)
@@ -98,7 +98,7 @@ def test_what_a_lora_reads_is_kept_once_more_where_the_model_is_in_halves() -> N
     )
 
 
-def test_advice_is_the_fewest_changes_that_fit() -> None:
+def test_suggestions_are_fewest_changes() -> None:
     shape = find_model(LARGE_MODEL).shape
     assert shape is not None
     small, task = replace(PC, free=3 * GB), Workload(4096)
@@ -116,7 +116,7 @@ def test_advice_is_the_fewest_changes_that_fit() -> None:
     ]
 
 
-def test_too_little_memory_is_said_with_the_numbers_before_anything_is_loaded(
+def test_check_memory_fails_before_download(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shell: Shell, store: Path
 ) -> None:
     model = find_model(LARGE_MODEL)
@@ -125,7 +125,7 @@ def test_too_little_memory_is_said_with_the_numbers_before_anything_is_loaded(
         ModelError, match=r"in int4 needs 2\.1 GB of memory and 1\.0 GB are free on 2 cores; what would"
     ):
         check_memory(model, choose_runtime(model, PC), replace(PC, free=GB))
-    monkeypatch.setenv("KGRAG_HOME", str(tmp_path))  # nothing is here, and nothing is fetched
+    monkeypatch.setenv("KGRAG_HOME", str(tmp_path))  # an empty home: a download would be needed
     monkeypatch.setattr("kgrag.llm.loader.this_device", lambda: replace(PC, free=GB))
     for module in ("kgrag.llm.loader", "kgrag.embedders"):
         monkeypatch.setattr(f"{module}.pull_model", lambda *_: pytest.fail("fetched"))
@@ -136,7 +136,7 @@ def test_too_little_memory_is_said_with_the_numbers_before_anything_is_loaded(
     )
 
 
-def test_the_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kgrag.models.device.this_device", lambda: PC)
     code, out, err = shell("plan", SMALL_MODEL)
     assert code == 0 and err == "" and "int8 *" in out and out.count("fits") == 4 and "KV cache" in out
@@ -148,29 +148,29 @@ def test_the_command(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["precision"] for row in value["needs"]] == ["fp32", "bf16"]
     assert not any(row["fits"] for row in value["needs"]) and value["would fit"]
     code, out, err = shell("plan", LARGE_MODEL, "--train", "qlora", "--context", 512)
-    assert code == 0 and "int4 *" in out and "needs a CUDA device" in err
+    assert code == 0 and "int4 *" in out and "needs bitsandbytes and a CUDA device" in err
     code, out, _ = shell("plan", LARGE_MODEL, "--train", "full")
-    assert code == 0 and "does not fit; what would: " in out
+    assert code == 0 and "does not fit; this would: " in out
     assert "at most 32,768 tokens" in shell.expect_error(2, "plan", LARGE_MODEL, "--context", 40000)
-    assert "makes vectors" in shell.expect_error(2, "plan", "all-MiniLM-L6-v2")
+    assert "found the embedder" in shell.expect_error(2, "plan", "all-MiniLM-L6-v2")
     assert "no model or folder named" in shell.expect_error(2, "plan", "nonesuch")
 
 
-def test_every_term_weighs() -> None:
-    """A longer text, a larger batch and a higher rank take more; fewer bits take less."""
+def test_memory_need_grows_with_each_term() -> None:
+    """A longer text, a larger batch and a higher rank take more memory; fewer bits take less."""
     shape = find_model(SMALL_MODEL).shape
     assert shape is not None
-    for home in ("openvino", "transformers"):
-        base = memory_need(shape, "int8", Workload(1024), home).total
+    for backend in ("openvino", "transformers"):
+        base = memory_need(shape, "int8", Workload(1024), backend).total
         assert (
-            memory_need(shape, "int8", Workload(4096), home).total
+            memory_need(shape, "int8", Workload(4096), backend).total
             > base
-            < memory_need(shape, "int8", Workload(1024, 4), home).total
+            < memory_need(shape, "int8", Workload(1024, 4), backend).total
         )
         assert (
-            memory_need(shape, "int4", Workload(1024), home).total
+            memory_need(shape, "int4", Workload(1024), backend).total
             < base
-            < memory_need(shape, "fp16", Workload(1024), home).total
+            < memory_need(shape, "fp16", Workload(1024), backend).total
         )
     low = Workload(256, 1, "lora")
     assert memory_need(shape, "fp32", replace(low, rank=64), "").total > memory_need(shape, "fp32", low, "").total
@@ -180,28 +180,28 @@ def test_every_term_weighs() -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["answer", "lora"])
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", SMALL_MODEL])
-def test_the_plan_is_within_a_tenth_of_the_peak(name: str, kind: str) -> None:
+def test_memory_need_within_tenth_of_peak(name: str, kind: str) -> None:
     model = find_model(name)
     if local_folder(model) is None:
-        pytest.skip(f"{name} is not here: pull it")
+        pytest.skip(f"{name} is not downloaded: pull it")
     assert model.shape is not None
     context, batch = (2048, 1) if kind == "answer" else (256, 2)
-    # Left to itself glibc keeps what was freed in pieces, up to a quarter more: that is no part of a plan.
+    # With its defaults glibc keeps freed fragments, up to a quarter more memory: that is not part of a plan.
     quiet = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "tests" / "peak.py"), kind, name, str(context), str(batch)]
+    command = [sys.executable, str(ROOT / "tests" / "support" / "peak_memory.py"), kind, name, str(context), str(batch)]
     environment = {**os.environ, **quiet, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=800)
     assert done.returncode == 0, done.stderr[-2000:]
     measured = json.loads(done.stdout.splitlines()[-1])["peak"]
     task = Workload(context, batch) if kind == "answer" else Workload(context, batch, "lora")
-    home, precision = ("openvino", model.precision) if kind == "answer" else ("transformers", "fp32")
-    planned = memory_need(model.shape, precision, task, home).total
+    backend, precision = ("openvino", model.precision) if kind == "answer" else ("transformers", "fp32")
+    planned = memory_need(model.shape, precision, task, backend).total
     print(f"{name}, {kind}: planned {planned / GB:.2f} GB, measured {measured / GB:.2f} GB")
     assert abs(planned - measured) <= 0.1 * measured
 
 
 @pytest.mark.slow
-def test_the_weights_of_what_was_converted_are_as_planned() -> None:
+def test_weight_bytes_match_converted_files() -> None:
     for model in all_models():
         folder = local_folder(model) if model.shape else None
         if folder is not None and model.shape is not None:

@@ -1,4 +1,4 @@
-"""Decisions: which precision, attention and home a model gets on which device, as asked and as it is best."""
+"""Choice of precision, attention and backend for a model on different devices."""
 
 from __future__ import annotations
 
@@ -26,62 +26,64 @@ AVX2, AMX = Device("cpu", "2 cores", 16 * GB, 12 * GB), Device("cpu", "8 cores",
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "attention", "expected", "why"),
+    ("device", "precision", "attention", "expected", "reason"),
     [
         (
             H100,
             "auto",
             "auto",
             ("transformers", "cuda", "bf16", "flash_attention_2", False),
-            "3.1 GB in bf16 fit the 79",
+            "3.1 GB in bf16 fit in 79",
         ),
-        (H100, "fp32", "auto", ("transformers", "cuda", "fp32", "sdpa", False), "fp32 was asked for"),
-        (H100, "int4", "eager", ("transformers", "cuda", "int4", "eager", False), "eager was asked for"),
-        (T4, "auto", "auto", ("transformers", "cuda", "fp16", "sdpa", False), "fit the 15 GB"),
+        (H100, "fp32", "auto", ("transformers", "cuda", "fp32", "sdpa", False), "fp32 was requested"),
+        (H100, "int4", "eager", ("transformers", "cuda", "int4", "eager", False), "eager was requested"),
+        (T4, "auto", "auto", ("transformers", "cuda", "fp16", "sdpa", False), "fit in 15 GB"),
         (SMALL_GPU, "auto", "auto", ("transformers", "cuda", "int8", "sdpa", False), "would take 3.1 GB of 2"),
-        (TWO, "auto", "auto", ("transformers", "cuda", "fp16", "sdpa", True), "one cannot hold it"),
+        (TWO, "auto", "auto", ("transformers", "cuda", "fp16", "sdpa", True), "does not fit on one"),
         (APPLE, "auto", "auto", ("transformers", "mps", "fp16", "sdpa", False), "half the memory"),
         (AVX2, "auto", "auto", ("openvino", "cpu", "int4", "paged", False), "no GPU"),
-        (AVX2, "int8", "auto", ("openvino", "cpu", "int8", "paged", False), "int8 was asked for"),
+        (AVX2, "int8", "auto", ("openvino", "cpu", "int8", "paged", False), "int8 was requested"),
         (AVX2, "bf16", "auto", ("transformers", "cpu", "bf16", "sdpa", False), "no bf16 weights"),
     ],
 )
-def test_what_is_chosen(device: Device, precision: str, attention: str, expected: tuple[object, ...], why: str) -> None:
-    found = choose_runtime(find_model(LARGE_MODEL), device, precision, attention)
-    assert (found.backend, found.device, found.precision, found.attention, found.is_spread) == expected
-    assert why in "; ".join(found.reasons) and all(found.reasons)
+def test_choose_runtime(
+    device: Device, precision: str, attention: str, expected: tuple[object, ...], reason: str
+) -> None:
+    choice = choose_runtime(find_model(LARGE_MODEL), device, precision, attention)
+    assert (choice.backend, choice.device, choice.precision, choice.attention, choice.is_spread) == expected
+    assert reason in "; ".join(choice.reasons) and all(choice.reasons)
 
 
-def test_torch_on_a_processor() -> None:
+def test_choose_runtime_torch_on_cpu() -> None:
     assert choose_runtime(find_model(SMALL_MODEL), AVX2, backend="transformers").precision == "fp32"
     assert choose_runtime(find_model(SMALL_MODEL), AMX, backend="transformers").precision == "bf16"
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "attention", "said"),
+    ("device", "precision", "attention", "message"),
     [
         (T4, "int5", "auto", "Expected precision auto, fp32, bf16, fp16, int8, int4, found 'int5'"),
         (T4, "auto", "fast", "Expected attention auto, eager"),
         (T4, "int4", "auto", "needs the library bitsandbytes"),
-        (T4, "auto", "flash_attention_2", "needs the library flash_attn.*here is T4"),
-        (H100, "fp32", "flash_attention_2", "another precision"),
-        (APPLE, "int8", "auto", "needs a CUDA device, found mps"),
-        (AVX2, "auto", "sdpa", "OpenVINO, which has an own"),
+        (T4, "auto", "flash_attention_2", "needs the library flash_attn.*found T4"),
+        (H100, "fp32", "flash_attention_2", "a precision other than fp32"),
+        (APPLE, "int8", "auto", "needs bitsandbytes and a CUDA device, found mps"),
+        (AVX2, "auto", "sdpa", "OpenVINO, which has its own"),
     ],
 )
-def test_what_cannot_be_had_is_said(device: Device, precision: str, attention: str, said: str) -> None:
-    with pytest.raises(ModelError, match=said):
+def test_choose_runtime_unavailable_raises(device: Device, precision: str, attention: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         choose_runtime(find_model(LARGE_MODEL), device, precision, attention)
 
 
-def test_an_openvino_folder_is_used_as_it_is(tmp_path: Path) -> None:
+def test_choose_runtime_openvino_folder_keeps_precision(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"]}')
     (tmp_path / "openvino_model.xml").write_text("<net/>")
-    found = choose_runtime(find_model(str(tmp_path)), H100)
-    assert (found.backend, found.device, found.precision) == ("openvino", "cpu", "as it is")
+    choice = choose_runtime(find_model(str(tmp_path)), H100)
+    assert (choice.backend, choice.device, choice.precision) == ("openvino", "cpu", "as it is")
 
 
-def test_how_transformers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_load_options(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     half = model_load_options(RuntimeChoice("transformers", "cuda", "bf16", "sdpa", ()))
@@ -101,7 +103,7 @@ def test_how_transformers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert four.load_in_4bit and four.bnb_4bit_quant_type == "nf4" and eight.load_in_8bit and not eight.load_in_4bit
 
 
-def test_status_says_what_was_chosen_and_why(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_models_shows_choice_and_reasons(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kgrag.models.device.choose_device", lambda: "cpu")
     code, out, err = shell("status", "--models", "--store", store, "--model", SMALL_MODEL)
     assert code == 0 and err == ""
@@ -111,13 +113,13 @@ def test_status_says_what_was_chosen_and_why(shell: Shell, store: Path, monkeypa
     )
     (store / "kgrag.toml").write_text(f'model = "{LARGE_MODEL}"\nprecision = "fp16"\n')
     code, out, _ = shell("status", "--models", "--store", store, "--json")
-    assert code == 0 and '"precision": "fp16"' in out and '"fp16 was asked for"' in out
+    assert code == 0 and '"precision": "fp16"' in out and '"fp16 was requested"' in out
     code, out, _ = shell("status", "--models", "--store", store, "--precision", "bf16", "--attention", "eager")
-    assert code == 0 and "bf16 was asked for" in out and "eager was asked for" in out and "transformers" in out
+    assert code == 0 and "bf16 was requested" in out and "eager was requested" in out and "transformers" in out
     code, out, _ = shell("status", "--models", "--store", store, "--model", "http://10.1.2.3/v1#m")
-    assert code == 0 and "leave this machine" in out
+    assert code == 0 and "another machine" in out
     assert "Expected one of auto, fp32" in shell.expect_error(2, "ask", "Who?", "--store", store, "--precision", "int3")
-    assert "OpenVINO, which has an own" in shell.expect_error(
+    assert "OpenVINO, which has its own" in shell.expect_error(
         1, "status", "--models", "--store", store, "--attention", "eager"
     )
     (store / "kgrag.toml").write_text('precision = "int3"\n')
@@ -128,7 +130,7 @@ def test_status_says_what_was_chosen_and_why(shell: Shell, store: Path, monkeypa
     )
 
 
-def test_another_precision_is_made_beside_the_first(
+def test_pull_adds_precision_beside_the_first(
     tiny: Path, tiny_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Shell
 ) -> None:
     from kgrag.models.convert import local_folder, openvino_folder
@@ -141,35 +143,33 @@ def test_another_precision_is_made_beside_the_first(
     assert code == 0 and "is ready" in out
     assert local_folder(model) == local_folder(replace(model, precision="fp32")) == folder
     assert (openvino_folder(replace(model, precision="fp32"), folder) / "openvino_model.xml").is_file()
-    assert "which every model is kept in" in shell.expect_error(2, "models", "pull", model.name, "--precision", "bf16")
+    assert "the format of every download" in shell.expect_error(2, "models", "pull", model.name, "--precision", "bf16")
 
 
-def test_the_check_of_gpus_says_that_there_is_none(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gpu_check_without_gpu_and_with_t4(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from kgrag.cli import gpu_check
 
     monkeypatch.setattr(gpu_check, "this_device", lambda: AVX2)
-    assert gpu_check.main() == 3 and "no GPU that torch can use" in capsys.readouterr().out
+    assert gpu_check.main() == 3 and "Expected a GPU that torch can use" in capsys.readouterr().out
     monkeypatch.setattr(gpu_check, "this_device", lambda: T4)
     monkeypatch.setattr(gpu_check, "_inference_row", lambda name, choice: ([choice.precision] + [""] * 7, True))
-    tried: list[str] = []
-    monkeypatch.setattr(gpu_check, "_training_row", lambda name, method: ([""] * 4, not tried.append(method)))
-    assert gpu_check.main() == 0 and tried == ["lora", "p-tuning", "full"], "no bitsandbytes there"
+    methods: list[str] = []
+    monkeypatch.setattr(gpu_check, "_training_row", lambda name, method: ([""] * 4, not methods.append(method)))
+    assert gpu_check.main() == 0 and methods == ["lora", "p-tuning", "full"], "no bitsandbytes on this device"
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert len(lines) == 16 + 5 and sum("not here" in line for line in lines) == 9 + 1, (
+    assert len(lines) == 16 + 5 and sum("not available" in line for line in lines) == 9 + 1, (
         "5 precisions, 3 attentions; 4 methods"
     )
     monkeypatch.setattr(gpu_check, "_training_row", lambda name, method: ([""] * 4, method != "full"))
     assert gpu_check.main() == 1
 
 
-def test_what_is_trained_for_the_table_of_gpus_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_check_training_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kgrag.cli import gpu_check
     from kgrag.dev.benchmarks.training_speed import synthetic_examples
     from tests.support.tiny_model import build_tiny_model
 
-    # to this tokenizer each letter is a token
+    # this tokenizer makes each letter a token
     monkeypatch.setattr(gpu_check, "synthetic_examples", lambda groups: synthetic_examples(groups, words=6, passages=2))
     build_tiny_model(tmp_path / "tiny", 4096)
     cells, good = gpu_check._training_row(str(tmp_path / "tiny"), "full")

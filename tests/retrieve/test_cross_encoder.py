@@ -1,4 +1,4 @@
-"""A cross-encoder's vote on the order: a fake that keeps the promise, and a real, tiny, untrained one from a folder."""
+"""Tests of reranking with a fake cross-encoder and with a tiny untrained one from a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ QUESTION = "Where did Ada Lovelace's father die?"
 
 
 class ReversingReranker:
-    """Likes best what stood last; counts what it is given to read."""
+    """Reverses the order of the passages, and records them."""
 
     name = "backwards"
 
@@ -43,7 +43,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_tiny_cross_encoder(folder: Path, outputs: int) -> Path:
-    """A cross-encoder of some 30,000 random weights, as a folder that transformers reads."""
+    """Save a cross-encoder of about 30,000 random weights in the transformers format."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
@@ -68,40 +68,40 @@ def build_tiny_cross_encoder(folder: Path, outputs: int) -> Path:
 def with_reranker(app: Store, reranker: ReversingReranker) -> HybridRetriever:
     plain = app.retriever
     return HybridRetriever(
-        app.graph, plain.indices, app.embedder, plain._load_ranker, plain._explainer, lambda: reranker
+        app.graph_store, plain.indices, app.embedder, plain._load_ranker, plain._explainer, lambda: reranker
     )
 
 
-def test_a_vote_moves_the_first_and_leaves_the_rest(store: Path) -> None:
-    app, judge = Store(store), ReversingReranker()
+def test_rerank_reorders_only_the_top_passages(store: Path) -> None:
+    app, reranker = Store(store), ReversingReranker()
     before = [hit.passage.id for hit in app.retriever.retrieve(QUESTION, 40)]
-    hits = with_reranker(app, judge).retrieve(QUESTION, 40)
+    hits = with_reranker(app, reranker).retrieve(QUESTION, 40)
     after = [hit.passage.id for hit in hits]
     assert (
         sorted(after[:RERANK_DEPTH]) == sorted(before[:RERANK_DEPTH]) and after[:RERANK_DEPTH] != before[:RERANK_DEPTH]
     )
     assert after[RERANK_DEPTH:] == before[RERANK_DEPTH:] and len(after) > RERANK_DEPTH
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
-    assert len(judge.calls) == 1 and len(judge.calls[0]) == RERANK_DEPTH
-    assert judge.calls[0][0].startswith(app.retriever.retrieve(QUESTION, 1)[0].title + ". ")
+    assert len(reranker.calls) == 1 and len(reranker.calls[0]) == RERANK_DEPTH
+    assert reranker.calls[0][0].startswith(app.retriever.retrieve(QUESTION, 1)[0].title + ". ")
     assert all(("cross" in hit.component_scores) == (rank <= RERANK_DEPTH) for rank, hit in enumerate(hits, 1))
     assert with_reranker(app, ReversingReranker()).retrieve(QUESTION, 5) == hits[:5]
 
 
 @given(st.lists(st.floats(-9, 9), max_size=RERANK_DEPTH))
-def test_the_fusion_is_an_order_and_agreement_keeps_it(scores: list[float]) -> None:
+def test_fuse_with_ranker_is_a_permutation(scores: list[float]) -> None:
     order = fuse_with_ranker(np.array(scores))
     assert sorted(order.tolist()) == list(range(len(scores)))
     assert fuse_with_ranker(-np.arange(len(scores), dtype=float)).tolist() == list(range(len(scores)))
     assert fuse_with_ranker(np.zeros(len(scores))).tolist() == list(range(len(scores)))
 
 
-def test_who_is_first_in_both_orders_is_first() -> None:
+def test_fuse_with_ranker_keeps_agreed_first() -> None:
     assert fuse_with_ranker(np.array([5.0, 1.0, 2.0, 3.0]))[0] == 0
     assert fuse_with_ranker(np.array([0.0, 9.0, 1.0]))[0] == 1
 
 
-def test_a_cross_encoder_in_a_folder_has_its_vote(store: Path, encoder: Path) -> None:
+def test_configured_cross_encoder_reranks(store: Path, encoder: Path) -> None:
     (store / "kgrag.toml").write_text(f'reranker = "{encoder.as_posix()}"\n')
     try:
         hits = Store(store).retriever.retrieve(QUESTION, 5)
@@ -112,7 +112,7 @@ def test_a_cross_encoder_in_a_folder_has_its_vote(store: Path, encoder: Path) ->
     assert "cross" not in Store(store).retriever.retrieve(QUESTION, 1)[0].component_scores
 
 
-def test_scores_do_not_depend_on_the_order_of_the_texts(encoder: Path) -> None:
+def test_score_is_independent_of_text_order(encoder: Path) -> None:
     model = CrossEncoderReranker(str(encoder))
     texts = ["ada was born in london.", "a", "the father of ada, lord byron, died in greece " * 3]
     scores = model.score("where?", texts)
@@ -121,8 +121,8 @@ def test_scores_do_not_depend_on_the_order_of_the_texts(encoder: Path) -> None:
     assert model.score("where?", []).shape == (0,)
 
 
-def test_what_is_no_cross_encoder_is_said_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"Expected a cross-encoder .*: name its folder, or remove that line"):
+def test_load_wrong_model_raises_model_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"Expected a cross-encoder .*: give its folder, or delete that line"):
         CrossEncoderReranker(str(tmp_path))
-    with pytest.raises(ModelError, match="found one with 3"):
+    with pytest.raises(ModelError, match="found 3 outputs"):
         CrossEncoderReranker(str(build_tiny_cross_encoder(tmp_path, 3)))

@@ -1,4 +1,4 @@
-"""Retrieval over the example documents, with the real embedder: what is found, by which path, and odd questions."""
+"""Tests of hybrid retrieval over the example documents, with the real embedder."""
 
 import time
 from pathlib import Path
@@ -28,21 +28,21 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def example_questions() -> list[Question]:
-    """The example questions, their gold documents named as a store outside the project names them."""
+    """Return the example questions with absolute paths as ids of the gold documents."""
     from dataclasses import replace
 
     questions = load_questions(ROOT / "tests" / "data" / "examples.questions.jsonl")
     return [replace(q, gold=tuple((ROOT / g).as_posix() for g in q.gold)) for q in questions]
 
 
-def test_the_examples_are_found(app: Store) -> None:
+def test_retrieve_recall_on_examples(app: Store) -> None:
     report = measure_retrieval(app.retriever, example_questions())
     assert report["unscored"] == 5
     assert report["recall@5"]["value"] >= 0.9
-    assert report["latency p50 ms"]["value"] < 1000  # a promise about hanging; speed is for benches
+    assert report["latency p50 ms"]["value"] < 1000  # guards against hanging; benchmarks measure speed
 
 
-def test_the_shipped_ranker_knows_the_features_of_today(app: Store) -> None:
+def test_builtin_ranker_has_current_features(app: Store) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
     found = gather_candidates(question, app.retriever.embed_question(question), indices)
@@ -53,39 +53,41 @@ def test_the_shipped_ranker_knows_the_features_of_today(app: Store) -> None:
 
 
 @pytest.mark.parametrize("question", ["what is the of", "Who was it?", "是的吗？", "?!"])
-def test_a_question_of_stop_words_alone_finds_nothing(app: Store, question: str) -> None:
+def test_retrieve_stop_words_returns_nothing(app: Store, question: str) -> None:
     assert app.retriever.retrieve(question, 5) == []
 
 
-def test_hits_carry_exact_offsets_ranks_and_parts(app: Store) -> None:
+def test_hits_have_offsets_ranks_and_component_scores(app: Store) -> None:
     hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 8)
     assert [hit.rank for hit in hits] == list(range(1, 9))
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     for hit in hits:
-        document = app.graph.document(hit.passage.document_id)
+        document = app.graph_store.document(hit.passage.document_id)
         assert document is not None
         assert document.text[hit.passage.start : hit.passage.end] == hit.passage.text
         assert "ranker" in hit.component_scores and set(hit.component_scores) & {"bm25", "vector", "graph:names"}
 
 
-def test_a_two_hop_passage_shows_the_path_that_led_to_it(app: Store) -> None:
+def test_two_hop_hit_has_its_path(app: Store) -> None:
     hits = app.retriever.retrieve("Where did Ada Lovelace's father die?", 5)
     byron = next(hit for hit in hits if hit.title == "Lord Byron")
     (path,) = byron.paths
     assert path.names[0] == "Ada Lovelace" and path.names[-1] == "Lord Byron"
     assert [t.predicate for t in path.triples] == ["father"]
     (triple,) = path.triples
-    document = app.graph.document(app.graph.passages_by_id([triple.passage_id])[triple.passage_id].document_id)  # type: ignore[union-attr]
+    document = app.graph_store.document(
+        app.graph_store.passages_by_id([triple.passage_id])[triple.passage_id].document_id
+    )  # type: ignore[union-attr]
     assert document is not None and "Her father was the poet Lord Byron" in document.text[triple.start : triple.end]
 
 
-def test_chinese_questions_are_found_by_words_and_names(app: Store) -> None:
+def test_chinese_question_is_retrieved_without_vectors(app: Store) -> None:
     hits = app.retriever.retrieve("丘成桐的博士导师出生于哪里？", 5)
     assert {"丘成桐", "陈省身"} <= {hit.title for hit in hits[:3]}
     assert all("vector" not in hit.component_scores for hit in hits)
 
 
-def test_the_same_question_has_one_ranking(app: Store) -> None:
+def test_retrieve_is_deterministic(app: Store) -> None:
     first = app.retriever.retrieve("Who designed the Z3?", 10)
     assert first == app.retriever.retrieve("Who designed the Z3?", 10)
 
@@ -93,7 +95,7 @@ def test_the_same_question_has_one_ranking(app: Store) -> None:
 @pytest.mark.parametrize(
     "question", ["the of and", "?!", "zzzzqqqq", "\u200b\u202e", "a" * 4000, "的是了", "Göttingen " * 300, "🤖"]
 )
-def test_odd_questions_are_answered_in_time(app: Store, question: str) -> None:
+def test_retrieve_odd_questions_in_time(app: Store, question: str) -> None:
     app.retriever.retrieve("warm", 5)
     start = time.perf_counter()
     hits = app.retriever.retrieve(question, 5)
@@ -101,28 +103,28 @@ def test_odd_questions_are_answered_in_time(app: Store, question: str) -> None:
 
 
 @pytest.mark.parametrize(("question", "k"), [("", 5), ("   ", 5), ("a" * 100_000, 5), ("Who?", 0)])
-def test_questions_that_cannot_be_asked_are_refused(app: Store, question: str, k: int) -> None:
+def test_retrieve_invalid_question_raises_usage_error(app: Store, question: str, k: int) -> None:
     with pytest.raises(UsageError, match="Expected"):
         app.retriever.retrieve(question, k)
 
 
-def test_more_than_there_is(app: Store) -> None:
+def test_retrieve_large_k_returns_at_most_all(app: Store) -> None:
     assert len(app.retriever.retrieve("Who designed the Z3?", 1000)) <= 62
 
 
-def test_typed_facts_answer_two_hops_in_both_languages(app: Store) -> None:
+def test_graph_reader_answers_two_hops_in_both_languages(app: Store) -> None:
     for question, answer in (
         ("Where did Ada Lovelace's father die?", "Missolonghi"),
         ("丘成桐的博士导师出生于哪里？", "浙江嘉兴"),
     ):
-        given = app.answer_pipeline.answer(question, reader="graph")
-        assert answer in given.text and not given.abstained and len(given.paths[0].triples) == 2
-        for citation in given.citations:
+        answer_found = app.answer_pipeline.answer(question, reader="graph")
+        assert answer in answer_found.text and not answer_found.abstained and len(answer_found.paths[0].triples) == 2
+        for citation in answer_found.citations:
             assert citation.quote
     assert app.answer_pipeline.answer("How much did it cost to build the Harvard Mark I?", reader="graph").abstained
 
 
-def test_what_is_forgotten_is_not_found_again(tmp_path: Path) -> None:
+def test_forgotten_document_is_not_retrieved(tmp_path: Path) -> None:
     for name, text in (("a", "Ada Lovelace was born in London."), ("b", "Lord Byron died in Missolonghi.")):
         (tmp_path / f"{name}.txt").write_text(text)
     app = Store(tmp_path / ".kgrag", create=True)
@@ -130,12 +132,12 @@ def test_what_is_forgotten_is_not_found_again(tmp_path: Path) -> None:
     assert app.retriever.retrieve("Where did Lord Byron die?", 5)[0].title == "b"
     assert app.forget(str(tmp_path / "b.txt")) == ["b.txt"]
     assert "b" not in {hit.title for hit in app.retriever.retrieve("Where did Lord Byron die?", 5)}
-    assert not any("byron" in entity.id for entity in app.graph.entities())
+    assert not any("byron" in entity.id for entity in app.graph_store.entities())
     with pytest.raises(UsageError, match=r"b\.txt"):
         app.forget("b.txt")
 
 
-def test_a_store_of_one_passage_and_of_two_hundred_equal_ones(tmp_path: Path) -> None:
+def test_retrieve_from_equal_passages_is_deterministic(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("Ada Lovelace was born in London.")
     app = Store(tmp_path / ".kgrag", create=True)
     app.ingest([str(tmp_path / "one.txt")], lambda *_: None)
@@ -149,7 +151,7 @@ def test_a_store_of_one_passage_and_of_two_hundred_equal_ones(tmp_path: Path) ->
     assert len(hits) == 5 and hits == app.retriever.retrieve("Where was Ada Lovelace born?", 5)
 
 
-def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
+def test_open_store_sees_later_writes(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Ada Lovelace was born in London.")
     writer = Store(tmp_path / ".kgrag", create=True)
     writer.ingest([str(tmp_path / "a.txt")], lambda *_: None)
@@ -161,34 +163,34 @@ def test_another_app_sees_what_was_written_since(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", COMPONENTS)
-def test_a_part_that_is_taken_away_says_nothing(app: Store, part: str) -> None:
+def test_disabled_component_has_no_scores(app: Store, part: str) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
     found = gather_candidates(question, app.retriever.embed_question(question), indices, frozenset(COMPONENTS) - {part})
     matches = match_sentences(question, found, indices)
     names, rows = passage_features(question, found, matches, indices)
-    silent = {
+    disabled_values = {
         "words": [found.bm25, matches.has_word],
         "vectors": [np.nan_to_num(found.cosine)],
         "graph": [found.walk_scores, matches.names_candidate],
         "sentences": [matches.has_word, matches.names_candidate],
     }[part]
-    assert not any(np.asarray(each).any() for each in silent)
+    assert not any(np.asarray(each).any() for each in disabled_values)
     assert not any(rows[:, names.index(name)].any() for name in COMPONENT_FEATURES.get(part, ()))
 
 
-def test_a_sentence_that_names_a_candidate_leads_to_it(app: Store) -> None:
+def test_bridge_scores_link_to_named_candidate(app: Store) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices
     found = gather_candidates(question, app.retriever.embed_question(question), indices)
     matches = match_sentences(question, found, indices)
-    titles = [app.graph.titles()[app.retriever.document_id_of_row(row)][1] for row in found.rows]
-    here, there = titles.index("Ada Lovelace"), titles.index("Lord Byron")
+    titles = [app.graph_store.titles()[app.retriever.document_id_of_row(row)][1] for row in found.rows]
+    source, target = titles.index("Ada Lovelace"), titles.index("Lord Byron")
     bridges = matches.bridge_scores()
     assert (
-        bridges[here, there] > MENTION_PRIOR
+        bridges[source, target] > MENTION_PRIOR
     )  # "the only legitimate child of Lord Byron": her father is named, and how
     assert not bridges.diagonal().any()
-    said = matches.has_word[matches.sentence_owners == here]
-    assert said.any() and said.shape[1] == len(matches.word_weights)
+    source_words = matches.has_word[matches.sentence_owners == source]
+    assert source_words.any() and source_words.shape[1] == len(matches.word_weights)
     assert matches.word_weights.sum() == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""A world in which everything is known: people and birthplaces, answerers and judges of known behaviour."""
+"""A small world of persons and birthplaces, with models and judges of known behaviour."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kgrag.answering.pipeline import AnswerPipeline
-from kgrag.errors import ModelError
 from kgrag.factuality.experiment.arm_runner import ExperimentPlan
 from kgrag.factuality.experiment.arms import DEFAULT_ARMS, EvidenceSources
 from kgrag.factuality.experiment.conditions import Condition
@@ -24,7 +23,7 @@ BIRTHPLACES = {
     "Ada Bell": "Paris", "Ben Cole": "Oslo", "Cora Dean": "Rome", "Dan Eyre": "Lima", "Eve Frost": "Cairo",
     "Fay Grant": "Delhi", "Gus Hale": "Kyoto", "Hal Ives": "Quito", "Ida Jones": "Accra", "Joe King": "Perth",
 }  # fmt: skip
-"""Who was born where: the gold of each question is the document of its person."""
+"""Birthplace by person; the gold document of each question is the person's document."""
 ALL_CONDITIONS = tuple(Condition)
 ABSTENTION = "I do not know."
 
@@ -43,22 +42,20 @@ def make_hit(name: str, rank: int = 1) -> Hit:
 
 
 def find_passages(text: str, k: int, *, misses: Callable[[str], bool] = lambda _: False) -> list[Hit]:
-    """The person's own passage first, unless it is missed, and others after it."""
+    """Return the passage of the person in the text first, unless it is missed, then other passages."""
     own_names = [name for name in BIRTHPLACES if name in text and not misses(name)]
     other_names = [name for name in BIRTHPLACES if name not in text]
     return [make_hit(name, rank) for rank, name in enumerate([*own_names, *other_names][:k], 1)]
 
 
 class BirthplaceLLM(FakeLLM):
-    """An answerer: ``says`` is given the person asked about and the prompt, and answers. It may fail after some answers."""
+    """A model that answers with ``answer_fn(name of the person, prompt)``, and may fail after some calls."""
 
-    def __init__(self, answer_fn: Callable[[str, str], str], fails_after: int = 10**9) -> None:
-        super().__init__()
-        self.answer_fn, self.fails_after = answer_fn, fails_after
+    def __init__(self, answer_fn: Callable[[str, str], str], fails_after: int | None = None) -> None:
+        super().__init__(fails_after=fails_after)
+        self.answer_fn = answer_fn
 
     def _choose_answer(self, messages: Messages, schema: str | None, choices: Sequence[str]) -> str:
-        if len(self.calls) > self.fails_after:
-            raise ModelError("the device is gone.")
         prompt = messages[-1]["content"]
         question_text = prompt.rsplit("Question: ", 1)[1]
         name = next((name for name in BIRTHPLACES if name in question_text), "")
@@ -66,7 +63,7 @@ class BirthplaceLLM(FakeLLM):
 
 
 def answer_from_evidence(name: str, prompt: str) -> str:
-    """Says what is shown, and nothing else."""
+    """Return the birthplace that the prompt states, or abstain."""
     match = re.search(rf"{name} was born in (\w+)\.", prompt) if name else None
     return match.group(1) if match else ABSTENTION
 
@@ -84,18 +81,18 @@ def abstain(_: str, __: str) -> str:
 
 
 def repeat_first_passage(_: str, prompt: str) -> str:
-    """Repeats the first passage that it sees; else says nothing at all."""
+    """Return the first passage of the prompt, or an empty answer."""
     match = re.search(r"^\[1\] [^:]+: (.+)$", prompt, re.MULTILINE)
     return match.group(1) if match else "..."
 
 
 def lie_about(names: set[str]) -> Callable[[str, str], str]:
-    """Lies about some people, and is right about the others."""
+    """Return a function that answers wrongly for some persons and correctly for the others."""
     return lambda name, prompt: "Atlantis" if name in names else answer_correctly(name, prompt)
 
 
 class TruthJudge:
-    """Reads the evidence as it is: a claim of a birthplace is supported where the evidence has it, refuted where it has another."""
+    """A judge of birthplaces: supported if the evidence states the place, refuted if it states another one."""
 
     def __init__(self) -> None:
         self.call_count = 0
@@ -144,7 +141,7 @@ def make_experiment(
     cached_judge = CachedJudge(lambda: base_judge, "truth", cache)
 
     def unused_system(llm: LLM, case: object) -> AnswerPipeline:
-        raise AssertionError("no test of these runs it")
+        raise AssertionError("the arm system does not run in this world")
 
     return Experiment(plan, make_sources(misses), models, cached_judge, graph, unused_system, cache, clock=lambda: 0.0)
 

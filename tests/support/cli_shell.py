@@ -1,4 +1,4 @@
-"""The command line as a person sees it: exit code, output and errors."""
+"""Run the command line in this process: exit code, output and errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORBIDDEN_IN_ERRORS = ("Traceback", "Warning", "site-packages")
 
 
 class Shell:
-    """The program in this process: exit code, output and errors of each command."""
+    """Calls commands in this process; returns exit code, output and errors."""
 
     def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
         self._capture = capture
@@ -23,7 +23,7 @@ class Shell:
         return code, out, err
 
     def expect_error(self, code: int, *arguments: str | Path) -> str:
-        """The one sentence that a command ends with."""
+        """Run a command and return its error line."""
         exit_code, out, err = self(*arguments)
         assert exit_code == code, (out, err)
         assert not any(mark in err for mark in FORBIDDEN_IN_ERRORS)

@@ -1,4 +1,4 @@
-"""Honest fakes and small builders that the tests of stores, indices and ingesting share."""
+"""Fakes and builders shared by the tests of stores, indices and ingestion."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from kgrag.types import CLASSIFIER, Document, Extraction, Mention, Passage, Trip
 
 
 class FakeEmbedder:
-    """An `Embedder`: unit vectors of 16 dimensions that depend on the text alone."""
+    """An `Embedder` of 16-dimensional unit vectors that depend on the text alone."""
 
     name = "fake"
     dimensions = 16
     languages = frozenset({"en", "zh"})
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """(texts, 16)."""
+        """Return (texts, 16)."""
         return np.stack([self.embed_query(text) for text in texts]) if texts else np.zeros((0, 16), np.float32)
 
     def embed_query(self, text: str) -> Matrix:
-        """(16,)."""
+        """Return (16,)."""
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         vector = np.random.default_rng(seed).standard_normal(self.dimensions)
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def build_document(id: str, text: str, title: str = "", source: str = "") -> Document:
-    """A document; its title and its source are its id unless they are given."""
+    """Return a document; title and source default to its id."""
     return make_document(id, title or id, text, source or id)
 
 
@@ -49,13 +49,13 @@ def build_extraction(
     facts: Iterable[tuple[str, str, str]] = (),
     names: Iterable[tuple[str, str, str]] = (),
 ) -> Extraction:
-    """What a reader would have found: a passage for each sentence.
+    """Return the extraction of a document, with one passage per sentence.
 
     Args:
         document: not empty.
-        mentions: spelling -> type; mentioned wherever the text has that spelling.
-        facts: (subject, predicate, object) in the spelling of the text; stated by the passages that have both.
-        names: further names that the document goes by, as (entity id, name, type).
+        mentions: spelling -> type; mentioned at each occurrence of the spelling in the text.
+        facts: (subject, predicate, object) as spelt in the text; stated by the passages that contain both.
+        names: further names of the document's subject, as (entity id, name, type).
     """
     passages = tuple(
         Passage(f"{document.id}#{number:04}", document.id, document.text[start:end], start, end)
@@ -78,28 +78,28 @@ def build_extraction(
 
 
 def embed_passages(extraction: Extraction) -> Matrix:
-    """The embeddings that the fake embedder gives the passages."""
+    """Return the fake embedder's vectors of the passages."""
     return FakeEmbedder().embed([passage.text for passage in extraction.passages])
 
 
 def find_capitalized_names(texts: Sequence[str], lang: str) -> Iterator[list[RecognizedEntity]]:
-    """`ingest.entities.recognition.find_names` without models: runs of capitalised words, and pairs of Chinese characters."""
+    """Find names without models, like `recognize_entities`: capitalised words, and pairs of Chinese characters."""
     pattern = re.compile("[\u4e00-\u9fff]{2}" if lang == "zh" else r"[A-Z][a-z]+(?: [A-Z][a-z]+)*")
     for text in texts:
         yield [RecognizedEntity(m.group(), m.start(), m.end(), "MISC") for m in pattern.finditer(text)]
 
 
 def read_empty_states(passages: Iterable[tuple[str, str]]) -> Iterator[tuple[Matrix, PassageStates]]:
-    """`ingest.relations.token_states.read_states` without a model: no word of any passage was read."""
+    """Return empty token states without a model, like `ingest.relations.token_states.encode_token_states`."""
     empty_part = _EncodedPart(0, np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((1, STATE_SIZE)))
     for _ in passages:
         yield np.zeros(STATE_SIZE, np.float32), PassageStates([empty_part])
 
 
 def ingest_and_report(files: Path, path: Path, workers: int) -> None:
-    """Ingest a folder, and print ``begin``, ids as soon as they are acknowledged, process ids of workers, ``end``.
+    """Ingest a folder; print ``begin``, each acknowledged document id with the workers' process ids, and ``end``.
 
-    Names are found by `light_names`, and words read by `light_states`, unless there are workers.
+    Without workers, names are found by `find_capitalized_names` and token states come from `read_empty_states`.
     """
     from ingest import extraction as extract
     from ingest.pipeline import IngestPipeline
@@ -124,7 +124,7 @@ def ingest_and_report(files: Path, path: Path, workers: int) -> None:
 
 
 def read_all_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table of a store, sorted; without how many commits it took, and when it was made."""
+    """Return the sorted rows of every table of a store, without its generation and identity."""
     connection = sqlite3.connect(path)
     try:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -136,7 +136,7 @@ def read_all_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def find_store_damage(path: Path) -> list[str]:
-    """What is wrong with the file of a store, whatever wrote it: nothing, if all is well."""
+    """Return the inconsistencies in the file of a store; empty if it is intact."""
     connection = sqlite3.connect(path)
     try:
         problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -156,7 +156,7 @@ def find_store_damage(path: Path) -> list[str]:
 
 
 def ada_extraction(text: str = "Ada Lovelace met Babbage. Babbage built engines.", id: str = "ada") -> Extraction:
-    """A document of two passages, two entities and a fact."""
+    """Return a document with two passages, two entities and a fact."""
     return build_extraction(
         build_document(id, text, "Ada Lovelace", "people.jsonl"),
         {"Ada Lovelace": "PERSON", "Babbage": "PERSON"},
@@ -165,7 +165,7 @@ def ada_extraction(text: str = "Ada Lovelace met Babbage. Babbage built engines.
 
 
 def wu_extraction() -> Extraction:
-    """A document in Chinese, of two passages."""
+    """Return a Chinese document with two passages."""
     return build_extraction(
         build_document("吴", "吴文俊生于上海。他敬佩陈省身。", "吴文俊"), {"上海": "PLACE", "陈省身": "PERSON"}
     )
@@ -173,5 +173,5 @@ def wu_extraction() -> Extraction:
 
 def put_extractions(graph: GraphStore, *extractions: Extraction) -> None:
     """Put documents with the fake embedder's vectors."""
-    for item in extractions:
-        graph.put(item, embed_passages(item))
+    for extraction in extractions:
+        graph.put(extraction, embed_passages(extraction))

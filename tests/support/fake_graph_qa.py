@@ -1,4 +1,4 @@
-"""A reader of typed facts that knows what it is given, and otherwise nothing."""
+"""Fake question answering over typed facts, with fixed answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kgrag.graphqa.traversal import FactLookupFn, GraphAnswer
 
 
 class FakeGraphQA:
-    """Reads the same answers off every question."""
+    """Returns the same answers for every question; parses and decomposes none."""
 
     def __init__(self, *graph_answers: GraphAnswer) -> None:
         self.graph_answers = list(graph_answers)

@@ -1,4 +1,4 @@
-"""A little server on 127.0.0.1 that speaks the OpenAI protocol, and has the faults that servers have."""
+"""Fake OpenAI-compatible server on 127.0.0.1, with the faults of real servers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from kgrag.protocols import GenerationOptions
 from tests.support.fake_llm import FakeLLM
 
 API_KEY = "secret-key-of-the-test"
 
 
 class FakeOpenAIServer(ThreadingHTTPServer):
-    """Serves a `FakeLLM`. ``faults`` are taken one a request, from the left; "" is none.
+    """Serves a `FakeLLM`. Each request takes the leftmost of ``faults``; "" is none.
 
     A fault is a status ("429", "429 after 0", "500"), "nonsense" (no JSON), "array" (JSON, no object), "empty" (no
     choices), "cut" (the connection ends before the answer does), "slow" (nothing comes), or "echo the key".
@@ -42,7 +43,7 @@ class FakeOpenAIServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        self.disconnect_count += 1  # whoever asked has gone
+        self.disconnect_count += 1  # the client has disconnected
 
 
 class FakeOpenAIHandler(BaseHTTPRequestHandler):
@@ -128,7 +129,7 @@ class FakeOpenAIHandler(BaseHTTPRequestHandler):
             )
             return
         if body.get("stream"):
-            text = self.server.llm.generate(messages, max_tokens=body["max_tokens"], schema=schema)
+            text = self.server.llm.generate(messages, GenerationOptions(max_tokens=body["max_tokens"], schema=schema))
             pieces = [text[n : n + 3] for n in range(0, len(text), 3)]
             events = [
                 json.dumps({"choices": [{"delta": {"content": piece}, "finish_reason": None}]}) for piece in pieces
@@ -136,7 +137,7 @@ class FakeOpenAIHandler(BaseHTTPRequestHandler):
             finish_event = '{"choices": [{"delta": {}, "finish_reason": "stop"}]}'
             self._send_events([*events, finish_event, '{"choices": [], "usage": {"total_tokens": 3}}', "[DONE]"])
             return
-        text = self.server.llm.generate(messages, max_tokens=body["max_tokens"], schema=schema)
+        text = self.server.llm.generate(messages, GenerationOptions(max_tokens=body["max_tokens"], schema=schema))
         self._send_json({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]})
 
     def _send_events(self, events: list[str]) -> None:
@@ -162,7 +163,7 @@ class FakeOpenAIHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_fake_openai(llm: FakeLLM | None = None) -> Iterator[FakeOpenAIServer]:
-    """A server that answers until the end of the block."""
+    """Run a server until the end of the block."""
     server = FakeOpenAIServer(llm)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A world to learn from: films and who directed them, scientists and their teachers, in a store whose every fact is known."""
+"""A store with known facts for training tests: films with their directors, scientists with their advisors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BIRTH_DATES = {"丘学文": "1949年4月4日", "李国安": "1951年6月2日", "
 
 @dataclass
 class FilmWorld:
-    """A store and what is made of it."""
+    """A store with its facts, and generators of training data from it."""
 
     graph: SQLiteGraph
     fact_index: FactIndex
@@ -51,22 +51,22 @@ class FilmWorld:
     skip_counts: Counter[str]
 
     def select_facts(self) -> list[QuestionFact]:
-        """Those that can be asked for."""
+        """Select the facts that can be asked for."""
         self.skip_counts.clear()
         return select_facts(self.graph, self.fact_index, self.predicates, self.templates, self.skip_counts)
 
     def generate_questions(self, seed: int = 0) -> list[SyntheticQuestion]:
-        """All of them."""
+        """Generate all questions of the store."""
         self.skip_counts.clear()
         return generate_from_store(self.graph, self.fact_index, self.predicates, self.templates, seed, self.skip_counts)
 
     def all_hits(self) -> list[Hit]:
-        """All passages."""
+        """Return all passages as hits."""
         titles = {i: title for i, (_, title) in self.graph.titles().items()}
         return [Hit(p, titles[p.document_id], p.document_id, 1.0, 1) for p in self.graph.passages()]
 
     def evidence_provider(self) -> EvidenceProvider:
-        """By shared words, and a token for every four characters."""
+        """Return evidence by word overlap, with a token for every four characters."""
         hits = self.all_hits()
         by_id = {h.passage.id: h for h in hits}
         reader = GraphQAReader(self.fact_index, self.predicates)
@@ -89,7 +89,7 @@ class FilmWorld:
 def film_world(
     folder: Path, extra: tuple[tuple[str, str, dict[str, str], tuple[Triple, ...]], ...] = ()
 ) -> Iterator[FilmWorld]:
-    """The world in a store in ``folder``; ``extra`` documents are (id and title, text, mentions, triples)."""
+    """Yield the world in a store in ``folder``; ``extra`` documents are (id and title, text, mentions, triples)."""
     folder.mkdir(parents=True, exist_ok=True)
     graph = SQLiteGraph(folder / "graph.db")
     for number, (film, director) in enumerate(zip(FILMS, DIRECTORS, strict=True)):
@@ -123,7 +123,7 @@ def _put_document(
     facts: list[tuple[str, str, str]],
     pronoun_fact: tuple[str, str, str] | None = None,
 ) -> None:
-    """A document; ``of_pronoun`` is a fact whose subject its sentence does not name."""
+    """Add a document; the sentence of ``pronoun_fact`` does not name its subject."""
     built = build_extraction(build_document(title, text), mentions, facts)
     if pronoun_fact is not None:
         subject, predicate, object_ = pronoun_fact

@@ -1,6 +1,7 @@
-"""The peak of memory of one run, measured from outside the planner: ``python tests/support/peak_memory.py answer|lora MODEL CONTEXT BATCH``.
+"""Measure the peak memory of one run: ``python tests/support/peak_memory.py answer|lora MODEL CONTEXT BATCH``.
 
-Prints one JSON line: ``peak`` and ``before`` (with the libraries loaded, no model yet), bytes resident.
+Prints one JSON line: ``peak`` and ``before`` (with the libraries loaded, no model yet), resident bytes. The memory
+planner's estimates are compared with it.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from typing import Any
 
 
 def resident_bytes(field: str = "VmRSS") -> int:
-    """Bytes that this process holds now (``VmRSS``), or held at most (``VmHWM``)."""
+    """Return the bytes that this process holds now (``VmRSS``), or its maximum so far (``VmHWM``)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
 
 
 def measure_answering(name: str, context: int) -> dict[str, int]:
-    """A prompt that fills the context, answered where this machine runs the model."""
+    """Measure the answer to a prompt that fills the context, on the device that this machine uses for the model."""
     from kgrag.llm.loader import load_llm
+    from kgrag.protocols import GenerationOptions
 
     before = resident_bytes()
     llm = load_llm(name)
     prompt = "word " * (context - 60)
     while llm.count(prompt) > context - 60:
         prompt = prompt[: int(len(prompt) * 0.95)]
-    llm.generate([{"role": "user", "content": prompt}], max_tokens=16)
+    llm.generate([{"role": "user", "content": prompt}], GenerationOptions(max_tokens=16))
     return {"before": before, "peak": resident_bytes("VmHWM")}
 
 

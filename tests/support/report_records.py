@@ -1,21 +1,20 @@
-"""Made-up records of a run with known numbers, for the page: who says what to which question is written in two strings."""
+"""Records of an invented run with known numbers, for tests of the report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from kgrag.factuality.records import RECORD_KEYS
+from kgrag.factuality.records import ClaimRecord, EvidenceRecord, PathRecord, RunRecord, UncertaintyRecord
 from kgrag.factuality.scoring.claim_verification import CLAIM_METRICS
 
-Record = dict[str, Any]
 OUTCOME_BY_LETTER = {"c": "correct", "w": "wrong", "a": "abstained", "e": "empty"}
 HTML_PAYLOAD = """<script>alert("x")</script> & 'quotes' <img src=x onerror=alert(1)>"""
 
 
-def make_record(number: int, arm: str, outcome: str, condition: str = "answerable", **more: Any) -> Record:
-    """A record without claims or evidence; ``more`` replaces keys."""
-    defaults: Record = {
+def make_record(number: int, arm: str, outcome: str, condition: str = "answerable", **fields: Any) -> RunRecord:
+    """Return a record without claims and evidence; ``fields`` replace the defaults."""
+    defaults: dict[str, Any] = {
         "id": f"id{number}",
         "condition": condition,
         "made": condition != "answerable",
@@ -55,15 +54,15 @@ def make_record(number: int, arm: str, outcome: str, condition: str = "answerabl
         "reader": "llm",
         "seconds": 1.0,
     }
-    assert defaults.keys() == RECORD_KEYS.keys(), "a record of the run has other keys now"
-    return defaults | more
+    assert defaults.keys() == RunRecord.__annotations__.keys(), "update the keys of this record"
+    return cast(RunRecord, defaults | fields)
 
 
-def make_run_records(outcomes_by_arm: dict[str, str], condition: str = "answerable", **more: Any) -> list[Record]:
-    """Records of arms that were asked the same: ``{"closed-book": "wwc", "grounded": "cca"}``, by `LETTERS`."""
+def make_run_records(outcomes_by_arm: dict[str, str], condition: str = "answerable", **fields: Any) -> list[RunRecord]:
+    """Return records by outcomes: ``{"closed-book": "wwc", "grounded": "cca"}``; see `OUTCOME_BY_LETTER`."""
     length = max(map(len, outcomes_by_arm.values()))
     return [
-        make_record(n, arm, OUTCOME_BY_LETTER[letters[n]], condition, **more)
+        make_record(n, arm, OUTCOME_BY_LETTER[letters[n]], condition, **fields)
         for n in range(length)
         for arm, letters in outcomes_by_arm.items()
         if n < len(letters)
@@ -73,8 +72,8 @@ def make_run_records(outcomes_by_arm: dict[str, str], condition: str = "answerab
 PASSAGE_TEXT = "Ada Bell was born in Paris. She grew up in Rome. Rome is old."
 
 
-def make_evidence(**more: Any) -> Record:
-    """A passage whose first two sentences were shown, and begins at 100 in its document."""
+def make_evidence(**fields: Any) -> EvidenceRecord:
+    """Return a passage that starts at 100 in its document and whose first two sentences were shown."""
     defaults = {
         "rank": 1,
         "passage_id": "doc#0001",
@@ -91,11 +90,11 @@ def make_evidence(**more: Any) -> Record:
         "cited": True,
         "paths": [],
     }
-    return defaults | more
+    return cast(EvidenceRecord, defaults | fields)
 
 
-def make_claim(verdict: str = "supported", text: str = "Ada Bell was born in Paris.", **more: Any) -> Record:
-    """A claim with what the gold passages and the shown ones say of it."""
+def make_claim(verdict: str = "supported", text: str = "Ada Bell was born in Paris.", **fields: Any) -> ClaimRecord:
+    """Return a claim judged by the gold passages and the shown ones."""
     defaults = {
         "statement": "Paris",
         "text": text,
@@ -119,10 +118,10 @@ def make_claim(verdict: str = "supported", text: str = "Ada Bell was born in Par
             }
         ],
     }
-    return defaults | more
+    return cast(ClaimRecord, defaults | fields)
 
 
-SAMPLE_PATH = {
+SAMPLE_PATH: PathRecord = {
     "names": ["Ada Bell", "Paris", "France"],
     "nodes": ["ada bell", "paris", "france"],
     "triples": [
@@ -132,11 +131,11 @@ SAMPLE_PATH = {
 }  # fmt: skip
 
 
-def make_full_record(number: int, arm: str = "grounded", **more: Any) -> Record:
-    """A record with claims, evidence, citations, paths, the graph's word, doubt and blame."""
-    parts: Record = {
+def make_full_record(number: int, arm: str = "grounded", **fields: Any) -> RunRecord:
+    """Return a record with claims, evidence, citations, paths, and the graph's verdict."""
+    parts: dict[str, Any] = {
         "claims": [make_claim(), make_claim("contradicted", "She grew up in Oslo."), make_claim("unverifiable", "She was tall.")],
-        "evidence": [make_evidence(), make_evidence(passage_id="far#0001", title="Far away", gold=False, number=None, spans=[], cited=False, text="Nobody saw this.", rank=2)],
+        "evidence": [make_evidence(), make_evidence(passage_id="far#0001", title="Far away", gold=False, number=None, spans=[], cited=False, text="This passage was not shown.", rank=2)],
         "citations": [{"passage_id": "doc#0001", "document": "doc", "title": "Ada Bell", "start": 100, "end": 127, "quote": "Ada Bell was born in Paris."}],
         "facts": ["Ada Bell —place of birth→ Paris"],
         "paths": [SAMPLE_PATH],
@@ -144,19 +143,22 @@ def make_full_record(number: int, arm: str = "grounded", **more: Any) -> Record:
         "standing": {"names": ["Paris", "Oslo"], "names_missing": ["Oslo"], "numbers": [], "numbers_missing": []},
         "retrieval": {"gold_retrieved": 1.0, "gold_shown": 1.0, "answer_shown": True, "passages": 2, "shown": 1, "sufficient": True},
         "measures": dict.fromkeys(CLAIM_METRICS, 0.5),
-        "dropped": ["a citation was refused"],
+        "dropped": ["a citation was dropped"],
     }  # fmt: skip
-    outcome = more.pop("outcome", "correct")
-    return make_record(number, arm, outcome, **(parts | more))
+    outcome = fields.pop("outcome", "correct")
+    return make_record(number, arm, outcome, **(parts | fields))
 
 
-def make_uncertainty(chance: float, samples: Sequence[str] = ("Paris", "Paris", "Rome")) -> Record:
-    """What a model says when it is asked again; the first two mean the same."""
-    measures = {
+def make_uncertainty(chance: float, samples: Sequence[str] = ("Paris", "Paris", "Rome")) -> UncertaintyRecord:
+    """Return the uncertainty of an answer with three samples; the first two mean the same."""
+    return {
         "logprob": -0.5,
         "chance": chance,
         "surprise": 1 - chance,
         "samples": list(samples),
         "cluster_of": [0, 0, 1],
+        "clusters": 2,
+        "entropy": 0.6365,
+        "weighted_entropy": 1 - chance,
+        "disagreement": 1 / 3,
     }
-    return measures | {"clusters": 2, "entropy": 0.6365, "weighted_entropy": 1 - chance, "disagreement": 1 / 3}

@@ -1,10 +1,16 @@
-"""A language model of random weights, small enough to be made, converted and trained in a test."""
+"""Tiny language model with random weights, to build, convert and train in a test."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kgrag.tune.training.settings import DevicePlan
+
+if TYPE_CHECKING:
+    from kgrag.llm.transformers_backend import TransformersLLM
+
+FP32_CHOICE = DevicePlan("fp32", "", False, "cpu", "tests")
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m['role'] }} {{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant {% endif %}"
@@ -13,7 +19,7 @@ CONTEXT_TOKENS = 128
 
 
 def build_tiny_model(folder: Path, context: int = CONTEXT_TOKENS) -> None:
-    """A Qwen2 of some 400,000 random weights, and a tokenizer over single bytes and a few words."""
+    """Build a Qwen2 of some 400,000 random weights, and a tokenizer over single bytes and a few words."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-untyped, unused-ignore]
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -50,3 +56,15 @@ def build_tiny_model(folder: Path, context: int = CONTEXT_TOKENS) -> None:
         tie_word_embeddings=True,
     )
     make_model(config).save_pretrained(str(folder))
+
+
+def load_torch_llm(folder: Path, adapter: Path | None = None) -> TransformersLLM:
+    """Load a tiny model with the transformers backend on the CPU, optionally with a LoRA adapter."""
+    from kgrag.llm.lora_adapter import load_adapter
+    from kgrag.llm.transformers_backend import TransformersLLM
+    from kgrag.models.device import cpu_device
+    from kgrag.models.precision import choose_runtime
+    from kgrag.models.registry import find_model
+
+    choice = choose_runtime(find_model(str(folder)), cpu_device(), backend="transformers")
+    return TransformersLLM(folder, "tiny", choice=choice, adapter=load_adapter(adapter) if adapter else None)

@@ -1,4 +1,4 @@
-"""What tests of training share: made-up examples and pairs, and one training of tiny weights, also as a process."""
+"""Example data and a tiny training job for tests, also run in a child process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABSTENTION = "The documents do not say."
 
 
 def make_examples(groups: int = 12, per_group: int = 3) -> list[Example]:
-    """Groups with the same evidence; each sixth group is held out, and one question of each is unanswerable."""
+    """Make groups with the same evidence; each sixth group is held out, and one question of each is unanswerable."""
     rng = random.Random(5)
     result = []
     for group in range(groups):
@@ -32,24 +32,26 @@ def make_examples(groups: int = 12, per_group: int = 3) -> list[Example]:
 
 
 def make_preferences(groups: int = 12) -> list[Preference]:
-    """The right answer over another, of the same questions."""
+    """Make preferences for the right answers to the questions of `make_examples`."""
     rejected_answers = {
-        one.answer: other for one, other in zip(make_examples(groups), reversed(CITIES * groups), strict=False)
+        example.answer: other for example, other in zip(make_examples(groups), reversed(CITIES * groups), strict=False)
     }
-    return [
-        Preference(one.id, one.messages, one.answer, rejected_answers[one.answer] if rejected_answers[one.answer] != one.answer else "Nowhere", held=one.held)
-        for one in make_examples(groups)
-    ]  # fmt: skip
+    preferences = []
+    for example in make_examples(groups):
+        other = rejected_answers[example.answer]
+        rejected = other if other != example.answer else "Nowhere"
+        preferences.append(Preference(example.id, example.messages, example.answer, rejected, held=example.held))
+    return preferences
 
 
 def make_job(model: Path, out: Path, **settings_overrides: Any) -> Any:
-    """A training of half a minute at most."""
+    """Make a training job of half a minute at most; keyword arguments set the job's fields or its settings."""
     from kgrag.tune.training.run import TrainingJob
     from kgrag.tune.training.settings import TrainingConfig
 
     job_fields = {
         name: settings_overrides.pop(name)
-        for name in ("examples", "preferences", "start", "what")
+        for name in ("examples", "preferences", "initial_adapter", "data_description")
         if name in settings_overrides
     }
     job_fields.setdefault("examples", make_examples())
@@ -59,8 +61,8 @@ def make_job(model: Path, out: Path, **settings_overrides: Any) -> Any:
     return TrainingJob(str(model), out, settings, **job_fields)
 
 
-def run_job(training_job: Any, **options: Any) -> dict[str, Any]:
-    """Run it, unseen."""
+def run_job(training_job: Any, **options: Any) -> Any:
+    """Run a training job without output and return its report."""
     from kgrag.tune.training.run import train_adapter
 
     callbacks = {name: options.pop(name, lambda *_: None) for name in ("progress", "tick")}
@@ -68,7 +70,7 @@ def run_job(training_job: Any, **options: Any) -> dict[str, Any]:
 
 
 def train_in_process(model: Path, out: Path, save_every_step: int, max_file_bytes: int) -> None:
-    """In a process of its own: a state after each step if ``often``; files of at most ``limit`` bytes if that is not 0."""
+    """Train in this process with a checkpoint after each step, or with a limit on the size of files (0: no limit)."""
     import resource
 
     import torch

@@ -1,4 +1,4 @@
-"""One way to normalise, and to find words, sentences and the language, in English and Chinese."""
+"""Normalisation, tokenization, sentences and language detection in English and Chinese."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MIXED = st.text(
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("Gödel", "godel"),
         ("Go\u0308del", "Gödel"),
@@ -40,12 +40,12 @@ MIXED = st.text(
         ("ﬁn", "fin"),
     ],
 )
-def test_spellings_of_one_word_fold_to_the_same(one: str, other: str) -> None:
-    assert casefold_text(one) == casefold_text(other)
-    assert normalize_name(one) == normalize_name(other)
+def test_casefold_text_spelling_variants_are_equal(first: str, second: str) -> None:
+    assert casefold_text(first) == casefold_text(second)
+    assert normalize_name(first) == normalize_name(second)
 
 
-def test_a_name_has_one_key() -> None:
+def test_normalize_name_spelling_variants_are_equal() -> None:
     assert normalize_name("Gödel's") == normalize_name("Gödel’s") == "godel"
     assert normalize_name("  New-York ") == "new york"
     assert normalize_name("清华大学") == "清 华 大 学"
@@ -53,23 +53,23 @@ def test_a_name_has_one_key() -> None:
     assert normalize_name("?!") == ""
 
 
-def test_tokens_keep_their_place() -> None:
+def test_tokens_keep_their_spans() -> None:
     text = "Gödel’s 清华 AI\u200b-lab, cafe\u0301s"
-    found = tokenize(text)
-    assert [t.text for t in found] == ["godel", "清", "华", "ai", "lab", "cafes"]
-    assert [text[t.start : t.end] for t in found] == ["Gödel’s", "清", "华", "AI", "lab", "cafe\u0301s"]
+    tokens = tokenize(text)
+    assert [t.text for t in tokens] == ["godel", "清", "华", "ai", "lab", "cafes"]
+    assert [text[t.start : t.end] for t in tokens] == ["Gödel’s", "清", "华", "AI", "lab", "cafe\u0301s"]
 
 
 @given(MIXED)
-def test_token_offsets_are_in_order_and_within(text: str) -> None:
-    at = 0
+def test_token_offsets_are_ordered_and_in_range(text: str) -> None:
+    position = 0
     for token in tokenize(text):
-        assert at <= token.start < token.end <= len(text)
+        assert position <= token.start < token.end <= len(text)
         assert token.text
-        at = token.end
+        position = token.end
 
 
-def test_language() -> None:
+def test_detect_language() -> None:
     assert detect_language("The capital of China is Beijing.") == "en"
     assert detect_language("北京是中国的首都。") == "zh"
     assert detect_language("使用 Transformer 的 encoder 与 decoder 架构完成序列任务") == "zh"
@@ -78,7 +78,7 @@ def test_language() -> None:
     assert has_cjk("a北") and not has_cjk("abc。")
 
 
-def test_content_words() -> None:
+def test_content_words_drop_stop_words() -> None:
     assert content_words("Who was the wife of Alan?") == ["wife", "alan"]
     assert content_words("谁是他的妻子") == ["他", "妻", "子"]
 
@@ -104,12 +104,12 @@ def cut(text: str) -> list[str]:
         ["北京在中国。", "It is the capital.", "首都。"],
     ],
 )
-def test_sentences_are_told_apart(parts: list[str]) -> None:
+def test_sentence_spans_split_sentences(parts: list[str]) -> None:
     chinese = has_cjk(parts[0])
     assert cut(("" if chinese else " ").join(parts)) == [part.strip() for part in parts]
 
 
-def test_full_stop_without_a_space() -> None:
+def test_full_stop_without_space_ends_sentence() -> None:
     assert cut("It was the war.The city fell. Node.js is fine.") == [
         "It was the war.",
         "The city fell.",
@@ -117,7 +117,7 @@ def test_full_stop_without_a_space() -> None:
     ]
 
 
-def test_lines_of_their_own_are_sentences() -> None:
+def test_separate_lines_are_sentences() -> None:
     assert cut("# Title\nText goes on here\n\n- one\n- two\n1. three\n| a. B | c |\n| d | e |") == [
         *("# Title", "Text goes on here", "- one", "- two", "1. three", "| a. B | c |", "| d | e |")
     ]
@@ -130,41 +130,41 @@ def test_wrapped_lines_are_one_sentence() -> None:
     assert cut(wrapped) == [wrapped]
 
 
-def test_a_paragraph_a_line() -> None:
+def test_long_line_is_a_paragraph() -> None:
     line = "a paragraph on one long line which has no full stop at its end " * 3
     assert cut(f"{line}\nAnother") == [line.strip(), "Another"]
 
 
 @given(MIXED)
-def test_sentences_cover_everything_once(text: str) -> None:
-    at = 0
+def test_sentence_spans_cover_all_text_once(text: str) -> None:
+    position = 0
     for start, end in sentence_spans(text):
         assert start < end
-        assert text[at:start].strip() == ""
+        assert text[position:start].strip() == ""
         assert text[start:end] == text[start:end].strip()
-        at = end
-    assert text[at:].strip() == ""
+        position = end
+    assert text[position:].strip() == ""
 
 
 @pytest.mark.parametrize("piece", ["J. ", "…", ".", "\n", " ", "a\n", '。"', "《。", "好!", ".[1]", "A. (", "**"])
-def test_no_text_takes_quadratic_time(piece: str) -> None:
+def test_sentence_spans_time_is_not_quadratic(piece: str) -> None:
     begin = time.process_time()
     sentence_spans(piece * 100_000)
     assert time.process_time() - begin < 3
 
 
-def test_shorten() -> None:
+def test_shorten_cuts_with_ellipsis() -> None:
     assert shorten("a\n b", 10) == "a b"
     assert shorten("x" * 20, 10) == "x" * 9 + "…"
 
 
 @given(st.text())
-def test_simplified_characters_are_as_many(text: str) -> None:
+def test_to_simplified_keeps_length(text: str) -> None:
     plain = to_simplified(text)
     assert len(plain) == len(text) and to_simplified(plain) == plain
     assert normalize_name(text) == normalize_name(plain)
 
 
-def test_traditional_characters_are_their_simplified_ones_and_no_others_change() -> None:
+def test_to_simplified_changes_only_traditional_characters() -> None:
     assert to_simplified("陳省身後來出生於廣東, 2 km") == "陈省身后来出生于广东, 2 km"
     assert normalize_name("陳省身") == normalize_name("陈省身") and to_simplified("Ströme") == "Ströme"

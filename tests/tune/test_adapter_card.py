@@ -1,4 +1,4 @@
-"""An adapter's card is read as it was written; damage and unknown keys are told in a sentence."""
+"""Adapter cards: round trip, and messages about damage and unknown keys."""
 
 import json
 from pathlib import Path
@@ -25,20 +25,20 @@ CARD = AdapterCard(
 )
 
 
-def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+def test_card_round_trip(tmp_path: Path) -> None:
     save_card(CARD, tmp_path)
     assert load_card(tmp_path) == CARD
-    assert "语料" in (tmp_path / CARD_FILENAME).read_text("utf-8"), "a person can read it"
+    assert "语料" in (tmp_path / CARD_FILENAME).read_text("utf-8"), "not escaped"
     save_card(AdapterCard("a", "b"), tmp_path)
-    assert load_card(tmp_path) == AdapterCard("a", "b"), "and it is replaced"
+    assert load_card(tmp_path) == AdapterCard("a", "b"), "replaced"
 
 
-def test_no_card_is_none(tmp_path: Path) -> None:
+def test_load_card_missing_is_none(tmp_path: Path) -> None:
     assert load_card(tmp_path) is None and load_card(tmp_path / "nonesuch") is None
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "cannot be read"),
         ("[]", "expected an object, found list"),
@@ -47,23 +47,23 @@ def test_no_card_is_none(tmp_path: Path) -> None:
         ('{"name": 1, "base": "b"}', "name: expected text, found 1"),
         ('{"name": "a", "base": "b", "rank": 1.5}', "rank: expected a whole number"),
         ('{"name": "a", "base": "b", "steps": true}', "steps: expected a whole number"),
-        ('{"name": "a", "base": "b", "data": {"who": 1}}', "data: expected some of what.*found who"),
+        ('{"name": "a", "base": "b", "data": {"who": 1}}', "data: expected only what.*found who"),
         ('{"name": "a", "base": "b", "after": {"F1": "high"}}', "after: expected figures"),
     ],
 )
-def test_damage_is_told(tmp_path: Path, text: str, said: str) -> None:
+def test_load_card_damaged_raises(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / CARD_FILENAME).write_text(text)
-    with pytest.raises(ReadError, match=said):
+    with pytest.raises(ReadError, match=message):
         load_card(tmp_path)
 
 
-def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+def test_load_card_accepts_int_for_float(tmp_path: Path) -> None:
     (tmp_path / CARD_FILENAME).write_text(json.dumps({"name": "a", "base": "b", "seconds": 3}))
     card = load_card(tmp_path)
     assert card is not None and card.seconds == 3
 
 
-def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_save_card_failure_keeps_previous_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_card(CARD, tmp_path)
 
     def full(path: Path) -> None:

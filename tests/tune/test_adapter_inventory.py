@@ -1,4 +1,4 @@
-"""Adapters as things that people keep: found by name, shown, merged, removed; put on and taken off while asking."""
+"""Adapter inventory: resolution by name, listing, merging, removal, and switching while answering."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from kgrag.llm.loader import load_llm
 from kgrag.llm.lora_adapter import load_adapter
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.models.registry import find_model
-from kgrag.protocols import LLM
+from kgrag.protocols import LLM, GenerationOptions
 from kgrag.store.store import Store
 from kgrag.tune.adapters import merge as merging
 from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, load_card, save_card
 from kgrag.tune.adapters.inventory import describe_adapter, find_base_model
 from kgrag.tune.adapters.merge import merge_adapter
-from tests.llm.test_llm_contract import chat_messages
 from tests.support.cli_shell import Shell
+from tests.support.messages import chat_messages
 from tests.support.tiny_model import build_tiny_model
 
 BASE = "qwen2.5-coder-0.5b-instruct"
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, and what comes with the program, both without adapters; we are in its parent."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty home, with no built-in adapters; the working directory is its parent."""
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(adapter_registry, "builtin_adapter_folder", lambda: tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
@@ -42,8 +42,8 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def put(house: Path, adapter: Path) -> Callable[..., Path]:
-    """Puts the tiny adapter somewhere, with a card."""
+def put(home: Path, adapter: Path) -> Callable[..., Path]:
+    """Return a function that copies the tiny adapter to a folder, with a card."""
 
     def place(folder: Path, **card: Any) -> Path:
         shutil.copytree(adapter, folder)
@@ -54,65 +54,67 @@ def put(house: Path, adapter: Path) -> Callable[..., Path]:
     return place
 
 
-def test_a_name_is_looked_for_in_turn(house: Path, put: Callable[..., Path], tmp_path: Path) -> None:
+def test_resolve_adapter_search_order(home: Path, put: Callable[..., Path], tmp_path: Path) -> None:
     store = tmp_path / "store"
     shipped = put(tmp_path / "shipped" / "reader")
     assert adapter_registry.resolve_adapter("reader", store) == adapter_registry.AdapterEntry(
         shipped, adapter_registry.BUILTIN_ADAPTER
     )
-    own = put(house / "adapters" / "reader")
+    own = put(home / "adapters" / "reader")
     assert adapter_registry.resolve_adapter("reader", store) == adapter_registry.AdapterEntry(
         own, adapter_registry.USER_ADAPTER
     )
-    (tmp_path / "reader").mkdir()  # where we are, but no adapter
+    (tmp_path / "reader").mkdir()  # a folder in the working directory, but no adapter
     assert adapter_registry.resolve_adapter_folder("reader") == own
     beside = put(store / "reader")
     assert adapter_registry.resolve_adapter("reader", store) == adapter_registry.AdapterEntry(
         beside, adapter_registry.STORE_ADAPTER
     )
-    assert [(one.name, one.location) for one in adapter_registry.list_adapters(store)] == [("reader", "store")]
+    assert [(entry.name, entry.location) for entry in adapter_registry.list_adapters(store)] == [("reader", "store")]
     assert adapter_registry.resolve_adapter(str(own)).location == adapter_registry.USER_ADAPTER, "by its path, too"
-    (house / "adapters" / ".half").mkdir()
-    shutil.copy(own / "adapter_config.json", house / "adapters" / ".half")
-    assert [one.name for one in adapter_registry.list_adapters()] == ["reader"] == adapter_names()
+    (home / "adapters" / ".half").mkdir()
+    shutil.copy(own / "adapter_config.json", home / "adapters" / ".half")
+    assert [entry.name for entry in adapter_registry.list_adapters()] == ["reader"] == adapter_names()
     with pytest.raises(ModelError, match="known adapters: reader; did you mean reader"):
         adapter_registry.resolve_adapter_folder("raeder")
     for name in ("", "nothing-like-it"):
-        with pytest.raises(ModelError, match="a folder that peft saved can be named"):
+        with pytest.raises(ModelError, match="a folder saved by peft works, too"):
             adapter_registry.resolve_adapter_folder(name)
 
 
-def test_list_and_show(house: Path, put: Callable[..., Path], shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_and_show(home: Path, put: Callable[..., Path], shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGRAG_MODEL", BASE)
-    assert "no adapters" in shell("adapters", "list")[1]
-    learned = TrainingDataInfo("questions of the corpus", 700, "cd" * 32, "Apache-2.0")
+    assert "No adapters in" in shell("adapters", "list")[1]
+    data = TrainingDataInfo("questions of the corpus", 700, "cd" * 32, "Apache-2.0")
     figures = {"token F1": 0.18, "abstains": 0.2, "n": 100}, {"token F1": 0.4, "abstains": 0.8, "n": 100}
-    put(house / "adapters" / "mine", base="tiny", rank=4, data=learned, steps=90, before=figures[0], after=figures[1])
-    stranger = put(house / "adapters" / "stranger")
-    put(house / "adapters" / "torn")
-    (house / "adapters" / "torn" / "adapter_model.safetensors").write_bytes(b"")
+    put(home / "adapters" / "mine", base="tiny", rank=4, data=data, steps=90, before=figures[0], after=figures[1])
+    stranger = put(home / "adapters" / "stranger")
+    put(home / "adapters" / "torn")
+    (home / "adapters" / "torn" / "adapter_model.safetensors").write_bytes(b"")
     code, out, err = shell("adapters", "list")
-    assert code == 0 and "token F1 0.18 → 0.4, abstains 0.2 → 0.8" in out and "another model's" in out
+    assert code == 0 and "token F1 0.18 → 0.4, abstains 0.2 → 0.8" in out and "other base model" in out
     assert "cannot be used" in out and "torn" in err
     listed = {row["name"]: row for row in json.loads(shell("adapters", "list", "--json")[1])}
     assert listed["mine"]["card"]["data"]["number"] == 700 and not listed["mine"]["fits"]
-    assert "where qwen2.5-coder-0.5b-instruct has" in listed["mine"]["why not"]
+    assert "qwen2.5-coder-0.5b-instruct has 4864" in listed["mine"]["why not"]
     out = shell("adapters", "show", "mine")[1]
-    for said in ("700 examples: questions of the corpus", "Apache-2.0", "lora of rank 4", "90 in", "0.8"):
-        assert said in out
+    for text in ("700 examples: questions of the corpus", "Apache-2.0", "lora of rank 4", "90 in", "0.8"):
+        assert text in out
     assert "Measured on 100 questions" in shell("adapters", "show", "mine")[2]
     out = shell("adapters", "show", str(stranger))[1]
-    assert "none: it was saved by peft" in out and "down_proj, q_proj, v_proj" in out and "lora of rank 4" in out
-    assert "is no whole safetensors file" in shell.expect_error(1, "adapters", "show", "torn")
+    assert "none: saved by peft" in out and "down_proj, q_proj, v_proj" in out and "lora of rank 4" in out
+    assert "is not a complete safetensors file" in shell.expect_error(1, "adapters", "show", "torn")
     assert "did you mean mine?" in shell.expect_error(2, "adapters", "show", "mien")
     (stranger / "card.json").write_text("{")
     assert "card.json cannot be read" in shell.expect_error(1, "adapters", "show", "stranger")
 
 
-def test_the_sha256_of_the_base_decides(tiny: Path, house: Path, put: Callable[..., Path], tmp_path: Path) -> None:
+def test_describe_adapter_compares_base_sha256(
+    tiny: Path, home: Path, put: Callable[..., Path], tmp_path: Path
+) -> None:
     model = find_model(str(tiny))
-    right = put(house / "adapters" / "right", base="named otherwise", base_sha256=weights_sha256(model))
-    wrong = put(house / "adapters" / "wrong", base="tiny", base_sha256="ab" * 32)
+    right = put(home / "adapters" / "right", base="named otherwise", base_sha256=weights_sha256(model))
+    wrong = put(home / "adapters" / "wrong", base="tiny", base_sha256="ab" * 32)
     config = json.loads((right / "adapter_config.json").read_text())
     (right / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "named otherwise"}))
     assert describe_adapter(adapter_registry.resolve_adapter("right"), model).misfit == "", (
@@ -120,21 +122,21 @@ def test_the_sha256_of_the_base_decides(tiny: Path, house: Path, put: Callable[.
     )
     assert "have the sha256 abababababab" in describe_adapter(adapter_registry.resolve_adapter("wrong"), model).misfit
     assert describe_adapter(adapter_registry.resolve_adapter("wrong"), find_model("someone/tiny")).misfit == "", (
-        "nobody knows those of a hub's"
+        "the sha256 of a hub's model is unknown"
     )
-    with pytest.raises(ModelError, match=r"wrong was not trained on tiny \(.*sha256.*\): load its own model first\.$"):
+    with pytest.raises(ModelError, match=r"wrong was not trained on tiny \(.*sha256.*\): use its own base model\.$"):
         load_llm(str(tiny), config=Config.model_validate({"adapter": str(wrong), "precision": "bf16"}))
 
 
-def test_whose_adapter_it_is(tiny: Path, house: Path, put: Callable[..., Path]) -> None:
-    mine = load_adapter(put(house / "adapters" / "mine"))
-    assert find_base_model(mine, None).local_path == tiny, "where it was trained"
+def test_find_base_model(tiny: Path, home: Path, put: Callable[..., Path]) -> None:
+    mine = load_adapter(put(home / "adapters" / "mine"))
+    assert find_base_model(mine, None).local_path == tiny, "the folder it was trained on"
     assert find_base_model(mine, AdapterCard("mine", "/gone/qwen2.5-coder-0.5b-instruct/bf16")).name == BASE
     assert find_base_model(mine, AdapterCard("mine", "Qwen/Qwen2.5-Coder-0.5B-Instruct")).name == BASE
     assert find_base_model(mine, AdapterCard("mine", BASE), str(tiny)).local_path == tiny
-    config = house / "adapters" / "mine" / "adapter_config.json"
+    config = home / "adapters" / "mine" / "adapter_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "base_model_name_or_path": "/gone/model"}))
-    with pytest.raises(ModelError, match=r"names /gone/model as its base, which is not here: .*--base"):
+    with pytest.raises(ModelError, match=r"is /gone/model and was not found: .*--base"):
         find_base_model(load_adapter(config.parent), None)
 
 
@@ -150,23 +152,25 @@ def logits(folder: Path, adapter: Path | None = None) -> Any:
         return model(torch.arange(40)[None] + 3).logits
 
 
-def test_merged_is_base_and_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+def test_merge_equals_base_with_adapter(tiny: Path, adapter: Path, tmp_path: Path) -> None:
     merge_adapter(load_adapter(adapter), tiny, tmp_path / "exact", precision="fp32")
     both = logits(tiny, adapter)
     assert (logits(tmp_path / "exact") - both).abs().max() < 1e-3
-    assert (logits(tiny) - both).abs().max() > 1, "and the adapter does change them"
+    assert (logits(tiny) - both).abs().max() > 1, "the adapter changes the logits"
     merge_adapter(load_adapter(adapter), tiny, tmp_path / "kept")
     assert (logits(tmp_path / "kept") - both).abs().max() < 0.1 * both.abs().max(), "rounded to bf16"
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("exact", "kept")]
-    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.05), "and the tied matrices stand once"
+    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.05), "the tied matrices are stored once"
     assert (tmp_path / "kept" / "chat_template.jinja").is_file()
     llm = load_llm(str(tmp_path / "kept"), config=Config.model_validate({"precision": "bf16"}))
-    assert llm.generate(chat_messages("what?"), max_tokens=4) is not None
+    assert llm.generate(chat_messages("what?"), GenerationOptions(max_tokens=4)) is not None
 
 
-def test_merged_whole_or_not_at_all(tiny: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merge_failure_leaves_nothing(
+    tiny: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine, out = load_adapter(adapter), tmp_path / "out"
-    with pytest.raises(ModelError, match="no matrices that could be added"):
+    with pytest.raises(ModelError, match="no matrices to merge"):
         merge_adapter(replace(mine, rank=0), tiny, out)
     monkeypatch.setattr(merging.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 5, 5))  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match=r"takes 0\.2 GB and 0\.0 GB are free"):
@@ -186,62 +190,62 @@ def test_merged_whole_or_not_at_all(tiny: Path, adapter: Path, tmp_path: Path, m
     assert not out.exists() and not list(tmp_path.glob(".out*"))
     out.mkdir()
     (out / "theirs").touch()
-    with pytest.raises(UsageError, match="holds something: name another"):
+    with pytest.raises(UsageError, match=r"found files in .*: choose another folder"):
         merge_adapter(mine, tiny, out)
     assert [path.name for path in out.iterdir()] == ["theirs"]
 
 
-def test_merge_by_name(tiny: Path, house: Path, put: Callable[..., Path], shell: Shell, tmp_path: Path) -> None:
-    put(house / "adapters" / "mine", base="tiny")
-    said = json.loads(shell("adapters", "merge", "mine", "--json")[1])
-    assert said["folder"] == said["run"] == "mine-merged" and load_card(tmp_path / "mine-merged") is not None
-    assert "holds something" in shell.expect_error(2, "adapters", "merge", "mine")
-    put(house / "adapters" / "other", base="tiny", base_sha256="ab" * 32)
+def test_merge_command(tiny: Path, home: Path, put: Callable[..., Path], shell: Shell, tmp_path: Path) -> None:
+    put(home / "adapters" / "mine", base="tiny")
+    report = json.loads(shell("adapters", "merge", "mine", "--json")[1])
+    assert report["folder"] == report["run"] == "mine-merged" and load_card(tmp_path / "mine-merged") is not None
+    assert "found files in" in shell.expect_error(2, "adapters", "merge", "mine")
+    put(home / "adapters" / "other", base="tiny", base_sha256="ab" * 32)
     assert "was not trained on tiny" in shell.expect_error(1, "adapters", "merge", "other")
     assert "--base" not in shell.expect_error(1, "adapters", "merge", "other", "--base", str(tiny))
     assert not (tmp_path / "other-merged").exists()
 
 
 @pytest.mark.slow
-def test_merged_for_a_processor(
-    tiny: Path, house: Path, put: Callable[..., Path], shell: Shell, tmp_path: Path
+def test_merge_command_with_openvino(
+    tiny: Path, home: Path, put: Callable[..., Path], shell: Shell, tmp_path: Path
 ) -> None:
-    mine = put(house / "adapters" / "mine")
-    said = json.loads(shell("adapters", "merge", "mine", "--openvino", "fp32", "--json")[1])
+    mine = put(home / "adapters" / "mine")
+    report = json.loads(shell("adapters", "merge", "mine", "--openvino", "fp32", "--json")[1])
     text, config = "The capital of France", Config.model_validate({})
-    merged = load_llm(said["run"], config=config).score(chat_messages("what?"), text)
+    merged = load_llm(report["run"], config=config).score(chat_messages("what?"), text)
     fp32 = config.model_copy(update={"precision": "fp32", "adapter": str(mine)})
     assert merged == pytest.approx(load_llm(str(tiny), config=fp32).score(chat_messages("what?"), text), rel=0.03)
 
 
-def test_rm(house: Path, put: Callable[..., Path], shell: Shell, tmp_path: Path) -> None:
-    mine = put(house / "adapters" / "mine")
-    assert "Expected --yes" in shell.expect_error(2, "adapters", "rm", "mine") and mine.is_dir()
+def test_rm_command(home: Path, put: Callable[..., Path], shell: Shell, tmp_path: Path) -> None:
+    mine = put(home / "adapters" / "mine")
+    assert "Pass --yes" in shell.expect_error(2, "adapters", "rm", "mine") and mine.is_dir()
     assert shell("adapters", "rm", "mine", "--yes")[0] == 0
-    assert not list((house / "adapters").iterdir())
+    assert not list((home / "adapters").iterdir())
     shipped = put(tmp_path / "shipped" / "reader")
-    assert "comes with the program" in shell.expect_error(2, "adapters", "rm", "reader", "--yes") and shipped.is_dir()
+    assert "comes with kgrag" in shell.expect_error(2, "adapters", "rm", "reader", "--yes") and shipped.is_dir()
     elsewhere = put(tmp_path / "elsewhere" / "it")
     (elsewhere / "work").mkdir()
     assert "holds more than an adapter (work)" in shell.expect_error(2, "adapters", "rm", "elsewhere/it", "--yes")
     (elsewhere / "work").rmdir()
     code, _, err = shell("adapters", "rm", "elsewhere/it", "--yes")
-    assert code == 0 and "lies outside the folders of adapters" in err and not elsewhere.exists()
+    assert code == 0 and "is outside the folders of adapters" in err and not elsewhere.exists()
     pointed = put(tmp_path / "pointed")
-    (house / "adapters" / "link").symlink_to(pointed)
+    (home / "adapters" / "link").symlink_to(pointed)
     assert shell("adapters", "rm", "link", "--yes")[0] == 0
-    assert pointed.is_dir() and not (house / "adapters" / "link").is_symlink(), "what it pointed at is someone else's"
+    assert pointed.is_dir() and not (home / "adapters" / "link").is_symlink(), "the link's target is kept"
 
 
 @pytest.mark.parametrize("name", [".", "..", "indices", "home"])
-def test_what_is_no_adapter_is_not_removed(
-    house: Path, shell: Shell, store: Path, name: str, monkeypatch: pytest.MonkeyPatch
+def test_rm_command_keeps_other_folders(
+    home: Path, shell: Shell, store: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (store / "indices").mkdir(exist_ok=True)
-    house.mkdir()
-    before = sorted(store.rglob("*")), sorted(house.parent.iterdir())
+    home.mkdir()
+    before = sorted(store.rglob("*")), sorted(home.parent.iterdir())
     assert shell("adapters", "rm", name, "--yes", "--store", store)[0] == 2
-    assert before == (sorted(store.rglob("*")), sorted(house.parent.iterdir()))
+    assert before == (sorted(store.rglob("*")), sorted(home.parent.iterdir()))
 
 
 def score_answer(llm: LLM) -> float:
@@ -251,7 +255,7 @@ def score_answer(llm: LLM) -> float:
 @pytest.mark.parametrize(
     "precision", ["bf16", pytest.param("int8", marks=pytest.mark.slow)], ids=["transformers", "openvino"]
 )
-def test_on_and_off_again(
+def test_set_model_switches_adapter(
     tiny: Path, tiny_home: Path, adapter: Path, store: Path, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tiny_home))
@@ -265,8 +269,8 @@ def test_on_and_off_again(
     added = score_answer(opened.llm)
     assert abs(added - plain) > 0.5 and getattr(opened.llm, "adapter", "") == "mine"
     opened.set_model(adapter="mine")
-    assert score_answer(opened.llm) == added, "twice is once"
-    for wrong, why in (("other", "names Qwen3 as its base"), ("nonesuch", "no adapter or folder")):
+    assert score_answer(opened.llm) == added, "loading it twice changes nothing"
+    for wrong, why in (("other", "its base model is Qwen3"), ("nonesuch", "No adapter or folder")):
         with pytest.raises(ModelError, match=why):
             opened.set_model(adapter=wrong)
         assert score_answer(opened.llm) == added and opened.config.adapter == "mine", "a failure changes nothing"
@@ -276,7 +280,7 @@ def test_on_and_off_again(
     assert score_answer(opened.llm) == added
 
 
-def test_asked_with_an_adapter(
+def test_ask_with_adapter(
     tmp_path: Path, tiny_home: Path, adapter: Path, store: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tiny_home))
@@ -294,7 +298,7 @@ def test_asked_with_an_adapter(
     )
 
 
-def test_what_comes_with_the_program() -> None:
+def test_builtin_adapter() -> None:
     from kgrag.llm.adapter_registry import builtin_adapter_folder
     from kgrag.llm.loader import LARGE_MODEL
     from kgrag.llm.lora_adapter import incompatibility, load_adapter

@@ -1,4 +1,4 @@
-"""The steps that gold passages say themselves: which question has them, in what names, and where each stands."""
+"""Bridge finder: two-step paths in gold passages, with surface forms and spans."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ JOHN = ("John, King of England", "John lost Normandy. King John died at Newark i
 
 
 def hit(title: str, text: str, at: int = 100) -> Hit:
-    """A passage in the middle of its document."""
+    """Return a passage in the middle of its document."""
     return Hit(Passage(f"{title}#0001", title, text, at, at + len(text)), title, "", 1.0, 1)
 
 
-def given(text: str, answers: tuple[str, ...], *gold: tuple[str, str]) -> UserQuestion:
+def make_question(text: str, answers: tuple[str, ...], *gold: tuple[str, str]) -> UserQuestion:
     hits = tuple(hit(*g) for g in gold)
     return UserQuestion("q", text, answers, hits, lambda: [*hits])
 
@@ -36,39 +36,44 @@ def bridges() -> BridgeFinder:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_what_the_question_names_leads_over_what_it_asks_for_to_the_answer(bridges: BridgeFinder, order: int) -> None:
+def test_find_two_step_path(bridges: BridgeFinder, order: int) -> None:
     john = (JOHN[0], JOHN[1].replace("King John", "John"))
     joan = (JOAN[0], JOAN[1].replace("King John", "john, king of england"))
-    question = given("Where did joan, lady of wales's father die?", ("Runnymede", "newark"), *(joan, john)[::order])
-    found = bridges.find(question)
-    assert found is not None and found.text == "Newark", "as the sentence writes it"
-    assert found.path.names == ("Joan, Lady of Wales", "john, king of england", "Newark")
-    assert [t.predicate for t in found.path.triples] == ["father", "place_of_death"]
-    for triple, (title, text), part in zip(found.path.triples, (joan, john), ("daughter", "died at"), strict=True):
+    question = make_question(
+        "Where did joan, lady of wales's father die?", ("Runnymede", "newark"), *(joan, john)[::order]
+    )
+    walk = bridges.find(question)
+    assert walk is not None and walk.text == "Newark", "the sentence's surface form"
+    assert walk.path.names == ("Joan, Lady of Wales", "john, king of england", "Newark")
+    assert [t.predicate for t in walk.path.triples] == ["father", "place_of_death"]
+    for triple, (title, text), part in zip(walk.path.triples, (joan, john), ("daughter", "died at"), strict=True):
         assert triple.passage_id == f"{title}#0001"
         assert part in text[triple.start - 100 : triple.end - 100], "offsets are the document's"
-    ends = [(t.subject, t.object) for t in found.path.triples]
-    assert ends[0][1] == ends[1][0] and found.path.nodes == (ends[0][0], *(end for _, end in ends))
+    ends = [(t.subject, t.object) for t in walk.path.triples]
+    assert ends[0][1] == ends[1][0] and walk.path.nodes == (ends[0][0], *(end for _, end in ends))
 
 
-def test_a_passage_may_call_the_other_ones_subject_by_less_than_its_title(bridges: BridgeFinder) -> None:
-    for title, said in (
+def test_find_matches_shortened_titles(bridges: BridgeFinder) -> None:
+    for title, mention in (
         ("Ada (singer)", "Ada"),
         ("Ada of Kent, Countess of Holland", "Ada of Kent"),
         ("Ada, Countess of Holland", "Ada"),
         ("Ada of Holland", "Ada"),
     ):
-        question = given(
-            "Who is the mother of Bo's wife?", ("Eve",), ("Bo", f"Bo married {said}."), (title, "Her mother was Eve.")
+        question = make_question(
+            "Who is the mother of Bo's wife?",
+            ("Eve",),
+            ("Bo", f"Bo married {mention}."),
+            (title, "Her mother was Eve."),
         )
-        found = bridges.find(question)
-        assert found is not None and found.path.names == ("Bo", said, "Eve"), title
-        assert [t.predicate for t in found.path.triples] == ["spouse", "mother"]
-    kin = given(
+        walk = bridges.find(question)
+        assert walk is not None and walk.path.names == ("Bo", mention, "Eve"), title
+        assert [t.predicate for t in walk.path.triples] == ["spouse", "mother"]
+    kinship = make_question(
         "Who is the maternal grandfather of Bo?", ("Eve",), ("Bo", "Bo, son of Ada."), ("Ada", "Ada, daughter of Eve.")
     )
-    found = bridges.find(kin)
-    assert found is not None and [t.predicate for t in found.path.triples] == ["mother", "father"]
+    walk = bridges.find(kinship)
+    assert walk is not None and [t.predicate for t in walk.path.triples] == ["mother", "father"]
 
 
 @pytest.mark.parametrize(
@@ -86,20 +91,20 @@ def test_a_passage_may_call_the_other_ones_subject_by_less_than_its_title(bridge
     ],
     ids=["no answer", "no bridge", "one step", "not named", "unknown words", "one passage", "three", "in a ring", "itself"],
 )  # fmt: skip
-def test_else_there_are_none(
+def test_find_without_two_step_path_is_none(
     bridges: BridgeFinder, text: str, answers: tuple[str, ...], gold: list[tuple[str, str]]
 ) -> None:
-    assert bridges.find(given(text, answers, *gold)) is None
+    assert bridges.find(make_question(text, answers, *gold)) is None
 
 
-def test_documents_of_several_passages_have_none(bridges: BridgeFinder) -> None:
-    two = given("Where did X's father die?", ("Rome",), ("X", "X, son of Y."), ("Y", "Y died in Rome."))
+def test_find_with_three_passages_is_none(bridges: BridgeFinder) -> None:
+    two = make_question("Where did X's father die?", ("Rome",), ("X", "X, son of Y."), ("Y", "Y died in Rome."))
     more = Hit(Passage("Y#0002", "Y", "Y was old.", 200, 210), "Y", "", 1.0, 3)
     assert bridges.find(two) is not None
     assert bridges.find(replace(two, gold=(*two.gold, more))) is None
 
 
-def test_they_are_written_without_any_store(tmp_path: Path) -> None:
+def test_build_examples_writes_bridges_without_store(tmp_path: Path) -> None:
     rows = []
     for n in range(30):
         passages = [
@@ -111,8 +116,8 @@ def test_they_are_written_without_any_store(tmp_path: Path) -> None:
             },
             {"title": f"Port {n}", "text": f"Port {n} is a town.", "gold": False},
         ]
-        asked = f"Where was the director of film Film {n} born?" if n % 3 else f"Why is Film {n} liked at sea?"
-        rows.append({"_id": f"q{n}", "text": asked, "answers": [f"Port {n + 500}"], "passages": passages})
+        text = f"Where was the director of film Film {n} born?" if n % 3 else f"Why is Film {n} liked at sea?"
+        rows.append({"_id": f"q{n}", "text": text, "answers": [f"Port {n + 500}"], "passages": passages})
     file = tmp_path / "q.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     written = build_examples(None, file, number=40, seed=0, count=lambda text: len(text) // 4 + 1, stepwise=True)

@@ -1,4 +1,4 @@
-"""The embedder adapted to a corpus: stopped and gone on with, kept or not, and a store never half of one and half of another."""
+"""Adapting the sentence encoder: interruption and resumption, the decision, and atomic changes of the store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUICK = EncoderTrainingConfig(batch=8, steps=4, save=100)
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sentence encoder of random weights over whole words."""
+    """Save a sentence encoder with random weights over whole words."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
@@ -84,7 +84,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embedder]:
-    """Encoders by torch: converting them takes longer than all of this."""
+    """Load encoders with torch, because converting them takes longer than all of these tests."""
 
     def loaded(name: str, progress: object = None) -> Embedder:
         return SentenceTransformersEmbedder(find_model(name), Path(name), device="cpu")
@@ -95,16 +95,16 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Embedder]:
 
 @pytest.fixture
 def people(encoder: Path, load: Callable[..., Embedder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of 225 people and where they were born, with vectors by the tiny encoder."""
+    """Make a store of 225 persons with their birthplaces, and vectors of the tiny encoder."""
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
     embedder, rows = load(str(encoder)), []
     for number, name in enumerate(NAMES):
         city = CITIES[number % len(CITIES)]
         text = f"{name} was born in {city}."
-        read = build_extraction(
+        extraction = build_extraction(
             build_document(name, text), {name: "PERSON", city: "PLACE"}, [(name, "place_of_birth", city)]
         )
-        rows.append((read, embedder.embed([f"{name}. {text}"])))
+        rows.append((extraction, embedder.embed([f"{name}. {text}"])))
     graph = SQLiteGraph(tmp_path / "people" / "graph.db")
     graph.put_many(rows)
     graph.set_meta("embedder", str(encoder))
@@ -112,7 +112,7 @@ def people(encoder: Path, load: Callable[..., Embedder], tmp_path: Path, monkeyp
     return tmp_path / "people"
 
 
-def state(store: Path) -> tuple[bytes, str | None]:
+def vectors_and_embedder(store: Path) -> tuple[bytes, str | None]:
     graph = SQLiteGraph(store / "graph.db")
     try:
         return graph.embeddings().tobytes(), graph.meta("embedder")
@@ -120,12 +120,12 @@ def state(store: Path) -> tuple[bytes, str | None]:
         graph.close()
 
 
-def some_pairs(number: int = 48) -> list[TrainingPair]:
+def make_pairs(number: int = 48) -> list[TrainingPair]:
     texts = [f"{name}. {name} was born in {CITIES[n % 10]}." for n, name in enumerate(NAMES[: number + 1])]
     return [TrainingPair(f"birthplace of {NAMES[n]}", texts[n], (texts[n + 1],)) for n in range(number)]
 
 
-def test_it_learns_and_goes_on_where_it_was_stopped(encoder: Path, tmp_path: Path) -> None:
+def test_train_encoder_resumes_after_interrupt(encoder: Path, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     settings = EncoderTrainingConfig(batch=8, epochs=3, rate=5e-3, save=100)
     seen: list[tuple[int, int]] = []
@@ -136,45 +136,46 @@ def test_it_learns_and_goes_on_where_it_was_stopped(encoder: Path, tmp_path: Pat
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train_encoder(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings, stop)
+        train_encoder(encoder, make_pairs(), tmp_path / "out", tmp_path / "work", settings, stop)
     assert seen[-1] == (5, 18) and not (tmp_path / "out").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     seen.clear()
-    done = train_encoder(
-        encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings, lambda *at: seen.append(at)
+    resumed = train_encoder(
+        encoder, make_pairs(), tmp_path / "out", tmp_path / "work", settings, lambda *at: seen.append(at)
     )
-    assert seen[0] == (6, 18) and done.steps == 18
-    straight = train_encoder(encoder, some_pairs(), tmp_path / "whole", tmp_path / "work2", settings)
-    assert straight.last_loss < 0.7 * straight.first_loss
-    one, two = (SentenceTransformersEmbedder(find_model(str(p)), p, "cpu").embed(["birthplace of Ada Bell"]) for p in (tmp_path / "out", tmp_path / "whole"))  # fmt: skip
-    np.testing.assert_allclose(one, two, atol=1e-4)
+    assert seen[0] == (6, 18) and resumed.steps == 18
+    uninterrupted = train_encoder(encoder, make_pairs(), tmp_path / "whole", tmp_path / "work2", settings)
+    assert uninterrupted.last_loss < 0.7 * uninterrupted.first_loss
+    first, second = (SentenceTransformersEmbedder(find_model(str(p)), p, "cpu").embed(["birthplace of Ada Bell"]) for p in (tmp_path / "out", tmp_path / "whole"))  # fmt: skip
+    np.testing.assert_allclose(first, second, atol=1e-4)
     seen.clear()
-    train_encoder(encoder, some_pairs(40), tmp_path / "other", tmp_path / "work", settings, lambda *at: seen.append(at))
-    assert seen[0][0] == 1, "other pairs begin anew"
+    train_encoder(encoder, make_pairs(40), tmp_path / "other", tmp_path / "work", settings, lambda *at: seen.append(at))
+    assert seen[0][0] == 1, "other pairs start from the beginning"
 
 
-def test_a_loss_that_is_no_number(encoder: Path, tmp_path: Path) -> None:
+def test_train_encoder_diverged_loss_raises(encoder: Path, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     settings = EncoderTrainingConfig(batch=8, epochs=3, rate=1e38)
-    with pytest.raises(ModelError, match="The loss is no number after"):
-        train_encoder(encoder, some_pairs(), tmp_path / "out", tmp_path / "work", settings)
+    with pytest.raises(ModelError, match="The loss is not a number after"):
+        train_encoder(encoder, make_pairs(), tmp_path / "out", tmp_path / "work", settings)
     assert not (tmp_path / "out").exists()
 
 
-def test_not_kept_leaves_the_store_as_it_was(people: Path) -> None:
+def test_tune_encoder_without_gain_keeps_store(people: Path) -> None:
     pytest.importorskip("datasets")
-    before = state(people), sorted(p.name for p in people.iterdir())
-    said: list[str] = []
-    done = tune_encoder(Store(people), settings=EncoderTrainingConfig(batch=8, steps=3, rate=0.0), notice=said.append)
-    assert (
-        not done.is_kept and done.folder is None and "did not rise" in done.reason and done.dense.difference.value == 0
+    before = vectors_and_embedder(people), sorted(p.name for p in people.iterdir())
+    notices: list[str] = []
+    result = tune_encoder(
+        Store(people), settings=EncoderTrainingConfig(batch=8, steps=3, rate=0.0), notice=notices.append
     )
-    assert done.dense.questions >= 20 and "questions of typed facts" in said[0]
+    assert not result.is_kept and result.folder is None
+    assert "did not rise" in result.reason and result.dense.difference.value == 0
+    assert result.dense.questions >= 20 and "questions of typed facts" in notices[0]
     names = sorted(p.name for p in people.iterdir() if p.name not in ("indices", "lock") and "graph.db-" not in p.name)
-    assert (state(people), names) == before
+    assert (vectors_and_embedder(people), names) == before
 
 
-def test_kept_changes_all_of_it(
+def test_tune_encoder_with_gain_installs_encoder(
     people: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[..., Embedder]
 ) -> None:
     pytest.importorskip("datasets")
@@ -182,30 +183,29 @@ def test_kept_changes_all_of_it(
     monkeypatch.setattr(adapt, "should_keep", lambda *_: (True, "it is better"))
     opened = Store(people)
     opened.retriever.retrieve("Where was Ada Bell born?", 3)
-    done = tune_encoder(opened, settings=QUICK)
-    assert done.is_kept and done.folder is not None and done.folder.parent == people
-    vectors, name = state(people)
-    assert name == done.folder.name and (people / "kgrag.toml").read_text() == f'k = 5\nembedder = "{name}"\n'
+    result = tune_encoder(opened, settings=QUICK)
+    assert result.is_kept and result.folder is not None and result.folder.parent == people
+    vectors, name = vectors_and_embedder(people)
+    assert name == result.folder.name and (people / "kgrag.toml").read_text() == f'k = 5\nembedder = "{name}"\n'
     graph = SQLiteGraph(people / "graph.db")
     texts = [f"{graph.document(p.document_id).title}. {p.text}" for p in graph.passages()]  # type: ignore[union-attr]
     np.testing.assert_allclose(
-        np.frombuffer(vectors, "<f4").reshape(-1, 32), load(str(done.folder)).embed(texts), atol=1e-5
+        np.frombuffer(vectors, "<f4").reshape(-1, 32), load(str(result.folder)).embed(texts), atol=1e-5
     )
-    card = load_card(done.folder)
-    assert (
-        card is not None and card.method == "embedder" and card.after["n"] == done.dense.questions and card.steps == 4
-    )
+    card = load_card(result.folder)
+    assert card is not None and card.method == "embedder" and card.steps == 4
+    assert card.after["n"] == result.dense.questions
     assert not (people / WORK_FOLDER).exists() and len(list(people.glob("*embedder-*"))) == 1
-    for again in (opened, Store(people)):
-        assert again.embedder.name == name, "and it is what questions are read with"
-        assert again.retriever.retrieve("Where was Ada Bell born?", 3)[0].passage.text
+    for store in (opened, Store(people)):
+        assert store.embedder.name == name, "questions are embedded with it, too"
+        assert store.retriever.retrieve("Where was Ada Bell born?", 3)[0].passage.text
     (people / "kgrag.toml").unlink()
-    assert Store(people).embedder.name == name, "the store itself says which"
+    assert Store(people).embedder.name == name, "the store itself names it"
 
 
-def test_stopped_while_it_measures(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_encoder_interrupted_while_measuring_resumes(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("datasets")
-    before = state(people)
+    before = vectors_and_embedder(people)
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -214,17 +214,17 @@ def test_stopped_while_it_measures(people: Path, monkeypatch: pytest.MonkeyPatch
         patch.setattr(adapt, "embed_all", stop)
         with pytest.raises(KeyboardInterrupt):
             tune_encoder(Store(people), settings=QUICK)
-    assert state(people) == before and not list(people.glob("embedder-*"))
+    assert vectors_and_embedder(people) == before and not list(people.glob("embedder-*"))
     steps: list[int] = []
     tune_encoder(
         Store(people),
         settings=QUICK,
         tick=lambda what: lambda done, total: steps.append(done) if what == "steps" else None,
     )
-    assert steps == [], "all of its steps were made"
+    assert steps == [], "no step is repeated"
 
 
-def test_a_store_that_changed_meanwhile(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_encoder_store_changed_raises(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("datasets")
 
     def better(*_: object) -> tuple[bool, str]:
@@ -234,17 +234,17 @@ def test_a_store_that_changed_meanwhile(people: Path, monkeypatch: pytest.Monkey
         return True, "it is better"
 
     monkeypatch.setattr(adapt, "should_keep", better)
-    with pytest.raises(KgragError, match="written to meanwhile"):
+    with pytest.raises(KgragError, match="changed in the meantime"):
         tune_encoder(Store(people), settings=QUICK)
     assert not list(people.glob("embedder-*"))
 
 
-def test_all_vectors_or_none(people: Path) -> None:
-    before = state(people)
+def test_replace_embeddings_is_atomic(people: Path) -> None:
+    before = vectors_and_embedder(people)
     graph = SQLiteGraph(people / "graph.db")
     ids, generation = [i for i, _ in graph.passage_keys()], graph.generation
     other = np.ones(32, np.float32)
-    with pytest.raises(StoreError, match="1 of 225 passages got a vector, so none did"):
+    with pytest.raises(StoreError, match="Expected vectors for all 225 passages, found 1: "):
         graph.replace_embeddings("other", [(ids[0], other)])
 
     def broken() -> Any:
@@ -253,53 +253,56 @@ def test_all_vectors_or_none(people: Path) -> None:
 
     with pytest.raises(OSError):
         graph.replace_embeddings("other", broken())
-    assert state(people) == before and graph.generation == generation
+    assert vectors_and_embedder(people) == before and graph.generation == generation
     graph.replace_embeddings("other", [(i, other) for i in ids])
     assert graph.meta("embedder") == "other" and (graph.embeddings() == 1).all() and graph.generation == generation + 1
 
 
-def test_too_little_to_learn_from(people: Path, tmp_path: Path) -> None:
-    with pytest.raises(KgragError, match=r"Expected 20 held-out questions at least, found \d+: the corpus"):
+def test_tune_encoder_too_few_questions_raises(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(KgragError, match=r"Expected at least 20 held-out questions, found \d+: the documents"):
         tune_encoder(Store(people), number=30, settings=QUICK)
     (tmp_path / "q.jsonl").write_text(
         '{"_id": "1", "text": "Where was Ada Bell born?", "answers": ["Paris"], "gold": ["ada bell"]}\n'
     )
-    with pytest.raises(KgragError, match="Expected 20 held-out questions"):
+    with pytest.raises(KgragError, match="Expected at least 20 held-out questions"):
         tune_encoder(Store(people), tmp_path / "q.jsonl", settings=QUICK)
 
 
-def test_at_the_door(people: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_embedder_command(
+    people: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("datasets")
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        given = ["tune", "--embedder", "--store", str(people), "--batch", "8", "--steps", "2", *arguments]
-        code = run_command(lambda: app(given, prog_name="kgrag"))
+        command = ["tune", "--embedder", "--store", str(people), "--batch", "8", "--steps", "2", *arguments]
+        code = run_command(lambda: app(command, prog_name="kgrag"))
         return (code, *capsys.readouterr())
 
     code, out, err = call("--rate", "0", "--json")
-    said = json.loads(out)
-    assert code == 0 and said["kept"] is False and said["folder"] is None and said["dense"]["questions"] >= 20
-    assert said["steps"] == 2 and "pairs to learn from" in err
+    report = json.loads(out)
+    assert code == 0 and report["kept"] is False and report["folder"] is None and report["dense"]["questions"] >= 20
+    assert report["steps"] == 2 and "training pairs" in err
     code, out, _ = call("--rate", "0")
-    assert "Not kept, as recall@5 of the encoder did not rise" in out and "the whole retriever" in out
+    assert "Not kept: recall@5 of the encoder did not rise" in out and "whole retriever" in out
     code, _, err = call("--number", "30")
-    assert code == 1 and "Expected 20 held-out questions" in err
+    assert code == 1 and "Expected at least 20 held-out questions" in err
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(adapt, "embed_all", stop)
-    with pytest.raises(KeyboardInterrupt, match="run the same command again to go on"):  # `Commands` says it
+    with pytest.raises(KeyboardInterrupt, match="run the same command again to continue"):  # `Commands` says it
         tune_embedder_command(str(people), None, steps=2, batch=8)
 
 
-def test_copied_with_its_embedder(people: Path, encoder: Path, tmp_path: Path, shell: Shell) -> None:
+def test_copy_includes_tuned_embedder(people: Path, encoder: Path, tmp_path: Path, shell: Shell) -> None:
     shutil.copytree(encoder, people / "embedder-1")
     graph = SQLiteGraph(people / "graph.db")
     graph.set_meta("embedder", "embedder-1")
     graph.close()
     assert shell("copy", people, tmp_path / "other")[0] == 0
-    assert Store(tmp_path / "other").embedder.name == "embedder-1" and state(tmp_path / "other") == state(people)
+    assert Store(tmp_path / "other").embedder.name == "embedder-1"
+    assert vectors_and_embedder(tmp_path / "other") == vectors_and_embedder(people)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +313,7 @@ def test_copied_with_its_embedder(people: Path, encoder: Path, tmp_path: Path, s
         ("# embedder = 'x'\n  embedder='old'\n", "# embedder = 'x'\n  embedder=\"new\"\n"),
     ],
 )
-def test_the_configuration_names_it(tmp_path: Path, before: str, after: str) -> None:
+def test_update_embedder_name(tmp_path: Path, before: str, after: str) -> None:
     (tmp_path / "kgrag.toml").write_text(before)
     update_embedder_name(tmp_path / "kgrag.toml", "new")
     assert (tmp_path / "kgrag.toml").read_text() == after

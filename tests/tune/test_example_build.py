@@ -1,4 +1,4 @@
-"""What is learned from, of a store as the program makes it; and stores of which nothing can be learned."""
+"""Building examples from a store, and stores without enough facts."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ def count(text: str) -> int:
     return len(text) // 3 + 1
 
 
-def test_a_store_asks_itself_in_both_languages(store: Path) -> None:
-    told: list[tuple[int, int]] = []
-    said: list[str] = []
-    app = Store(store, said.append)
-    written = build_examples(app, None, number=40, seed=0, tick=lambda done, of: told.append((done, of)), count=count)
+def test_build_examples_covers_both_languages(store: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    notices: list[str] = []
+    app = Store(store, notices.append)
+    written = build_examples(
+        app, None, number=40, seed=0, tick=lambda done, total: progress.append((done, total)), count=count
+    )
     assert {e.lang for e in written.examples} == {"en", "zh"} and 20 <= len(
         written.examples
     ) <= written.possible_questions
-    assert told[-1][0] == told[-1][1] and [done for done, _ in told] == sorted(done for done, _ in told)
-    texts = {d.id: d.text for d in app.graph.documents()}
+    assert progress[-1][0] == progress[-1][1] and [done for done, _ in progress] == sorted(done for done, _ in progress)
+    texts = {d.id: d.text for d in app.graph_store.documents()}
     for example in written.examples:
         system, user = example.messages
         assert system["content"].endswith((prompts.ABSTENTION_TEXT[example.lang], prompts.DONT_KNOW[example.lang]))
@@ -43,29 +45,29 @@ def test_a_store_asks_itself_in_both_languages(store: Path) -> None:
     assert again.examples == written.examples
 
 
-def test_a_corpus_of_one_page_says_how_many_questions_there_could_be(store: Path) -> None:
+def test_build_examples_single_document_raises(store: Path) -> None:
     app = Store(store)
-    for document in list(app.graph.documents())[1:]:
-        app.graph.forget(document.id)
-    with pytest.raises(UsageError, match=r"Expected 20 examples or more .* has 1 document of which \d+ questions could be made, .*--questions FILE"):  # fmt: skip
+    for document in list(app.graph_store.documents())[1:]:
+        app.graph_store.forget(document.id)
+    with pytest.raises(UsageError, match=r"Expected 20 examples or more.* has 1 document for which \d+ questions could be generated, .*--questions FILE"):  # fmt: skip
         build_examples(app, None, number=40, seed=0, count=count)
 
 
-def test_an_empty_store_is_refused(store: Path) -> None:
+def test_load_or_build_examples_empty_store_raises(store: Path) -> None:
     app = Store(store)
-    for document in list(app.graph.documents()):
-        app.graph.forget(document.id)
+    for document in list(app.graph_store.documents()):
+        app.graph_store.forget(document.id)
     with pytest.raises(UsageError, match="Expected documents in"):
         load_or_build_examples(app, None, number=40, seed=0, tick=lambda done, of: None)
 
 
-def test_a_store_without_typed_facts_is_refused(store: Path) -> None:
+def test_build_examples_without_typed_facts_raises(store: Path) -> None:
     with sqlite3.connect(store / "graph.db") as db:
         db.execute("DELETE FROM triples")
     with pytest.raises(UsageError, match=r"Expected typed facts in .* found none in 5 documents"):
         build_examples(Store(store), None, number=40, seed=0, count=count)
 
 
-def test_no_store_is_refused(tmp_path: Path) -> None:
+def test_build_examples_missing_store_raises(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Expected a store"):
         build_examples(Store(tmp_path / "none"), None, number=40, seed=0, count=count)

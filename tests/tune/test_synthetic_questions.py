@@ -1,4 +1,4 @@
-"""The questions that a store asks itself: only of facts that are sure, in words that are right, balanced, and always the same."""
+"""Synthetic questions: only from confident facts, in readable wording, balanced, and reproducible."""
 
 from __future__ import annotations
 
@@ -23,87 +23,92 @@ LIVED = dict(zip(DIRECTORS, PLACES, strict=True))
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[FilmWorld]:
-    with film_world(tmp_path) as made:
-        yield made
+def world(tmp_path: Path) -> Iterator[FilmWorld]:
+    with film_world(tmp_path) as films:
+        yield films
 
 
-def test_every_question_of_one_step_is_answered_by_its_sentence(small: FilmWorld) -> None:
-    asked = [q for q in small.generate_questions() if q.kind == ONE_HOP]
-    assert {q.topic for q in asked} == {"director", "publication_date", "date_of_birth", "place_of_birth", "student_of"}
-    for question in asked:
+def test_one_hop_questions_are_answered_by_their_sentence(world: FilmWorld) -> None:
+    questions = [q for q in world.generate_questions() if q.kind == ONE_HOP]
+    topics = {"director", "publication_date", "date_of_birth", "place_of_birth", "student_of"}
+    assert {q.topic for q in questions} == topics
+    for question in questions:
         fact = question.facts[0]
-        text = next(d.text for d in small.graph.documents() if d.id == fact.document)
+        text = next(d.text for d in world.graph.documents() if d.id == fact.document)
         assert text[fact.start : fact.end] == fact.answer == question.answer
         assert fact.answer in fact.sentence and fact.subject.name in question.text
         assert question.path.triples == (fact.triple,)
 
 
-def test_two_steps_lead_over_two_documents(small: FilmWorld) -> None:
-    asked = [q for q in small.generate_questions() if q.kind == TWO_HOP and q.lang == "en"]
-    assert {q.topic for q in asked} == {"director place_of_birth", "director date_of_birth"}
-    for question in asked:
+def test_two_hop_questions_span_two_documents(world: FilmWorld) -> None:
+    questions = [q for q in world.generate_questions() if q.kind == TWO_HOP and q.lang == "en"]
+    assert {q.topic for q in questions} == {"director place_of_birth", "director date_of_birth"}
+    for question in questions:
         film, director = (f.subject.name for f in question.facts)
         assert DIRECTED[film] == director and director not in question.text and film in question.text
         assert len(question.documents) == 2
-    born = {q.facts[0].subject.name: q.answer for q in asked if q.topic == "director place_of_birth"}
+    born = {q.facts[0].subject.name: q.answer for q in questions if q.topic == "director place_of_birth"}
     assert born == {film: LIVED[director] for film, director in DIRECTED.items()}
 
 
-def test_documents_in_chinese_are_asked_in_chinese(small: FilmWorld) -> None:
-    asked = [q for q in small.generate_questions() if q.lang == "zh"]
-    assert asked and all(f.lang == "zh" for q in asked for f in q.facts)
-    assert {(q.facts[0].subject.name, q.answer) for q in asked if q.kind == TWO_HOP} == {
+def test_chinese_documents_give_chinese_questions(world: FilmWorld) -> None:
+    questions = [q for q in world.generate_questions() if q.lang == "zh"]
+    assert questions and all(f.lang == "zh" for q in questions for f in q.facts)
+    assert {(q.facts[0].subject.name, q.answer) for q in questions if q.kind == TWO_HOP} == {
         (student, BIRTH_DATES[teacher]) for student, teacher in ADVISOR_BY_STUDENT.items()
     }
-    assert all("导师" in q.text for q in asked if q.kind == TWO_HOP)
+    assert all("导师" in q.text for q in questions if q.kind == TWO_HOP)
 
 
-def test_comparisons_are_right(small: FilmWorld) -> None:
-    asked = [q for q in small.generate_questions() if q.kind == COMPARISON]
-    assert {q.topic.split()[1] for q in asked} == {"first", "last", "same", "other"}
-    for question in asked:
-        one, other = question.facts
-        assert one.subject.name in question.text and other.subject.name in question.text
-        said = question.topic.split()[1]
-        if said in ("same", "other"):
+def test_comparison_answers_are_right(world: FilmWorld) -> None:
+    questions = [q for q in world.generate_questions() if q.kind == COMPARISON]
+    assert {q.topic.split()[1] for q in questions} == {"first", "last", "same", "other"}
+    for question in questions:
+        first, second = question.facts
+        assert first.subject.name in question.text and second.subject.name in question.text
+        relation = question.topic.split()[1]
+        if relation in ("same", "other"):
             values = [
                 normalize_name(f.answer).split()[-1] if f.predicate != "place_of_birth" else f.answer
-                for f in (one, other)
+                for f in (first, second)
             ]
-            if one.lang == "zh":
-                values = [f.answer[:4] for f in (one, other)]
-            assert (values[0] == values[1]) == (said == "same") == (question.answer in ("yes", "是"))
+            if first.lang == "zh":
+                values = [f.answer[:4] for f in (first, second)]
+            assert (values[0] == values[1]) == (relation == "same") == (question.answer in ("yes", "是"))
         else:
-            year = {f.subject.name: int(f.answer[:4] if f.lang == "zh" else f.answer[-4:]) for f in (one, other)}
-            assert question.answer == (min if said == "first" else max)(year, key=lambda name: year[name])
+            year = {f.subject.name: int(f.answer[:4] if f.lang == "zh" else f.answer[-4:]) for f in (first, second)}
+            assert question.answer == (min if relation == "first" else max)(year, key=lambda name: year[name])
 
 
-def triple(subject: str, predicate: str, object_: str, of: str, text: str, confidence: float = 0.9) -> Triple:
-    return Triple(normalize_name(subject), predicate, normalize_name(object_), f"{of}#0001", 0, len(text), confidence)
+def triple(subject: str, predicate: str, object_: str, title: str, text: str, confidence: float = 0.9) -> Triple:
+    return Triple(
+        normalize_name(subject), predicate, normalize_name(object_), f"{title}#0001", 0, len(text), confidence
+    )
 
 
-def asked_of(tmp_path: Path, text: str, mentions: dict[str, str], *triples: Triple) -> tuple[list[str], Counter[str]]:
-    """What is asked of a document about Zed Young, and why the rest is not."""
-    with film_world(tmp_path, (("Zed Young", text, mentions, triples),)) as made:
-        asked = [q.answer for q in made.generate_questions() if q.kind == ONE_HOP and "Zed Young" in q.text]
-        return asked, made.skip_counts
+def answers_about_zed(
+    tmp_path: Path, text: str, mentions: dict[str, str], *triples: Triple
+) -> tuple[list[str], Counter[str]]:
+    """Return the answers of one-hop questions about Zed Young's document, and the reasons for skipped facts."""
+    with film_world(tmp_path, (("Zed Young", text, mentions, triples),)) as world:
+        answers = [q.answer for q in world.generate_questions() if q.kind == ONE_HOP and "Zed Young" in q.text]
+        return answers, world.skip_counts
 
 
-def test_what_is_disputed_is_not_asked(tmp_path: Path) -> None:
+def test_select_facts_skips_disputed(tmp_path: Path) -> None:
     text = "Zed Young was born in Lima or in Quito."
     lima, quito = (triple("Zed Young", "place_of_birth", p, "Zed Young", text) for p in ("Lima", "Quito"))
     places = {"Lima": "PLACE", "Quito": "PLACE"}
-    assert asked_of(tmp_path / "a", text, places, lima, quito)[0] == []
+    assert answers_about_zed(tmp_path / "a", text, places, lima, quito)[0] == []
     doubted = triple("Zed Young", "place_of_birth", "Quito", "Zed Young", text, MIN_DISPUTING_CONFIDENCE)
-    assert asked_of(tmp_path / "b", text, places, lima, doubted)[0] == []
+    assert answers_about_zed(tmp_path / "b", text, places, lima, doubted)[0] == []
     guessed = triple("Zed Young", "place_of_birth", "Quito", "Zed Young", text, MIN_DISPUTING_CONFIDENCE - 0.01)
     text = "Zed Young was born in Lima, not in Quito."
-    assert asked_of(tmp_path / "c", text, places, lima, guessed)[0] == ["Lima"]
+    assert answers_about_zed(tmp_path / "c", text, places, lima, guessed)[0] == ["Lima"]
 
 
 @pytest.mark.parametrize(
-    ("text", "mentions", "predicate", "object_", "why"),
+    ("text", "mentions", "predicate", "object_", "reason"),
     [
         ("Zed Young was born in Lima.", {"Lima": "PERSON"}, "place_of_birth", "Lima", "another type"),
         ("Zed Young was born in New- York.", {"New- York": "PLACE"}, "place_of_birth", "New- York", "read well"),
@@ -115,77 +120,78 @@ def test_what_is_disputed_is_not_asked(tmp_path: Path) -> None:
         ("Zed Young was the son of Lady Ann Lee.", {"Lady Ann Lee": "PERSON"}, "father", "Lady Ann Lee", "woman"),
     ],
 )
-def test_what_does_not_read_well_is_not_asked(
-    tmp_path: Path, text: str, mentions: dict[str, str], predicate: str, object_: str, why: str
+def test_select_facts_skips_unreadable(
+    tmp_path: Path, text: str, mentions: dict[str, str], predicate: str, object_: str, reason: str
 ) -> None:
-    asked, left = asked_of(tmp_path, text, mentions, triple("Zed Young", predicate, object_, "Zed Young", text))
-    assert asked == []
-    assert any(why in said for said in left)
+    fact = triple("Zed Young", predicate, object_, "Zed Young", text)
+    answers, skipped = answers_about_zed(tmp_path, text, mentions, fact)
+    assert answers == []
+    assert any(reason in skip_reason for skip_reason in skipped)
 
 
-def test_of_what_else_is_said_in_a_document_nothing_is_asked(tmp_path: Path) -> None:
+def test_select_facts_skips_other_subjects(tmp_path: Path) -> None:
     text = "Zed Young knew Ann Lee, who was born in Lima."
     born = triple("Ann Lee", "place_of_birth", "Lima", "Zed Young", text)
-    with film_world(tmp_path, (("Zed Young", text, {"Lima": "PLACE"}, (born,)),)) as made:
-        assert not [q for q in made.generate_questions() if "Ann Lee" in q.text]
+    with film_world(tmp_path, (("Zed Young", text, {"Lima": "PLACE"}, (born,)),)) as world:
+        assert not [q for q in world.generate_questions() if "Ann Lee" in q.text]
 
 
-def test_a_sample_is_balanced_and_the_same_again(small: FilmWorld) -> None:
-    made = small.generate_questions()
-    chosen = sample_questions(made, 40, 0)
-    assert chosen == sample_questions(list(reversed(made)), 40, 0) != sample_questions(made, 40, 1)
+def test_sample_questions_is_balanced_and_deterministic(world: FilmWorld) -> None:
+    generated = world.generate_questions()
+    chosen = sample_questions(generated, 40, 0)
+    assert chosen == sample_questions(list(reversed(generated)), 40, 0) != sample_questions(generated, 40, 1)
     assert len({q.text for q in chosen}) == 40
     kinds = Counter(q.kind for q in chosen)
     assert kinds == {ONE_HOP: 16, TWO_HOP: 12, COMPARISON: 12}
-    asks = Counter(q.topic for q in chosen if q.kind == ONE_HOP)
-    # of teachers there are three, and elsewhere they are asked for, too; no more birthdays than films
-    assert asks.pop("student_of") == 2 and max(asks.values()) - min(asks.values()) <= 1
+    topics = Counter(q.topic for q in chosen if q.kind == ONE_HOP)
+    # there are only three advisors, and other kinds ask for them, too; no more birthdays than films
+    assert topics.pop("student_of") == 2 and max(topics.values()) - min(topics.values()) <= 1
     used = Counter(d for q in chosen for d in q.documents)
     assert max(used.values()) <= 6
 
 
-def test_where_there_are_few_of_a_kind_others_take_their_place(small: FilmWorld) -> None:
-    one = [q for q in small.generate_questions() if q.kind == ONE_HOP]
-    assert len(sample_questions(one, 30, 0)) == 30
-    assert len(sample_questions(one, 10_000, 0)) == len({q.text for q in one})
+def test_sample_questions_fills_missing_kinds(world: FilmWorld) -> None:
+    one_hop = [q for q in world.generate_questions() if q.kind == ONE_HOP]
+    assert len(sample_questions(one_hop, 30, 0)) == 30
+    assert len(sample_questions(one_hop, 10_000, 0)) == len({q.text for q in one_hop})
 
 
-def test_the_reader_of_facts_understands_most_of_the_words(small: FilmWorld) -> None:
-    """What a question asks for is what the graph reader takes it to ask for, where it knows the words."""
-    reads = QuestionParser(small.predicates)
-    understood = asked = 0
-    for name, asking in small.templates.by_predicate.items():
+def test_question_parser_understands_templates(world: FilmWorld) -> None:
+    """If the parser knows the words of a template, it finds the template's predicate."""
+    parser = QuestionParser(world.predicates)
+    understood = total = 0
+    for name, templates in world.templates.by_predicate.items():
         for lang in ("en", "zh"):
-            for form in asking.questions[lang]:
-                steps, last, _ = reads.parse_relation_path(form.rstrip("?？"))
-                said = [*steps, *last]
-                asked += 1
-                if said:
+            for form in templates.questions[lang]:
+                steps, last, _ = parser.parse_relation_path(form.rstrip("?？"))
+                predicates = [*steps, *last]
+                total += 1
+                if predicates:
                     understood += 1
-                    assert name in said, f"{form} is read as {said}, not as {name}"
-    assert understood > 0.75 * asked
+                    assert name in predicates, f"{form} is parsed as {predicates}, not as {name}"
+    assert understood > 0.75 * total
 
 
-def test_the_words_are_whole(small: FilmWorld) -> None:
-    for name, asking in small.templates.by_predicate.items():
+def test_templates_have_their_slots(world: FilmWorld) -> None:
+    for name, templates in world.templates.by_predicate.items():
         for form in (
-            *asking.questions["en"],
-            *asking.questions["zh"],
-            *asking.noun_phrases["en"],
-            *asking.noun_phrases["zh"],
+            *templates.questions["en"],
+            *templates.questions["zh"],
+            *templates.noun_phrases["en"],
+            *templates.noun_phrases["zh"],
         ):
             assert form.count("X") == 1 and "N" not in fill_template(form, X="").split(), name
-    for comparing in small.templates.comparisons:
+    for comparing in world.templates.comparisons:
         for side in (comparing.first, comparing.last, comparing.same):
             assert all("X" in form and "Y" in form for forms in side.values() for form in forms)
 
 
-def test_names_are_put_into_a_question_at_once() -> None:
+def test_fill_template_replaces_slots_once() -> None:
     assert fill_template("Who is older, X or Y?", X="Malcolm Y", Y="Planet X") == "Who is older, Malcolm Y or Planet X?"
     assert fill_template("Who directed X?", X="Who Are You?") == "Who directed Who Are You?"
 
 
-def test_a_form_asks_for_no_more_than_is_known() -> None:
+def test_templates_for_date_match_precision() -> None:
     forms = ("When was X born?", "On what date was X born?", "In which year was X born?")
     assert templates_for_date(forms, "1912-06-23") == ["When was X born?", "On what date was X born?"]
     assert templates_for_date(forms, "1912") == ["When was X born?", "In which year was X born?"]
@@ -203,36 +209,36 @@ def test_a_form_asks_for_no_more_than_is_known() -> None:
         ("The company published a novel.", ""),
     ],
 )
-def test_what_a_document_says_its_subject_is(small: FilmWorld, sentence: str, kind: str) -> None:
-    assert small.templates.document_type(sentence)[0] == kind
+def test_document_type(world: FilmWorld, sentence: str, kind: str) -> None:
+    assert world.templates.document_type(sentence)[0] == kind
 
 
-def test_of_those_with_one_name_none_is_taken_for_another(tmp_path: Path) -> None:
+def test_two_hop_questions_skip_ambiguous_names(tmp_path: Path) -> None:
     married, born = "Zed Young married Mary.", "Mary of Somewhere was born in Lima."
     extra = (
         ("Zed Young", married, {"Mary": "PERSON"}, (triple("Zed Young", "spouse", "Mary", "Zed Young", married),)),
         ("Mary (duchess)", born, {"Lima": "PLACE"}, (triple("Mary (duchess)", "place_of_birth", "Lima", "Mary (duchess)", born),)),
     )  # fmt: skip
-    with film_world(tmp_path, extra) as made:
-        asked = made.generate_questions()
-        assert [q.answer for q in asked if "Zed Young" in q.text and q.kind == ONE_HOP] == ["Mary"]
-        assert not [q for q in asked if "Zed Young" in q.text and q.kind == TWO_HOP]
+    with film_world(tmp_path, extra) as world:
+        questions = world.generate_questions()
+        assert [q.answer for q in questions if "Zed Young" in q.text and q.kind == ONE_HOP] == ["Mary"]
+        assert not [q for q in questions if "Zed Young" in q.text and q.kind == TWO_HOP]
 
 
 @pytest.mark.parametrize(
-    ("title", "plain", "said"),
+    ("title", "plain", "expected"),
     [
         ("Shock Treatment (1995 film)", "Shock Treatment", "the 1995 film Shock Treatment"),
         ("John Ellis (antiquarian)", "John Ellis", "the antiquarian John Ellis"),
         ("Bill Smith (footballer, born 1897)", "Bill Smith", ""),
     ],
 )
-def test_what_is_in_a_bracket_is_said_before_the_name(title: str, plain: str, said: str) -> None:
-    assert describe_title(title, plain) == said
+def test_describe_title(title: str, plain: str, expected: str) -> None:
+    assert describe_title(title, plain) == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "lang", "value", "fine"),
+    ("name", "lang", "value", "expected"),
     [
         ("Mario Soffici", "en", "NAME", True),
         ("de Gaulle", "en", "NAME", True),
@@ -246,5 +252,5 @@ def test_what_is_in_a_bracket_is_said_before_the_name(title: str, plain: str, sa
         ("May", "en", "DATE", False),
     ],
 )
-def test_names_that_read_well(name: str, lang: str, value: str, fine: bool) -> None:
-    assert is_readable(name, lang, value) == fine
+def test_is_readable(name: str, lang: str, value: str, expected: bool) -> None:
+    assert is_readable(name, lang, value) == expected

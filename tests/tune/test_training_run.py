@@ -1,4 +1,4 @@
-"""Training on tiny weights: it learns, repeats to the byte, goes on from any stop, and says what went wrong."""
+"""Training of tiny models: learning, reproducibility, resuming after interruptions, and error messages."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.llm.lora_adapter import check_base, load_adapter
 from kgrag.tune.adapters.card import load_card
 from kgrag.tune.data.example import Example, load_rows, save_rows
-from kgrag.tune.training.objectives import DPOObjective
+from kgrag.tune.training.objectives import DPOObjective, ReferenceState
 from kgrag.tune.training.run import train_adapter
 from kgrag.tune.training.schedule import Schedule
+from tests.support.cli_shell import Shell
 from tests.support.paths import ROOT
 from tests.support.training_jobs import ABSTENTION, make_examples, make_job, make_preferences, run_job
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.alone
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in the processes that are killed: sums of other orders differ in their last bits."""
+    """Use one thread as in the killed processes, because other summation orders change the last bits."""
     import torch
 
     before = torch.get_num_threads()
@@ -40,30 +41,30 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def weights(folder: Path) -> bytes:
+def adapter_bytes(folder: Path) -> bytes:
     return (folder / "adapter_model.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
-def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The adapter of a training that nothing stopped."""
+def uninterrupted(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the adapter of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("whole") / "mine"
     run_job(make_job(tiny, folder, patience=0))
     return folder
 
 
-def test_it_learns_and_leaves_what_was_promised(tiny: Path, tmp_path: Path) -> None:
-    seen: list[Any] = []
-    report = run_job(make_job(tiny, tmp_path / "mine", what="made up"), tick=lambda name, now: seen.append((name, now)))
+def test_train_adapter_reduces_loss_and_writes_files(tiny: Path, tmp_path: Path) -> None:
+    steps: list[Any] = []
+    job = make_job(tiny, tmp_path / "mine", data_description="made up")
+    report = run_job(job, tick=lambda name, progress: steps.append((name, progress)))
     phase = report["phases"]["answers"]
     assert phase["after"]["held loss"] < phase["before"]["held loss"] - 0.4
-    assert (
-        phase["after"]["questions"] == 6
-        and report["tokens"]["answers"] < report["tokens of separate examples"]["answers"]
-    )
-    assert {name for name, _ in seen} == {"answers"}
-    assert [now.step for _, now in seen] == list(range(1, seen[-1][1].steps + 1)) and seen[-1][1].left == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine"], "the state goes when the adapter is there"
+    assert phase["after"]["questions"] == 6
+    assert report["tokens"]["answers"] < report["tokens of separate examples"]["answers"]
+    assert {name for name, _ in steps} == {"answers"}
+    assert [progress.step for _, progress in steps] == list(range(1, steps[-1][1].steps + 1))
+    assert steps[-1][1].seconds_left == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine"], "the checkpoint is deleted"
     names = {"adapter_config.json", "adapter_model.safetensors", "card.json", "curves.json", "curves.png"}
     assert {p.name for p in (tmp_path / "mine").iterdir()} == names
     adapter = load_adapter(tmp_path / "mine")
@@ -73,194 +74,198 @@ def test_it_learns_and_leaves_what_was_promised(tiny: Path, tmp_path: Path) -> N
     assert card is not None and (card.base, card.method, card.rank, card.steps) == ("tiny", "lora", 4, phase["steps"])
     assert card.data.what == "made up" and card.data.number == 36 and card.before.keys() == card.after.keys()
     for file in names - {"curves.png"}:
-        assert str(tmp_path).encode() not in (tmp_path / "mine" / file).read_bytes(), f"{file} names this machine"
+        assert str(tmp_path).encode() not in (tmp_path / "mine" / file).read_bytes(), f"{file} has a local path"
         assert str(tiny.parent).encode() not in (tmp_path / "mine" / file).read_bytes()
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["answers"]["rows"]
     assert [row["step"] for row in rows] == list(range(phase["steps"] + 1)) and "held loss" in rows[0] | rows[-1]
 
 
-def test_the_same_command_gives_the_same_bytes(tiny: Path, whole: Path, tmp_path: Path) -> None:
+def test_train_adapter_is_deterministic(tiny: Path, uninterrupted: Path, tmp_path: Path) -> None:
     run_job(make_job(tiny, tmp_path / "again", patience=0))
-    assert weights(tmp_path / "again") == weights(whole)
+    assert adapter_bytes(tmp_path / "again") == adapter_bytes(uninterrupted)
     run_job(make_job(tiny, tmp_path / "other", patience=0, seed=1))
-    assert weights(tmp_path / "other") != weights(whole)
+    assert adapter_bytes(tmp_path / "other") != adapter_bytes(uninterrupted)
 
 
-def start(tiny: Path, out: Path, often: int = 1, limit: int = 0) -> subprocess.Popen[str]:
-    """The same training in a process of its own; each step is a line."""
-    command = [sys.executable, "-m", "tests.support.training_jobs", str(tiny), str(out), str(often), str(limit)]
+def start_process(tiny: Path, out: Path, save_every_step: int = 1, max_bytes: int = 0) -> subprocess.Popen[str]:
+    """Start the same training in a child process, which prints a line per step."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.training_jobs",
+        str(tiny),
+        str(out),
+        str(save_every_step),
+        str(max_bytes),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def steps_of(process: subprocess.Popen[str], until: int) -> None:
+def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
     assert process.stdout is not None
     for line in process.stdout:
-        if int(line) >= until:
+        if int(line) >= step:
             return
     raise AssertionError(process.stderr.read() if process.stderr else "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills processes")
-def test_killed_outright_it_goes_on_and_ends_the_same(tiny: Path, whole: Path, tmp_path: Path) -> None:
+def test_train_adapter_killed_resumes_identically(tiny: Path, uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine"
-    for until in (4, 9):  # killed twice
-        process = start(tiny, out)
-        steps_of(process, until)
+    for step in (4, 9):  # killed twice
+        process = start_process(tiny, out)
+        wait_for_step(process, step)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not out.exists() and (tmp_path / ".mine.answers.pt").is_file()
-    seen: list[int] = []
-    run_job(make_job(tiny, out, patience=0), tick=lambda _, now: seen.append(now.step))
-    assert seen[0] > 4, "it did not begin anew"
-    assert weights(out) == weights(whole)
-    mine, other = (json.loads((folder / "curves.json").read_text())["answers"]["rows"] for folder in (out, whole))
+    steps: list[int] = []
+    run_job(make_job(tiny, out, patience=0), tick=lambda _, progress: steps.append(progress.step))
+    assert steps[0] > 4, "resumed, not restarted"
+    assert adapter_bytes(out) == adapter_bytes(uninterrupted)
+    mine, other = (
+        json.loads((folder / "curves.json").read_text())["answers"]["rows"] for folder in (out, uninterrupted)
+    )
     assert [{**row, "seconds": 0} for row in mine] == [{**row, "seconds": 0} for row in other]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-def test_ctrl_c_is_told_in_a_sentence_and_keeps_the_last_step(tiny: Path, whole: Path, tmp_path: Path) -> None:
-    process = start(tiny, tmp_path / "mine", often=0)
-    steps_of(process, 5)
+def test_train_adapter_ctrl_c_keeps_last_step(tiny: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    process = start_process(tiny, tmp_path / "mine", save_every_step=0)
+    wait_for_step(process, 5)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Stopped. What was learned is kept in" in said and "run the same command again to go on" in said
-    assert "Traceback" not in said
-    seen: list[int] = []
-    run_job(make_job(tiny, tmp_path / "mine", patience=0), tick=lambda _, now: seen.append(now.step))
-    assert seen[0] >= 6, "what was learned since the last state was saved is not lost"
-    assert weights(tmp_path / "mine") == weights(whole)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Stopped. The training is saved in" in stderr and "run the same command again to continue" in stderr
+    assert "Traceback" not in stderr
+    steps: list[int] = []
+    run_job(make_job(tiny, tmp_path / "mine", patience=0), tick=lambda _, progress: steps.append(progress.step))
+    assert steps[0] >= 6, "steps since the last regular checkpoint are kept"
+    assert adapter_bytes(tmp_path / "mine") == adapter_bytes(uninterrupted)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
-def test_a_disk_that_fills_keeps_the_last_good_state(tiny: Path, whole: Path, tmp_path: Path) -> None:
-    process = start(tiny, tmp_path / "mine", limit=20_000)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 1, said
-    line = " ".join(said.split())
-    assert "cannot be written to" in line and "that of step 2 is kept" in line and "Make room" in line
-    assert "Traceback" not in said
+def test_train_adapter_full_disk_keeps_checkpoint(tiny: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    process = start_process(tiny, tmp_path / "mine", max_bytes=20_000)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1, stderr
+    line = " ".join(stderr.split())
+    assert "cannot be written to" in line and "the checkpoint of step 2 is kept" in line and "Free disk space" in line
+    assert "Traceback" not in stderr
     assert not (tmp_path / "mine").exists()
-    assert [p.name for p in tmp_path.glob(".mine.*.pt")] == [".mine.answers.pt"], "nothing half written is left"
+    assert [p.name for p in tmp_path.glob(".mine.*.pt")] == [".mine.answers.pt"], "no partial file is left"
     run_job(make_job(tiny, tmp_path / "mine", patience=0))
-    assert weights(tmp_path / "mine") == weights(whole)
+    assert adapter_bytes(tmp_path / "mine") == adapter_bytes(uninterrupted)
 
 
-def test_a_loss_that_is_no_number_stops_it(tiny: Path, tmp_path: Path) -> None:
+def test_train_adapter_diverged_loss_raises(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine"
     with pytest.raises(
-        ModelError, match=r"Stopped, since the (loss|gradient) is no number after step \d+: .* Nothing that"
+        ModelError, match=r"Stopped, because the (loss|gradient) is not a number after step \d+: .* No step improved"
     ) as error:
         run_job(make_job(tiny, out, lr=1e30, patience=0))
     assert "--fresh and a lower --lr" in str(error.value) and not out.exists()
-    with pytest.raises(UsageError, match=r"it is another one \(lr 1e\+30 there, 0.005 here\).*--fresh"):
+    with pytest.raises(UsageError, match=r"of another training \(lr: 1e\+30 in the checkpoint, 0.005 now\).*--fresh"):
         run_job(make_job(tiny, out, patience=0))
     run_job(make_job(tiny, out, patience=0), fresh=True)
     assert out.is_dir()
 
 
-def test_what_was_best_before_is_kept_then(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_adapter_diverged_later_keeps_best(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Schedule.learning_rate
     monkeypatch.setattr(
         Schedule, "learning_rate", lambda self, step, seconds: 1e30 if step == 12 else plan(self, step, seconds)
     )
     with pytest.raises(
-        ModelError, match=r"no number after step 13: .* What was best, step 10 of answers, is in .*mine"
+        ModelError, match=r"not a number after step 13: .* The best weights, step 10 of answers, are in .*mine"
     ):
         run_job(make_job(tiny, tmp_path / "mine", patience=0))
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["answers"]["rows"]
     assert rows[10]["held loss"] == min(row["held loss"] for row in rows if "held loss" in row)
-    report = run_job(make_job(tiny, tmp_path / "again", start=tmp_path / "mine", steps=1))
+    report = run_job(make_job(tiny, tmp_path / "again", initial_adapter=tmp_path / "mine", steps=1))
     assert report["phases"]["answers"]["before"]["held loss"] == pytest.approx(rows[10]["held loss"], abs=2e-3)
 
 
-def test_a_state_of_other_data_is_refused(tiny: Path, tmp_path: Path) -> None:
-    def stop(name: str, now: Any) -> None:
-        if now.step == 2:
+def test_checkpoint_of_other_data_or_damaged_raises(tiny: Path, tmp_path: Path) -> None:
+    def stop(name: str, progress: Any) -> None:
+        if progress.step == 2:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt, match="What was learned is kept in"):
+    with pytest.raises(KeyboardInterrupt, match="The training is saved in"):
         run_job(make_job(tiny, tmp_path / "mine"), tick=stop)
-    with pytest.raises(UsageError, match=r"and it is another one \(examples '[0-9a-f]+' there"):
+    with pytest.raises(UsageError, match=r"of another training \(examples: '[0-9a-f]+' in the checkpoint"):
         run_job(make_job(tiny, tmp_path / "mine", examples=make_examples(6)))
     (tmp_path / ".mine.answers.pt").write_bytes(b"half")
-    with pytest.raises(KgragError, match=r"cannot be read .* remove that file"):
+    with pytest.raises(KgragError, match=r"cannot be read .* delete that file"):
         run_job(make_job(tiny, tmp_path / "mine"))
 
 
-def test_what_is_there_is_not_written_over(tiny: Path, whole: Path) -> None:
+def test_train_adapter_existing_folder_raises(tiny: Path, uninterrupted: Path) -> None:
     with pytest.raises(UsageError, match=r"There is something in .* already"):
-        run_job(make_job(tiny, whole))
+        run_job(make_job(tiny, uninterrupted))
 
 
-def test_it_stops_when_nothing_gets_better_and_keeps_the_best(tiny: Path, tmp_path: Path) -> None:
-    # what is held out is of another kind: the more is learned, the less likely it is
-    learned = [one if one.held else replace(one, answer="zzzz") for one in make_examples()]
-    report = run_job(make_job(tiny, tmp_path / "mine", examples=learned, lr=0.05, epochs=20, patience=2, batch=36))
+def test_train_adapter_patience_keeps_best_step(tiny: Path, tmp_path: Path) -> None:
+    # the held-out answers differ: the more is learned, the less likely they become
+    examples = [example if example.held else replace(example, answer="zzzz") for example in make_examples()]
+    report = run_job(make_job(tiny, tmp_path / "mine", examples=examples, lr=0.05, epochs=20, patience=2, batch=36))
     phase = report["phases"]["answers"]
-    assert "did not fall any more in 2 looks" in phase["why it ended"] and phase["best step"] < phase["steps"] < 20
+    assert "did not improve in 2 evaluations" in phase["why it ended"] and phase["best step"] < phase["steps"] < 20
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["answers"]["rows"]
     losses = {row["step"]: row["held loss"] for row in rows if "held loss" in row}
     assert min(losses, key=lambda step: losses[step]) == phase["best step"]
 
 
-def test_minutes_are_kept(tiny: Path, tmp_path: Path) -> None:
+def test_train_adapter_stops_after_minutes(tiny: Path, tmp_path: Path) -> None:
     report = run_job(make_job(tiny, tmp_path / "mine", minutes=0.1, epochs=1000, patience=0))
     phase = report["phases"]["answers"]
     assert phase["why it ended"] == "the 0.1 minutes were used up" and 0 < phase["steps"] < 6000
 
 
-def test_what_comes_before_the_first_step_counts_among_the_minutes(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin, takes = DPOObjective.prepare, 1.0
+def test_train_adapter_setup_counts_as_minutes(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare, setup_seconds = DPOObjective.prepare, 1.0
 
-    def slow(self: DPOObjective, *args: Any) -> dict[str, Any]:
-        time.sleep(takes)
-        return begin(self, *args)
+    def slow_prepare(self: DPOObjective, *args: Any) -> ReferenceState:
+        time.sleep(setup_seconds)
+        return prepare(self, *args)
 
-    monkeypatch.setattr(DPOObjective, "prepare", slow)
-    alone: dict[str, Any] = {
+    monkeypatch.setattr(DPOObjective, "prepare", slow_prepare)
+    pairs_only: Any = {
         "examples": [],
         "preferences": make_preferences(),
         "patience": 0,
         "epochs": 1000,
         "lr": 0.01,
     }
-    with pytest.raises(
-        UsageError, match=r"The 0\.01 minutes were used up before the first step, by asking the model as it is"
-    ):
-        run_job(make_job(tiny, tmp_path / "mine", minutes=0.01, **alone))
+    with pytest.raises(UsageError, match=r"The 0\.01 minutes were used up before the first step, by scoring all pairs"):
+        run_job(make_job(tiny, tmp_path / "mine", minutes=0.01, **pairs_only))
     assert not [*tmp_path.iterdir()]
-    seen: list[Any] = []
-    report = run_job(make_job(tiny, tmp_path / "mine", minutes=0.2, **alone), tick=lambda _, now: seen.append(now))
+    steps: list[Any] = []
+    job = make_job(tiny, tmp_path / "mine", minutes=0.2, **pairs_only)
+    report = run_job(job, tick=lambda _, progress: steps.append(progress))
     phase = report["phases"]["preferences"]
     assert phase["why it ended"] == "the 0.2 minutes were used up" and phase["steps"] > 1 and 8 < phase["seconds"] < 17
     rows = json.loads((tmp_path / "mine" / "curves.json").read_text())["preferences"]["rows"]
-    assert rows[1]["lr"] < 0.005 < max(row["lr"] for row in rows[1:]), (
-        "the rate rises first, though a part of the time is over"
-    )
-    assert rows[1]["seconds"] > 1 and 0 < seen[0].left < 11
-    takes = 7.0  # more than the half of the minutes that pairs have
-    report = run_job(
-        make_job(tiny, tmp_path / "both", minutes=0.2, **(alone | {"examples": make_examples(6), "epochs": 1}))
-    )
-    assert [*report["phases"]] == ["answers"] and (tmp_path / "both" / "card.json").is_file(), "what was learned stays"
+    assert rows[1]["lr"] < 0.005 < max(row["lr"] for row in rows[1:]), "warm-up, although time has passed"
+    assert rows[1]["seconds"] > 1 and 0 < steps[0].seconds_left < 11
+    setup_seconds = 7.0  # more than half of the minutes, the pairs' share
+    job = make_job(tiny, tmp_path / "both", minutes=0.2, **(pairs_only | {"examples": make_examples(6), "epochs": 1}))
+    report = run_job(job)
+    assert [*report["phases"]] == ["answers"] and (tmp_path / "both" / "card.json").is_file(), "the answers are saved"
 
 
-def test_the_rate_falls_to_nothing_in_the_minutes_or_the_steps() -> None:
+def test_learning_rate_follows_minutes_or_steps() -> None:
     timed = Schedule([[0]] * 1000, 10, minutes=2.0, rate=1.0)
     assert timed.learning_rate(10, 1) < timed.learning_rate(10, 6) and timed.learning_rate(10, 6) > 0.99, (
-        "it rises for a twentieth of the time"
+        "the warm-up takes a twentieth of the time"
     )
     assert timed.learning_rate(10, 60) == pytest.approx(0.54, abs=0.01) and timed.learning_rate(10, 119.9) < 0.001
-    assert timed.learning_rate(990, 10) < 0.001, "whichever ends first"
+    assert timed.learning_rate(990, 10) < 0.001, "the limit that is nearer counts"
     steps = Schedule([[0]] * 1000, 10, rate=1.0)
     assert steps.learning_rate(0, 0) > 0 and steps.learning_rate(500, 10**6) == pytest.approx(0.54, abs=0.01)
 
 
-def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_path: Path) -> None:
+def test_train_adapter_pairs_follow_answers_and_resume(tiny: Path, tmp_path: Path) -> None:
     both = {"preferences": make_preferences(), "patience": 0}
     report = run_job(make_job(tiny, tmp_path / "a", **both))
     phase = report["phases"]["preferences"]
@@ -269,91 +274,89 @@ def test_pairs_are_learned_after_answers_and_go_on_from_a_stop(tiny: Path, tmp_p
     assert phase["after"]["margin"] > 0.02 and phase["after"]["held loss"] < 0.69
     assert {"factuality", "ahead", "answer loss", "pairs"} <= phase["after"].keys()
 
-    def stop(name: str, now: Any) -> None:
-        if name == "preferences" and now.step == 3:
+    def stop(name: str, progress: Any) -> None:
+        if name == "preferences" and progress.step == 3:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         run_job(make_job(tiny, tmp_path / "b", **both), tick=stop)
-    seen: list[tuple[str, int]] = []
-    run_job(make_job(tiny, tmp_path / "b", **both), tick=lambda name, now: seen.append((name, now.step)))
-    assert seen[0] == ("preferences", 4)
-    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    steps: list[tuple[str, int]] = []
+    run_job(make_job(tiny, tmp_path / "b", **both), tick=lambda name, progress: steps.append((name, progress.step)))
+    assert steps[0] == ("preferences", 4)
+    assert adapter_bytes(tmp_path / "a") == adapter_bytes(tmp_path / "b")
 
 
-def unmeasured(tiny: Path, folder: Path, held: list[Example]) -> list[str]:
-    """What is said of a training on pairs with these examples beside them."""
-    said: list[str] = []
-    work = make_job(tiny, folder / f"said-{len(held)}", examples=held, preferences=make_preferences(), steps=1)
-    train_adapter(work, said.append, lambda *_: None, lambda *_: None)
-    return said
+def notices_of_training(tiny: Path, folder: Path, held: list[Example]) -> list[str]:
+    """Return the notices of a training on pairs with these held-out examples."""
+    notices: list[str] = []
+    job = make_job(tiny, folder / f"notices-{len(held)}", examples=held, preferences=make_preferences(), steps=1)
+    train_adapter(job, notices.append, lambda *_: None, lambda *_: None)
+    return notices
 
 
-def test_what_comes_before_the_first_step_is_told_and_a_stop_there_keeps_nothing(tiny: Path, tmp_path: Path) -> None:
-    pairs, held = make_preferences(), [replace(one, held=True) for one in make_examples(6)]
-    told: list[tuple[str, float]] = []
+def test_train_adapter_setup_reports_progress_and_can_stop(tiny: Path, tmp_path: Path) -> None:
+    pairs, held = make_preferences(), [replace(example, held=True) for example in make_examples(6)]
+    reported: list[tuple[str, float]] = []
+    is_interrupted = True
 
-    def progress(what: str, share: float) -> None:
-        told.append((what, share))
-        if what.startswith("looking") and share == 1 and not going:
+    def progress(activity: str, share: float) -> None:
+        reported.append((activity, share))
+        if activity.startswith("evaluating") and share == 1 and is_interrupted:
             raise KeyboardInterrupt  # as Ctrl-C would
 
-    going = False
     with pytest.raises(KeyboardInterrupt, match=r"^Nothing had been learned yet\.$"):
         run_job(make_job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
-    assert not [*tmp_path.iterdir()], "so nothing has to be taken away"
-    for begins in ("asking the model as it is about every pair", "looking at the questions that are held out"):
-        shares = [share for what, share in told if what == begins]
+    assert not [*tmp_path.iterdir()], "nothing is left"
+    for expected in ("scoring all pairs with the untrained model", "evaluating the held-out questions"):
+        shares = [share for activity, share in reported if activity == expected]
         assert shares == sorted(shares) and 0 < shares[0] <= shares[-1] == 1
-    assert "--examples" in " ".join(unmeasured(tiny, tmp_path, [])), "nothing would tell that right answers are lost"
-    assert "--examples" not in " ".join(unmeasured(tiny, tmp_path, held))
-    going = True
+    assert "--examples" in " ".join(notices_of_training(tiny, tmp_path, [])), "lost answers would not be noticed"
+    assert "--examples" not in " ".join(notices_of_training(tiny, tmp_path, held))
+    is_interrupted = False
     report = run_job(make_job(tiny, tmp_path / "mine", examples=held, preferences=pairs, steps=2), progress=progress)
     assert [*report["phases"]] == ["preferences"] and "factuality" in report["phases"]["preferences"]["after"]
 
 
-def test_it_goes_on_from_an_adapter(tiny: Path, whole: Path, tmp_path: Path) -> None:
-    report = run_job(make_job(tiny, tmp_path / "more", start=whole, steps=2))
-    first = json.loads((whole / "curves.json").read_text())["answers"]["rows"][-1]
-    assert report["phases"]["answers"]["before"]["held loss"] == pytest.approx(first["held loss"], abs=2e-3)
-    with pytest.raises(ModelError, match="has other matrices than are to be trained"):
-        run_job(make_job(tiny, tmp_path / "other", start=whole, rank=8))
+def test_train_adapter_continues_initial_adapter(tiny: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    report = run_job(make_job(tiny, tmp_path / "more", initial_adapter=uninterrupted, steps=2))
+    last = json.loads((uninterrupted / "curves.json").read_text())["answers"]["rows"][-1]
+    assert report["phases"]["answers"]["before"]["held loss"] == pytest.approx(last["held loss"], abs=2e-3)
+    with pytest.raises(ModelError, match="has other matrices than this training"):
+        run_job(make_job(tiny, tmp_path / "other", initial_adapter=uninterrupted, rank=8))
 
 
-def test_nothing_to_learn_from(tiny: Path, tmp_path: Path) -> None:
+def test_train_adapter_without_usable_examples_raises(tiny: Path, tmp_path: Path) -> None:
     long = [Example("1", [{"role": "user", "content": "word " * 200}], "x")]
-    for learned in ([], long):
+    for examples in ([], long):
         with pytest.raises(KgragError, match="There is nothing to learn from"):
-            run_job(make_job(tiny, tmp_path / "mine", examples=learned))
+            run_job(make_job(tiny, tmp_path / "mine", examples=examples))
     assert not list(tmp_path.iterdir())
 
 
-def test_without_anything_held_out_the_last_step_is_kept(tiny: Path, tmp_path: Path) -> None:
-    learned = [one for one in make_examples() if not one.held][:3]
-    report = run_job(make_job(tiny, tmp_path / "mine", examples=learned, steps=3))
+def test_train_adapter_without_held_out_keeps_last_step(tiny: Path, tmp_path: Path) -> None:
+    examples = [example for example in make_examples() if not example.held][:3]
+    report = run_job(make_job(tiny, tmp_path / "mine", examples=examples, steps=3))
     assert report["phases"]["answers"]["best step"] == 3 and report["phases"]["answers"]["before"] == {}
 
 
 @pytest.mark.slow
-def test_both_homes_say_the_same_with_it(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
+def test_both_backends_use_trained_adapter(tiny: Path, tiny_openvino: Path, tmp_path: Path) -> None:
     from kgrag.llm.openvino_backend import OpenVINOLLM
-    from tests.llm.test_lora_adapter import load_torch_llm
+    from tests.support.tiny_model import load_torch_llm
 
     run_job(make_job(tiny, tmp_path / "mine", rank=8, epochs=30, patience=0))
     messages = make_examples()[0].messages
-    plain, added = (
-        load_torch_llm(tiny).score(messages, ABSTENTION),
-        load_torch_llm(tiny, tmp_path / "mine").score(messages, ABSTENTION),
-    )
-    assert added > plain + 5, "it says what it learned to say"
+    plain = load_torch_llm(tiny).score(messages, ABSTENTION)
+    adapted = load_torch_llm(tiny, tmp_path / "mine").score(messages, ABSTENTION)
+    assert adapted > plain + 5, "the learned answer is likelier"
     other = OpenVINOLLM(tiny_openvino, "tiny", cache=tmp_path / "cache", adapter=load_adapter(tmp_path / "mine"))
-    assert other.score(messages, ABSTENTION) == pytest.approx(added, abs=0.05)
+    assert other.score(messages, ABSTENTION) == pytest.approx(adapted, abs=0.05)
 
 
-def test_by_the_command_line(tiny: Path, tmp_path: Path, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_command(tiny: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGRAG_HOME", str(tmp_path / "home"))
     save_rows(make_examples(), tmp_path / "examples.jsonl")
-    told = [
+    command = [
         "tune",
         "--model",
         tiny,
@@ -366,24 +369,24 @@ def test_by_the_command_line(tiny: Path, tmp_path: Path, shell: Any, monkeypatch
         "--tokens",
         "128",
     ]
-    code, out, err = shell(*told, "--out", "mine")
+    code, out, err = shell(*command, "--out", "mine")
     assert code == 0, err
     assert "step" in err and "left" in err and "tokens/s" in err
     assert (
         "answers: 2 steps" in out and (tmp_path / "home" / "adapters" / "mine" / "adapter_model.safetensors").is_file()
     )
-    assert "There is something in" in shell.fails(2, *told, "--out", "mine")
-    code, out, _ = shell(*told, "--out", tmp_path / "there" / "other", "--json")
+    assert "There is something in" in shell.expect_error(2, *command, "--out", "mine")
+    code, out, _ = shell(*command, "--out", tmp_path / "there" / "other", "--json")
     assert code == 0 and json.loads(out)["phases"]["answers"]["steps"] == 2
-    assert "qlora keeps the model in 4 bits" in shell.fails(1, *told, "--method", "qlora")
-    assert "found both" in shell.fails(2, *told, "--questions", tmp_path / "q.jsonl")
-    assert "name a folder for it with --out" in shell.fails(2, *told, "--method", "full")
-    assert "cannot be read" in shell.fails(1, *told[:3], "--examples", tmp_path / "nonesuch.jsonl")
-    assert "found none: make one" in shell.fails(2, "tune", "--store", tmp_path / "nonesuch")
+    assert "qlora keeps the model in 4 bits" in shell.expect_error(1, *command, "--method", "qlora")
+    assert "found both" in shell.expect_error(2, *command, "--questions", tmp_path / "q.jsonl")
+    assert "pass a folder for it with --out" in shell.expect_error(2, *command, "--method", "full")
+    assert "cannot be read" in shell.expect_error(1, *command[:3], "--examples", tmp_path / "nonesuch.jsonl")
+    assert "found none: create one" in shell.expect_error(2, "tune", "--store", tmp_path / "nonesuch")
 
 
-def test_full_writes_a_model(tiny: Path, tmp_path: Path) -> None:
-    from tests.llm.test_lora_adapter import load_torch_llm
+def test_train_adapter_full_writes_model(tiny: Path, tmp_path: Path) -> None:
+    from tests.support.tiny_model import load_torch_llm
 
     report = run_job(make_job(tiny, tmp_path / "model", method="full", lr=1e-3, epochs=2))
     phase = report["phases"]["answers"]
@@ -394,31 +397,32 @@ def test_full_writes_a_model(tiny: Path, tmp_path: Path) -> None:
     )
 
 
-def test_without_examples_they_are_written_once(
-    store: Path, tiny: Path, tmp_path: Path, shell: Any, monkeypatch: pytest.MonkeyPatch
+def test_tune_command_writes_examples_once(
+    store: Path, tiny: Path, tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What writes them is another module: here one that does as it promises."""
+    """The module that builds examples is replaced by a fake."""
     written: list[tuple[Any, ...]] = []
 
-    def examples_of(
-        opened: Any, questions: Path | None, *, number: int, seed: int, tick: Any, stepwise: bool
+    def build_fake_examples(
+        store: Any, questions: Path | None, *, number: int, seed: int, tick: Any, stepwise: bool
     ) -> list[Example]:
         assert not stepwise
-        written.append((opened is not None, questions, number, seed))
+        written.append((store is not None, questions, number, seed))
         for n in (1, 5, 36):
             tick(n, 36)
         return make_examples()
 
-    monkeypatch.setitem(sys.modules, "kgrag.tune.data.build", SimpleNamespace(load_or_build_examples=examples_of))
-    told = ["--store", store, "--model", tiny, "--number", "36", "--seed", "3"]
-    code, out, err = shell("tune", "write", *told, "--out", tmp_path / "e.jsonl")
+    fake_module = SimpleNamespace(load_or_build_examples=build_fake_examples)
+    monkeypatch.setitem(sys.modules, "kgrag.tune.data.build", fake_module)
+    options = ["--store", store, "--model", tiny, "--number", "36", "--seed", "3"]
+    code, out, err = shell("tune", "write", *options, "--out", tmp_path / "e.jsonl")
     assert code == 0 and "36 examples" in out and "6 of them held out" in out, err
     assert load_rows(tmp_path / "e.jsonl", Example) == make_examples() and written == [(True, None, 36, 3)]
     more = ["--rank", "4", "--steps", "3", "--tokens", "128", "--out", tmp_path / "there" / "mine"]
     with monkeypatch.context() as patch:
         patch.setattr("kgrag.tune.training.run.run_training_loop", lambda *_: signal.raise_signal(signal.SIGINT))
-        code, _, err = shell("tune", *told, *more)
+        code, _, err = shell("tune", *options, *more)
         assert code == 130 and "Stopped." in err, err
-    code, _, err = shell("tune", *told, *more)
-    assert code == 0 and len(written) == 2, "they are not written anew when it goes on"
+    code, _, err = shell("tune", *options, *more)
+    assert code == 0 and len(written) == 2, "a resumed training reuses its examples"
     assert [p.name for p in (tmp_path / "there").iterdir() if "lock" not in p.name] == ["mine"]

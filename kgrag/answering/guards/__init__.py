@@ -1,1 +1,1 @@
-"""Checks of a draft answer: each keeps it, replaces it or withdraws it."""
+"""Guards that check a draft answer: each accepts, replaces or withdraws it."""

@@ -1,8 +1,8 @@
-"""Citations are checked, not trusted: a citation stands only if its passage has a sentence that says it.
+"""Verify citations: a citation is accepted only if a sentence of its passage supports the statement.
 
-What a statement claims is what it adds to the question: its names, numbers and other words. The cited passage
-(or, where a statement rests on several, all of them together) must have sentences with those. A statement whose
-own citations fail, or that has none, is tried against every passage that was shown.
+The claim of a statement is what it adds to the question: its names, numbers and other words. Sentences of the cited
+passage (or of all cited passages together, if a statement has several) must contain them. A statement without
+citations, or whose citations fail, is checked against every passage of the prompt.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from dataclasses import dataclass
 from indices.bm25_index import index_tokens
 from kgrag.answering.stages.evidence_selection import SelectedPassage
 from kgrag.text import has_cjk, normalize_name, sentence_spans, tokenize
-from kgrag.text.citation_marks import CITATION_MARK
+from kgrag.text.citation_marks import CITATION_MARK, citation_numbers, strip_citation_marks
+from kgrag.text.polarity import EXPLICIT_ANSWERS
 from kgrag.types import Citation, Passage
 
 _LETTER = re.compile(r"\w")
 _MARKS_AFTER_STOP = re.compile(rf"(?P<stop>[.!?。！？]+)(?P<marks>(?:\s*{CITATION_MARK.pattern})+)")
 MIN_TOKEN_OVERLAP = 0.6
-"""The share of a statement's new words (names and numbers apart, which must all be there) that a source must have."""
-YES_NO_ANSWERS = frozenset(["yes", "no", "true", "false", "是", "否", "不 是", "对", "不 对"])
-"""Answers that claim what was asked, or the contrary, as `kgrag.text.key` writes them."""
+"""Share of a statement's new words that the source must have; names and numbers must all be there."""
 
 
 @dataclass(frozen=True)
 class CitationCheck:
-    """``kept``: the statements that stand, with their marks, and their ``citations``; ``unsupported`` statements;
-    ``dropped``: in words, what was refused and why."""
+    """Result of verifying the statements of an answer.
+
+    ``supported``: statements with support, including their citation marks; ``citations``: the sentences that support them;
+    ``unsupported``: statements without support; ``refusals``: a message for each rejected citation.
+    """
 
     supported: tuple[str, ...]
     citations: tuple[Citation, ...]
@@ -48,7 +50,14 @@ class _SourceSentence:
 def verify_citations(
     question: str, answer: str, selected: Sequence[SelectedPassage], min_score: float = 0.0
 ) -> CitationCheck:
-    """Hold every statement of ``answer`` against the passages that were shown, those that scored ``floor`` or more."""
+    """Check every statement of an answer against the passages of the prompt.
+
+    Args:
+        question: the user's question.
+        answer: the answer, with citation marks.
+        selected: the passages of the prompt.
+        min_score: passages with a lower score support nothing.
+    """
     pool = [s for passage in selected if passage.hit.score >= min_score for s in _source_sentences(passage)]
     numbers = {passage.number for passage in selected}
     citations: list[Citation] = []
@@ -58,7 +67,7 @@ def verify_citations(
     for statement in split_statements(answer):
         cited_numbers = citation_numbers(statement)
         text = re.sub(r"\s+(?=[.!?。！？]*$)", "", strip_citation_marks(statement)).strip()
-        refusals += [f"[{n}] refused: no such passage was shown" for n in cited_numbers if n not in numbers]
+        refusals += [f"[{n}] refused: the prompt has no such passage" for n in cited_numbers if n not in numbers]
         claim = _Claim(question, text)
         cited_sentences = [s for s in pool if s.selected.number in cited_numbers]
         support = claim.support(cited_sentences)
@@ -66,7 +75,7 @@ def verify_citations(
         if not support:
             support = claim.support(pool)
         refusals += [
-            f"[{n}] refused: no sentence of {_title_of(selected, n)!r} says {text!r}"
+            f"[{n}] refused: no sentence in {_title_of(selected, n)!r} supports {text!r}"
             for n in dict.fromkeys(cited_numbers)
             if n in numbers and n not in supporting_numbers
         ]
@@ -82,25 +91,15 @@ def verify_citations(
 
 
 def make_citation(passage: Passage, start: int, end: int) -> Citation:
-    """A citation of a span (offsets into the document) of a passage, with its text."""
+    """Build a citation of a passage's span, given as offsets into the document."""
     return Citation(passage.id, start, end, passage.text[start - passage.start : end - passage.start])
 
 
-def citation_numbers(text: str) -> list[int]:
-    """The numbers of the passages that a text cites, in its order."""
-    return [int(n) for mark in CITATION_MARK.findall(text) for n in re.findall(r"\d+", mark)]
-
-
-def strip_citation_marks(text: str) -> str:
-    """A text without its marks of citation."""
-    return CITATION_MARK.sub("", text)
-
-
 def split_statements(answer: str) -> list[str]:
-    """The sentences of an answer, each with the citation marks that follow it."""
-    # marks before the full stop, where a sentence cannot be taken to begin with them
+    """Split an answer into sentences, each with the citation marks that follow it."""
+    # move marks before the full stop, so that the next sentence does not begin with them
     text = _MARKS_AFTER_STOP.sub(lambda m: f" {m['marks'].strip()}{m['stop']}", answer.strip())
-    # the splitter does not see marks as the end of a sentence, so it is shown words instead
+    # the sentence splitter does not accept marks at the end of a sentence, so mask them as words
     masked = CITATION_MARK.sub(lambda m: "x" * len(m.group()), text)
     return [
         text[start:end]
@@ -110,35 +109,35 @@ def split_statements(answer: str) -> list[str]:
 
 
 class _Claim:
-    """What a statement adds to the question."""
+    """The part of a statement that its question does not contain."""
 
     def __init__(self, question: str, text: str) -> None:
         question_words = set(index_tokens(question))
         claim_words = set(index_tokens(text))
-        if normalize_name(text) in YES_NO_ANSWERS:
-            # "yes" claims what was asked: the passages must speak of it
+        if normalize_name(text) in EXPLICIT_ANSWERS:
+            # "yes" claims the question itself: the passages must support that
             claim_words, question_words = question_words, set()
-        self.new_words = frozenset(w for w in claim_words - question_words if w not in YES_NO_ANSWERS)
+        self.new_words = frozenset(w for w in claim_words - question_words if w not in EXPLICIT_ANSWERS)
         self.all_words = frozenset(claim_words)
         question_tokens = {t.text for t in tokenize(question)}
-        # names and numbers may not be paraphrased: each must stand in the source as it is
+        # names and numbers must not be paraphrased: the source must contain each of them literally
         self.exact_words = frozenset(
             t.text
             for t in tokenize(text)
             if t.text not in question_tokens
             and not has_cjk(t.text)
             and (any(c.isdigit() for c in t.text) or text[t.start].isupper())
-            and t.text not in YES_NO_ANSWERS
+            and t.text not in EXPLICIT_ANSWERS
             and not _is_sentence_initial(text, t.start)
         ) | frozenset(t.text for t in tokenize(text) if t.text.isdigit() and t.text not in question_tokens)
 
     def support(self, pool: Sequence[_SourceSentence]) -> list[_SourceSentence]:
-        """The fewest sentences that together have what is claimed, best first; none if they do not have it."""
+        """Return the fewest sentences that together contain the claim, best first; an empty list if they do not."""
         chosen: list[_SourceSentence] = []
         missing_words, missing_exact = set(self.new_words), set(self.exact_words)
         max_missing = (1 - MIN_TOKEN_OVERLAP) * len(self.new_words)
         if not self.new_words:
-            # it only repeats the question: what it repeats must be in one sentence
+            # the statement only repeats the question: one sentence must contain it
             best = max(pool, key=lambda s: len(s.words & self.all_words), default=None)
             covers_claim = best is not None and len(best.words & self.all_words) >= MIN_TOKEN_OVERLAP * len(
                 self.all_words
@@ -170,7 +169,7 @@ class _Claim:
 
 
 def _is_sentence_initial(text: str, offset: int) -> bool:
-    """Whether a capital at ``place`` may be there only because a sentence begins."""
+    """Whether the capital letter at an offset may only mark the beginning of a sentence."""
     word = re.match(r"\w+", text[offset:])
     return (
         offset == 0
@@ -180,12 +179,13 @@ def _is_sentence_initial(text: str, offset: int) -> bool:
 
 
 def _source_sentences(passage: SelectedPassage) -> list[_SourceSentence]:
+    """Return the sentences of a passage with the words to match, its title's included."""
     title = passage.hit.title
     source_sentences = []
     for start, end in sentence_spans(passage.hit.passage.text):
         text = passage.hit.passage.text[start:end]
         words = frozenset(index_tokens(f"{title}. {text}"))
-        # a character that stands alone in the answer (年 of 1981年) is half of a pair where the sentence goes on
+        # a single character of the answer (年 of 1981年) is half of a character pair in a longer sentence
         single_characters = frozenset(t.text for t in tokenize(f"{title}. {text}") if has_cjk(t.text))
         offset = passage.hit.passage.start
         source_sentences.append(

@@ -1,4 +1,4 @@
-"""An answer that says no more than its question is none: a sentence stands in its place."""
+"""Replace answers that only repeat their question by a sentence of the evidence."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from indices.bm25_index import index_tokens
 from kgrag import prompts
-from kgrag.answering.guards.citations import YES_NO_ANSWERS, strip_citation_marks
 from kgrag.answering.stages.evidence_selection import SelectedPassage, score_sentences
 from kgrag.retrieve.sentence_features import HitSentence, sentence_features
 from kgrag.text import detect_language, normalize_name
+from kgrag.text.citation_marks import strip_citation_marks
+from kgrag.text.polarity import EXPLICIT_ANSWERS
 
 _OPEN_QUESTION = {
     "en": re.compile(r"\b(?:what|which|who|whose|whom|where|when|how|why)\b", re.IGNORECASE),
@@ -20,24 +21,28 @@ _CHOICE_QUESTION = {
     "en": re.compile(r"\b(?:or|and|both|between|than|of (?:the|these|those))\b", re.IGNORECASE),
     "zh": re.compile(r"还是|或|和|与|跟|及|比|、|之间|两者|当中|其中"),
 }
-"""What a question has that gives its own answers to choose from."""
+"""Matches questions that list their possible answers."""
 FALLBACK_LANGUAGES = frozenset(["zh"])
-"""Languages in which a sentence is quoted instead. Chinese questions mostly ask for what one sentence says; of the English ones of
-several steps the likeliest sentence tells the first."""
+"""Languages in which a sentence of the evidence replaces an echo.
+
+Chinese questions mostly ask for what one sentence states. Of the English questions of several steps, the most probable
+sentence states only the first step.
+"""
 
 
 def is_echo(question: str, answer: str) -> bool:
-    """Whether an answer to an open question has no word that the question lacks: asked where Haining West is, "Haining West".
+    """Whether the answer to an open question has no word that the question lacks.
 
-    What was asked with answers to choose from (A or B, which of these), and yes or no, is never taken for a repetition.
+    For example "Haining West" as the answer to "Where is Haining West?". Questions that offer a choice ("A or B", "which
+    of these") and yes/no answers never count as echoes.
 
     Args:
         question: in English or Chinese.
-        answer: with its marks of citation, or without.
+        answer: with or without citation marks.
     """
     unmarked_answer, lang = strip_citation_marks(answer), detect_language(question)
     if (
-        normalize_name(unmarked_answer) in YES_NO_ANSWERS
+        normalize_name(unmarked_answer) in EXPLICIT_ANSWERS
         or not _OPEN_QUESTION[lang].search(question)
         or _CHOICE_QUESTION[lang].search(question)
     ):
@@ -47,28 +52,29 @@ def is_echo(question: str, answer: str) -> bool:
 
 
 def replace_echo(question: str, answer: str, selected: Sequence[SelectedPassage]) -> tuple[str, list[str]]:
-    """What is answered, and, in words, what was refused of it.
+    """Return the answer, or a replacement if it only repeats the question, with diagnostics.
 
-    In the place of what only repeats the question stands, of the sentences about that, the one that is likeliest to tell what is asked
-    (`kgrag.answering.stages.evidence_selection.scored`), with the mark of its passage; silence where there is none, and in languages that are not `QUOTED`.
+    The replacement is the most probable sentence (`kgrag.answering.stages.evidence_selection.score_sentences`) about the
+    answer's subject, with the mark of its passage. It is an abstention if there is no such sentence, or if the language
+    is not in `FALLBACK_LANGUAGES`.
 
     Args:
-        question: what is asked.
-        said: what a model answered.
-        shown: the passages that it was shown.
+        question: the user's question.
+        answer: the model's answer.
+        selected: the passages of the prompt.
     """
     if not is_echo(question, answer):
         return answer, []
-    reason, lang = f"{answer!r} only repeats the question", detect_language(question)
+    reason, lang = f"answer {answer!r} only repeats the question", detect_language(question)
     best = _best_supporting_sentence(question, answer, selected) if lang in FALLBACK_LANGUAGES else None
     if best is None:
-        return prompts.ABSTENTION_TEXT[lang], [f"{reason}, and no sentence is known to say more"]
+        return prompts.ABSTENTION_TEXT[lang], [f"{reason}, and no sentence in the prompt adds to it"]
     number = selected[best.hit_index].number
-    return f"{best.text.strip()} [{number}]", [f"{reason}: a sentence that says more stands in its place"]
+    return f"{best.text.strip()} [{number}]", [f"{reason}: replaced by a sentence of the evidence"]
 
 
 def _best_supporting_sentence(question: str, answer: str, selected: Sequence[SelectedPassage]) -> HitSentence | None:
-    """The likeliest to tell what is asked of the sentences shown that are about what was said, and say more."""
+    """Return the most probable sentence of the prompt that is about the answer and adds to the question."""
     words = {*index_tokens(strip_citation_marks(answer))}
     hit_sentences, rows = sentence_features(question, [passage.hit for passage in selected])
     scored_sentences = [
@@ -78,4 +84,4 @@ def _best_supporting_sentence(question: str, answer: str, selected: Sequence[Sel
         and (sentence.start, sentence.end) in selected[sentence.hit_index].spans
         and not is_echo(question, sentence.text)
     ]
-    return max(scored_sentences, key=lambda one: one[0])[1] if scored_sentences else None
+    return max(scored_sentences, key=lambda scored: scored[0])[1] if scored_sentences else None

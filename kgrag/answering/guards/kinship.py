@@ -1,7 +1,8 @@
-"""Answers about relatives, held to a sentence that says what they are to each other.
+"""Require that a sentence states the relation for answers about relatives.
 
-A passage names many people beside the one that it is about, and a small model takes one of them for the wife that no sentence
-mentions. Their names stand there, so a citation alone does not tell: the sentence must have a word for what was asked.
+A passage names more persons than its subject, and a small model may pick one of them as the wife whom no sentence
+mentions. Their names are in the passage, so a citation alone is no evidence: the sentence needs a word for the
+relation.
 """
 
 from __future__ import annotations
@@ -11,39 +12,40 @@ from typing import NamedTuple
 
 from graphs.predicates import PredicateSchema
 from indices.bm25_index import index_tokens
-from kgrag.answering.guards.citations import MIN_TOKEN_OVERLAP, strip_citation_marks
+from kgrag.answering.guards.citations import MIN_TOKEN_OVERLAP
 from kgrag.graphqa.protocol import RelationPath
 from kgrag.graphqa.question_templates import fill_template, load_templates
 from kgrag.retrieve.sentence_features import has_answer_cue
 from kgrag.text import detect_language, normalize_name, sentence_spans, strip_disambiguation
+from kgrag.text.citation_marks import strip_citation_marks
 from kgrag.types import Hit
 
 
 class _TitledSentence(NamedTuple):
-    """A sentence, with the words of it and of its document's title."""
+    """A sentence, and its words together with those of its document's title."""
 
     text: str
     words: frozenset[str]
 
 
 def unsupported_relation(
-    question: str, relation_paths: Sequence[RelationPath], answer: str, hits: Sequence[Hit], vocabulary: PredicateSchema
+    question: str, relation_paths: Sequence[RelationPath], answer: str, hits: Sequence[Hit], schema: PredicateSchema
 ) -> str:
-    """The relation, as a question, that no sentence tells though an answer rests on it; "" where all are told.
+    """Return the relation, as a question, that the answer depends on and no sentence states; "" if all are stated.
 
-    A relation is told by a sentence that has a word for it and, of the first step, is about what the question names, of the
-    last one has the answer. Only steps from one person to another are looked at. What takes two steps may have one word
-    ("father-in-law"): a sentence with that of the question tells both.
+    A sentence states a relation if it has a word for it. For the first step it must mention the question's name, for the
+    last step the answer. Only steps between persons are checked. One word may stand for two steps ("father-in-law"): a
+    sentence with that word of the question states both.
 
     Args:
-        question: as it was asked.
-        asked: what it may ask for (`GraphReader.asks`); one reading that is told is enough, none asks for nothing.
-        answer: what a model said, with or without marks.
-        hits: what was found for the question.
-        vocabulary: the predicates.
+        question: the user's question.
+        relation_paths: readings of the question (`GraphQA.parse`); one supported reading suffices.
+        answer: the model's answer, with or without citation marks.
+        hits: passages retrieved for the question.
+        schema: the store's predicates.
     """
     templates, lang, titled_sentences = (
-        load_templates(vocabulary).by_predicate,
+        load_templates(schema).by_predicate,
         detect_language(question),
         [*_titled_sentences(hits)],
     )
@@ -51,7 +53,7 @@ def unsupported_relation(
     unsupported = ""
     for name, steps in relation_paths:
         subject = {*index_tokens(strip_disambiguation(name))}
-        compound_words = _compound_relation_words(question, steps, vocabulary)
+        compound_words = _compound_relation_words(question, steps, schema)
         for step_index, step in enumerate(steps):
             forms = templates[step].questions[lang] if step in templates and templates[step].is_kinship else ()
             is_last = step_index == len(steps) - 1
@@ -71,12 +73,12 @@ def unsupported_relation(
     return unsupported
 
 
-def _compound_relation_words(question: str, steps: Sequence[str], vocabulary: PredicateSchema) -> list[str]:
-    """The words of a question that stand for several steps at once, as `key` has them."""
+def _compound_relation_words(question: str, steps: Sequence[str], schema: PredicateSchema) -> list[str]:
+    """Return the normalized words of a question that stand for several steps at once."""
     chain, text = " ".join(steps), f" {normalize_name(question)} "
     return [
         normalize_name(word)
-        for word, kin in vocabulary.compound_relations.items()
+        for word, kin in schema.compound_relations.items()
         if f" {normalize_name(word)} " in text and " ".join(kin) in chain
     ]
 

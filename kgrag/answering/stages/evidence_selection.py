@@ -1,4 +1,4 @@
-"""What the reader is shown: the sentences that matter, in the order they were ranked, within a budget of tokens."""
+"""Select the sentences of the retrieved passages that fit into the prompt's token budget."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kgrag.types import Hit
 
 TREES_FILE = "sentences.json"
 PASSAGE_HEADER_TOKENS = 8
-"""Tokens that the number and the title of a passage take."""
+"""Tokens of a passage's number and title in the prompt."""
 
 
 @dataclass(frozen=True)
 class SelectedPassage:
-    """A numbered passage of a prompt: ``spans`` are the sentences kept, as offsets into the document's text."""
+    """A numbered passage of a prompt; ``spans`` are the selected sentences, as offsets into the document's text."""
 
     number: int
     hit: Hit
@@ -32,7 +32,7 @@ class SelectedPassage:
 
     @property
     def text(self) -> str:
-        """The kept sentences, joined by spaces."""
+        """The selected sentences, joined by spaces."""
         passage = self.hit.passage
         return " ".join(passage.text[start - passage.start : end - passage.start] for start, end in self.spans)
 
@@ -40,16 +40,16 @@ class SelectedPassage:
 def select_evidence(
     question: str, hits: Sequence[Hit], budget: int, count: Callable[[str], int]
 ) -> tuple[list[SelectedPassage], list[str]]:
-    """The sentences to show, and in words what was left out.
+    """Select sentences for the prompt; return them by passage, with a message for each passage that was cut.
 
-    The likelier a sentence is to tell what is asked (trees over `kgrag.retrieve.sentence_features`), and the fewer tokens it takes,
-    the sooner it is chosen: by its probability over the square root of its tokens. The first is shown whatever it takes.
+    Sentences are chosen in order of probability / sqrt(tokens). The probability that a sentence answers the question
+    comes from boosted trees over `kgrag.retrieve.sentence_features`. The first sentence is always included.
 
     Args:
-        question: what is asked.
-        hits: best first.
-        budget: tokens, for all sentences together.
-        count: tokens of a text.
+        question: the user's question.
+        hits: retrieved passages, best first.
+        budget: tokens for all sentences together.
+        count: returns the number of tokens of a text.
     """
     hit_sentences, rows = sentence_features(question, hits)
     chosen = fit_to_budget(
@@ -77,13 +77,13 @@ def select_evidence(
 def fit_to_budget(
     hit_sentences: Sequence[HitSentence], log_odds: Sequence[float], costs: Sequence[int], budget: int
 ) -> list[int]:
-    """The numbers of the sentences to show, the likeliest for their length first.
+    """Return the indices of the sentences to show, ordered by value per token.
 
     Args:
-        found: the sentences.
-        odds: of each, the log-odds that it tells what is asked.
-        costs: of each, its tokens.
-        budget: tokens, for all together; a passage's first sentence takes `HEADING` more.
+        hit_sentences: the candidate sentences.
+        log_odds: for each sentence, the log-odds that it answers the question.
+        costs: for each sentence, its tokens.
+        budget: tokens for all sentences together; a passage's first sentence costs `PASSAGE_HEADER_TOKENS` more.
     """
     values = [1 / (1 + math.exp(-o)) / math.sqrt(cost + 1) for o, cost in zip(log_odds, costs, strict=True)]
     chosen: list[int] = []
@@ -99,13 +99,17 @@ def fit_to_budget(
 
 
 def score_sentences(rows: NDArray[np.float32]) -> list[float]:
-    """The log-odds that each sentence tells what is asked, from rows (sentences, features of `read_sentences`)."""
+    """Return the log-odds that each sentence answers the question.
+
+    Args:
+        rows: features of shape (sentences, features), as returned by `sentence_features`.
+    """
     return [float(odds) for odds in _sentence_ranker().score(FEATURE_NAMES, rows)] if len(rows) else []
 
 
 @lru_cache(maxsize=1)
 def selector_fingerprint() -> str:
-    """What chooses, in a word: other trees or words have another, so that what they chose is not taken for today's choice."""
+    """Return a hash of the trees and cue words, so that caches do not mix selections of different versions."""
     data = files("kgrag") / "data"
     return hashlib.sha256((data / TREES_FILE).read_bytes() + (data / CUE_WORDS_FILE).read_bytes()).hexdigest()[:12]
 

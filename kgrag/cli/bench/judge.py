@@ -1,4 +1,4 @@
-"""`kgrag bench judge`, `judge-train` and `judge-set`: whether claims are borne out, by each way to tell."""
+"""The commands `kgrag bench judge`, `judge-train` and `judge-set`: claim judges against labelled claims."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from kgrag.cli.options import JsonOption, print_json, require_library
 from kgrag.errors import UsageError
 from kgrag.terminal import console
 
-DATA_OPTION = typer.Option("--data", help="The folder that holds `support`, `reader` and the corpora.")
+DATA_OPTION = typer.Option("--data", help="Folder that contains `support`, `reader` and the corpora.")
 MAIN_MEASURES = ("right_over_wrong", "balanced_accuracy", "auroc", "brier", "ece")
 
 
 def bench_judge(
     file: Annotated[
-        Path, typer.Argument(help="Claims: jsonl with evidence, claim, supported, or HaluEval's; gzip or plain.")
+        Path, typer.Argument(help="Claims: jsonl with evidence, claim, supported, or HaluEval's format; gzip or plain.")
     ],
     judge: Annotated[
-        str, typer.Option(help="auto, overlap, details, learned, combined, llm, or the folder of a published judge.")
+        str, typer.Option(help="Claim judge: auto, overlap, details, learned, combined, llm, or a model folder.")
     ] = "auto",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Number of rows to use, from the start (default: all).")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Balanced accuracy, AUROC and calibration of a judge of claims, beside plain overlap and length."""
+    """Measure balanced accuracy, AUROC and calibration of a claim judge, beside plain overlap and length."""
     from kgrag.dev.benchmarks.judge.datasets import load_claims
     from kgrag.dev.benchmarks.judge.scorer import judge_report
     from kgrag.judge import load_judge
@@ -44,7 +46,7 @@ def bench_judge(
     figures["trained on these claims"] = is_trained_on
     if is_trained_on:
         console.print_notice(
-            "The judge was trained on these claims, so these figures flatter it: `kgrag bench judge-train` has honest ones."
+            "The judge was trained on these claims, so these figures are too high: `kgrag bench judge-train` measures without that bias."
         )
     if json_:
         print_json(figures)
@@ -70,15 +72,17 @@ def bench_judge(
 
 def bench_judge_train(
     data: Annotated[Path, DATA_OPTION],
-    out: Annotated[Path | None, typer.Option(help="Train on all of it and write the judge here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for a judge trained on all claims (default: none is written).")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Train the judge of claims, and say what it is worth on texts and on sets that it never saw."""
+    """Train the claim judge, and measure it on unseen texts and unseen datasets."""
     from kgrag.dev.training.judge import fitting, trainer
     from kgrag.question_sets import fingerprint
 
-    if out and not out.resolve().parent.is_dir():  # known before the minutes of training, not after
-        raise UsageError(f"Expected a folder for the judge at {out.parent}, found none: make it, or name another.")
+    if out and not out.resolve().parent.is_dir():  # checked before minutes of training
+        raise UsageError(f"Expected a folder for the judge at {out.parent}, found none: create it, or choose another.")
     require_library("lightgbm", "train")
     sets = trainer.load_claim_sets(data)
     with console.show_counter("claims", sum(map(len, sets.values()))) as tick:
@@ -101,23 +105,23 @@ def bench_judge_train(
         print_json(table)
         return
     columns = ("balanced_accuracy", "auroc", "brier", "ece", "right_over_wrong")
-    lines = [("set, how it was trained, judge", *map(_measure_label, columns))]
+    lines = [("dataset, training, judge", *map(_measure_label, columns))]
     lines += [(name, *(_format_value(row[c]) if c in row else "" for c in columns)) for name, row in table.items()]
     console.print_table(lines, right=tuple(range(1, 6)), heading=True)
     if out:
-        console.print_notice(f"The judge is in {out}.")
+        console.print_notice(f"Wrote the judge to {out}.")
 
 
 def bench_judge_set(
-    folder: Annotated[Path, typer.Argument(help="A folder with corpus.jsonl.gz and questions.dev.jsonl, Chinese.")],
-    out: Annotated[Path, typer.Option(help="Write the claims here, as jsonl.")],
-    seed: Annotated[int, typer.Option(help="Another seed makes other claims.")] = 0,
+    folder: Annotated[Path, typer.Argument(help="Folder with a Chinese corpus.jsonl.gz and questions.dev.jsonl.")],
+    out: Annotated[Path, typer.Option(help="File for the claims (jsonl).")],
+    seed: Annotated[int, typer.Option(help="Random seed of the claims.")] = 0,
 ) -> None:
-    """Make a Chinese set for `bench judge`: sentences and answered questions, and such with something changed."""
+    """Build a Chinese dataset for `bench judge` from sentences and answered questions, some of them altered."""
     from kgrag.dev.training.judge.trainer import perturbed_cmrc
 
     if not out.resolve().parent.is_dir():
-        raise UsageError(f"Expected a folder for the claims at {out.parent}, found none: make it, or name another.")
+        raise UsageError(f"Expected a folder for the claims at {out.parent}, found none: create it, or choose another.")
     claims = list(perturbed_cmrc(folder, seed))
     rows = (
         {
@@ -131,7 +135,7 @@ def bench_judge_set(
     )
     out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     console.print_notice(
-        f"{len(claims):,} claims, {sum(m.supported for m in claims):,} of them supported, are in {out}."
+        f"Wrote {len(claims):,} claims to {out}, {sum(m.supported for m in claims):,} of them supported."
     )
 
 

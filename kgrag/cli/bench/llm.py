@@ -1,4 +1,4 @@
-"""`kgrag bench llm`: a language model by itself, and beside other ways to run the same weights."""
+"""The command `kgrag bench llm`: a language model alone, and beside other runtimes of the same weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LLMRuntime(StrEnum):
-    """Another way to run the same model."""
+    """Another runtime of the same model."""
 
     transformers = "transformers"
     llama_cpp = "llama.cpp"
@@ -32,19 +32,23 @@ class LLMRuntime(StrEnum):
 def bench_llm(
     model: Annotated[
         str,
-        typer.Argument(help="A name of `kgrag models`, a folder, a GGUF file or a server.", autocompletion=model_names),
+        typer.Argument(
+            help="Name from `kgrag models`, a folder, a GGUF file or a server's address.", autocompletion=model_names
+        ),
     ],
-    text: Annotated[Path, typer.Option(help="A text in UTF-8, such as a chapter of a book.")],
-    window: Annotated[int, typer.Option(help="Tokens that are read at a time for the perplexity.", min=16)] = 1024,
-    limit: Annotated[int | None, typer.Option(help="Only the first N characters.", min=1)] = None,
-    beside: Annotated[list[LLMRuntime] | None, typer.Option(help="Time it run otherwise, too; repeatable.")] = None,
-    gguf: Annotated[Path | None, typer.Option(help="The GGUF file of the same model, for llama.cpp.")] = None,
-    questions: Annotated[int, typer.Option(help="Questions that are timed, each over eight passages.", min=1)] = 3,
+    text: Annotated[Path, typer.Option(help="Text in UTF-8, such as a chapter of a book.")],
+    window: Annotated[int, typer.Option(help="Tokens per window of the perplexity.", min=16)] = 1024,
+    limit: Annotated[
+        int | None, typer.Option(help="Number of characters to use, from the start (default: all).", min=1)
+    ] = None,
+    beside: Annotated[list[LLMRuntime] | None, typer.Option(help="Another runtime to measure; repeatable.")] = None,
+    gguf: Annotated[Path | None, typer.Option(help="GGUF file of the same model, for llama.cpp.")] = None,
+    questions: Annotated[int, typer.Option(help="Number of timed questions, each with eight passages.", min=1)] = 3,
     precision: PrecisionOption = None,
     attention: AttentionOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Perplexity on a text, tokens per word, speed (reading, writing, first word) and memory of a language model."""
+    """Measure perplexity, tokens per word, speed (prefill, decoding, first word) and memory of a language model."""
     from kgrag.config import Config
     from kgrag.dev.benchmarks.llm_throughput import measure_llm_speed, split_passages
     from kgrag.text import sentence_spans
@@ -53,14 +57,14 @@ def bench_llm(
     groups = [group for group in split_passages(contents, sentence_spans(contents)) if len(group) == 8][:questions]
     if not groups:
         raise UsageError(
-            f"Expected a text of at least 24 sentences, found {len(sentence_spans(contents))} in {text}: name a longer one."
+            f"Expected a text of at least 24 sentences, found {len(sentence_spans(contents))} in {text}: pass a longer one."
         )
     question_groups = [(f"What does passage {number} say first?", group) for number, group in enumerate(groups, 1)]
     overrides = {"precision": precision, "attention": attention}
     config = Config.model_validate({name: value for name, value in overrides.items() if value is not None})
-    report = _measure_llm(model, contents, window, config)
-    llm = report.pop("llm")
-    report["speed"] = {_runtime_label(llm): measure_llm_speed(llm, question_groups, llm.count)}
+    llm, report = _measure_llm(model, contents, window, config)
+    speed = {_runtime_label(llm): measure_llm_speed(llm, question_groups, llm.count)}
+    report["speed"] = speed
     report["peak memory, bytes"] = _peak_memory_bytes()
     for runtime in beside or []:
         gc.collect()
@@ -70,9 +74,9 @@ def bench_llm(
                 if runtime is LLMRuntime.transformers
                 else _load_llama_cpp(gguf or Path(model), stack)
             )
-            report["speed"][str(runtime)] = measure_llm_speed(
+            speed[str(runtime)] = measure_llm_speed(
                 other_llm, question_groups, llm.count
-            )  # a server only guesses tokens
+            )  # a server only estimates tokens
             del other_llm
     if json_:
         print_json(report)
@@ -82,23 +86,20 @@ def bench_llm(
         [("measure", "value"), *((escape(n), f"[bold]{v}[/bold]") for n, v in rows)], right=(1,), heading=True
     )
     console.print_result("")
-    runtimes = list(report["speed"])
+    runtimes = list(speed)
     lines = [("speed", *map(escape, runtimes))]
-    lines += [
-        (name, *(_format_value(report["speed"][way][name]) for way in runtimes))
-        for name in report["speed"][runtimes[0]]
-    ]
+    lines += [(name, *(_format_value(speed[way][name]) for way in runtimes)) for name in speed[runtimes[0]]]
     console.print_table(lines, right=tuple(range(1, len(runtimes) + 1)), heading=True)
 
 
-def _measure_llm(name: str, text: str, window: int, config: Config) -> dict[str, Any]:
-    """The model (``llm``) and what it makes of the text; a server says nothing of how it foresees one."""
+def _measure_llm(name: str, text: str, window: int, config: Config) -> tuple[LLM, dict[str, object]]:
+    """Return the model, and a report with its perplexity on the text; a server gives no perplexity."""
     from kgrag.dev.benchmarks.perplexity import measure_perplexity, tokens_per_word
     from kgrag.llm.loader import load_llm
 
     llm: Any = load_llm(name, console.show_model_progress, config)
     console.end_progress()
-    report: dict[str, Any] = {"llm": llm, "model": llm.name, "home": _runtime_label(llm)}
+    report: dict[str, object] = {"model": llm.name, "home": _runtime_label(llm)}
     if hasattr(llm, "token_logprobs"):
         with console.show_counter("pieces", max(llm.count(text) // window, 1)) as tick:
             perplexity_result = measure_perplexity(llm, text, window, tick)
@@ -111,7 +112,7 @@ def _measure_llm(name: str, text: str, window: int, config: Config) -> dict[str,
             "bits per byte": perplexity_result.bits_per_byte,
             **tokens_per_word(llm, text),
         }
-    return report
+    return llm, report
 
 
 def _runtime_label(llm: LLM) -> str:
@@ -122,7 +123,7 @@ def _runtime_label(llm: LLM) -> str:
 
 
 def _load_transformers(name: str, config: Config) -> LLM:
-    """Plain ``model.generate`` on the same weights: nothing is kept from one prompt to the next."""
+    """Measure plain ``model.generate`` on the same weights, without a cache between prompts."""
     from kgrag.llm.loader import weights_folder
     from kgrag.llm.transformers_backend import TransformersLLM
     from kgrag.models.device import this_device
@@ -137,10 +138,10 @@ def _load_transformers(name: str, config: Config) -> LLM:
 
 
 def _load_llama_cpp(file: Path, stack: ExitStack) -> LLM:
-    """llama.cpp by its bindings, which serve a model on a port of this machine.
+    """Measure llama.cpp through its Python bindings, which serve the model on a local port.
 
     Raises:
-        UsageError: no GGUF file is named.
+        UsageError: --gguf is missing.
         KgragError: the bindings are not installed.
     """
     from kgrag.config import ServerConfig
@@ -148,7 +149,7 @@ def _load_llama_cpp(file: Path, stack: ExitStack) -> LLM:
     from kgrag.models.endpoint import ServerAddress
 
     if not file.is_file():
-        raise UsageError("Expected --gguf with the model's GGUF file, which llama.cpp runs, found none: name one.")
+        raise UsageError("Expected --gguf with the model's GGUF file for llama.cpp, found none: pass one.")
     require_library("xllamacpp", "llama-cpp")
     bindings = importlib.import_module("xllamacpp")
     params = bindings.CommonParams()
@@ -157,7 +158,7 @@ def _load_llama_cpp(file: Path, stack: ExitStack) -> LLM:
     params.hostnames, params.port = ["127.0.0.1"], 0
     params.verbosity = 0
     server = bindings.Server(params)
-    stack.callback(lambda: server and None)  # it serves as long as it is held
+    stack.callback(lambda: server and None)  # the server runs as long as this reference lives
     return ServerLLM(ServerAddress(f"{server.listening_address}/v1", "llama.cpp"), "", ServerConfig(tries=1))
 
 
@@ -166,11 +167,11 @@ def _read_text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ReadError(f"{path} cannot be read ({reason}): name a text in UTF-8.") from error
+        raise ReadError(f"{path} cannot be read ({reason}): pass a text in UTF-8.") from error
 
 
 def _peak_memory_bytes() -> int:
-    """The most memory that this process held, in bytes; 0 where the system does not say."""
+    """Return the peak memory of this process in bytes; 0 if the system does not report it."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return 0

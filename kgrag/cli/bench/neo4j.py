@@ -1,12 +1,11 @@
-"""`kgrag bench server`: what a Neo4j server takes to load a graph and to walk it, beside plain statements and this machine."""
+"""The command `kgrag bench server`: load and walk a graph on a Neo4j server."""
 
 from __future__ import annotations
 
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from kgrag.cli.options import JsonOption, open_store, print_json, require_library
@@ -17,18 +16,18 @@ if TYPE_CHECKING:
     from graphs.neo4j.store import Neo4jGraph
 
 WARMUP_DIVISOR = 10
-"""A tenth of the rows is loaded before anything is timed: a server that has just started is several times slower."""
+"""Share of the rows to load before the clock starts: a server that has just started is several times slower."""
 WALK_COUNT = 20
 
 
 def bench_server(
-    store: Annotated[str, typer.Option("--store", "-s", help="An empty database: neo4j://user@host:port/database.")],
+    store: Annotated[str, typer.Option("--store", "-s", help="Empty database: neo4j://user@host:port/database.")],
     nodes: Annotated[
-        int, typer.Option(min=1000, help="About how many nodes; three times as many relationships.")
+        int, typer.Option(min=1000, help="Approximate number of nodes; there are three times as many relationships.")
     ] = 50_000,
     json_: JsonOption = False,
 ) -> None:
-    """Load a made-up graph into an empty database, as an ingest does and by plain statements, walk it, and empty it again."""
+    """Load a synthetic graph into an empty database, by ingest and by plain statements, walk it, and delete it."""
     require_library("neo4j", "neo4j")
     from graphs.neo4j.store import Neo4jGraph
     from kgrag.dev.benchmarks.neo4j_bulk_load import (
@@ -42,24 +41,26 @@ def bench_server(
     if "://" not in store:
         raise UsageError(f"Expected a server's database such as neo4j://user@host:7687/neo4j, found {store}.")
     opened_store = open_store(store, create=True)
-    graph = opened_store.graph
+    graph = opened_store.graph_store
     assert isinstance(graph, Neo4jGraph)
     if graph.counts()["documents"] or graph.sources():
-        raise UsageError(f"{store} holds documents, and this would empty it: name a database without.")
+        raise UsageError(
+            f"Expected an empty database, found documents in {store}, which this command would delete: choose another."
+        )
     try:
-        console.print_notice(f"Loading {4 * nodes:,} nodes and relationships by plain statements …")
+        console.print_notice(f"Loading {4 * nodes:,} nodes and relationships with plain statements …")
         load_with_unwind_merge(graph, nodes // WARMUP_DIVISOR, 3 * nodes // WARMUP_DIVISOR)
         by_statements = load_with_unwind_merge(graph, nodes, 3 * nodes)
         documents = synthetic_documents(nodes)
-        console.print_notice(f"Putting {len(documents):,} documents that come to as many, twice …")
+        console.print_notice(f"Writing {len(documents):,} documents of the same size, twice …")
         load_with_store(graph, documents[: len(documents) // WARMUP_DIVISOR])
         first_load = load_with_store(graph, documents[len(documents) // WARMUP_DIVISOR :])
         second_load = load_with_store(graph, documents)
         start = time.perf_counter()
         graph.refresh_display_names()
         naming_seconds = time.perf_counter() - start
-        console.print_notice("Walking it …")
-        report: dict[str, Any] = {
+        console.print_notice("Walking the graph …")
+        report: dict[str, float] = {
             "plain nodes": by_statements.nodes,
             "plain relationships": by_statements.relationships,
             "plain s": by_statements.seconds,
@@ -88,7 +89,9 @@ def bench_server(
 
 
 def _time_walks(graph: Neo4jGraph) -> dict[str, float]:
-    """Milliseconds at the median: two steps in one statement, and the walks of retrieval here and there."""
+    """Return median milliseconds of two steps in one statement, and of retrieval walks on the server and locally."""
+    import numpy as np
+
     from graphs.neo4j.walk import Neo4jTransitions, time_walks, write_transitions
     from graphs.walk.adjacency import build_adjacency
     from graphs.walk.pagerank import PersonalizedPageRank, SeedWeights

@@ -1,4 +1,4 @@
-"""`kgrag bench scale`: what stores of growing size cost to build and to ask."""
+"""The command `kgrag bench scale`: building and querying stores of growing size."""
 
 from __future__ import annotations
 
@@ -7,44 +7,48 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kgrag.cli.options import JsonOption, open_store, print_json, require_library
 from kgrag.errors import KgragError, UsageError
 from kgrag.location import EXAMPLE_ADDRESS, Neo4jLocation, StoreLocation, parse_location
+from kgrag.serialize import JsonObject
 from kgrag.storage.atomic import atomic_write
-from kgrag.store.store import Store
 from kgrag.terminal import console
 
 MAX_REAL_DOCUMENTS = 10_000
-"""Documents up to which a store is ingested as a user's would be; above, only `MORE` are."""
+"""Largest store that is ingested like a user's; in larger stores, only `EXTRA_DOCUMENTS` documents are."""
 EXTRA_DOCUMENTS = 1000
 QUESTION_COUNT = 200
 FORGOTTEN_DOCUMENTS = 50
 NOTE = (
-    "Names and words are made up, with the frequencies of 2WikiMultihopQA's. Above 10,000 documents what is read in "
-    "them is put in the store as it was made, with vectors that say nothing of the text (embedding a million passages "
-    "would take hours); 1,000 more are ingested in earnest. Questions are embedded in earnest throughout."
+    "Names and words are synthetic, with the frequencies of 2WikiMultihopQA. Above 10,000 documents, extracted facts are "
+    "written directly to the store, with random vectors (embedding a million passages would take hours); 1,000 more "
+    "documents are ingested normally. All questions are embedded normally."
 )
 
 
 def bench_scale(
-    sizes: Annotated[str, typer.Option(help="Documents, with commas between; k and M are known.")] = "10k,100k,1M",
-    out: Annotated[Path, typer.Option(help="Where stores and figures are; what is there is not done again.")] = Path(
+    sizes: Annotated[
+        str, typer.Option(help="Comma-separated numbers of documents, such as 10k or 1M.")
+    ] = "10k,100k,1M",
+    out: Annotated[Path, typer.Option(help="Folder of stores and figures; finished sizes are not repeated.")] = Path(
         "build/scale"
     ),
-    seed: Annotated[int, typer.Option(help="Gives the corpus.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the corpus.")] = 0,
     store: Annotated[
         str | None,
         typer.Option(
-            "--store", "-s", help="One size in a server's database instead; it must be empty, and stays filled."
+            "--store",
+            "-s",
+            help="Empty database of a server, for a single size; it stays filled (default: stores in folders).",
         ),
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Ingest rate, building, disk, memory, latency, recall and forgetting at growing sizes, and how they grow."""
+    """Measure ingest rate, index building, disk, memory, latency, recall and forgetting at growing sizes."""
     counts = [_parse_size(size) for size in sizes.split(",")]
     if store is not None:
         _require_empty_server(store, counts)
@@ -53,9 +57,11 @@ def bench_scale(
 
     out.mkdir(parents=True, exist_ok=True)
     reports = [_measure_size(out, count, seed, store) for count in sorted(counts)]
-    report: dict[str, Any] = {"note": NOTE, "sizes": reports}
+    report: dict[str, object] = {"note": NOTE, "sizes": reports}
+    growth: dict[str, float] = {}
     if len(reports) > 1:
-        report["growth"] = growth_exponents(reports)
+        growth = growth_exponents(reports)
+        report["growth"] = growth
         plot_growth(reports, out / "scale.png")
     if json_:
         print_json(report)
@@ -63,7 +69,7 @@ def bench_scale(
     names = [name for name in reports[0] if name not in ("settings", "passages")]
     rows = [["", *(f"{each['passages']:,}" for each in reports), "exponent"]]
     for name in names:
-        slope = report.get("growth", {}).get(name)
+        slope = growth.get(name)
         rows.append([name, *(f"{each[name]:,.3g}" for each in reports), "" if slope is None else f"{slope:.2f}"])
     console.print_table(rows, right=range(1, len(rows[0])), heading=True)
     console.print_notice(NOTE)
@@ -79,15 +85,15 @@ def _parse_size(size: str) -> int:
 
 
 def _require_empty_server(store: str, counts: list[int]) -> None:
-    """Raises UsageError unless ``store`` is a server's empty database, and there is one size to fill it with."""
+    """Raise UsageError unless ``store`` is an empty database of a server and there is a single size."""
     if not isinstance(parse_location(store), Neo4jLocation) or len(counts) != 1:
         raise UsageError(f"Expected one size and a server's database, such as --sizes 100k --store {EXAMPLE_ADDRESS}.")
-    if open_store(store, create=True).graph.passage_count():
-        raise UsageError(f"{store} holds documents: name a database without.")
+    if open_store(store, create=True).graph_store.passage_count():
+        raise UsageError(f"Expected an empty database, found documents in {store}: choose another.")
 
 
-def _measure_size(out: Path, count: int, seed: int, store: str | None) -> dict[str, Any]:
-    """The figures of one size, each stage in a process of its own; read where they were written with the same settings."""
+def _measure_size(out: Path, count: int, seed: int, store: str | None) -> JsonObject:
+    """Measure one size, each stage in its own process; reuse the figures of an earlier run with the same settings."""
     path = out / (f"{count}.json" if store is None else f"{count}-server.json")
     settings = {
         "documents": count,
@@ -97,7 +103,7 @@ def _measure_size(out: Path, count: int, seed: int, store: str | None) -> dict[s
         "questions": QUESTION_COUNT,
     }
     settings["forgotten"] = FORGOTTEN_DOCUMENTS
-    figures: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    figures: JsonObject = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if figures.get("settings") == settings and store is None:
         return figures
     figures = {"settings": settings}
@@ -108,7 +114,7 @@ def _measure_size(out: Path, count: int, seed: int, store: str | None) -> dict[s
         command = [sys.executable, "-c", code, stage_name, str(out), store_address, str(count), str(seed)]
         process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if process.returncode:
-            raise KgragError(f"Measuring {count:,} documents failed at the stage {stage_name}: what it said is above.")
+            raise KgragError(f"Measuring {count:,} documents failed at the stage {stage_name}: see its output above.")
         figures |= json.loads(process.stdout.splitlines()[-1])
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(figures, indent=1), "utf-8")
@@ -116,11 +122,11 @@ def _measure_size(out: Path, count: int, seed: int, store: str | None) -> dict[s
 
 
 def stage(name: str, out: str, store: str, count: str, seed: str) -> None:
-    """Measure one of `STAGES`, for a process of its own; the figures are the last line that it prints."""
+    """Measure one of `STAGES` in a process of its own; prints the figures as the last line."""
     print(json.dumps(STAGES[name](Path(out), parse_location(store), int(count), int(seed))))
 
 
-def _build_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict[str, Any]:
+def _build_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict[str, float]:
     """Fill a store, and build its indices."""
     import shutil
 
@@ -130,32 +136,34 @@ def _build_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict
 
     if isinstance(store, Path):
         shutil.rmtree(store, ignore_errors=True)
+    from kgrag.store.store import Store
+
     app, corpus = Store(store, console.print_notice, create=True), SyntheticCorpus(seed)
-    app.graph.set_meta("embedder", app.config.embedder)
+    app.graph_store.set_meta("embedder", app.config.embedder)
     real_documents = min(count, MAX_REAL_DOCUMENTS) if count <= MAX_REAL_DOCUMENTS else EXTRA_DOCUMENTS
-    figures: dict[str, Any] = {}
+    figures: dict[str, float] = {}
     if count > real_documents:
-        figures["fill s"] = fill_store(app.graph, corpus, count - real_documents, app.embedder.dimensions)
+        figures["fill s"] = fill_store(app.graph_store, corpus, count - real_documents, app.embedder.dimensions)
         console.print_notice(f"filled in {figures['fill s']:.0f} s")
     else:
         figures["fill s"] = 0.0
     figures["documents/s"] = ingest_articles(
-        app.graph, app.embedder, corpus, real_documents, out, app.config.passage_size
+        app.graph_store, app.embedder, corpus, real_documents, out, app.config.passage_size
     )
     start = time.perf_counter()
-    app.graph.refresh_display_names()
+    app.graph_store.refresh_display_names()
     figures["settle s"] = time.perf_counter() - start
     start = time.perf_counter()
     with app.write_lock():
-        open_index_set(app.graph, app.folder / "indices", console.print_notice, persist=True)
+        open_index_set(app.graph_store, app.folder / "indices", console.print_notice, persist=True)
     figures["build s"] = time.perf_counter() - start
     figures["build peak GB"] = memory_use()["peak GB"]
-    app.graph.close()
+    app.graph_store.close()
     return {**figures, "disk GB": disk_use(app.folder), "indices GB": disk_use(app.folder / "indices")}
 
 
-def _query_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict[str, Any]:
-    """Open a store, and ask it."""
+def _query_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict[str, float]:
+    """Open a store, and query it."""
     from kgrag.dev.benchmarks.scale import measure_queries, memory_use
     from kgrag.dev.benchmarks.synthetic_corpus import SyntheticCorpus
 
@@ -164,6 +172,8 @@ def _query_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict
         pass
     questions = corpus.generate_questions(QUESTION_COUNT)
     del corpus
+    from kgrag.store.store import Store
+
     app = Store(store, console.print_notice)
     start = time.perf_counter()
     retriever = app.retriever
@@ -173,14 +183,15 @@ def _query_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict
     memory_figures["resident GB"] = memory_figures.get("anonymous GB", memory_figures["peak GB"]) + memory_figures.get(
         "files GB", 0.0
     )
-    return {"passages": app.graph.passage_count(), "open s": open_seconds, **figures, **memory_figures}
+    return {"passages": app.graph_store.passage_count(), "open s": open_seconds, **figures, **memory_figures}
 
 
-def _forget_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict[str, Any]:
-    """Forget some of its documents; their passages are gone, and the store is a little smaller afterwards."""
+def _forget_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dict[str, float]:
+    """Forget some documents, and check that their passages are gone."""
     from kgrag.dev.benchmarks.scale import measure_forgetting
+    from kgrag.store.store import Store
 
-    graph = Store(store, console.print_notice).graph
+    graph = Store(store, console.print_notice).graph_store
     passages_before = graph.passage_count()
     documents = [
         document_id for document_id, _ in zip(sorted(graph.titles()), range(FORGOTTEN_DOCUMENTS), strict=False)
@@ -188,7 +199,7 @@ def _forget_stage(out: Path, store: StoreLocation, count: int, seed: int) -> dic
     figures = measure_forgetting(graph, documents)
     if graph.passage_count() != passages_before - len(documents):
         raise KgragError(
-            f"{len(documents)} documents were forgotten, and {passages_before - graph.passage_count()} passages went."
+            f"Expected {len(documents)} passages less after forgetting, found {passages_before - graph.passage_count()}."
         )
     graph.close()
     return figures

@@ -1,12 +1,11 @@
-"""`kgrag bench sentences`: whether what answers a question is among the sentences that are shown; training that choice."""
+"""The command `kgrag bench sentences`: whether the selected evidence contains the answer; training the selector."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,22 +21,28 @@ def bench_sentences(
         list[Path], typer.Option(help="Questions: jsonl with text, answers, gold; repeatable.", show_default=False)
     ],
     store: StoreOption = DEFAULT_STORE,
-    k: Annotated[int, typer.Option("-k", min=1, help="Passages to retrieve.")] = 8,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions of each file.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Train on all of it and write the trees here.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of passages to retrieve.")] = 8,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Number of questions of each file, from the start (default: all).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for a selector trained on all questions (default: none is written).")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """How often the answer is shown where it was retrieved, by tokens of evidence; with --out also train what chooses."""
+    """Measure how often the selected evidence contains the answer, by token budget; --out trains the selector."""
     from kgrag.answering.stages.evidence_selection import score_sentences, select_evidence
     from kgrag.dev.training import sentence_selector
     from kgrag.dev.training.ranker.cross_validation import FOLDS
-    from kgrag.metrics.intervals import bootstrap_interval
+    from kgrag.metrics.intervals import IntervalJson, bootstrap_interval, interval_json
     from kgrag.question_sets import fingerprint, load_questions
     from kgrag.tune.data.build import token_counter
 
     if out:
-        if not out.resolve().parent.is_dir():  # known before the minutes of reading, not after
-            raise UsageError(f"Expected a folder for the trees at {out.parent}, found none: make it, or name another.")
+        if not out.resolve().parent.is_dir():  # checked before minutes of reading
+            raise UsageError(
+                f"Expected a folder for the trees at {out.parent}, found none: create it, or choose another."
+            )
         require_library("lightgbm", "train")
     questions_by_file = {str(path): load_questions(path, limit) for path in questions}
     opened_store = open_store(store)
@@ -62,8 +67,8 @@ def bench_sentences(
         min_questions = FOLDS if out else 1
         if len(group) < min_questions:
             raise UsageError(
-                f"Expected in {name} {min_questions} or more questions whose gold documents the store finds, with answers that these "
-                f"say, found {len(group)}: name questions of this store."
+                f"Expected {min_questions} or more questions in {name} whose gold documents the store finds and whose answers are "
+                f"in them, found {len(group)}: pass questions of this store."
             )
     if not out:
         odds = [[score_sentences(t.rows) for t in group] for group in groups.values()]
@@ -74,25 +79,29 @@ def bench_sentences(
         sentence_selector.write_sentence_ranker(
             out, list(groups.values()), note, [fingerprint(path) for path in questions]
         )
-    report: dict[str, Any] = {}
+    intervals: dict[str, dict[str, IntervalJson]] = {}
     for (name, group), group_odds in zip(groups.items(), odds, strict=True):
-        figures: dict[str, Any] = {"questions": len(group), "cross-validated": bool(out)}
+        figures = intervals[name] = {}
         for budget in TOKEN_BUDGETS:
             shown_flags = [t.evidence_shown(o, budget) for t, o in zip(group, group_odds, strict=True)]
             answers = [float(answer) for t, (answer, _) in zip(group, shown_flags, strict=True) if t.answer_numbers]
-            figures[f"{budget} tokens: the answer"] = asdict(bootstrap_interval(answers))
-            figures[f"{budget} tokens: all"] = asdict(bootstrap_interval([float(whole) for _, whole in shown_flags]))
-        report[name] = figures
-    if choice_milliseconds:
-        report["milliseconds to choose, median"] = round(statistics.median(choice_milliseconds), 2)
+            figures[f"{budget} tokens: the answer"] = interval_json(bootstrap_interval(answers))
+            whole = [float(is_whole) for _, is_whole in shown_flags]
+            figures[f"{budget} tokens: all"] = interval_json(bootstrap_interval(whole))
+    choice_median = round(statistics.median(choice_milliseconds), 2) if choice_milliseconds else None
     if json_:
+        report: dict[str, object] = {
+            name: {"questions": len(group), "cross-validated": bool(out), **intervals[name]}
+            for name, group in groups.items()
+        }
+        if choice_median is not None:
+            report["milliseconds to choose, median"] = choice_median
         print_json(report)
         return
-    for name in groups:
-        console.print_result(f"[bold]{Path(name).name}[/bold] ({report[name].pop('questions')} questions)")
-        report[name].pop("cross-validated")
-        console.print_benchmark(report[name])
-    if choice_milliseconds:
-        console.print_result(f"{report['milliseconds to choose, median']} ms to choose (median)")
+    for name, group in groups.items():
+        console.print_result(f"[bold]{Path(name).name}[/bold] ({len(group)} questions)")
+        console.print_benchmark(intervals[name])
+    if choice_median is not None:
+        console.print_result(f"{choice_median} ms to select (median)")
     if out:
-        console.print_result(f"By trees that had not seen the question; those that saw all are in {out}.")
+        console.print_result(f"Figures are cross-validated; the trees trained on all questions are in {out}.")

@@ -1,4 +1,4 @@
-"""`kgrag bench tune`: how fast a model learns here, beside a plain loop of peft; `reader-data`: what the reader learns from."""
+"""The commands `kgrag bench tune` (training speed) and `reader-data` (the reader's training data)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import typer
 from rich.markup import escape
 
 from kgrag.cli.options import JsonOption, model_names, print_json
-from kgrag.cli.tune import LayersChoice
+from kgrag.cli.tune.options import LayersChoice
 from kgrag.terminal import console
 
 
 def bench_tune(
     examples: Annotated[
-        Path | None, typer.Option(help="Examples, as `kgrag tune write` writes them; else made-up ones.")
+        Path | None, typer.Option(help="Examples, as written by `kgrag tune write` (default: synthetic ones).")
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A name of `kgrag models`, or a folder.", autocompletion=model_names)
+        str, typer.Option(help="Name from `kgrag models`, or a folder.", autocompletion=model_names)
     ] = "auto",
-    number: Annotated[int, typer.Option(min=1, help="Examples that are learned from, about.")] = 24,
-    rank: Annotated[int, typer.Option(min=1, help="Of LoRA's matrices.")] = 16,
+    number: Annotated[int, typer.Option(min=1, help="Approximate number of examples to train on.")] = 24,
+    rank: Annotated[int, typer.Option(min=1, help="LoRA rank.")] = 16,
     layers: Annotated[
-        LayersChoice, typer.Option(help="Where ours are put; the plain loop's are in all.")
+        LayersChoice, typer.Option(help="Layers with LoRA in our training; the plain loop uses all.")
     ] = LayersChoice.half,
-    tokens: Annotated[int, typer.Option(min=64, help="Tokens that are computed together.")] = 1024,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds of all ways, one after the other.")] = 2,
+    tokens: Annotated[int, typer.Option(min=64, help="Tokens per forward pass.")] = 1024,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds over all variants.")] = 2,
     json_: JsonOption = False,
 ) -> None:
-    """Tokens of separate examples learned from in a second: a plain loop of peft, packs, and packs with fewer layers."""
+    """Measure training speed: a plain loop of peft, packed sequences, and packed sequences with fewer layers."""
     import torch
 
     from kgrag.config import Config
@@ -57,7 +57,7 @@ def bench_tune(
     console.end_progress()
     way_count = 2 if settings.layers == "all" else 4
     with console.show_counter("rounds", way_count * repeats) as tick:
-        report = measure_training_speed(
+        speed = measure_training_speed(
             folder,
             model_short_name(model_entry),
             take_first(all_examples, number),
@@ -67,24 +67,26 @@ def bench_tune(
             cache_bytes=keep,
             on_progress=tick,
         )
-    report = {
-        "model": model_short_name(model_entry),
+    short_name, precision = model_short_name(model_entry), precision_choice.compute_dtype or precision_choice.weights
+    threads = torch.get_num_threads()
+    report: dict[str, object] = {
+        "model": short_name,
         "device": device.name,
-        "threads": torch.get_num_threads(),
-        "precision": precision_choice.compute_dtype or precision_choice.weights,
+        "threads": threads,
+        "precision": precision,
         "rank": rank,
         "data": examples.name if examples else "made up",
-        **report,
+        **speed,
     }
     if json_:
         print_json(report)
         return
     console.print_result(
-        f"{escape(report['model'])} in {report['precision']} on {escape(report['device'])}, {report['threads']} threads: "
-        f"{report['examples']} examples, {report['tokens']:,} tokens one by one, {report['tokens in packs']:,} in packs"
+        f"{escape(short_name)} in {precision} on {escape(device.name)}, {threads} threads: "
+        f"{speed['examples']} examples, {speed['tokens']:,} tokens unpacked, {speed['tokens in packs']:,} packed"
     )
     rows = [("learning", "tokens/s", "times the plain loop")]
-    for name, figures in report["ways"].items():
+    for name, figures in speed["ways"].items():
         rows.append(
             (name, f"[bold]{figures['tokens per second']:,.1f}[/bold]", f"{figures['times the plain loop']:.2f}")
         )
@@ -92,11 +94,11 @@ def bench_tune(
 
 
 def bench_reader_data(
-    data: Annotated[Path, typer.Option("--data", help="The folder that holds `reader`.")],
-    out: Annotated[Path, typer.Option(help="Folder for corpus.jsonl and questions.en.jsonl, questions.zh.jsonl.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder that contains `reader`.")],
+    out: Annotated[Path, typer.Option(help="Folder for corpus.jsonl, questions.en.jsonl and questions.zh.jsonl.")],
     json_: JsonOption = False,
 ) -> None:
-    """The passages of the reader's training questions as a corpus, and the questions as about that: see `make reader`."""
+    """Write the passages of the reader's training questions as a corpus, and their questions: see `make reader`."""
     from kgrag.tune.data.question_corpus import write_corpus
 
     lines_by_file = write_corpus([data / "reader" / f"train.{lang}.jsonl.gz" for lang in ("en", "zh")], out)

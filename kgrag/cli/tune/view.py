@@ -1,4 +1,4 @@
-"""What a training shows: a bar with loss, speed and the time left while it goes on, and what came of it."""
+"""Terminal output of `kgrag tune`: a progress bar with loss, speed and time left, then the results."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kgrag.terminal import console
 from kgrag.tune.training.loop import TrainingProgress
 
 NOTICE_SECONDS = 15.0
-"""Between two lines where nobody looks."""
+"""Seconds between two progress lines without a terminal."""
 
 
 def format_time_left(seconds: float) -> str:
-    """``3 min``, ``1 h 20 min``."""
+    """Format a duration: ``3 min``, ``1 h 20 min``."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"
@@ -26,12 +26,12 @@ def format_time_left(seconds: float) -> str:
 
 
 def format_step(name: str, now: TrainingProgress) -> str:
-    """A step in words."""
+    """Describe a training step in a line."""
     held_out_text = (
         f", held-out loss {now.heldout_figures['held loss']:.3f}" if "held loss" in now.heldout_figures else ""
     )
     accuracy_text = (
-        f", right {100 * now.heldout_figures['factuality']:.0f} %" if "factuality" in now.heldout_figures else ""
+        f", correct {100 * now.heldout_figures['factuality']:.0f} %" if "factuality" in now.heldout_figures else ""
     )
     margin_text = f", margin {now.heldout_figures['margin']:.2f}" if "margin" in now.heldout_figures else ""
     return (
@@ -42,7 +42,7 @@ def format_step(name: str, now: TrainingProgress) -> str:
 
 @contextmanager
 def training_progress() -> Iterator[Callable[[str, TrainingProgress], None]]:
-    """A bar; a line every quarter of a minute, and for each look at what was held out, where nobody looks."""
+    """Show a progress bar; without a terminal, a line every 15 seconds and for each evaluation."""
     bar = Progress(
         TextColumn("{task.fields[name]}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"),
         console=console.err, transient=True,
@@ -73,13 +73,13 @@ def training_progress() -> Iterator[Callable[[str, TrainingProgress], None]]:
 
 
 def print_training_report(report: Mapping[str, Any]) -> None:
-    """What came of it, and how it is used."""
+    """Print the results of a training, and how to use its adapter."""
     rows = [("", "before", "after")]
     for name, phase in report["phases"].items():
         best_step_text = (
             f"step {phase['best step']:,} kept"
             if phase["best step"]
-            else "none of them better than before, which is kept"
+            else "no step improved on the start, which is kept"
         )
         phase_summary = f"{phase['steps']:,} steps in {format_time_left(phase['seconds'])}, {best_step_text}: {phase['why it ended']}."
         console.print_result(f"[bold]{name}[/bold]: {escape(phase_summary)}")
@@ -94,10 +94,10 @@ def print_training_report(report: Mapping[str, Any]) -> None:
             console.print_result(f"[yellow]{escape(phase['warning'])}[/yellow]")
     if report["method"] == "full":
         console.print_result(
-            f"The model is in [bold]{escape(report['adapter'])}[/bold]: --model with that folder uses it."
+            f"The model is in [bold]{escape(report['adapter'])}[/bold]: pass this folder as --model to use it."
         )
         return
     console.print_result(
-        f"The adapter is in [bold]{escape(report['adapter'])}[/bold]: `adapter` in kgrag.toml or /adapter in `kgrag chat` uses it, "
-        "`kgrag eval --adapter` says what it is worth."
+        f"The adapter is in [bold]{escape(report['adapter'])}[/bold]: use it with `adapter` in kgrag.toml or /adapter in `kgrag chat`; "
+        "`kgrag eval --adapter` measures its effect."
     )

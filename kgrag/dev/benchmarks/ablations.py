@@ -1,7 +1,7 @@
-"""The rows of the table: a ranking of every question by each way of finding and ordering documents.
+"""Rows of the retrieval table: a ranking of every question by each baseline, ablation and ranker.
 
-The shipped ranker was trained on these very questions, so no row uses it: rankers are trained anew, on other questions
-of all sets (cross-validated) or on other sets only (left out).
+The shipped ranker was trained on these very questions, so no row uses it. Rankers are trained on other questions of
+all sets (cross-validated), or on the other sets only (left out).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kgrag.dev.benchmarks.baselines import reciprocal_rank_fusion
+from kgrag.dev.benchmarks.baselines import fuse_scores
 from kgrag.dev.benchmarks.trec_runs import Ranking
 from kgrag.dev.training.ranker.cross_validation import FOLDS, cross_validate, leave_one_set_out, rank_documents
 from kgrag.dev.training.ranker.examples import RankingExample
@@ -30,10 +30,10 @@ _LEFT_OUT_SUFFIX = ", left out"
 
 @dataclass(frozen=True)
 class SetCandidates:
-    """One set: its ``questions`` with gold, and examples in their order.
+    """A question set: its ``questions`` with gold, and candidates in the order of the questions.
 
-    ``whole``: what the baselines find in the whole store. ``parts``: ``"all"`` and ``"without …"`` for each of
-    `PARTS` -> candidates with features.
+    ``baseline_examples``: the results of the baselines over the whole store. ``examples_by_ablation``: ``"all"`` and
+    ``"without …"`` for each of `COMPONENTS` -> candidates with features.
     """
 
     questions: list[Question]
@@ -42,14 +42,14 @@ class SetCandidates:
 
 
 def ablations() -> dict[str, frozenset[str]]:
-    """What is gathered: label -> the `PARTS` it may use."""
+    """Return label -> the `COMPONENTS` that it may use."""
     return {ALL_PARTS: frozenset(COMPONENTS)} | {
         f"without {part}": frozenset(COMPONENTS) - {part} for part in COMPONENTS
     }
 
 
 def reference_row(row: str) -> str | None:
-    """The row that another is compared with: all parts, trained in the same way; None for `ALL` itself."""
+    """Return the row to compare another with: all components, trained in the same way; None for `ALL_PARTS` itself."""
     if row == ALL_PARTS:
         return None
     return (
@@ -60,7 +60,7 @@ def reference_row(row: str) -> str | None:
 
 
 def row_names() -> list[str]:
-    """Every row that `rows` may make."""
+    """Return every row that `build_rows` may make."""
     return [
         *BASELINES,
         WALK_ALONE,
@@ -70,28 +70,28 @@ def row_names() -> list[str]:
 
 
 def count_trainings(sets: int) -> int:
-    """How often `rows` ticks."""
+    """Return how often `build_rows` calls ``tick``."""
     return len(ablations()) * (FOLDS + (sets if sets > 1 else 0))
 
 
 def check_enough_questions(name: str, questions: Sequence[Question]) -> None:
-    """Raises UsageError if a set has too few questions with gold to train on some and measure on others."""
+    """Raise UsageError if a set has too few questions with gold to train on some and measure on others."""
     scored_count = sum(bool(question.gold) for question in questions)
     if scored_count < FOLDS:
         raise UsageError(
             f"Expected {FOLDS} or more questions with gold documents in {name}, to train on some and measure on "
-            f"others, found {scored_count}: give more with a greater --limit, or leave the set out."
+            f"others, found {scored_count}: pass a greater --limit, or leave the set out."
         )
 
 
 def build_rows(sets: dict[str, SetCandidates], tick: Tick = lambda: None) -> dict[str, dict[str, list[Ranking]]]:
-    """Set -> row -> a ranking for each question.
+    """Return set -> row -> a ranking for each question.
 
-    With one set only there is nothing else to train on, and the rows that leave a set out are not there.
+    With one set only, the rows that leave a set out are missing: there is nothing else to train on.
 
     Args:
         sets: of `FOLDS` questions or more each.
-        tick: called after each of `trainings` trainings.
+        tick: called after each of `count_trainings` trainings.
 
     Raises:
         UsageError: a set is too small.
@@ -120,8 +120,10 @@ def build_rows(sets: dict[str, SetCandidates], tick: Tick = lambda: None) -> dic
 
 
 def rank_without_training(example: RankingExample) -> Ranking:
-    """Reciprocal rank fusion of words, vectors and every walk: the best ordering of the candidates that needs no
-    training. The fusion of words and vectors, which the example carries too, would count both twice."""
+    """Rank documents by reciprocal rank fusion of words, vectors and every walk: the best order without training.
+
+    The fusion of words and vectors, which the example carries too, would count both twice.
+    """
     single = [scores.astype(np.float64) for name, scores in example.retriever_scores.items() if name != "RRF"]
-    scores = reciprocal_rank_fusion(single)
+    scores = fuse_scores(single)
     return rank_documents(example, np.where(np.isfinite(scores), scores, np.nan))

@@ -1,4 +1,4 @@
-"""What words, vectors and their fusion find in a whole store: the baselines, which no choice of candidates limits."""
+"""Baselines over a whole store: words, vectors and their fusion, without any choice of candidates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kgrag.dev.benchmarks.trec_runs import MAX_RUN_DOCUMENTS
 from kgrag.dev.training.ranker.examples import RankingExample
-from kgrag.retrieve.candidates import FUSION_CONSTANT
+from kgrag.retrieve.fusion import reciprocal_rank_fusion
 from kgrag.retrieve.hybrid import HybridRetriever
 from kgrag.types import Question
 
@@ -17,11 +17,11 @@ Scores = NDArray[np.float64]
 
 
 class FullCorpusBaselines:
-    """Ranks a store's documents by their best passage.
+    """A ranker of a store's documents by their best passage.
 
     Args:
         retriever: of the store.
-        rows: passages of the store.
+        rows: number of passages of the store.
     """
 
     def __init__(self, retriever: HybridRetriever, rows: int) -> None:
@@ -33,9 +33,9 @@ class FullCorpusBaselines:
         self._vectors = retriever.indices.vectors.vectors(np.arange(rows))
 
     def build_examples(self, questions: Sequence[Question]) -> list[RankingExample]:
-        """For each question the best `LONGEST` documents of each baseline, without features.
+        """Return for each question the best `MAX_RUN_DOCUMENTS` documents of each baseline, without features.
 
-        ``alone``: "BM25", "dense" (nothing where the embedder does not know the question's language) and
+        ``retriever_scores``: "BM25", "dense" (empty if the embedder does not know the question's language) and
         "RRF of both", reciprocal rank fusion over all documents (Cormack et al. 2009).
         """
         return [self._build_example(question) for question in questions]
@@ -47,8 +47,10 @@ class FullCorpusBaselines:
         vector = self._retriever.embed_question(question.text)
         if vector is not None:
             scores_by_baseline["dense"] = self._best_by_document(self._vectors @ vector)
-        scores_by_baseline["RRF of both"] = reciprocal_rank_fusion(list(scores_by_baseline.values()))
-        best_by_baseline = {name: _best_documents(scores) for name, scores in scores_by_baseline.items()}
+        scores_by_baseline["RRF of both"] = fuse_scores(list(scores_by_baseline.values()))
+        best_by_baseline = {
+            name: _rank_by_score(scores)[:MAX_RUN_DOCUMENTS] for name, scores in scores_by_baseline.items()
+        }
         union = np.unique(np.concatenate(list(best_by_baseline.values())))
         alone = {
             name: np.where(np.isin(union, best_by_baseline[name]), scores[union], np.nan).astype(np.float32)
@@ -63,21 +65,18 @@ class FullCorpusBaselines:
         return best
 
 
-def reciprocal_rank_fusion(score_lists: Sequence[Scores]) -> Scores:
-    """Reciprocal rank fusion with the constant `FUSION`: (things,), ``-inf`` for what nothing found.
+def fuse_scores(score_lists: Sequence[Scores]) -> Scores:
+    """Fuse the rankings that score lists give by reciprocal rank: (items,), ``-inf`` for an item in no ranking.
 
     Args:
-        given: scores of the same things, higher is better; ``-inf`` or NaN for what was not found. Equal scores go
-            in the order of the things.
+        score_lists: scores of the same items, higher is better; ``-inf`` or NaN for an item that was not found.
+            Equal scores are ranked in the order of the items.
     """
-    total = np.zeros(len(score_lists[0]))
-    for scores in score_lists:
-        order = np.argsort(-scores, kind="stable")
-        order = order[np.isfinite(scores[order])]
-        total[order] += 1.0 / (FUSION_CONSTANT + 1 + np.arange(len(order)))
-    return np.where(total > 0, total, -np.inf)
+    fused = reciprocal_rank_fusion([_rank_by_score(scores) for scores in score_lists], len(score_lists[0]))
+    return np.where(fused > 0, fused, -np.inf)
 
 
-def _best_documents(scores: Scores) -> NDArray[np.int64]:
-    order = np.argsort(-scores, kind="stable")[:MAX_RUN_DOCUMENTS]
+def _rank_by_score(scores: Scores) -> NDArray[np.int64]:
+    """Return the items that have a finite score, best first."""
+    order = np.argsort(-scores, kind="stable")
     return order[np.isfinite(scores[order])]

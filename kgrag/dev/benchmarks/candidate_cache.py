@@ -1,7 +1,7 @@
-"""Candidates that were gathered, kept in files, so that a bench which was stopped goes on where it was.
+"""Cache of gathered candidates in files, so that an interrupted benchmark resumes.
 
-Gathering takes tens of milliseconds a question and part; training on what was gathered, seconds. A file holds a block
-of questions and is named by all that its content depends on, so what is out of date is never read.
+Gathering takes tens of milliseconds a question and ablation; training takes seconds. A file holds a block of
+questions. Its name is a digest of everything that its content depends on, so an outdated file is never read.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from kgrag.storage.atomic import atomic_write
 from kgrag.types import Question
 
 BLOCK_SIZE = 100
-"""Questions of one file: what an interruption costs at most."""
+"""Questions of one file: the most that an interruption can lose."""
 BuildExamples = Callable[[Sequence[Question]], list[RankingExample]]
 
 
 @dataclass
 class ExampleCache:
-    """The examples of one set in ``folder``.
+    """The examples of one question set in ``folder``.
 
     Args:
-        folder: where the files are; it is made when the first is written.
-        name: of the set; files of another ``state`` under this name are removed, as they will not be read again.
-        state: what the examples depend on besides questions and parts: the store's stamp and `code`.
+        folder: the folder of the files, created with the first file.
+        name: of the set; files of another ``state`` under this name are deleted, as they will not be read again.
+        state: everything the examples depend on besides questions and ablation: the store's stamp and `code_digest`.
     """
 
     folder: Path
     name: str
     state: str
     reused_count: int = field(default=0, init=False)
-    """Questions whose examples were read rather than made, over all calls."""
+    """Questions whose examples were read from files, over all calls."""
 
     def __post_init__(self) -> None:
         for path in self.folder.glob(f"{self._name_digest}.*.npz"):
@@ -63,12 +63,12 @@ class ExampleCache:
     def load_or_build(
         self, label: str, questions: Sequence[Question], build: BuildExamples, tick: Callable[[], None] = lambda: None
     ) -> list[RankingExample]:
-        """The examples of ``questions``, in their order: read where they are kept, else made and kept.
+        """Return the examples of ``questions``, in their order: read from files, or built and written.
 
         Args:
-            label: what ``make`` does, such as ``without graph``.
+            label: of ``build``, such as ``without graph``.
             questions: with gold documents.
-            make: as many examples as questions.
+            build: returns as many examples as questions.
             tick: called once a question.
 
         Raises:
@@ -96,19 +96,21 @@ class ExampleCache:
 
 
 def code_digest() -> str:
-    """A digest of the program text that gathering and describing candidates rests on: other text may find others."""
+    """Return a digest of the source code that gathers and describes candidates: other code may find others."""
     package_folder = Path(str(kgrag.__file__)).parent
     source_folders = [Path(str(package.__file__)).parent for package in (graphs, indices)] + [
-        package_folder,
-        package_folder / "retrieve",
+        package_folder / part for part in ("retrieve", "text", "storage")
     ]
-    files = [file for room in source_folders for file in sorted(room.glob("*.py"))]
-    files += [package_folder / "evaluate" / "examples.py", package_folder / "evaluate" / "whole.py"]
+    files = [file for folder in source_folders for file in sorted(folder.rglob("*.py"))] + [
+        package_folder / "embedders.py",
+        package_folder / "dev" / "training" / "ranker" / "examples.py",
+        package_folder / "dev" / "benchmarks" / "baselines.py",
+    ]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def write_examples(path: Path, examples: Sequence[RankingExample]) -> None:
-    """Keep one or more examples of the same features, whole or not at all."""
+    """Write one or more examples of the same features, whole or not at all."""
     names = sorted({document for e in examples for document in e.documents})
     number_by_document = {name: number for number, name in enumerate(names)}
     metadata = {
@@ -128,14 +130,14 @@ def write_examples(path: Path, examples: Sequence[RankingExample]) -> None:
 
 
 def _stack_scores(example: RankingExample) -> NDArray[np.float32]:
-    """(retrievers, candidates)"""
+    """Return (retrievers, candidates)."""
     return np.array([values for values in example.retriever_scores.values()], np.float32).reshape(
         len(example.retriever_scores), -1
     )
 
 
 def read_examples(path: Path) -> list[RankingExample]:
-    """What `write` wrote.
+    """Read the examples that `write_examples` wrote.
 
     Raises:
         ReadError: the file is damaged.
@@ -155,4 +157,4 @@ def read_examples(path: Path) -> list[RankingExample]:
             for gold, size, end in zip(metadata["gold"], arrays["sizes"].tolist(), ends.tolist(), strict=True)
         ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ReadError(f"{path}, kept from an earlier bench, is damaged ({error}): remove it.") from error
+        raise ReadError(f"{path}, cached by an earlier benchmark, is damaged ({error}): delete it.") from error

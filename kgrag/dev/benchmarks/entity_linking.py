@@ -1,35 +1,35 @@
-"""Name linking by itself: how a question's gold documents hang together with it, before anything is ranked."""
+"""Entity linking by itself: links between a question and its gold documents, before any ranking."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphs.walk.adjacency import Adjacency
-from kgrag.metrics.intervals import bootstrap_interval
+from kgrag.metrics.intervals import IntervalJson, bootstrap_interval, interval_json
 from kgrag.types import Question
 
 LINK_CLASSES = ("named", "reachable", "shares a name", "unreached", "absent")
-"""Each gold document is in the first that fits:
+"""Link classes; each gold document belongs to the first that fits:
 
-- named: the question has one of the names that the document goes by;
-- reachable: its text has a name that another gold document goes by, or the other way round;
+- named: the question contains one of the document's names;
+- reachable: its text contains a name of another gold document, or the other way round;
 - shares a name: its text has any other name in common with the question or with another gold document;
-- unreached: none of these, so no walk can lead to it but through documents that are not needed;
+- unreached: none of these, so a walk can reach it only through documents that are not needed;
 - absent: the store does not hold it.
 
-Names that join nothing, being in too many passages, link nothing but a question to a title.
+A name in too many passages is no link, except between a question and a title.
 """
 Columns = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class LinkedDocument:
-    """A question's gold document and how it is linked: one of `CLASSES`."""
+    """A question's gold document and its link class, one of `LINK_CLASSES`."""
 
     question: Question
     document: str
@@ -37,7 +37,7 @@ class LinkedDocument:
 
 
 class EntityLinker:
-    """Links questions to documents.
+    """A classifier of the links between questions and documents.
 
     Args:
         graph: of the store.
@@ -51,7 +51,7 @@ class EntityLinker:
             self._rows.setdefault(document, []).append(row)
 
     def link_gold(self, question: Question) -> list[LinkedDocument]:
-        """How each gold document of ``question`` is linked, in the order of its gold."""
+        """Classify the link of each gold document of ``question``, in the order of its gold."""
         gold = tuple(dict.fromkeys(question.gold))
         name_matches = self._graph.gazetteer.find(question.text, any_case=question.text.islower())
         question_names = np.unique(np.array([f.name for f in name_matches], np.int64))
@@ -80,7 +80,7 @@ class EntityLinker:
         return "unreached"
 
     def _name_columns(self, matrix: Any, document: str) -> Columns:
-        """The columns that any of a document's rows has; ties hold none whose idf is 0."""
+        """Return the columns that any of a document's rows has; edges contain none whose idf is 0."""
         rows = self._rows.get(document, [])
         return np.unique(matrix[rows].indices).astype(np.int64) if rows else np.zeros(0, np.int64)
 
@@ -91,25 +91,27 @@ def _overlap(a: Columns, b: Columns) -> bool:
 
 def measure_linking(
     linker: EntityLinker, questions: Sequence[Question], tick: Callable[[], None] = lambda: None
-) -> tuple[dict[str, Any], list[LinkedDocument]]:
-    """The share of gold documents in each of `CLASSES`, and every gold document that is unreached.
+) -> tuple[dict[str, IntervalJson | int], list[LinkedDocument]]:
+    """Return the share of gold documents in each of `LINK_CLASSES`, and every unreached gold document.
 
     A question's share is of its own gold documents, and every question weighs the same, as in recall.
 
     Returns:
         JSON-ready: class -> {"value", "low", "high"}, "questions" (those with gold) and "gold documents"; and the
-        unreached in the order of the questions.
+        unreached documents in the order of the questions.
     """
-    shares: dict[str, list[float]] = {how: [] for how in LINK_CLASSES}
+    shares: dict[str, list[float]] = {link_class: [] for link_class in LINK_CLASSES}
     unreached: list[LinkedDocument] = []
     documents = 0
     for question in questions:
         if question.gold:
             links = linker.link_gold(question)
             documents += len(links)
-            for how in LINK_CLASSES:
-                shares[how].append(sum(link.link_class == how for link in links) / len(links))
+            for link_class in LINK_CLASSES:
+                shares[link_class].append(sum(link.link_class == link_class for link in links) / len(links))
             unreached += [link for link in links if link.link_class == "unreached"]
         tick()
-    report: dict[str, Any] = {how: asdict(bootstrap_interval(values)) for how, values in shares.items()}
+    report: dict[str, IntervalJson | int] = {
+        link_class: interval_json(bootstrap_interval(values)) for link_class, values in shares.items()
+    }
     return report | {"questions": len(shares["named"]), "gold documents": documents}, unreached

@@ -1,4 +1,4 @@
-"""How fast: a question's retrieval, the ingesting of a corpus, and our embedder beside the plain one."""
+"""Speed benchmarks: retrieval latency, ingest, and the embedder compared with plain sentence-transformers."""
 
 from __future__ import annotations
 
@@ -7,49 +7,68 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from kgrag.dev.benchmarks.runner import time_retrieval
 from kgrag.errors import ReadError
-from kgrag.metrics.intervals import bootstrap_interval, percentile
+from kgrag.metrics.intervals import IntervalJson, bootstrap_interval, interval_json, percentile
 from kgrag.protocols import Embedder, Retriever
 from kgrag.types import Question
 
 Tick = Callable[[], None]
 MAX_TIMED_QUESTIONS = 200
-"""Questions that are timed at most."""
+"""Questions timed at most."""
 MAX_BASELINE_PASSAGES = 500
 """Passages that sentence-transformers encodes at most: it takes several times as long."""
 
+LatencyReport = TypedDict("LatencyReport", {"p50 ms": IntervalJson, "p95 ms": IntervalJson, "questions": int})
+"""Median and 95th percentile of the retrieval time, and the number of timed questions."""
+EncoderComparison = TypedDict(
+    "EncoderComparison",
+    {
+        "passages/s": float,
+        "passages/s of the first": float,
+        "passages/s of sentence-transformers": float,
+        "ratio": float,
+        "compared": int,
+        "least cosine": float,
+    },
+)
+"""Speed of our embedder on all texts, then of both encoders on the first texts.
 
-def measure_latency(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
-    """Milliseconds of `Retriever.retrieve` for ten passages, the question's embedding included, once warm.
+"ratio" is between the latter two, "compared" the number of those texts, and "least cosine" the lowest similarity of the
+two encoders' vectors of a text.
+"""
+
+
+def measure_latency(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> LatencyReport:
+    """Measure the milliseconds of `Retriever.retrieve` for ten passages, once warm.
+
+    They include the embedding of the question.
 
     Args:
-        questions: one or more; the first `ASKED` are timed.
-
-    Returns:
-        JSON-ready: "p50 ms", "p95 ms" with their intervals, and "questions".
+        retriever: of the store.
+        questions: one or more; the first `MAX_TIMED_QUESTIONS` are timed.
+        tick: called once a question.
     """
     _, milliseconds = time_retrieval(retriever, questions[:MAX_TIMED_QUESTIONS], tick)
     return {
-        "p50 ms": asdict(bootstrap_interval(milliseconds, percentile(50))),
-        "p95 ms": asdict(bootstrap_interval(milliseconds, percentile(95))),
+        "p50 ms": interval_json(bootstrap_interval(milliseconds, percentile(50))),
+        "p95 ms": interval_json(bootstrap_interval(milliseconds, percentile(95))),
         "questions": len(milliseconds),
     }
 
 
 def measure_peak_memory(work: Callable[[], Any], interval_seconds: float = 0.1) -> tuple[float, int]:
-    """Seconds that ``work`` took, and the most memory this process and those it started held together, in bytes.
+    """Return the seconds of ``work``, and the peak memory of this process and its children together, in bytes.
 
-    Resident sets are added up every ``every`` seconds: what processes share counts in each of them, and a peak
-    between two looks is missed.
+    Resident sets are summed every ``interval_seconds``. Pages shared by processes count in each of them, and a peak
+    between two samples is missed.
     """
     import psutil
 
@@ -60,11 +79,11 @@ def measure_peak_memory(work: Callable[[], Any], interval_seconds: float = 0.1) 
     def watch_memory() -> None:
         nonlocal peak
         while True:
-            held = 0
+            resident_bytes = 0
             for process in (own_process, *own_process.children(recursive=True)):
                 with suppress(psutil.Error):  # it ended meanwhile
-                    held += process.memory_info().rss
-            peak = max(peak, held)
+                    resident_bytes += process.memory_info().rss
+            peak = max(peak, resident_bytes)
             if done.wait(interval_seconds):
                 return
 
@@ -81,11 +100,11 @@ def measure_peak_memory(work: Callable[[], Any], interval_seconds: float = 0.1) 
 
 
 def copy_first_documents(path: Path, limit: int, target: Path) -> int:
-    """Copy the first ``limit`` documents of a file or a folder into a jsonl file; gives how many there were.
+    """Copy the first ``limit`` documents of a file or a folder into a jsonl file; return how many there were.
 
     Raises:
         UsageError: there is no such path.
-        ReadError: nothing in it is a document.
+        ReadError: it contains no document.
     """
     from ingest.readers.converters import ReadProblem
     from ingest.readers.discovery import discover_sources
@@ -102,25 +121,25 @@ def copy_first_documents(path: Path, limit: int, target: Path) -> int:
             file.write(json.dumps(row, ensure_ascii=True) + "\n")
             copied += 1
     if not copied:
-        raise ReadError(f"{path} holds no documents that could be read: name a corpus such as corpus.jsonl.gz.")
+        raise ReadError(
+            f"Expected documents in {path}, found none that can be read: pass a corpus such as corpus.jsonl.gz."
+        )
     return copied
 
 
-def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
-    """Our embedder beside plain sentence-transformers on the processor, batches of 32, on the first `PLAIN` texts.
+def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> EncoderComparison:
+    """Compare our embedder with plain sentence-transformers on the same texts.
+
+    sentence-transformers runs on the processor, in batches of 32, on the first `MAX_BASELINE_PASSAGES` texts.
 
     Args:
-        embedder: ours; it is given one text first, to warm up, as is the other.
+        embedder: ours; it encodes one text first, to warm up, as does the other.
         folder: the same model for sentence-transformers.
         texts: one or more.
-
-    Returns:
-        JSON-ready: "passages/s" (all texts) and "passages/s of the first" (those that both encode) of ours,
-        "passages/s of sentence-transformers", "ratio" of these two, "least cosine" between the two encoders' vectors.
     """
     from sentence_transformers import SentenceTransformer
 
-    logging: Any = import_module("transformers.utils.logging")  # untyped; what it says of a known model helps nobody
+    logging: Any = import_module("transformers.utils.logging")  # untyped; its messages on a known model do not help
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     sample = list(texts[:MAX_BASELINE_PASSAGES])

@@ -1,4 +1,4 @@
-"""How fast a language model reads and writes: time to the first word, tokens a second, and what a second question costs."""
+"""Throughput of a language model: time to the first token, tokens a second, and the cost of a second question."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from kgrag import prompts
-from kgrag.protocols import LLM
+from kgrag.protocols import LLM, GenerationOptions
 
 ANSWER_TOKENS = 48
-"""Tokens that are written for a measurement."""
+"""Tokens generated for a measurement."""
 TitledPassages = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationTiming:
-    """One question: seconds to the first piece of text, and tokens a second after it."""
+    """Timing of one question: seconds to the first piece of text, and tokens a second after it."""
 
     seconds_to_first: float
     decode_rate: float
@@ -26,7 +26,7 @@ class GenerationTiming:
 
     @property
     def prefill_rate(self) -> float:
-        """Tokens of the prompt a second, until the first piece."""
+        """Prompt tokens a second, until the first piece."""
         return self.prompt_tokens / self.seconds_to_first
 
 
@@ -36,15 +36,18 @@ TokenCounter = Callable[[str], int]
 def time_answer(
     llm: LLM, question: str, passages: TitledPassages, count: TokenCounter, max_tokens: int = ANSWER_TOKENS
 ) -> GenerationTiming:
-    """Ask a question of passages, and time it. The model is told to write on, so that there is something to time.
+    """Time the answer to a question on passages.
 
-    ``count`` says how many tokens a text is: one for all that are compared, since a server only guesses it.
+    The prompt asks for a long answer, so that there is something to time. ``count`` returns the tokens of a text: one
+    counter for all models compared, since a server only estimates them.
     """
     messages = prompts.grounded_prompt(question, passages)
     messages[0] = {**messages[0], "content": "Copy out the passages, word by word."}
     times: list[float] = []
     start_time = time.perf_counter()
-    text = llm.generate(messages, max_tokens=max_tokens, on_text=lambda _: times.append(time.perf_counter()))
+    text = llm.generate(
+        messages, GenerationOptions(max_tokens=max_tokens), on_text=lambda _: times.append(time.perf_counter())
+    )
     end_time = time.perf_counter()
     answer_tokens = max(count(text), 1)
     seconds_to_first = (times[0] if times else end_time) - start_time
@@ -56,9 +59,9 @@ def time_answer(
 def measure_llm_speed(
     llm: LLM, questions: Sequence[tuple[str, TitledPassages]], count: TokenCounter
 ) -> dict[str, float]:
-    """Medians over questions, each with other passages; then the last one's passages with another question.
+    """Return medians over questions, each on its own passages, and the time of a second question on the last ones.
 
-    What the first question of all costs beside (compiling, allocating) is left out: it is asked before.
+    A warm-up question comes first, so the cost of the very first call (compiling, allocating) is left out.
     """
     time_answer(llm, "Warm up?", questions[0][1][:1], count, 4)
     timings = [time_answer(llm, question, passages, count) for question, passages in questions]
@@ -75,7 +78,10 @@ def measure_llm_speed(
 def split_passages(
     text: str, sentences_of: Sequence[tuple[int, int]], sentences_per_passage: int = 3, passages_per_group: int = 8
 ) -> list[TitledPassages]:
-    """Groups of ``together`` passages of ``each`` sentences of a text, in order, none used twice."""
+    """Split a text into groups of passages of ``sentences_per_passage`` sentences, in order, none used twice.
+
+    A group has ``passages_per_group`` passages; the last may have fewer.
+    """
     parts = [text[start:end].strip() for start, end in sentences_of]
     passages = [" ".join(parts[n : n + sentences_per_passage]) for n in range(0, len(parts), sentences_per_passage)]
     titled = [(f"Passage {number}", passage) for number, passage in enumerate(passages, 1)]

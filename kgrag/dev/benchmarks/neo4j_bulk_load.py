@@ -1,4 +1,4 @@
-"""Loading a graph into a Neo4j server: our way beside plain statements, in the same run on the same server."""
+"""Bulk load into a Neo4j server: the store compared with plain statements, in one run on one server."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from kgrag.types import Document, Extraction, Mention, Passage, Triple
 BATCH_SIZE = 5000
 """Rows of a plain statement."""
 OWN_NAMES, MENTIONS_PER_DOCUMENT, FACTS_PER_DOCUMENT = 3, 11, 5
-"""Of each made-up document, besides the passage: names that only it has, mentions, and facts."""
+"""For each synthetic document: names that only it has, mentions in its passage, and facts."""
 VECTOR_SIZE = 8
-"""Numbers of a vector here: what is compared is the loading of a graph, and plain statements load none."""
+"""Numbers of a vector: the benchmark compares the load of a graph, and plain statements load no vectors."""
 _CONSTRAINT = "CREATE CONSTRAINT plain_id IF NOT EXISTS FOR (n:Plain) REQUIRE n.id IS UNIQUE"
 _NODES = "UNWIND $rows AS row MERGE (n:Plain {id: row.id}) SET n.name = row.name"
 _RELATIONS = """
@@ -34,7 +34,7 @@ _SIZE = "MATCH (n) WITH count(n) AS nodes OPTIONAL MATCH ()-[r]->() RETURN nodes
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a way of loading made, and how long it took."""
+    """The nodes and relationships that a load made, and its duration."""
 
     nodes: int
     relationships: int
@@ -42,12 +42,12 @@ class LoadResult:
 
 
 def elements_per_second(loaded: LoadResult) -> float:
-    """Nodes and relationships a second."""
+    """Return nodes and relationships a second."""
     return (loaded.nodes + loaded.relationships) / loaded.seconds
 
 
 def load_with_unwind_merge(graph: Connection, nodes: int, relationships: int) -> LoadResult:
-    """Load a graph by `UNWIND … MERGE` in batches of `BATCH`, its constraint first, and remove it again.
+    """Load a graph by `UNWIND … MERGE` in batches of `BATCH_SIZE`, its constraint first, and delete it again.
 
     Args:
         graph: a connection to a database with nothing in it but an empty store.
@@ -89,7 +89,7 @@ def load_with_unwind_merge(graph: Connection, nodes: int, relationships: int) ->
 
 
 def load_with_store(graph: Neo4jGraph, documents: Sequence[tuple[Extraction, Matrix]]) -> LoadResult:
-    """Put documents as an ingest does, some in a transaction; what was there already is not counted."""
+    """Put documents as an ingest does, several in a transaction; count only new nodes and relationships."""
     before = graph._query(_SIZE)[0]
     start = time.perf_counter()
     for block in split_blocks(documents, graph.passages_per_transaction):
@@ -100,9 +100,11 @@ def load_with_store(graph: Neo4jGraph, documents: Sequence[tuple[Extraction, Mat
 
 
 def synthetic_documents(nodes: int) -> list[tuple[Extraction, Matrix]]:
-    """Documents of one passage that come to about ``nodes`` nodes and three times as many relationships: a fifth of
-    the nodes are documents, a fifth passages, the rest things; what a document names besides its own is drawn by
-    Zipf's law with exponent 1.3 and seed 0."""
+    """Make documents of one passage with about ``nodes`` nodes and three times as many relationships.
+
+    A fifth of the nodes are documents, a fifth passages, the rest entities. A document also mentions names of other
+    documents, drawn by Zipf's law with exponent 1.3 and seed 0.
+    """
     rng = np.random.default_rng(0)
     count = nodes // (2 + OWN_NAMES)
     vectors = rng.standard_normal((count, VECTOR_SIZE)).astype(np.float32)
@@ -133,8 +135,10 @@ def _synthetic_extraction(number: int, count: int, rng: np.random.Generator) -> 
 
 
 def time_expansions(graph: Connection, seeds: Sequence[str]) -> list[float]:
-    """Milliseconds of finding the names two steps away from each five of ``seeds``, the server being asked in one
-    statement; the first five are asked twice and counted once."""
+    """Return the milliseconds to find the names two steps from each five of ``seeds``, one statement each.
+
+    The first five run twice and count once.
+    """
     groups = [seeds[n : n + 5] for n in range(0, len(seeds), 5)]
     milliseconds = []
     for group in [groups[0], *groups]:
@@ -145,7 +149,7 @@ def time_expansions(graph: Connection, seeds: Sequence[str]) -> list[float]:
 
 
 def clear_database(graph: Connection) -> None:
-    """Empty a database of all that is in it, the store's mark too."""
+    """Delete everything in a database, the store's own marker included."""
     while graph.execute_write(lambda tx: run_query(tx, "MATCH (n) WITH n LIMIT 5000 DETACH DELETE n RETURN count(*)"))[
         0
     ][0]:

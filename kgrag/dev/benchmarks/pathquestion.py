@@ -19,12 +19,12 @@ from kgrag.errors import ReadError, UsageError
 from kgrag.metrics.intervals import bootstrap_interval
 
 GRAPH_FILES = {"PQ-2H": "2H-kb", "PQ-3H": "3H-kb", "PQL-2H": "PQL2-KB", "PQL-3H": "PQL3-KB"}
-"""Files of questions and the graphs that they are asked of, with .txt or .txt.gz after the name."""
+"""Question files and their graphs, with .txt or .txt.gz after the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathQuestion:
-    """A question, the answers that count as right, and one path to them: relations, and where it ends."""
+    """A question, its accepted answers, and one path to them: relations, and the node at its end."""
 
     text: str
     answers: frozenset[str]
@@ -33,11 +33,11 @@ class PathQuestion:
 
 
 def load_graph(path: Path) -> list[tuple[str, str, str]]:
-    """The triples of a graph file.
+    """Return the triples of a graph file.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: a line is no triple; the message has its number.
+        ReadError: a line is no triple; the message contains its number.
     """
     triples = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -46,18 +46,19 @@ def load_graph(path: Path) -> list[tuple[str, str, str]]:
             continue
         if len(parts) != 3:
             raise ReadError(
-                f"{path}, line {number}: expected subject, relation and object with tabs between, found {line[:60]!r}."
+                f"{path}, line {number}: expected subject, relation and object with tabs between, found {line[:60]!r}: "
+                "fix that line."
             )
         triples.append((parts[0], parts[1], parts[2]))
     return triples
 
 
 def load_path_questions(path: Path, limit: int | None = None) -> list[PathQuestion]:
-    """The first ``limit`` questions of a file.
+    """Return the first ``limit`` questions of a file.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: a line is no question with answers and path; the message has its number.
+        ReadError: a line is no question with answers and path; the message contains its number.
     """
     questions: list[PathQuestion] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -72,7 +73,7 @@ def load_path_questions(path: Path, limit: int | None = None) -> list[PathQuesti
             except ValueError as error:
                 raise ReadError(
                     f"{path}, line {number}: expected question, answers and path with tabs between, found "
-                    f"{line[:60]!r} ({error})."
+                    f"{line[:60]!r} ({error}): fix that line."
                 ) from error
             # "answer(answer/another/)", where an answer may have brackets of its own
             other_answers = answers.strip().removeprefix(nodes[-1]).removeprefix("(").removesuffix("/)")
@@ -84,7 +85,7 @@ def load_path_questions(path: Path, limit: int | None = None) -> list[PathQuesti
 def load_path_sets(
     folder: Path, limit: int | None = None
 ) -> dict[str, tuple[list[tuple[str, str, str]], list[PathQuestion]]]:
-    """The sets of a folder by the names of their question files, those of `SETS` that are there.
+    """Return the sets of a folder by the names of their question files, those of `GRAPH_FILES` that exist.
 
     Raises:
         UsageError: there is none, or a set's graph is missing.
@@ -95,12 +96,12 @@ def load_path_sets(
         if (questions := _find_file(folder, name)) is not None:
             triples = _find_file(folder, graph)
             if triples is None:
-                raise UsageError(f"Expected the graph {graph}.txt beside {questions}, found none: put it there.")
+                raise UsageError(f"Expected the graph {graph}.txt beside {questions}, found none: copy it there.")
             sets[name] = load_graph(triples), load_path_questions(questions, limit)
     if not sets:
         raise UsageError(
             f"Expected a folder with PathQuestion's files ({', '.join(f'{n}.txt' for n in GRAPH_FILES)}, gzip or not) at "
-            f"{folder}, found none of them: name the folder that they are in."
+            f"{folder}, found none of them: pass the folder that contains them."
         )
     return sets
 
@@ -115,7 +116,7 @@ def score_answer(question: PathQuestion, path_answers: Sequence[RelationPathAnsw
 
 
 def chance_accuracy(question: PathQuestion, nodes: Collection[str]) -> tuple[float, float]:
-    """How likely the first of ``nodes`` in any order is right, and how likely one of the first `LIMIT` is."""
+    """Return the accuracy that shuffled ``nodes`` give: of the first one, and of the first `MAX_ANSWERS`."""
     right_count = len(question.answers.intersection(nodes))
     if not right_count:
         return 0.0, 0.0
@@ -134,11 +135,11 @@ def measure_path_answers(
     embed: Embed | None,
     tick: Callable[[], None] = lambda: None,
 ) -> Figures:
-    """`MEASURES` of all questions, by steps, and by set; every question weighs the same, intervals draw questions.
+    """Return `PATH_MEASURES` of all questions, by steps, and by set; every question weighs the same.
 
-    ``answer_recall`` is among at most 20 answers, so it says little where few nodes are within reach at all:
-    ``chance_hit1`` and ``chance_recall`` are what any order of the nodes within reach would give on average. The number
-    of steps is not told to the reader.
+    Intervals are bootstrapped over questions. ``answer_recall`` counts at most 20 answers, so it means little if few
+    nodes are within reach. ``chance_hit1`` and ``chance_recall`` are the averages of a random order of the nodes within
+    reach. The reader does not know the number of steps.
     """
     rows: dict[str, list[tuple[float, ...]]] = {"": []}
     for name, (triples, questions) in sets.items():

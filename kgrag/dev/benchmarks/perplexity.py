@@ -1,4 +1,4 @@
-"""A language model by itself: how well it foresees a text, and in how many tokens it writes it."""
+"""Perplexity of a language model on a text, and the tokens that it needs for the text."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from kgrag.protocols import TextModel
 from kgrag.text import has_cjk, sentence_spans
 
 WINDOW_TOKENS = 1024
-"""Tokens that are read at a time: what came before them is not known, so figures of other windows differ."""
+"""Tokens of context: the model does not see what precedes a window, so figures of other windows differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class PerplexityResult:
-    """The cross-entropy of a text, in nats, summed over ``tokens``; ``characters`` and ``bytes`` (UTF-8) are its size.
+    """The cross-entropy of a text in nats, summed over ``tokens``, and the size of the text.
 
-    Per character or per byte models with other tokenisers can be compared; per token they cannot.
+    The size is in ``characters`` and ``bytes`` (UTF-8). Models with different tokenizers can be compared per character
+    or per byte, not per token.
     """
 
     nats: float
@@ -28,7 +29,7 @@ class PerplexityResult:
 
     @property
     def nats_per_token(self) -> float:
-        """Nats a token; NaN for no text."""
+        """Nats a token; NaN without text."""
         return self.nats / self.tokens if self.tokens else math.nan
 
     @property
@@ -38,22 +39,22 @@ class PerplexityResult:
 
     @property
     def bits_per_character(self) -> float:
-        """Bits a character."""
+        """Bits a character; NaN without text."""
         return self.nats / math.log(2) / self.characters if self.characters else math.nan
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits a byte of UTF-8."""
+        """Bits a byte of UTF-8; NaN without text."""
         return self.nats / math.log(2) / self.bytes if self.bytes else math.nan
 
 
 def measure_perplexity(
     model: TextModel, text: str, window: int = WINDOW_TOKENS, tick: Callable[[], None] = lambda: None
 ) -> PerplexityResult:
-    """How well ``model`` foresees ``text``: every token given those before it in its piece of the text.
+    """Measure the cross-entropy of ``text``: every token given the preceding ones in its piece of the text.
 
-    A piece has whole sentences and at most ``window`` tokens, and begins after a line break, so that its first token
-    is foreseen too. ``tick`` is called for each piece.
+    A piece has whole sentences and at most ``window`` tokens. It begins after a line break, so that its first token is
+    predicted too. ``tick`` is called for each piece.
     """
     nats, tokens, characters, size = 0.0, 0, 0, 0
     for piece in split_text(model, text, min(window, model.context or window) - 2):
@@ -67,7 +68,10 @@ def measure_perplexity(
 
 
 def split_text(model: TextModel, text: str, max_tokens: int) -> Iterator[str]:
-    """``text`` in pieces of at most ``most`` tokens, cut between sentences, and within one only where it is too long."""
+    """Split ``text`` into pieces of at most ``max_tokens`` tokens.
+
+    A piece ends between sentences, or within a sentence that is too long for a piece.
+    """
     start = end = 0
     for _, stop in sentence_spans(text):
         if end > start and model.count(text[start:stop].strip()) > max_tokens:
@@ -87,7 +91,7 @@ def _split_long_piece(model: TextModel, piece: str, max_tokens: int) -> Iterator
 
 
 def tokens_per_word(model: TextModel, text: str) -> dict[str, float]:
-    """How many tokens a word of an alphabet takes, and a Chinese character; NaN where a text has none."""
+    """Return the tokens a word of an alphabet takes, and a Chinese character; NaN if a text has none."""
     chinese = [run.group() for run in re.finditer(r"[\u4e00-\u9fff]+", text)]
     words = [w for w in re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", text) if not has_cjk(w)]
     chinese_characters = sum(map(len, chinese))

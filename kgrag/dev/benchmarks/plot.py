@@ -1,20 +1,22 @@
-"""The table as a picture: bars of recall@5 for every set and row, with their intervals."""
+"""Plot of the retrieval table: bars of recall@5 for every set and row, with their intervals."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from kgrag.dev.benchmarks.retrieval_table import RetrievalTable
 
 MEASURE = "recall@5"
 _WIDTH, _HEIGHT = 1.6, 4.2
-"""Inches: of a set's group of bars for each six rows, and of the picture."""
+"""Inches: width of a set's group for each six rows, and height of the picture."""
 
 
-def plot_recall(report: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw ``recall.svg`` and ``recall.png`` into ``folder``, which is made; gives their paths.
+def plot_recall(report: RetrievalTable, folder: Path) -> list[Path]:
+    """Draw ``recall.svg`` and ``recall.png`` into ``folder``, which is created; return their paths.
 
     Args:
-        report: the table, with "sets"; a row that a set does not have leaves a gap there.
+        report: the table; a row that a set lacks leaves a gap there.
+        folder: the output folder.
 
     Raises:
         ImportError: matplotlib, of the extra ``bench``, is not installed.

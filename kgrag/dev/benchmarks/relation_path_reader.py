@@ -1,10 +1,10 @@
-"""Answers by following relations of any graph, by how well their names fit the words of the question, in order.
+"""Reader of answers by relation paths: follows the relations whose names fit the words of the question.
 
-The reader of `kgrag.graphqa.reader` knows the predicates of this project and whole ways of asking for them. This one
-knows neither: "what religion does Ada's other half have" goes from Ada along ``spouse`` and ``religion`` because
-"other half" is nearest to the one and "religion" to the other. The words are taken in the order in which they lie
-about the name: those after it as they come, then those before it from the last "of" back; every way of cutting them
-into runs, one for each step, is tried, and the best one counts.
+The reader of `kgrag.graphqa.reader` knows the predicates of this project and whole question templates. This one knows
+neither: "what religion does Ada's other half have" goes from Ada along ``spouse`` and ``religion`` because
+"other half" is nearest to the one and "religion" to the other. It takes the words in the order of their distance from
+the name: those after it as they come, then those before it from the last "of" back. It tries every way to cut them
+into runs, one for each step, and keeps the best.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphs.predicates import PredicateSchema
 from kgrag.text import STOPWORDS, has_cjk, normalize_name, tokenize
+from kgrag.text.stemming import stem_word
 
 MAX_HOPS, BEAM_WIDTH, MAX_ANSWERS, MAX_RELATION_WORDS = 3, 100, 20, 5
-"""Steps of a walk at most, chains kept at each step, answers returned, words that may stand for one relation."""
+"""Steps of a path at most, chains kept at each step, answers returned, words that may stand for one relation."""
 MAX_CHAIN_ENDS = 500
 """Ends of one chain that are followed further."""
 MAX_START_NAMES = 2
@@ -36,7 +36,7 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 @dataclass(frozen=True)
 class RelationPathAnswer:
-    """An answer: the node, how well its best chains fit, in [0, 1], and these chains, the name they begin at first."""
+    """An answer node, the fit of its best chains in [0, 1], and these chains, those from the first name first."""
 
     node: str
     score: float
@@ -44,12 +44,12 @@ class RelationPathAnswer:
 
 
 class RelationPathReader:
-    """Reads answers off triples whose relations are words.
+    """A reader that finds answers in triples whose relations are words.
 
     Args:
-        triples: (subject, relation, object), walked from subject to object; names may have underscores for blanks.
-            Of a relation that is a path ("__people__person__gender") the last part is read.
-        vocabulary: whose predicates say what else a relation is called, where it is one of theirs.
+        triples: (subject, relation, object), followed from subject to object. Names may have underscores for blanks. If
+            a relation is a path ("__people__person__gender"), its last part is used.
+        vocabulary: its predicates provide other names of a relation that is one of theirs.
         embed: texts -> unit vectors, one a row; without it only equal words fit.
     """
 
@@ -73,7 +73,7 @@ class RelationPathReader:
         self._fit_cache: dict[str, NDArray[np.float64]] = {}
 
     def precompute_fits(self, questions: Iterable[str]) -> None:
-        """Embed at once what `read` will ask for, which takes a fraction of the time of one question after another."""
+        """Embed at once the word runs that `answer` needs, in a fraction of the time of one question after another."""
         runs: dict[str, None] = {}
         for question in questions:
             for _, words in self._start_names(question):
@@ -81,9 +81,10 @@ class RelationPathReader:
         self._relation_fits([run for run in runs if run not in self._fit_cache])
 
     def answer(self, question: str) -> list[RelationPathAnswer]:
-        """At most `LIMIT` answers, best first; none where the question has no name of the graph, or nothing else.
+        """Return at most `MAX_ANSWERS` answers, best first.
 
-        Equal answers are ordered by name, the one that was asked about last.
+        There are none if the question has no name of the graph, or no other word. Answers of equal fit are ordered by
+        name, with the start node last.
         """
         best: dict[str, tuple[float, list[tuple[str, ...]]]] = {}
         starts: set[str] = set()
@@ -101,7 +102,7 @@ class RelationPathReader:
         return [RelationPathAnswer(node, score, tuple(chains)) for node, (score, chains) in order[:MAX_ANSWERS]]
 
     def reachable_nodes(self, question: str) -> set[str]:
-        """Every node at most `HOPS` steps from the names of a question, whatever the relations: what chance can draw."""
+        """Return every node at most `MAX_HOPS` steps from the names of a question: the pool of a random answer."""
         reachable: set[str] = set()
         for name, _ in self._start_names(question):
             frontier = set(self._nodes_by_name[name])
@@ -111,7 +112,7 @@ class RelationPathReader:
         return reachable
 
     def _start_names(self, question: str) -> list[tuple[str, list[str]]]:
-        """The names in a question that are likeliest asked about, each with the other words in their order."""
+        """Return the names that a question most likely asks about, each with the other words in their order."""
         words = tokenize(question)
         name_candidates = []
         used_positions: set[int] = set()
@@ -121,7 +122,7 @@ class RelationPathReader:
                 name = " ".join(word.text for word in run)
                 written = question[run[0].start : run[-1].end]
                 if name in STOPWORDS and (first == 0 or written.islower()):
-                    continue  # the band "Them" is a name only where it has its capital
+                    continue  # the band "Them" is a name only if it is capitalized
                 if name in self._nodes_by_name and used_positions.isdisjoint(range(first, first + size)):
                     used_positions.update(range(first, first + size))
                     rest = _words_outward(question[: run[0].start], question[run[-1].end :])
@@ -129,7 +130,7 @@ class RelationPathReader:
         return [(name, rest) for _, _, name, rest in sorted(name_candidates) if rest][:MAX_START_NAMES]
 
     def _relation_chains(self, node: str, words: Sequence[str]) -> list[tuple[tuple[str, ...], float, list[str]]]:
-        """Chains of relations from a node, how well each fits all the words, and where it ends."""
+        """Return chains of relations from a node, the fit of each to all the words, and its end nodes."""
         size = len(words)
         fits = np.full((len(self._relations), size + 1, size + 1), -np.inf)
         for i, j in _word_runs(size):
@@ -157,14 +158,14 @@ class RelationPathReader:
         return complete_chains
 
     def _relation_fits(self, runs: Sequence[str]) -> list[NDArray[np.float64]]:
-        """For each run of words, how well it fits each relation, in [0, 1]."""
+        """Return for each run of words its fit to each relation, in [0, 1]."""
         new_runs = [run for run in dict.fromkeys(runs) if run not in self._fit_cache]
         if new_runs:
             cosines_by_run = np.zeros((len(new_runs), len(self._relations)))
             if self._embed is not None:
                 cosines_by_run = np.clip(self._embed(new_runs) @ self._relation_vectors.T, 0.0, 1.0).astype(np.float64)
             for run, cosines in zip(new_runs, cosines_by_run, strict=True):
-                stems = sorted(map(_stem, run.split()))
+                stems = sorted(map(stem_word, run.split()))
                 word_matches = np.array([_name_similarity(stems, names) for names in self._relation_names])
                 self._fit_cache[run] = np.maximum(cosines, word_matches)
         return [self._fit_cache[run] for run in runs]
@@ -176,25 +177,25 @@ class RelationPathReader:
 
     @cached_property
     def _relation_names(self) -> list[list[list[str]]]:
-        """What each relation is called, first by its own words: stems, sorted."""
+        """The names of each relation, its own words first: stems, sorted."""
         names_by_relation = []
         for relation in self._relations:
             relation_name = relation_words(relation)
             names = dict.fromkeys([relation_name, *_other_names(relation_name, self._vocabulary)])
             names_by_relation.append(
-                [sorted(_stem(t.text) for t in tokenize(n) if t.text not in _IGNORED_WORDS) for n in names]
+                [sorted(stem_word(t.text) for t in tokenize(n) if t.text not in _IGNORED_WORDS) for n in names]
             )
         return names_by_relation
 
 
 def relation_words(relation: str) -> str:
-    """The words of a relation: ``spoken("__people__person__place_of_birth") == "place of birth"``."""
+    """Return the words of a relation: ``relation_words("__people__person__place_of_birth") == "place of birth"``."""
     last = [part for part in re.split(r"__+|[/.:#]", relation) if part.strip("_ ")] or [relation]
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", last[-1]).replace("_", " ").strip().lower()
 
 
 def _words_outward(before: str, after: str) -> list[str]:
-    """The words of a question about a name, in the order in which they lead away from it."""
+    """Return the words of a question about a name, in the order of their distance from it."""
     groups = re.split(r"\bof\b", before, flags=re.IGNORECASE)
     words = [t.text for part in (after, *reversed(groups)) for t in tokenize(part.replace("_", " "))]
     return [word for word in words if word not in _IGNORED_WORDS]
@@ -205,7 +206,7 @@ def _word_runs(size: int) -> list[tuple[int, int]]:
 
 
 def _name_similarity(stems: Sequence[str], names: Sequence[Sequence[str]]) -> float:
-    """1 for a relation's own words, 0.95 for another name of it, else the share of words in common with its own."""
+    """Return 1 for a relation's own words, 0.95 for another name of it, else the share of its own words in common."""
     for name_index, name in enumerate(names):
         if name and list(name) == list(stems):
             return 0.95 if name_index else 1.0
@@ -219,24 +220,13 @@ def _name_similarity(stems: Sequence[str], names: Sequence[Sequence[str]]) -> fl
 
 
 def _other_names(relation_name: str, vocabulary: PredicateSchema) -> list[str]:
-    """What else the vocabulary calls a relation, where one of its predicates is called so."""
-    stem = " ".join(map(_stem, relation_name.split()))
+    """Return the other names of a relation, from the predicates that share its name."""
+    stem = " ".join(map(stem_word, relation_name.split()))
     names: list[str] = []
     for predicate in vocabulary.predicates.values():
         nouns = [predicate.name.replace("_", " "), *(n for n in predicate.nouns if not has_cjk(n))]
-        if stem in {" ".join(map(_stem, noun.lower().split())) for noun in nouns} or (
+        if stem in {" ".join(map(stem_word, noun.lower().split())) for noun in nouns} or (
             stem == "parent" and predicate.name in _PARENT_PREDICATES
         ):
             names += nouns
     return names
-
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
-    import Stemmer
-
-    return Stemmer.Stemmer("english")
-
-
-def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word))

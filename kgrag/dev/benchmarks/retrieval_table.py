@@ -1,76 +1,132 @@
-"""The table of retrieval: what each row is worth on each set, and what the graph gains, every figure with its interval."""
+"""The retrieval table: measures of each row on each set, and the gain of the graph, all with intervals."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from kgrag.dev.benchmarks.ablations import ALL_PARTS, SetCandidates, reference_row, row_names
-from kgrag.dev.benchmarks.run_comparison import MeasureValues, check_unique_ids, score_rankings, with_intervals
+from kgrag.dev.benchmarks.latency import LatencyReport
+from kgrag.dev.benchmarks.run_comparison import (
+    MeasureValues,
+    RunFigures,
+    score_rankings,
+    with_intervals,
+)
 from kgrag.dev.benchmarks.trec_runs import Ranking, slug, write_run
-from kgrag.metrics.intervals import bootstrap_interval, paired_permutation_test
+from kgrag.metrics.formatting import UNDEFINED, format_difference, format_interval
+from kgrag.metrics.intervals import IntervalJson, bootstrap_interval, interval_json
 from kgrag.metrics.ranking import recall_at
+from kgrag.metrics.significance import DifferenceJson, difference_json, paired_permutation_test
+from kgrag.question_sets import check_unique_ids
 
 TESTED_MEASURES = ("recall@5", "recall@2")
-"""The measures whose differences are tested."""
+"""Measures whose differences are tested."""
 ROWS_BY_TYPE = (ALL_PARTS, "without graph", "RRF of both")
-"""The rows that are split by the type of the questions."""
+"""Rows that are split by the type of the questions."""
 
 
-def set_report(candidates: SetCandidates, rankings: dict[str, list[Ranking]]) -> dict[str, Any]:
-    """One set's part of the table, JSON-ready.
+class StoreFigures(TypedDict):
+    """Figures of a set that need its store: questions without gold, and the retrieval time, if it was measured."""
+
+    unscored: int
+    latency: LatencyReport | None
+
+
+RecallOfType = dict[str, IntervalJson | int]
+"""Recall@5 of each of `ROWS_BY_TYPE` on the questions of one type, and "questions", their number."""
+SetReport = TypedDict(
+    "SetReport",
+    {
+        "unscored": NotRequired[int],
+        "latency": NotRequired[LatencyReport | None],
+        "questions": int,
+        "rows": dict[str, RunFigures],
+        "candidates hold": IntervalJson,
+        "gain of the graph": dict[str, dict[str, DifferenceJson]],
+        "by type": NotRequired[dict[str, RecallOfType]],
+    },
+)
+"""One set's part of the table.
+
+- "unscored", "latency": see `StoreFigures`; the command adds them, as it has the store.
+- "questions": questions with gold.
+- "rows": row -> measures; "gave nothing", the questions without any document; and, but for `ALL_PARTS`, "against", the
+  reference row, and "difference" of `TESTED_MEASURES` to it.
+- "candidates hold": the recall of all candidates.
+- "gain of the graph": training method -> measure -> difference.
+- "by type": type of question -> "questions", and recall@5 of `ROWS_BY_TYPE`; if the questions have types.
+"""
+
+
+class RetrievalTable(TypedDict):
+    """The whole report."""
+
+    note: str
+    sets: dict[str, SetReport]
+
+
+def set_report(candidates: SetCandidates, rankings: dict[str, list[Ranking]]) -> SetReport:
+    """Return one set's part of the table, JSON-ready.
 
     Args:
-        rankings: row -> a ranking for each question; with the rows of `kgrag.dev.benchmarks.ablations.rows` and any others.
-
-    Returns:
-        "questions"; "rows": row -> measures, "gave nothing" (questions without any document) and, but for `ALL`,
-        "against" and "difference" of `COMPARED`; "by type" (recall@5 of `KINDS`) where questions have types;
-        "candidates hold", the recall of all candidates; "gain of the graph".
+        candidates: of the set.
+        rankings: row -> a ranking for each question; the rows of `ablations.build_rows`, and any others.
 
     Raises:
         UsageError: two questions have the same id.
     """
     check_unique_ids(candidates.questions)
     values = {row: score_rankings(candidates.questions, each) for row, each in rankings.items()}
-    report: dict[str, Any] = {"questions": len(candidates.questions), "rows": {}}
-    for row, each in values.items():
-        report["rows"][row] = with_intervals(each) | {"gave nothing": sum(not r for r in rankings[row])}
-        other = reference_row(row)
-        if other is not None:
-            report["rows"][row] |= {"against": other, "difference": _differences(each, values[other])}
+    rows: dict[str, RunFigures] = {}
+    for row, row_values in values.items():
+        rows[row] = {**with_intervals(row_values), "gave nothing": sum(not ranking for ranking in rankings[row])}
+        reference = reference_row(row)
+        if reference is not None:
+            rows[row] |= {"against": reference, "difference": _differences(row_values, values[reference])}
     pool = [recall_at(e.documents, e.gold, len(e.documents)) for e in candidates.examples_by_ablation[ALL_PARTS]]
-    report["candidates hold"] = asdict(bootstrap_interval(pool))
-    report["gain of the graph"] = {
-        how: _differences(values[ALL_PARTS + end], values[f"without graph{end}"])
-        for how, end in (("cross-validated", ""), ("left out", ", left out"))
-        if ALL_PARTS + end in values
+    report: SetReport = {
+        "questions": len(candidates.questions),
+        "rows": rows,
+        "candidates hold": interval_json(bootstrap_interval(pool)),
+        "gain of the graph": {
+            training: _differences(values[ALL_PARTS + suffix], values[f"without graph{suffix}"])
+            for training, suffix in (("cross-validated", ""), ("left out", ", left out"))
+            if ALL_PARTS + suffix in values
+        },
     }
-    figures_by_type = _recall_by_type(candidates, values)
-    return report | ({"by type": figures_by_type} if figures_by_type else {})
+    if recall_by_type := _recall_by_type(candidates, values):
+        report["by type"] = recall_by_type
+    return report
 
 
-def _differences(ours: MeasureValues, others: MeasureValues) -> dict[str, Any]:
-    return {measure: asdict(paired_permutation_test(ours[measure], others[measure])) for measure in TESTED_MEASURES}
+def _differences(ours: MeasureValues, reference: MeasureValues) -> dict[str, DifferenceJson]:
+    return {m: difference_json(paired_permutation_test(ours[m], reference[m])) for m in TESTED_MEASURES}
 
 
-def _recall_by_type(candidates: SetCandidates, values: dict[str, MeasureValues]) -> dict[str, Any]:
+def _recall_by_type(candidates: SetCandidates, values: dict[str, MeasureValues]) -> dict[str, RecallOfType]:
     numbers_by_type: dict[str, list[int]] = {}
     for number, question in enumerate(candidates.questions):
         if question.type:
             numbers_by_type.setdefault(question.type, []).append(number)
     return {
-        kind: {"questions": len(numbers)}
-        | {row: asdict(bootstrap_interval([values[row]["recall@5"][n] for n in numbers])) for row in ROWS_BY_TYPE}
+        kind: {
+            "questions": len(numbers),
+            **{
+                row: interval_json(bootstrap_interval([values[row]["recall@5"][n] for n in numbers]))
+                for row in ROWS_BY_TYPE
+            },
+        }
         for kind, numbers in sorted(numbers_by_type.items())
     }
 
 
 def write_runs(folder: Path, candidates: SetCandidates, rankings: dict[str, list[Ranking]]) -> None:
-    """Every row as a TREC run, ``folder/row.run``, tagged with the row's name; rows that an earlier table had go."""
+    """Write every row as a TREC run, ``folder/row.run``, tagged with the row's name.
+
+    Runs of rows that only an earlier table had are deleted.
+    """
     for row in set(row_names()) - set(rankings):
         (folder / f"{slug(row)}.run").unlink(missing_ok=True)
     for row, each in rankings.items():
@@ -78,8 +134,8 @@ def write_runs(folder: Path, candidates: SetCandidates, rankings: dict[str, list
         write_run(folder / f"{slug(row)}.run", run, slug(row))
 
 
-def report_markdown(report: dict[str, Any]) -> str:
-    """The whole report as Markdown tables: rows by sets, the gain of the graph, question types, latency."""
+def report_markdown(report: RetrievalTable) -> str:
+    """Render the report as Markdown tables: rows by sets, the gain of the graph, question types, latency."""
     sets = report["sets"]
     order = list(dict.fromkeys(row for part in sets.values() for row in part["rows"]))
     text = ["# Retrieval", "", f"{report['note']}", ""]
@@ -93,14 +149,14 @@ def report_markdown(report: dict[str, Any]) -> str:
             *_markdown_table([measure, *head], [*body, *([candidate_row] if measure == TESTED_MEASURES[0] else [])]),
         ]
     gains = [
-        [f"{how}, {measure}", *(_gain_cell(part, how, measure) for part in sets.values())]
-        for how in ("cross-validated", "left out")
+        [f"{training}, {measure}", *(_gain_cell(part, training, measure) for part in sets.values())]
+        for training in ("cross-validated", "left out")
         for measure in TESTED_MEASURES
-        if any(how in part["gain of the graph"] for part in sets.values())
+        if any(training in part["gain of the graph"] for part in sets.values())
     ]
     text += ["## Gain of the graph", "", *_markdown_table(["all less without graph", *sets], gains)]
     kinds = [
-        [name, kind, str(figures["questions"]), *(format_interval(figures[row]) for row in ROWS_BY_TYPE)]
+        [name, kind, str(figures["questions"]), *_recall_cells(figures)]
         for name, part in sets.items()
         for kind, figures in part.get("by type", {}).items()
     ]
@@ -113,11 +169,12 @@ def report_markdown(report: dict[str, Any]) -> str:
     times = [
         [
             name,
-            *(format_interval(part["latency"][p], 1) for p in ("p50 ms", "p95 ms")),
-            str(part["latency"]["questions"]),
+            format_interval(latency["p50 ms"], 1),
+            format_interval(latency["p95 ms"], 1),
+            str(latency["questions"]),
         ]
         for name, part in sets.items()
-        if part.get("latency")
+        if (latency := part.get("latency"))
     ]
     if times:
         text += [
@@ -128,30 +185,17 @@ def report_markdown(report: dict[str, Any]) -> str:
     return "\n".join(text).rstrip() + "\n"
 
 
-def _interval_cell(row: dict[str, Any] | None, measure: str) -> str:
-    return format_interval(row[measure]) if row else "–"
+def _interval_cell(row: RunFigures | None, measure: str) -> str:
+    return format_interval(row[measure]) if row else UNDEFINED
 
 
-def _gain_cell(part: dict[str, Any], how: str, measure: str) -> str:
-    gain = part["gain of the graph"].get(how)
-    return format_difference(gain[measure]) if gain else "–"
+def _recall_cells(figures: RecallOfType) -> list[str]:
+    return [format_interval(recall) for row in ROWS_BY_TYPE if not isinstance(recall := figures[row], int)]
 
 
-def format_interval(measure: dict[str, float], scale: float = 100) -> str:
-    """``93.5 [91.2, 95.6]``, or a dash where nothing was measured."""
-    if math.isnan(measure["value"]):
-        return "–"
-    value, low, high = (scale * measure[part] for part in ("value", "low", "high"))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
-
-
-def format_difference(measure: dict[str, float]) -> str:
-    """``+1.2 [0.3, 2.1], p 0.004`` in points of a hundred, or a dash where nothing was measured."""
-    if math.isnan(measure["value"]):
-        return "–"
-    value, low, high = (100 * measure[part] for part in ("value", "low", "high"))
-    p = f"{measure['p']:.3f}" if measure["p"] >= 0.001 else "<0.001"
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}], p {p}"
+def _gain_cell(part: SetReport, training: str, measure: str) -> str:
+    gain = part["gain of the graph"].get(training)
+    return format_difference(gain[measure]) if gain else UNDEFINED
 
 
 def _markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

@@ -1,38 +1,57 @@
-"""Benchmarks: retrieval and answers over a file of questions, every figure with its interval."""
+"""Benchmarks of retrieval and answers over a file of questions, every figure with its interval."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from kgrag.answering.pipeline import AnswerPipeline, ReaderMode
 from kgrag.dev.benchmarks.run_comparison import score_rankings, with_intervals
 from kgrag.dev.benchmarks.trec_runs import Ranking
 from kgrag.errors import UsageError
 from kgrag.metrics.answers import exact_match, normalize_answer, token_f1
-from kgrag.metrics.intervals import bootstrap_interval, percentile
+from kgrag.metrics.intervals import IntervalJson, bootstrap_interval, interval_json, percentile
 from kgrag.metrics.ranking import MAX_RANK
 from kgrag.protocols import Retriever
 from kgrag.types import Answer, Hit, Interval, Question
 
 Tick = Callable[[], None]
 ARMS = ("grounded", "closed-book", "gold")
+RetrievalReport = dict[str, object]
+"""Measure -> `IntervalJson`, latency included; "questions", "unscored", and "by type" with recall@5."""
+AnswerReport = TypedDict(
+    "AnswerReport",
+    {
+        "f1": IntervalJson,
+        "em": IntervalJson,
+        "abstained": IntervalJson,
+        "f1 when answered": IntervalJson,
+        "seconds": IntervalJson,
+        "questions": int,
+        "by graph": int,
+        "model": str,
+        "abstained on unanswerable": NotRequired[IntervalJson],
+    },
+)
+"""Measures of answers; "by graph" counts the answers that the graph reader gave."""
 
 
-def measure_retrieval(retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None) -> dict[str, Any]:
-    """Ask every question, and report: `search`, then `retrieval_report`."""
+def measure_retrieval(
+    retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None
+) -> RetrievalReport:
+    """Retrieve for every question, and report: `time_retrieval`, then `retrieval_report`."""
     return retrieval_report(questions, *time_retrieval(retriever, questions, tick))
 
 
 def time_retrieval(
     retriever: Retriever, questions: Sequence[Question], tick: Tick = lambda: None
 ) -> tuple[list[Ranking], list[float]]:
-    """For each question the documents of its `DEPTH` best passages, by their best, and the milliseconds it took.
+    """Return for each question the documents of its `MAX_RANK` best passages, and the milliseconds.
 
-    The time is of `Retriever.retrieve` alone, after one question to warm up.
+    Documents are in the order of their best passages. The time is of `Retriever.retrieve` alone, after one warm-up
+    question.
     """
     retriever.retrieve(questions[0].text, MAX_RANK)
     rankings: list[Ranking] = []
@@ -43,7 +62,7 @@ def time_retrieval(
         milliseconds.append(1000 * (time.perf_counter() - start))
         score_by_document: dict[str, float] = {}
         lowest = 1.0
-        for hit in hits:  # with a cross-encoder the scores do not always fall, and a run file must say the order
+        for hit in hits:  # with a cross-encoder scores may rise, but the scores of a run file must give the order
             lowest = min(lowest, hit.score)
             score_by_document.setdefault(hit.passage.document_id, lowest)
         rankings.append(list(score_by_document.items()))
@@ -53,8 +72,10 @@ def time_retrieval(
 
 def retrieval_report(
     questions: Sequence[Question], rankings: Sequence[Ranking], milliseconds: Sequence[float]
-) -> dict[str, Any]:
-    """Recall@1/2/5/10, mean reciprocal rank, all-gold@5 and latency; questions without gold are counted, not scored.
+) -> RetrievalReport:
+    """Return recall@1/2/5/10, mean reciprocal rank, all-gold@5 and latency.
+
+    Questions without gold are counted, not scored.
 
     Returns:
         JSON-ready: measure -> {"value", "low", "high"}, "questions", "unscored", and "by type" with recall@5.
@@ -64,14 +85,14 @@ def retrieval_report(
     for question, recall in zip(questions, values["recall@5"], strict=True):
         if question.type:
             recalls_by_type.setdefault(question.type, []).append(recall)
-    report = with_intervals(values)
-    report["latency p50 ms"] = asdict(bootstrap_interval(milliseconds, percentile(50)))
-    report["latency p95 ms"] = asdict(bootstrap_interval(milliseconds, percentile(95)))
+    report: RetrievalReport = {**with_intervals(values)}
+    report["latency p50 ms"] = interval_json(bootstrap_interval(milliseconds, percentile(50)))
+    report["latency p95 ms"] = interval_json(bootstrap_interval(milliseconds, percentile(95)))
     report["questions"] = len(questions)
     report["unscored"] = sum(math.isnan(v) for v in values["mrr"])
     if recalls_by_type:
         report["by type"] = {
-            kind: {"questions": len(v), "recall@5": asdict(bootstrap_interval(v))}
+            kind: {"questions": len(v), "recall@5": interval_json(bootstrap_interval(v))}
             for kind, v in sorted(recalls_by_type.items())
         }
     return report
@@ -86,15 +107,20 @@ def measure_answers(
     k: int = 8,
     gold: Callable[[Question], list[Hit]] = lambda _: [],
     tick: Tick = lambda: None,
-) -> tuple[dict[str, Any], list[Answer]]:
-    """Token F1, exact match, share abstained and seconds a question.
+) -> tuple[AnswerReport, list[Answer]]:
+    """Return token F1, exact match, share of abstentions and seconds a question; and the answers.
 
-    An abstention scores 0 where there is an accepted answer. Questions without accepted answers are scored by
-    abstention alone, as ``"abstained on unanswerable"``.
+    An abstention scores 0 if there is an accepted answer. Questions without accepted answers are scored by abstention
+    alone, as ``"abstained on unanswerable"``.
 
     Args:
-        arm: the store's evidence, none, or the gold passages.
-        gold: gives the gold passages of a question.
+        answerer: of the store.
+        questions: with accepted answers, or none for an unanswerable question.
+        reader: of the grounded arm.
+        arm: evidence of the store, no evidence, or the gold passages.
+        k: passages to retrieve.
+        gold: returns the gold passages of a question.
+        tick: called once a question.
 
     Raises:
         UsageError: there is no such arm.
@@ -113,8 +139,8 @@ def measure_answers(
     return score_answers(questions, answer_list), answer_list
 
 
-def score_answers(questions: Sequence[Question], answer_list: Sequence[Answer]) -> dict[str, Any]:
-    """The measures of answers that were given to questions, JSON-ready."""
+def score_answers(questions: Sequence[Question], answer_list: Sequence[Answer]) -> AnswerReport:
+    """Return the measures of answers to questions, JSON-ready."""
     answerable = [(q, a) for q, a in zip(questions, answer_list, strict=True) if q.answers]
     abstained_unanswerable = [float(a.abstained) for q, a in zip(questions, answer_list, strict=True) if not q.answers]
     answered_pairs = [(q, a) for q, a in answerable if not a.abstained]
@@ -124,16 +150,16 @@ def score_answers(questions: Sequence[Question], answer_list: Sequence[Answer]) 
             [0.0 if a.abstained else metric(normalize_answer(a.text), q.answers) for q, a in pairs]
         )
 
-    report: dict[str, Any] = {
-        "f1": asdict(scored(answerable, token_f1)),
-        "em": asdict(scored(answerable, exact_match)),
-        "abstained": asdict(bootstrap_interval([float(a.abstained) for _, a in answerable])),
-        "f1 when answered": asdict(scored(answered_pairs, token_f1)),
-        "seconds": asdict(bootstrap_interval([a.seconds for a in answer_list])),
+    report: AnswerReport = {
+        "f1": interval_json(scored(answerable, token_f1)),
+        "em": interval_json(scored(answerable, exact_match)),
+        "abstained": interval_json(bootstrap_interval([float(a.abstained) for _, a in answerable])),
+        "f1 when answered": interval_json(scored(answered_pairs, token_f1)),
+        "seconds": interval_json(bootstrap_interval([a.seconds for a in answer_list])),
         "questions": len(questions),
         "by graph": sum(a.reader == "graph" and not a.abstained for a in answer_list),
         "model": next((a.model for a in answer_list if a.model), ""),
     }
     if abstained_unanswerable:
-        report["abstained on unanswerable"] = asdict(bootstrap_interval(abstained_unanswerable))
+        report["abstained on unanswerable"] = interval_json(bootstrap_interval(abstained_unanswerable))
     return report

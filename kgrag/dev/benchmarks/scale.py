@@ -1,4 +1,4 @@
-"""What a size costs: stores of any size are filled, built and asked, and the growth from one to the next is drawn."""
+"""Cost of scale: fills, builds and queries stores of any size, and plots the growth of each measure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from kgrag.protocols import Embedder, GraphStore, Matrix, Retriever
 from kgrag.types import Question
 
 BLOCK_SIZE = 5000
-"""Documents that a store in a folder is given in one transaction; a server's is given as many as it says."""
+"""Documents of one transaction in a folder store; a server store has its own limit."""
 TOPIC_COUNT = 2000
 RECALL_DEPTH = 5
 Tick = Callable[[int], None]
 
 
 def topical_vectors(dimensions: int, seed: int = 0) -> Iterator[Matrix]:
-    """Blocks of `BLOCK` unit vectors without end: mixtures of two of `TOPICS` directions, and noise."""
+    """Yield blocks of `BLOCK_SIZE` unit vectors without end: mixtures of two of `TOPIC_COUNT` directions, and noise."""
     rng = np.random.default_rng(seed)
     topics = rng.standard_normal((TOPIC_COUNT, dimensions)).astype(np.float32)
     topics /= np.linalg.norm(topics, axis=1, keepdims=True)
@@ -43,7 +43,10 @@ def topical_vectors(dimensions: int, seed: int = 0) -> Iterator[Matrix]:
 def fill_store(
     graph: GraphStore, corpus: SyntheticCorpus, count: int, dimensions: int, tick: Tick = lambda _: None
 ) -> float:
-    """Put the next ``count`` articles into a store as they were made, with `topical` vectors; seconds it took."""
+    """Put the next ``count`` articles into a store, with their gold extraction; return the seconds.
+
+    Their vectors are `topical_vectors`.
+    """
     start, done = time.perf_counter(), 0
     articles = corpus.generate_articles(count)
     for vectors in topical_vectors(dimensions):
@@ -63,7 +66,7 @@ def fill_store(
 def ingest_articles(
     graph: GraphStore, embedder: Embedder, corpus: SyntheticCorpus, count: int, folder: Path, size: int
 ) -> float:
-    """Ingest the next ``count`` articles as a user's would be, from a file in ``folder``; documents a second."""
+    """Ingest the next ``count`` articles from a file in ``folder``, as a user does; return documents a second."""
     path = folder / "more.jsonl"
     rows = (
         {"_id": a.document.id, "title": a.document.title, "text": a.document.text}
@@ -77,7 +80,7 @@ def ingest_articles(
 
 
 def measure_queries(retriever: Retriever, questions: Sequence[Question]) -> dict[str, float]:
-    """Latency in milliseconds, one question to warm up left out, and recall of the gold documents among the first 5."""
+    """Return latency in milliseconds, without one warm-up question, and recall@5 of the gold documents."""
     retriever.retrieve(questions[-1].text, RECALL_DEPTH)
     seconds, recalls = [], []
     for question in questions:
@@ -90,7 +93,7 @@ def measure_queries(retriever: Retriever, questions: Sequence[Question]) -> dict
 
 
 def measure_forgetting(graph: GraphStore, documents: Sequence[str]) -> dict[str, float]:
-    """Milliseconds of forgetting each of some documents, at the median and at most."""
+    """Return the median and the greatest milliseconds of forgetting each of some documents."""
     milliseconds = []
     for document_id in documents:
         start = time.perf_counter()
@@ -100,9 +103,9 @@ def measure_forgetting(graph: GraphStore, documents: Sequence[str]) -> dict[str,
 
 
 def memory_use() -> dict[str, float]:
-    """Gigabytes of this process: ``peak``, and where the system tells them ``anonymous`` and ``files`` now.
+    """Return gigabytes of this process: ``peak``, and on Linux ``anonymous`` and ``files`` now.
 
-    ``files`` is what is mapped from files, which the system takes back when others need it.
+    ``files`` is memory mapped from files, which the system reclaims for other processes.
     """
     gigabytes = {"peak GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
     status = Path("/proc/self/status")
@@ -114,7 +117,7 @@ def memory_use() -> dict[str, float]:
 
 
 def disk_use(folder: Path) -> float:
-    """Gigabytes of all files in a folder."""
+    """Return gigabytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
 
 
@@ -122,7 +125,7 @@ GROWTH_MEASURES = ("p50 ms", "anonymous GB", "resident GB", "disk GB", "build s"
 
 
 def growth_exponents(reports: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """measure -> the exponent of its growth with the size: the slope of the line of least squares through logarithms.
+    """Return measure -> the exponent of its growth with the size: the least-squares slope on logarithms.
 
     Args:
         reports: two or more, each with ``passages`` and the measures.
@@ -135,7 +138,7 @@ def growth_exponents(reports: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def plot_growth(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the growth of each measure as a picture, both axes logarithmic."""
+    """Plot the growth of each measure with logarithmic axes."""
     import matplotlib
 
     matplotlib.use("Agg")

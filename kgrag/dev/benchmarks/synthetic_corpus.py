@@ -1,7 +1,7 @@
-"""A corpus of any size that never was, with names and words as frequent as in a real one, and questions about it.
+"""A synthetic corpus of any size, with the name and word frequencies of a real one, and questions about it.
 
 Names come from a Pitman-Yor process (Pitman and Yor 1997): the more often a name was used, the likelier it is used
-again, and new ones never cease, which gives Zipf's law and Heaps' law at once. Its discount is the share of names
+again, and new names never cease, which gives Zipf's law and Heaps' law at once. Its discount is the share of names
 that occur once: 0.83 of those of 2WikiMultihopQA's passages. The same seed gives the same corpus, and a larger corpus
 begins with the smaller one.
 """
@@ -46,7 +46,7 @@ NameSpan = tuple[int, int, str, str]
 
 
 class PitmanYorSampler:
-    """Draws from a Pitman-Yor process, one number after the other; a number is a name, 0 the first."""
+    """Draws from a Pitman-Yor process; each number is a name, and 0 is the first."""
 
     def __init__(self, seed: object, discount: float = DISCOUNT, strength: float = STRENGTH) -> None:
         self._random = random.Random(f"{seed}")
@@ -56,7 +56,7 @@ class PitmanYorSampler:
         self.name_count = 0
 
     def draw(self) -> int:
-        """An old name, in proportion to its uses less the discount, or a new one."""
+        """Draw a known name, in proportion to its uses less the discount, or a new one."""
         rng, size = self._random, len(self._drawn)
         new_name_weight = self._strength + self._discount * self.name_count
         if rng.random() * (self._strength + size) < new_name_weight:
@@ -70,7 +70,7 @@ class PitmanYorSampler:
         return self._drawn[-1]
 
     def draw_new(self) -> int:
-        """A new name."""
+        """Return a new name."""
         self._drawn.append(self.name_count)
         self._first.append(True)
         self.name_count += 1
@@ -78,8 +78,8 @@ class PitmanYorSampler:
 
 
 def make_word(number: int, syllables: int = 4) -> str:
-    """A word that can be spoken, another for each ``number`` below 120 ** ``syllables``."""
-    remainder = number * 98_765_431 % len(_SYLLABLES) ** syllables  # neighbours shall not look alike
+    """Return a pronounceable word, different for each ``number`` below 120 ** ``syllables``."""
+    remainder = number * 98_765_431 % len(_SYLLABLES) ** syllables  # neighbours must not look similar
     parts = []
     for _ in range(syllables):
         remainder, part = divmod(remainder, len(_SYLLABLES))
@@ -98,22 +98,22 @@ def _nationality(rank: int) -> str:
 
 @dataclass(frozen=True)
 class SyntheticArticle:
-    """A document, the names in it with their spans and types, and facts as (predicate, object, start, end)."""
+    """A document, its names with spans and types, and facts as (predicate, object, start, end)."""
 
     document: Document
     spans: tuple[NameSpan, ...]
     facts: tuple[tuple[str, str, int, int], ...]
 
     def gold_extraction(self) -> Extraction:
-        """What reading it should find: one passage, and every name and fact that was put in it."""
+        """Return the perfect extraction: one passage, with every name and fact of the article."""
         document = self.document
         title, passage = normalize_name(document.title), f"{document.id}#0001"
         mentions = tuple(
             Mention(normalize_name(name), passage, start, end, kind, name) for start, end, name, kind in self.spans
         )
         triples = tuple(
-            Triple(title, what, normalize_name(other), passage, start, end, 0.9)
-            for what, other, start, end in self.facts
+            Triple(title, predicate, normalize_name(object_name), passage, start, end, 0.9)
+            for predicate, object_name, start, end in self.facts
         )
         whole = Passage(passage, document.id, document.text, 0, len(document.text))
         return Extraction(document, (whole,), ((title, document.title, "MISC"),), mentions, triples)
@@ -121,7 +121,7 @@ class SyntheticArticle:
 
 @dataclass
 class _LanguageState:
-    """What one language's documents have named so far; ``person_document``: person -> number of the document."""
+    """The names that one language's documents have used; ``document_by_person``: person -> number of the document."""
 
     lang: str
     people: PitmanYorSampler
@@ -130,29 +130,29 @@ class _LanguageState:
     films: list[tuple[int, int, str]] = field(default_factory=list)  # document, director, title
 
     def draw_person(self) -> str:
-        """Someone, old or new."""
+        """Draw the name of a known or new person."""
         return self.person_name(self.people.draw())
 
     def draw_place(self) -> str:
-        """Somewhere, old or new."""
+        """Draw the name of a known or new place."""
         return self.place_name(self.places.draw())
 
     def person_name(self, number: int) -> str:
-        """What a person is called."""
+        """Return the name of a person."""
         if self.lang == "zh":
             return _chinese_word(number, 3)
         return f"{make_word(number % 997 % 211, 2)} {make_word(number)}".title()
 
     def place_name(self, number: int) -> str:
-        """What a place is called."""
+        """Return the name of a place."""
         return _chinese_word(number, 2) + "市" if self.lang == "zh" else f"{make_word(number, 3)}ton".title()
 
 
 class SyntheticCorpus:
-    """Articles in order, and questions about those that were made so far.
+    """A generator of articles in order, and of questions about those generated so far.
 
     Args:
-        seed: gives the corpus.
+        seed: determines the corpus.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -167,7 +167,7 @@ class SyntheticCorpus:
         self._article_count = 0
 
     def generate_articles(self, count: int) -> Iterator[SyntheticArticle]:
-        """The next ``count`` articles: films, people and places."""
+        """Yield the next ``count`` articles, each about a film, a person or a place."""
         for _ in range(count):
             self._article_count += 1
             lang = "zh" if self._random.random() < CHINESE_SHARE else "en"
@@ -222,7 +222,7 @@ class SyntheticCorpus:
         return _fill_template(f"{number:08}", title, template, {**names, "n": nationality, "t": title}, year, facts)
 
     def _filler_sentence(self, state: _LanguageState, names: dict[str, str], part: str) -> str:
-        """A sentence of words by Zipf's law about one more person and one more place."""
+        """Return a sentence of words by Zipf's law about one more person and one more place."""
         names[part], names[f"{part}o"] = state.draw_person(), state.draw_place()
         ranks = [self._zipf_rank(VOCABULARY_SIZE) for _ in range(12)]
         if state.lang == "zh":
@@ -231,11 +231,14 @@ class SyntheticCorpus:
         return f" The {' '.join(filler_words[:4])} of {{{part}}} was {' '.join(filler_words[4:8])} in {{{part}o}} by {' '.join(filler_words[8:])}."
 
     def _zipf_rank(self, max_rank: int) -> int:
-        """From 1 to ``most``, each in inverse proportion to itself: Zipf's law."""
+        """Draw a rank from 1 to ``max_rank``, each in inverse proportion to itself: Zipf's law."""
         return int(max_rank ** self._random.random())
 
     def generate_questions(self, count: int, seed: int = 0) -> list[Question]:
-        """About films made so far: who directed one (one document is needed), where its director was born (two)."""
+        """Generate questions about the films so far.
+
+        They ask for the director (one document is needed) and for the birthplace of the director (two) in turn.
+        """
         rng = random.Random(f"{self._seed} {seed} questions")
         generated: list[Question] = []
         while len(generated) < count:
@@ -256,7 +259,7 @@ class SyntheticCorpus:
 def _fill_template(
     id: str, title: str, template: str, names: dict[str, str], year: str, facts: dict[str, str]
 ) -> SyntheticArticle:
-    """The text of a form, with a span for every name and the sentence of every fact."""
+    """Fill a template; return the article with a span for every name and the sentence span of every fact."""
     kinds = {"c": "PLACE", "d": "PERSON", "n": "GROUP", "b": "PLACE", "xo": "PLACE", "zo": "PLACE"}
     spans: list[NameSpan] = []
     text = ""

@@ -1,4 +1,4 @@
-"""How fast it learns: beside a plain loop of peft, on the same examples, in the same process, one after the other."""
+"""Training speed compared with a plain peft loop, on the same examples, in one process, one after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
 from kgrag import prompts
 from kgrag.tune.data.example import Example
@@ -22,6 +22,13 @@ from kgrag.tune.training.settings import DevicePlan, TrainingConfig
 from kgrag.tune.training.tokenization import ChatEncoder, EncodedExample, find_turn_ends
 
 PLAIN_LOOP = "plain loop"
+LoopSpeed = TypedDict("LoopSpeed", {"tokens per second": float, "times the plain loop": float, "runs": list[float]})
+"""The median speed of a loop, its ratio to the plain loop, and the speed of each run."""
+TrainingSpeedReport = TypedDict(
+    "TrainingSpeedReport",
+    {"examples": int, "tokens": int, "tokens in packs": int, "left out": int, "ways": dict[str, LoopSpeed]},
+)
+"""Examples that fit, their tokens one by one and in packs, examples that are too long, and the speed of each loop."""
 _WORDS = [
     "river",
     "bridge",
@@ -59,7 +66,10 @@ _WORDS = [
 def synthetic_examples(
     groups: int = 8, questions_per_group: int = 3, words: int = 50, passages: int = 5, seed: int = 0
 ) -> list[Example]:
-    """Examples of the usual size: ``each`` questions on the same ``passages`` of ``words`` words that say nothing."""
+    """Make examples of the usual size: ``questions_per_group`` questions on the same passages of random words.
+
+    A group has ``passages`` passages of ``words`` words each.
+    """
     rng = random.Random(seed)
     examples = []
     for group in range(groups):
@@ -72,13 +82,13 @@ def synthetic_examples(
 
 
 def take_first(examples: Sequence[Example], number: int) -> list[Example]:
-    """The first of them, about ``number``, with all that have the same evidence."""
+    """Return the first examples, about ``number``, with all that share their evidence."""
     chosen: dict[str, None] = {}
     for example in examples:
         if sum(evidence_text(other) in chosen for other in examples) >= number:
             break
         chosen[evidence_text(example)] = None
-    return [one for one in examples if evidence_text(one) in chosen]
+    return [example for example in examples if evidence_text(example) in chosen]
 
 
 def measure_training_speed(
@@ -91,22 +101,28 @@ def measure_training_speed(
     repeats: int = 2,
     cache_bytes: int = 2 * 10**9,
     on_progress: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Tokens of separate examples that are learned from in a second, each way.
+) -> TrainingSpeedReport:
+    """Measure the tokens of separate examples that each training loop learns in a second.
 
     The plain loop: LoRA of the same rank on all projections of all layers, one example at a time, logits and labels at
     every token as transformers computes its loss, the optimiser after each ``settings.batch`` examples, the same
     precision. The others: packs, with LoRA in all layers and in those of ``settings``, in the first round and in later
-    ones (which find what the frozen layers made).
+    ones (which reuse the cached output of the frozen layers).
 
-    Returns:
-        ``examples``, ``tokens`` (one by one), ``tokens in packs``, ``left out`` (too long), and ``ways``: name -> ``tokens per
-        second`` (median of ``runs``), ``times the plain loop``.
+    Args:
+        folder: of the transformers model.
+        name: of the model.
+        examples: to learn from.
+        settings: of the training.
+        device_plan: precision and device.
+        repeats: runs of each loop; the report has their median.
+        cache_bytes: memory for the output of the frozen layers.
+        on_progress: called after each run.
     """
     tokenizer, base = load_base(folder, name, device_plan)
     encoder = ChatEncoder(tokenizer, find_turn_ends(folder, tokenizer), name)
-    encoded = [encoder.encode(one.messages, one.answer) for one in examples]
-    fitting = [one for one in encoded if len(one.ids) <= settings.tokens]
+    encoded = [encoder.encode(example.messages, example.answer) for example in examples]
+    fitting = [sequence for sequence in encoded if len(sequence.ids) <= settings.tokens]
     built_packs = build_packs(fitting, settings.tokens, max_sequences=settings.batch, seed=settings.seed)
     plain_model = add_adapter(_copy_sharing_weights(base), replace(settings, layers="all"))
     runners: dict[str, Callable[[], float]] = {PLAIN_LOOP: lambda: _run_plain_loop(plain_model, fitting, settings)}
@@ -130,16 +146,16 @@ def measure_training_speed(
 
         runners[f"{label}, first round"] = first_round
         runners[f"{label}, later rounds"] = lambda: _run_packed(frozen_model, built_packs, settings)
-    tokens = sum(len(one.ids) for one in fitting)
+    tokens = sum(len(sequence.ids) for sequence in fitting)
     runs: dict[str, list[float]] = {label: [] for label in runners}
-    _run_plain_loop(plain_model, fitting[:1], settings)  # what the first of all costs beside: threads, buffers
+    _run_plain_loop(plain_model, fitting[:1], settings)  # warm up: the first run starts threads and allocates buffers
     for _ in range(repeats):
         for label, run in runners.items():
             start = time.perf_counter()
             run()
             runs[label].append(tokens / (time.perf_counter() - start))
             on_progress()
-    speeds = {label: median(one) for label, one in runs.items()}
+    speeds = {label: median(rates) for label, rates in runs.items()}
     return {
         "examples": len(fitting),
         "tokens": tokens,
@@ -153,7 +169,7 @@ def measure_training_speed(
 
 
 def _run_plain_loop(model: Any, sequences: Sequence[EncodedExample], settings: TrainingConfig) -> float:
-    """As everybody writes it; the mean loss of an example."""
+    """Run the usual loop; return the mean loss of an example."""
     import torch
 
     with _optimizer_step(model, settings) as step:
@@ -171,7 +187,7 @@ def _run_plain_loop(model: Any, sequences: Sequence[EncodedExample], settings: T
 
 
 def _run_packed(network: PackedModel, training_packs: Sequence[PackedSequence], settings: TrainingConfig) -> float:
-    """As `kgrag.tune.training.loop` does it; the mean loss of a token."""
+    """Run packs as `kgrag.tune.training.loop` does; return the mean loss of a token."""
     with _optimizer_step(network.model, settings) as step:
         total, examples_since_step = 0.0, 0
         for number, pack in enumerate(training_packs, 1):
@@ -187,7 +203,7 @@ def _run_packed(network: PackedModel, training_packs: Sequence[PackedSequence], 
 
 @contextmanager
 def _optimizer_step(model: Any, settings: TrainingConfig) -> Iterator[Callable[[], None]]:
-    """The optimiser's step, clipped as in the loop."""
+    """Provide the optimiser's step, with gradients clipped as in the loop."""
     import torch
 
     parameters = list(trainable_parameters(model).values())
@@ -204,6 +220,6 @@ def _optimizer_step(model: Any, settings: TrainingConfig) -> Iterator[Callable[[
 
 
 def _copy_sharing_weights(model: Any) -> Any:
-    """Another model on the same weights: its layers can be wrapped by themselves, and the memory is needed once."""
+    """Copy a model but share its weights: its layers can be wrapped separately, and the memory is needed once."""
     shared = [*model.parameters(), *model.buffers()]
-    return copy.deepcopy(model, {id(one): one for one in shared})
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in shared})

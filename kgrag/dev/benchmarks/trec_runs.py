@@ -1,7 +1,7 @@
-"""Rankings in the form of TREC runs, so that other systems' and other versions' can be laid beside ours.
+"""Rankings as TREC runs, to compare with other systems and other versions.
 
 A line is ``question Q0 document rank score tag``, its columns divided by white space (the input of trec_eval, NIST).
-The form has no quoting: white space and ``%`` in an id are written ``%XX`` as in a URL, and read back from it.
+The format has no quoting: white space and ``%`` in an id are written as ``%XX``, as in a URL.
 """
 
 from __future__ import annotations
@@ -30,18 +30,23 @@ _EMPTY = "%"
 
 @dataclass(frozen=True)
 class Coverage:
-    """``unknown``: questions of a run that are not asked here. ``missing``: questions with gold that it passes over."""
+    """Counts of the mismatch between a run and a question set.
+
+    ``unknown``: questions of the run that are not in the set. ``missing``: questions with gold that the run lacks.
+    """
 
     unknown: int
     missing: int
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:
-    """Write the first `LONGEST` documents of every ranking, whole or not at all.
+    """Write the first `MAX_RUN_DOCUMENTS` documents of every ranking, whole or not at all.
 
     Readers order by score alone, in single precision, so a score that does not fall is lowered by the least step.
 
     Args:
+        path: of the run file.
+        run: the rankings.
         tag: the name of the system; white space in it becomes ``-``.
     """
     lines = []
@@ -56,15 +61,16 @@ def write_run(path: Path, run: Run, tag: str) -> None:
 
 
 def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
-    """The rankings of a run, by falling score; the rank column says nothing, as in trec_eval, and neither does the
-    order of the lines: equal scores go by document id, last first.
+    """Read the rankings of a run, by falling score.
+
+    As in trec_eval, the rank column and the order of the lines are ignored; equal scores go by document id, last first.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: a line is none of a run; the message has its number.
+        ReadError: a line has another format; the message contains its number.
     """
     if not path.is_file():
-        raise UsageError(f"Expected a TREC run at {path} and found none: check the path.")
+        raise UsageError(f"Expected a TREC run at {path}, found none: check the path.")
     scores: dict[str, dict[str, float]] = {}
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
@@ -75,13 +81,15 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
                     if document in ranking:
                         raise ReadError(
                             f"{path}, line {number}: expected each document once a question, found {document!r} "
-                            f"twice for {question!r}; remove one of the lines."
+                            f"twice for {question!r}: delete one of the lines."
                         )
                     ranking[document] = score
     except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(f"{path} could not be read to its end ({error}).") from error
+        raise ReadError(f"{path} cannot be read to its end ({error}): download or write it again.") from error
     if not scores:
-        raise ReadError(f"{path} holds no rankings: expected lines of `question Q0 document rank score tag`.")
+        raise ReadError(
+            f"Expected lines of `question Q0 document rank score tag` in {path}, found none: name another file."
+        )
     return {
         question: sorted(sorted(ranking.items(), reverse=True), key=lambda item: -item[1])
         for question, ranking in scores.items()
@@ -98,25 +106,25 @@ def _parse_run_line(path: Path, number: int, line: str) -> tuple[str, str, float
     if len(columns) != 6 or not math.isfinite(value):
         raise ReadError(
             f"{path}, line {number}: expected `question Q0 document rank score tag` with a number as score, "
-            f"found {line.strip()[:80]!r}; mend that line."
+            f"found {line.strip()[:80]!r}: fix that line."
         )
     return _decode(question), _decode(document), value
 
 
 def ranked_documents(ranking: Ranking) -> list[str]:
-    """The documents of a ranking, best first."""
+    """Return the documents of a ranking, best first."""
     return [document for document, _ in ranking]
 
 
 def coverage(run: Run, questions: Sequence[Question]) -> Coverage:
-    """What of a run and of some questions does not meet."""
+    """Count the questions that only the run or only the question set has."""
     question_ids = {question.id for question in questions}
     missing = sum(bool(question.gold) and not run.get(question.id) for question in questions)
     return Coverage(sum(question not in question_ids for question in run), missing)
 
 
 def slug(name: str) -> str:
-    """A row's name as a file's name and a tag: ``RRF of both`` -> ``rrf-of-both``."""
+    """Return a row's name as a file name and tag: ``RRF of both`` -> ``rrf-of-both``."""
     return re.sub(r"[^\w+]+", "-", name.lower()).strip("-")
 
 

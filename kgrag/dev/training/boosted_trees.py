@@ -1,16 +1,16 @@
-"""Training the ranker with LightGBM, and writing it as the program reads it."""
+"""Training of boosted trees with LightGBM, and their JSON format."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 BOOSTING_ROUNDS = 150
-PARAMETERS: dict[str, Any] = {
+PARAMETERS: dict[str, str | float] = {
     "objective": "binary",
     "num_leaves": 15,
     "learning_rate": 0.08,
@@ -27,8 +27,18 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
+class LightgbmNode(TypedDict, total=False):
+    """A node of a tree, as LightGBM dumps it: a leaf has ``leaf_value`` alone, any other node has all the rest."""
+
+    split_feature: int
+    threshold: float
+    left_child: LightgbmNode
+    right_child: LightgbmNode
+    leaf_value: float
+
+
 class LabelledRows(Protocol):
-    """What is learned from one question."""
+    """The training data of one question."""
 
     @property
     def rows(self) -> NDArray[np.float32]:
@@ -36,11 +46,11 @@ class LabelledRows(Protocol):
 
     @property
     def labels(self) -> NDArray[np.int8]:
-        """(candidates,): 1 for what is wanted, else 0."""
+        """(candidates,): 1 for a relevant candidate, else 0."""
 
 
 def train_boosted_trees(groups: Sequence[Sequence[LabelledRows]], rounds: int = BOOSTING_ROUNDS) -> Any:
-    """A LightGBM booster of ``rounds`` trees; every group weighs the same, however many questions it has."""
+    """Train a LightGBM booster of ``rounds`` trees; every group weighs the same, however many questions it has."""
     import lightgbm
 
     weighted_examples = [(example, 1.0 / len(group)) for group in groups for example in group if len(example.rows)]
@@ -52,24 +62,24 @@ def train_boosted_trees(groups: Sequence[Sequence[LabelledRows]], rounds: int = 
 
 
 def ranker_json(names: Sequence[str], booster: Any, note: str, trained_on: Sequence[str] = ()) -> str:
-    """The ranker as `kgrag.retrieve.boosted_trees.Ranker.load` reads it.
+    """Return the ranker in the format that `kgrag.retrieve.boosted_trees.TreeEnsemble.load` reads.
 
     Args:
         names: of the features of an example's rows.
-        booster: from `train`.
-        note: what it was trained on, for people.
-        trained_on: fingerprints of the files of questions.
+        booster: from `train_boosted_trees`.
+        note: the training data, for the reader of the file.
+        trained_on: fingerprints of the question files.
     """
     trees = [flatten_tree(tree["tree_structure"]) for tree in booster.dump_model()["tree_info"]]
     ranker = {"note": note, "trained_on": list(trained_on), "features": list(names), "trees": trees}
     return json.dumps(ranker, separators=(",", ":")) + "\n"
 
 
-def flatten_tree(root: dict[str, Any]) -> dict[str, list[float]]:
-    """A tree as LightGBM dumps it, in the lists that `Ranker.of` reads."""
+def flatten_tree(root: LightgbmNode) -> dict[str, list[float]]:
+    """Convert a tree dumped by LightGBM to the parallel lists that `kgrag.retrieve.boosted_trees` reads."""
     lists: dict[str, list[float]] = {part: [] for part in ("feature", "threshold", "left", "right", "value")}
 
-    def add(node: dict[str, Any]) -> int:
+    def add(node: LightgbmNode) -> int:
         place = len(lists["feature"])
         inner = "split_feature" in node
         lists["feature"].append(node["split_feature"] if inner else -1)

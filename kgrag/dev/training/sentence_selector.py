@@ -1,4 +1,4 @@
-"""Which sentences of the passages found tell what is asked: what `kgrag.answering.stages.evidence_selection` learns to choose by, and is measured by."""
+"""Training and evaluation of the sentence selector, `kgrag.answering.stages.evidence_selection`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from kgrag.dev.training.ranker.cross_validation import FOLDS
 from kgrag.retrieve.sentence_features import FEATURE_NAMES, HitSentence, sentence_features
 from kgrag.storage.atomic import atomic_write
 from kgrag.text import normalize_name, strip_disambiguation
+from kgrag.text.polarity import YES_NO_WORDS
 from kgrag.types import Hit, Question
 
 BOOSTING_ROUNDS = 60
-YES_NO = frozenset(("yes", "no", "是", "否"))
 _ASKS_WHEN, _HAS_YEAR = FEATURE_NAMES.index("asks when"), FEATURE_NAMES.index("has a year")
 
 
 @dataclass(frozen=True)
 class SentenceLabels:
-    """A question's sentences: ``rows`` (sentences, features), the tokens of each, and the numbers of those that tell.
+    """The sentences of a question: features, tokens, and the numbers of the relevant ones.
 
-    ``answer``: those of its gold passages that say an answer; ``leading``: for each further thing that must be known, those
-    that tell it. None of the sets is empty, but ``answer`` where it is yes or no.
+    ``rows`` is (sentences, features); ``costs`` are the tokens of each. ``answer_numbers``: sentences of gold passages
+    that contain an answer; empty for a yes/no question. ``supporting_numbers``: for each further fact that is needed,
+    the sentences that state it; none of them is empty.
     """
 
     sentences: tuple[HitSentence, ...]
@@ -40,35 +41,35 @@ class SentenceLabels:
 
     @cached_property
     def labels(self) -> NDArray[np.int8]:
-        """1 for a sentence that tells any of it."""
+        """1 for a relevant sentence, else 0."""
         labelled_numbers = self.answer_numbers.union(*self.supporting_numbers)
         return np.array([number in labelled_numbers for number in range(len(self.sentences))], np.int8)
 
     def evidence_shown(self, odds: Sequence[float], budget: int) -> tuple[bool, bool]:
-        """Whether the answer is shown within a budget, and whether all that must be known is."""
+        """Whether the selection within a budget contains the answer, and whether it contains all that is needed."""
         chosen = {*fit_to_budget(self.sentences, odds, self.costs, budget)}
         answer_shown = bool(chosen & self.answer_numbers) or not self.answer_numbers
-        return answer_shown, answer_shown and all(chosen & told for told in self.supporting_numbers)
+        return answer_shown, answer_shown and all(chosen & numbers for numbers in self.supporting_numbers)
 
 
 def label_sentences(question: Question, hits: Sequence[Hit], count: Callable[[str], int]) -> SentenceLabels | None:
-    """Of a question with gold documents, the sentences of its hits; None where none of them tells anything.
+    """Label the sentences of a question's hits; None if none of them is relevant.
 
-    An answer is told by a sentence of a gold passage that has it word for word; what leads to it, by the sentences of a gold
-    passage that name what another gold one is about; what is compared, in each gold passage by the first sentence, or the
-    first with a year where a time is asked for.
+    A sentence contains an answer if it is of a gold passage and has the answer word for word. Supporting sentences are
+    those of a gold passage that name the subject of another one. If a question compares, they are the first sentence of
+    each gold passage, or the first with a year if the question asks for a time.
 
     Args:
         question: with its answers and its gold documents.
-        hits: what was found, best first.
-        count: tokens of a text.
+        hits: retrieved passages, best first.
+        count: returns the tokens of a text.
     """
     sentences, rows = sentence_features(question.text, hits)
     gold = {place for place, hit in enumerate(hits) if hit.passage.document_id in question.gold}
     gold_numbers = [number for number, sentence in enumerate(sentences) if sentence.hit_index in gold]
     text_by_number = {number: f" {normalize_name(sentences[number].text)} " for number in gold_numbers}
     titles = {place: normalize_name(strip_disambiguation(hits[place].title)) for place in sorted(gold)}
-    is_yes_no = bool(question.answers) and question.answers[0].lower() in YES_NO
+    is_yes_no = bool(question.answers) and normalize_name(question.answers[0]) in YES_NO_WORDS
     answers = (
         [] if is_yes_no else [f" {normalize_name(answer)} " for answer in question.answers if normalize_name(answer)]
     )
@@ -93,7 +94,7 @@ def label_sentences(question: Question, hits: Sequence[Hit], count: Callable[[st
                     (dated_numbers if len(rows) and rows[0, _ASKS_WHEN] and dated_numbers else passage_numbers)[:1]
                 )
             )
-    supporting_numbers = [told for told in supporting_numbers if told]
+    supporting_numbers = [numbers for numbers in supporting_numbers if numbers]
     if not answer_numbers and not supporting_numbers:
         return None
     return SentenceLabels(
@@ -102,7 +103,7 @@ def label_sentences(question: Question, hits: Sequence[Hit], count: Callable[[st
 
 
 def cross_validate(groups: Sequence[Sequence[SentenceLabels]]) -> list[list[list[float]]]:
-    """Of each question of each group, the log-odds of its sentences by trees that four fifths of all made, without it.
+    """Return the log-odds of each question's sentences, from trees trained on the other four fifths of all groups.
 
     Args:
         groups: of `FOLDS` questions or more each.
@@ -121,12 +122,12 @@ def cross_validate(groups: Sequence[Sequence[SentenceLabels]]) -> list[list[list
 def write_sentence_ranker(
     path: Path, groups: Sequence[Sequence[SentenceLabels]], note: str, trained_on: Sequence[str] = ()
 ) -> None:
-    """Learn from all of it and write the trees, whole or not at all.
+    """Train on everything and write the trees, whole or not at all.
 
     Args:
         path: of the JSON file.
         groups: the questions of each file; each file weighs the same.
-        note: what it was trained on, for people.
+        note: the training data, for the reader of the file.
         trained_on: the `kgrag.question_sets.fingerprint` of each file.
     """
     model: Any = train_boosted_trees(groups, BOOSTING_ROUNDS)

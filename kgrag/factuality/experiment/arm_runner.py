@@ -1,11 +1,12 @@
-"""Asking a question in an arm: the model with the arm's evidence and the one instruction, or `kgrag ask` as it is."""
+"""Answer a question in an arm: the model with the arm's evidence, or the pipeline of `kgrag ask`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from graphs.predicates import PredicateSchema, load_predicate_schema
 from kgrag import prompts
 from kgrag.answering.guards.citations import verify_citations
 from kgrag.answering.guards.comparison import parse_and_verify
@@ -16,13 +17,17 @@ from kgrag.answering.stages.evidence_selection import SelectedPassage, select_ev
 from kgrag.factuality.experiment.arms import ArmEvidence, edit_fact_lines
 from kgrag.factuality.experiment.conditions import Condition, EvalCase
 from kgrag.factuality.experiment.response_cache import CachedLLM, ResponseCache
-from kgrag.factuality.records import RunRecord
+from kgrag.protocols import GenerationOptions
 from kgrag.types import Citation, Hit, Path
 
 
 @dataclass(frozen=True)
 class ExperimentPlan:
-    """What is run. ``samples`` of each answer are drawn for its uncertainty; 0: none is measured."""
+    """Arms, conditions and limits of a run.
+
+    ``k`` passages are retrieved per question. ``samples`` answers are drawn to measure the uncertainty of each answer;
+    0 measures none. ``evidence_tokens`` and ``answer_tokens`` limit the prompt and the answer.
+    """
 
     arms: tuple[str, ...]
     conditions: tuple[Condition, ...]
@@ -35,8 +40,11 @@ class ExperimentPlan:
 
 @dataclass(frozen=True)
 class ArmResponse:
-    """What an arm said, the ``steps`` that it wrote before, and what it was shown; ``messages`` is what the model was
-    asked, None where others asked it."""
+    """The answer of an arm with its evidence.
+
+    ``steps`` are the reasoning steps before the answer, ``facts`` the lines of typed facts in the prompt. ``messages`` is
+    the prompt, None for the arm ``system``, which builds its own.
+    """
 
     text: str
     hits: tuple[Hit, ...]
@@ -53,28 +61,32 @@ class ArmResponse:
 
 @dataclass
 class ArmRunner:
-    """Asks.
+    """Answers cases in one arm.
 
     Args:
-        plan: how much evidence is shown, and how long an answer may be.
-        system: the arm ``system``: an `Answerer` over a case's view, with a given model.
-        kept: where everything asked is kept.
+        plan: limits of the evidence and of the answer.
+        make_pipeline: builds the `AnswerPipeline` of the arm ``system`` for a model and a case.
+        cache: cache of responses.
+        schema: the store's predicates.
     """
 
     plan: ExperimentPlan
     make_pipeline: Callable[[CachedLLM, EvalCase], AnswerPipeline]
     cache: ResponseCache
+    schema: PredicateSchema = field(default_factory=load_predicate_schema)
 
     def run_model_arm(self, case: EvalCase, llm: CachedLLM, evidence: ArmEvidence) -> ArmResponse:
-        """The model's answer from an arm's evidence."""
+        """Answer a case with the model from an arm's evidence."""
         question = case.question.text
         shown, dropped = self._select_evidence(question, evidence.hits, llm)
         lines = edit_fact_lines(format_fact_lines(evidence.facts, shown), case)
         messages = prompts.experiment_prompt(question, [(s.hit.title, s.text) for s in shown], lines)
         parsed = parse_and_verify(
-            question, llm.generate(messages, max_tokens=max_answer_tokens(llm, self.plan.answer_tokens))
+            question,
+            llm.generate(messages, GenerationOptions(max_tokens=max_answer_tokens(llm, self.plan.answer_tokens))),
+            self.schema,
         )
-        # a score is a cosine in one arm and a share of a walk in another: none is too low to be cited
+        # a score is a cosine in one arm and a share of a random walk in another, so no score is too low for a citation
         step_check = verify_steps(question, parsed.steps, shown, min_score=-math.inf)
         citation_check = verify_citations(question, parsed.answer, shown, min_score=-math.inf)
         dropped = [*dropped, *parsed.diagnostics, *step_check.refusals, *citation_check.refusals]
@@ -97,9 +109,9 @@ class ArmRunner:
         )
 
     def run_system_arm(self, case: EvalCase, llm: CachedLLM) -> ArmResponse:
-        """The answer of `kgrag ask`, with what it rests on as its evidence."""
-        answerer = self.make_pipeline(llm, case)
-        answer = answerer.answer(case.question.text, self.plan.k)
+        """Answer a case with the pipeline of `kgrag ask`; its evidence is the evidence of the answer."""
+        pipeline = self.make_pipeline(llm, case)
+        answer = pipeline.answer(case.question.text, self.plan.k)
         shown: list[SelectedPassage] = []
         if answer.reader == "graph":
             by_id = {hit.passage.id: hit for hit in answer.evidence}
@@ -109,13 +121,23 @@ class ArmRunner:
             shown = [SelectedPassage(n, by_id[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1)]
         elif answer.evidence and answer.model:
             shown, _ = self._select_evidence(case.question.text, answer.evidence, llm)
-        dropped = list(answer.diagnostics)
-        return ArmResponse(answer.text, answer.evidence, tuple(shown), [], answer.citations, answer.non_empty_paths, dropped, answer.model, answer.reader, steps=answer.steps)  # fmt: skip
+        return ArmResponse(
+            answer.text,
+            answer.evidence,
+            tuple(shown),
+            [],
+            answer.citations,
+            answer.non_empty_paths,
+            [diagnostic.message for diagnostic in answer.diagnostics],
+            answer.model,
+            answer.reader,
+            steps=answer.steps,
+        )
 
     def _select_evidence(
         self, question: str, hits: Sequence[Hit], llm: CachedLLM
     ) -> tuple[list[SelectedPassage], list[str]]:
-        """`kgrag.answering.stages.evidence_selection.select` within the arm's budget, kept, as counting tokens takes the model."""
+        """Select evidence within the arm's budget; cached, because counting tokens needs the loaded model."""
         plan = self.plan
 
         def compute_selection() -> object:
@@ -144,13 +166,3 @@ class ArmRunner:
             SelectedPassage(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(selection, 1)
         ]
         return shown, list(dropped)
-
-
-def citations_json(response: ArmResponse) -> list[RunRecord]:
-    """The citations of an answer, each with its document and title."""
-    titles = {hit.passage.id: (hit.passage.document_id, hit.title) for hit in response.hits}
-    rows = []
-    for c in response.citations:
-        document, title = titles.get(c.passage_id, ("", ""))
-        rows.append({"passage_id": c.passage_id, "document": document, "title": title, "start": c.start, "end": c.end, "quote": c.quote})  # fmt: skip
-    return rows

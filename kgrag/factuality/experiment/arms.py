@@ -1,9 +1,12 @@
-"""The arms of the experiment: one model, one decoding, one instruction, and in each of them other evidence.
+"""Arms of the experiment: the same model, decoding and instruction, with different evidence in each arm.
 
-``closed-book`` has none; ``grounded`` what the hybrid retriever brings, and the facts that lead there; ``vector`` and
-``graph`` what one of its parts brings alone; ``gold`` the passages of the documents that are known to hold the answer,
-the ceiling; ``placebo`` what was found for another question, so that having any passages at all can be told from having
-the right ones. ``system`` is what `kgrag ask` does, with its own instruction, thresholds, typed facts and withdrawals.
+- ``closed-book``: no evidence.
+- ``grounded``: passages of the hybrid retriever, and typed facts that answer the question.
+- ``vector``, ``graph``: passages of one part of the hybrid retriever.
+- ``gold``: passages of the documents that are known to hold the answer; the upper bound.
+- ``placebo``: passages retrieved for another question. It separates the effect of any passages from that of the right
+  passages.
+- ``system``: `kgrag ask` with its own instruction, thresholds, typed facts and guards.
 """
 
 from __future__ import annotations
@@ -19,12 +22,12 @@ from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.types import Hit, Question, Triple
 
 DEFAULT_ARMS = ("closed-book", "grounded", "vector", "graph", "gold", "placebo")
-"""Those that are run by default."""
+"""Arms that run by default."""
 ALL_ARMS = (*DEFAULT_ARMS, "system")
 ADAPTER_SUFFIX = "+adapter"
-"""What the name of an arm ends in that is run with the adapter."""
+"""Suffix of the name of an arm that runs with the adapter."""
 HIDDEN_MARGIN = 24
-"""Passages asked for beyond those wanted where some will be out of view."""
+"""Passages retrieved in excess of ``k`` if some of them will be hidden."""
 _EXCLUSION_REASONS = {
     Condition.UNANSWERABLE: {
         "closed-book": "it sees no documents, so that hiding some changes nothing",
@@ -41,8 +44,10 @@ _EXCLUSION_REASONS = {
 
 @dataclass(frozen=True)
 class EvidenceSources:
-    """Where evidence comes from. All of it is asked by question; ``vector`` gives None where the question's language is
-    not the embedder's."""
+    """Sources of evidence, each called with a question.
+
+    ``vector`` returns None if the embedder does not support the question's language.
+    """
 
     hybrid: Callable[[str, int], list[Hit]]
     vector: Callable[[str, int], list[Hit] | None]
@@ -54,7 +59,10 @@ class EvidenceSources:
 
 @dataclass(frozen=True)
 class ArmEvidence:
-    """What an arm shows of a case. ``altered``: an edit changed some of it; ``donor``: the question that it was found for."""
+    """The evidence of an arm for a case.
+
+    ``is_altered`` is whether the edit changed any of it. ``donor_id`` is the question that a placebo was retrieved for.
+    """
 
     hits: tuple[Hit, ...] = ()
     facts: tuple[GraphAnswer, ...] = ()
@@ -63,22 +71,22 @@ class ArmEvidence:
 
 
 def parse_arms(text: str) -> list[str]:
-    """The arms that ``a,b,c`` names, in its order.
+    """Parse ``a,b,c`` into arms, in the same order.
 
     Raises:
-        UsageError: one of them is none, or is named twice.
+        UsageError: a name is unknown or given twice, or there is none.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in ALL_ARMS:
             raise UsageError(f"Expected --arms to name some of {', '.join(ALL_ARMS)}, found {name!r}.")
     if len({*names}) < len(names) or not names:
-        raise UsageError(f"Expected --arms to name each arm once, and one at least, found {text!r}.")
+        raise UsageError(f"Expected --arms to name at least one arm, and each arm once, found {text!r}.")
     return names
 
 
 def exclusion_reason(arm: str, case: EvalCase) -> str:
-    """Why an arm is not asked a case, in half a sentence; "" where it is."""
+    """Return the reason why a case does not run in an arm, as half a sentence; "" if it runs."""
     if case.condition == Condition.UNANSWERABLE and not case.is_synthetic:
         return "there are no gold passages" if arm == "gold" else ""
     if arm == "gold" and not case.question.gold:
@@ -89,14 +97,14 @@ def exclusion_reason(arm: str, case: EvalCase) -> str:
 def arm_evidence(
     arm: str, case: EvalCase, sources: EvidenceSources, k: int, donor: Question | None = None
 ) -> ArmEvidence | None:
-    """What an arm shows of a case, at most ``k`` passages; None where it has no way to look for any.
+    """Return the evidence of an arm for a case, or None if the arm's retriever does not support the question.
 
     Args:
-        arm: one of `ARMS`.
-        case: see `excluded` for those that are not asked.
-        sources: of one store.
-        k: passages.
-        donor: of the placebo: another question.
+        arm: one of `ALL_ARMS`.
+        case: a case that `exclusion_reason` does not exclude.
+        sources: sources of one store.
+        k: maximum number of passages.
+        donor: for the placebo, the question whose passages are shown.
     """
     question = case.question
     limit = k + HIDDEN_MARGIN if case.hidden else k
@@ -132,15 +140,15 @@ def arm_evidence(
 
 
 def edit_fact_lines(lines: Sequence[str], case: EvalCase) -> list[str]:
-    """Lines of facts as a case has them."""
+    """Return lines of facts with the case's edit applied."""
     return [apply_edit(line, case.edit) for line in lines] if case.edit is not None else list(lines)
 
 
 def placebo_donors(questions: Sequence[Question], seed: int = 0) -> dict[str, Question]:
-    """For each question's id another one in its language whose passages are its placebo.
+    """Return the donor of each question by question id; the donor's passages are the placebo.
 
-    Questions are put in a ring by a digest of their ids and the seed; the donor is the next one that shares no gold
-    document. A question that is alone in its language has none.
+    Questions form a ring, ordered by a digest of the seed and the question id. The donor is the next question in the same
+    language that shares no gold document. A question without such a neighbour has no donor.
     """
     ring = sorted(questions, key=lambda q: hashlib.sha256(f"{seed}/{q.id}".encode("utf-8", "surrogatepass")).digest())
     donor_by_id = {}

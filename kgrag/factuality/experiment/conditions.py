@@ -1,6 +1,6 @@
-"""The conditions of the experiment: questions as they are, without their evidence, and with evidence that was edited.
+"""Conditions of the experiment: questions as they are, with hidden evidence, and with edited evidence.
 
-Nothing is written to the store: evidence is taken out of what a retriever brings, or edited there.
+The store is not changed: passages are hidden or edited after retrieval.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from enum import StrEnum
 from kgrag.metrics.answers import answer_tokens
 from kgrag.text import has_cjk
 from kgrag.text.dates import normalize_date
+from kgrag.text.polarity import YES_NO_WORDS
 from kgrag.text.quantities import parse_quantity
 from kgrag.types import Hit, Path, Question
 
 
 class Condition(StrEnum):
-    """What was done to a question's evidence."""
+    """The treatment of a question's evidence."""
 
     ANSWERABLE = "answerable"
     UNANSWERABLE = "unanswerable"
@@ -28,7 +29,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Each of ``old``, which all say the same, is replaced by ``new`` wherever evidence says it."""
+    """A replacement in the evidence: each spelling in ``old`` becomes ``new``."""
 
     old: tuple[str, ...]
     new: str
@@ -38,8 +39,9 @@ class Edit:
 class EvalCase:
     """A question under a condition.
 
-    ``accepted`` is what is right under it; ``hidden`` are the documents that are out of view; ``edit`` is what was done
-    to the evidence; ``made`` says that the condition was made here, not found in the file.
+    ``accepted`` are the correct answers under the condition, ``hidden`` the ids of the hidden documents, ``edit`` the
+    replacement in the evidence. ``is_synthetic`` is whether the experiment created the condition; false if the question
+    file has it.
     """
 
     question: Question
@@ -51,15 +53,15 @@ class EvalCase:
 
     @property
     def id(self) -> str:
-        """The question's id and the condition."""
+        """Question id and condition, joined by a slash."""
         return f"{self.question.id}/{self.condition.value}"
 
 
 def make_cases(questions: Sequence[Question], conditions: Sequence[Condition], seed: int = 0) -> list[EvalCase]:
-    """Every question under every condition that it can be put under, in the order of the questions.
+    """Return every question under every condition that applies to it, in the order of the questions.
 
-    A question without answers is unanswerable as it is. The others are made so by hiding their gold documents, if they
-    have any. Counterfactual are those whose answer can be exchanged for another's; see `exchange`.
+    A question without answers is unanswerable as it is. Other questions become unanswerable when their gold documents are
+    hidden, if they have any. A question is counterfactual if `counterfactual_edit` finds another answer for it.
     """
     eval_cases = []
     for question in questions:
@@ -82,10 +84,10 @@ def make_cases(questions: Sequence[Question], conditions: Sequence[Condition], s
 
 
 def counterfactual_edit(question: Question, others: Sequence[Question], seed: int = 0) -> Edit | None:
-    """The answer's place in the evidence, for another answer of its kind; None where that cannot be done.
+    """Return an edit that replaces a question's answer by another answer of the same type, or None if there is none.
 
-    It cannot for yes and no, for answers that stand in the question itself (to edit them would be to ask something
-    else), and where no other question has an answer of the kind.
+    There is none for yes and no, for an answer that occurs in the question itself (to edit it would change the question),
+    and if no other question has an answer of the same type.
     """
     old = question.answers[0]
     old_type = answer_type(question, old)
@@ -122,13 +124,13 @@ _ASKED_NOUN = re.compile(
     r"\b(?:which|what) (?!is\b|was\b|are\b|were\b|did\b|does\b|do\b|has\b|had\b|city\b|country\b|place\b|town\b|state\b|year\b|date\b)(\w+)"
 )
 _SCHOOL_VERBS = re.compile(r"\b(?:stud(?:y|ied)|educated|graduated?|work(?:s|ed)?)\b|毕业|就读|任教|工作")
-"""Where somebody learned or worked is no town."""
+"""A question where a person studied or worked asks for a school or an employer, not for a town."""
 
 
 def answer_type(question: Question, answer: str) -> str:
-    """What sort of thing an answer is: a date as exact, a number, yes or no, or a name by the word that asks for it."""
+    """Return the type of an answer: date with its precision, number, yes or no, or name by question word."""
     text = " ".join(answer_tokens(answer))
-    if text in {"yes", "no", "是", "不 是", "否"}:
+    if text in YES_NO_WORDS:
         return "yes or no"
     if day := normalize_date(answer):
         return f"date {len(day)}"
@@ -141,7 +143,7 @@ def answer_type(question: Question, answer: str) -> str:
 
 
 def _asked_type(text: str) -> str:
-    """What a question asks for, by the first of its words that asks: "which film has the director who ..." asks for a film."""
+    """Return the type that the first question word asks for: "which film has the director who ..." asks for a film."""
     matches = [
         (match.start(), name) for name, pattern in _QUESTION_WORDS.items() if (match := re.search(pattern, text))
     ]
@@ -152,7 +154,7 @@ def _asked_type(text: str) -> str:
 
 
 def mentions_answer(answer: str, text: str) -> bool:
-    """Whether a text says an answer: word for word, or the same date written otherwise."""
+    """Whether a text contains an answer, word for word or as the same date in another format."""
     answer_words, text_words = answer_tokens(answer), answer_tokens(text)
     if answer_words and any(
         text_words[n : n + len(answer_words)] == answer_words for n in range(len(text_words) - len(answer_words) + 1)
@@ -160,19 +162,19 @@ def mentions_answer(answer: str, text: str) -> bool:
         return True
     day = normalize_date(answer)
     if len(day) < 7:
-        return False  # a year is written in one way
-    width = 12 if has_cjk(text) else 4  # 1912年12月23日 is a token for each character and number
+        return False  # a year has one format only
+    width = 12 if has_cjk(text) else 4  # 1912年12月23日 has one token per character and number
     spans = (text_words[n : n + size] for n in range(len(text_words)) for size in range(2, width + 1))
     return any(normalize_date(" ".join(span)).startswith(day) for span in spans)
 
 
 def path_uses(path: Path, documents: frozenset[str]) -> bool:
-    """Whether a path rests on a sentence of one of some documents; a passage's id begins with its document's."""
+    """Whether any fact of a path is stated in one of some documents; a passage id begins with its document's id."""
     return any(triple.passage_id.rpartition("#")[0] in documents for triple in path.triples)
 
 
 def apply_edit(text: str, edit: Edit) -> str:
-    """A text with an edit made, as whole words, capitals alike or not."""
+    """Apply an edit to a text: whole words, case-insensitive."""
     for old in edit.old:
         boundary = ("", "") if has_cjk(old) else (r"(?<!\w)", r"(?!\w)")
         text = re.sub(boundary[0] + re.escape(old) + boundary[1], lambda _: edit.new, text, flags=re.IGNORECASE)
@@ -180,9 +182,9 @@ def apply_edit(text: str, edit: Edit) -> str:
 
 
 def apply_condition(hits: Sequence[Hit], case: EvalCase) -> list[Hit]:
-    """What is left of hits in a case's view, ranked anew: without hidden documents and paths by way of them, and edited.
+    """Return hits without a case's hidden documents and the paths through them, edited, with new ranks.
 
-    The offsets of an edited passage are those of its edited text, from where the passage begins.
+    The offsets of an edited passage count in its edited text, from the start of the passage.
     """
     visible: list[Hit] = []
     for hit in hits:
@@ -194,7 +196,7 @@ def apply_condition(hits: Sequence[Hit], case: EvalCase) -> list[Hit]:
             text = apply_edit(hit.passage.text, case.edit)
             if text != hit.passage.text:
                 passage = replace(hit.passage, text=text, end=hit.passage.start + len(text))
-                hit = replace(hit, passage=passage, paths=())  # the paths cite sentences that are no longer there
+                hit = replace(hit, passage=passage, paths=())  # the paths cite sentences that no longer exist
             hit = replace(hit, title=apply_edit(hit.title, case.edit))
         visible.append(replace(hit, rank=len(visible) + 1))
     return visible

@@ -1,4 +1,4 @@
-"""A case's view of a store, for who retrieves and reads typed facts by himself (the arm ``system``)."""
+"""View of a store without a case's hidden documents, for the arm ``system``, which does its own retrieval."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kgrag.types import Hit
 
 
 class FilteredStore:
-    """A `Retriever` and a `Reads` that do not see what is hidden from a case."""
+    """A `Retriever` and a `GraphQA` that do not see a case's hidden documents."""
 
     def __init__(self, sources: EvidenceSources, case: EvalCase) -> None:
         self._sources, self._case = sources, case
 
     def retrieve(self, question: str, k: int) -> list[Hit]:
-        """The best ``k`` passages in view."""
+        """Return the best ``k`` visible passages."""
         return apply_condition(
             self._sources.hybrid(question, k + HIDDEN_MARGIN if self._case.hidden else k), self._case
         )[:k]
@@ -26,19 +26,19 @@ class FilteredStore:
     def answer(
         self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
     ) -> Sequence[GraphAnswer]:
-        """The answers from typed facts that rest on no hidden document."""
+        """Return answers from typed facts that no hidden document states."""
         return self._sources.reader.answer(question, lookup, self._case.hidden | hidden)
 
     def decompose(
         self, question: str, lookup: FactLookupFn | None = None, hidden: frozenset[str] = NO_DOCUMENTS
     ) -> Sequence[DecomposedQuestion]:
-        """The question with a part put in that rests on no hidden document."""
+        """Return the question with a part resolved by facts that no hidden document states."""
         return self._sources.reader.decompose(question, lookup, self._case.hidden | hidden)
 
     def is_comparison(self, question: str) -> bool:
-        """Whether a question sets two names side by side."""
+        """Whether a question compares two names."""
         return self._sources.reader.is_comparison(question)
 
     def parse(self, question: str) -> Sequence[RelationPath]:
-        """What a question may ask for of the names in it."""
+        """Return the relation paths that a question may ask for."""
         return self._sources.reader.parse(question)

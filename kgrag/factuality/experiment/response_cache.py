@@ -1,7 +1,7 @@
-"""What was asked and answered, kept by content: a run that is stopped at any moment goes on where it was.
+"""Cache of responses by content: a run that is stopped at any moment resumes where it stopped.
 
-A file of JSON lines, only ever added to, each line synced before it counts. A line that a kill left half written is cut
-off when the file is next opened. A key holds all that an answer depends on, so what is out of date is never found.
+The cache is an append-only file of JSON lines; each line is synced before it counts. The next open truncates a line that
+a kill left incomplete. A key covers everything that an answer depends on, so the cache never returns a stale value.
 """
 
 from __future__ import annotations
@@ -16,42 +16,43 @@ from types import TracebackType
 from typing import Any
 
 from kgrag.errors import ModelError, ReadError
-from kgrag.protocols import LLM, Messages, SupportJudge
+from kgrag.llm.chat_model import ChatModel
+from kgrag.protocols import LLM, GenerationOptions, Messages, OnText, SupportJudge
 from kgrag.types import ClaimVerdict, Verdict
 
 
 class ResponseCache:
-    """Values by what they depend on, in a file that is made when the first is kept.
+    """Values by a digest of everything that they depend on, in an append-only file.
 
     Args:
-        path: the file.
+        path: the file; created if missing.
 
     Raises:
-        ReadError: it is no such file.
+        ReadError: the file is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, object] = {}
         valid_bytes = 0
         if path.is_file():
             for line in path.read_bytes().splitlines(keepends=True):
                 if not line.endswith(b"\n"):
-                    break  # cut off in the middle: it was never acknowledged
+                    break  # incomplete line: it was never acknowledged
                 try:
                     row = json.loads(line)
                     self._values[row["key"]] = row["value"]
                 except (ValueError, KeyError, TypeError) as error:
-                    raise ReadError(f"{path}, kept from an earlier run, is damaged ({error}): remove it.") from error
+                    raise ReadError(f"{path}, the cache of an earlier run, is damaged ({error}): delete it.") from error
                 valid_bytes += len(line)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         self._file.truncate(valid_bytes)
 
     def get_or_compute(self, parts: Sequence[Any], compute: Callable[[], Any], *, sync: bool = True) -> Any:
-        """The value that depends on ``parts`` (JSON), made and kept where it is not there; it is JSON, too.
+        """Return the cached value for ``parts``, or compute and cache it; both are JSON.
 
-        Without ``sync`` it is on the disk when the next one is: for what costs less than the waiting.
+        Without ``sync`` the value reaches the disk with the next synced value: for values that are cheaper than a sync.
         """
         text = json.dumps(parts, ensure_ascii=True, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -72,14 +73,14 @@ class ResponseCache:
         self._file.close()
 
 
-class CachedLLM:
-    """An `LLM` whose answers are kept; the model loads when one is not there.
+class CachedLLM(ChatModel):
+    """An `LLM` whose answers are cached; the model loads when an answer is not in the cache.
 
     Args:
-        load: gives the model.
-        stamp: what tells its weights, precision and adapter from all others.
-        kept: where its answers are.
-        clock: seconds.
+        load: loads the model.
+        fingerprint: identifies its weights, precision and adapter.
+        cache: cache of its answers.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -88,31 +89,29 @@ class CachedLLM:
         self.fingerprint, self._load, self._cache, self._clock = fingerprint, load, cache, clock
         self._model: LLM | None = None
         self.seconds = 0.0
-        """What the answers since it was last set took, each when it was first given."""
+        """Generation time of the answers since the last reset, measured when each was first generated."""
 
     @property
     def model(self) -> LLM:
-        """The model itself."""
+        """The loaded model."""
         if self._model is None:
             self._model = self._load()
         return self._model
 
     @property
     def name(self) -> str:
-        """As the model has it."""
+        """The model's name."""
         return str(self._cache.get_or_compute(["name", self.fingerprint], lambda: self.model.name))
 
     @property
     def context(self) -> int:
-        """As the model has it."""
+        """The model's context length in tokens."""
         return int(self._cache.get_or_compute(["context", self.fingerprint], lambda: self.model.context))
 
-    @property
-    def adapter(self) -> str:
-        """The one that is on, or ""."""
-        return str(
-            self._cache.get_or_compute(["adapter", self.fingerprint], lambda: getattr(self.model, "adapter", ""))
-        )
+    @property  # read only: the wrapped model decides
+    def adapter(self) -> str:  # type: ignore[override]
+        """The model's adapter, or ""."""
+        return str(self._cache.get_or_compute(["adapter", self.fingerprint], lambda: self.model.adapter))
 
     def _cached_timed(self, parts: Sequence[Any], compute: Callable[[], Any]) -> Any:
         def timed_compute() -> Any:
@@ -125,29 +124,12 @@ class CachedLLM:
         return value
 
     def generate(
-        self,
-        messages: Messages,
-        *,
-        max_tokens: int = 128,
-        on_text: Callable[[str], bool | None] | None = None,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
+        self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None
     ) -> str:
         """See the LLM protocol; ``on_text`` is not called."""
-        request = [[dict(m) for m in messages], max_tokens, schema, list(choices)]
-        answer = self._cached_timed(["generate", request], lambda: self.model.generate(messages, max_tokens=max_tokens, schema=schema, choices=choices))  # fmt: skip
+        request = [[dict(m) for m in messages], options.max_tokens, options.schema, list(options.choices)]
+        answer = self._cached_timed(["generate", request], lambda: self.model.generate(messages, options))
         return str(answer)
-
-    def batch(
-        self,
-        prompts: Sequence[Messages],
-        *,
-        max_tokens: int = 128,
-        schema: str | None = None,
-        choices: Sequence[str] = (),
-    ) -> list[str]:
-        """See the LLM protocol; one after the other."""
-        return [self.generate(m, max_tokens=max_tokens, schema=schema, choices=choices) for m in prompts]
 
     def score(self, messages: Messages, continuation: str) -> float:
         """See the LLM protocol."""
@@ -168,9 +150,7 @@ class CachedLLM:
         def draw_samples() -> list[str]:
             model = self.model
             if not hasattr(model, "sample"):
-                raise ModelError(
-                    f"{model.name} cannot answer by chance, so there are no samples of it: give --samples 0."
-                )
+                raise ModelError(f"{model.name} does not support sampling: pass --samples 0.")
             return list(model.sample(messages, number, max_tokens=max_tokens, temperature=temperature, seed=seed))
 
         request = [[dict(m) for m in messages], number, max_tokens, temperature, seed]
@@ -178,14 +158,14 @@ class CachedLLM:
 
 
 class CachedJudge:
-    """A `SupportJudge` whose judgements are kept; ``stamp`` tells it from all others."""
+    """A `SupportJudge` whose judgements are cached; ``fingerprint`` identifies the judge."""
 
     def __init__(self, judge: Callable[[], SupportJudge], fingerprint: str, cache: ResponseCache) -> None:
         self._load, self._fingerprint, self._cache = judge, fingerprint, cache
         self._judge: SupportJudge | None = None
 
     def judge(self, claim: str, evidence: Sequence[str]) -> ClaimVerdict:
-        """See the SupportJudge protocol; of no evidence at all nothing is asked."""
+        """See the SupportJudge protocol; without evidence the judge is not called."""
         if not evidence:
             return ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)
 

@@ -1,4 +1,4 @@
-"""A run over an opened store: what tells its model, judge and store from others, the run itself, and its files."""
+"""Run the experiment over an opened store and write its files, with fingerprints of model, judge and store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from kgrag.answering.guards import citations
 from kgrag.answering.pipeline import (
@@ -26,6 +26,7 @@ from kgrag.factuality.experiment.experiment import Experiment
 from kgrag.factuality.experiment.filtered_store import FilteredStore
 from kgrag.factuality.experiment.response_cache import CachedJudge, CachedLLM, ResponseCache
 from kgrag.factuality.experiment.sources import evidence_sources
+from kgrag.factuality.figures import Manifest, RunReport, SkippedRow
 from kgrag.factuality.records import RunRecord, records_digest
 from kgrag.factuality.report import summary
 from kgrag.factuality.report.files import write_run
@@ -38,29 +39,46 @@ from kgrag.factuality.scoring import (
     outcomes,
     uncertainty,
 )
-from kgrag.metrics.significance import ALPHA, POWER
+from kgrag.metrics.intervals import ALPHA
+from kgrag.metrics.significance import POWER
 from kgrag.protocols import LLM, SupportJudge
+from kgrag.storage.checksums import file_sha256
 from kgrag.store.store import Store
 from kgrag.types import Question
 
 BLIND_SHEET_QUESTIONS = 30
-"""Questions of the blind sheet."""
-ArmModels = Mapping[str, tuple[Callable[[], LLM], dict[str, Any]]]
+"""Questions of the blind preference sheet."""
+
+
+class ModelMetadata(TypedDict):
+    """The facts that identify a language model in the manifest."""
+
+    name: str
+    sha256: str | None
+    """sha256 of the weights; null for a model behind a server"""
+    home: str
+    """backend of the model"""
+    precision: str | None
+    adapter: str
+    adapter_sha256: str | None
+
+
+ArmModels = Mapping[str, tuple[Callable[[], LLM], ModelMetadata]]
 
 
 def resolve_judge(name: str, llm: Callable[[], LLM], model: str) -> tuple[Callable[[], SupportJudge], str]:
-    """How a judge is loaded, and what tells it from every other.
+    """Return a loader of a judge and the judge's fingerprint.
 
     Raises:
-        ModelError: there is none of that name, or the folder is no judge.
+        ModelError: there is no judge of that name, or the folder holds no judge.
     """
-    if name == "llm":  # the one that answers, whichever that is
+    if name == "llm":  # the same model that answers
         from kgrag.judge.llm import LLMJudge
 
         return lambda: LLMJudge(llm()), f"llm {model} {prompts_sha256()}"
     from kgrag.judge import load_judge
 
-    judge = load_judge(name)  # a name that is none is said before anything is answered
+    judge = load_judge(name)  # an unknown name fails here, before any answer is generated
     parts = [*files("kgrag").joinpath("judge").iterdir(), *files("kgrag").joinpath("data").iterdir()]
     judge_files = [part for part in parts if "judge" in str(part) and part.is_file()]
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in sorted(judge_files, key=str))).hexdigest()
@@ -68,7 +86,7 @@ def resolve_judge(name: str, llm: Callable[[], LLM], model: str) -> tuple[Callab
 
 
 def arm_models(store: Store, adapter: str = "") -> ArmModels:
-    """What arms' names end in -> how the model is loaded, and the facts that tell it from others.
+    """Return a loader and the metadata of the model for each suffix of arm names.
 
     Raises:
         ModelError: there is no such model or adapter.
@@ -77,11 +95,11 @@ def arm_models(store: Store, adapter: str = "") -> ArmModels:
     configured_adapter = store.config.adapter
 
     def with_adapter(name: str) -> LLM:
-        if store.config.adapter != name:  # whoever asks for the one may have asked for the other before
+        if store.config.adapter != name:  # an earlier arm may have switched to the other adapter
             store.set_model(adapter=name)
         return store.llm
 
-    models: dict[str, tuple[Callable[[], LLM], dict[str, Any]]] = {
+    models: dict[str, tuple[Callable[[], LLM], ModelMetadata]] = {
         "": (lambda: with_adapter(configured_adapter), model_metadata(store, configured_adapter))
     }
     if adapter:
@@ -89,42 +107,42 @@ def arm_models(store: Store, adapter: str = "") -> ArmModels:
     return models
 
 
-def model_metadata(store: Store, adapter: str = "") -> dict[str, Any]:
-    """A language model's ``name``, ``sha256`` of its weights (None behind a server), ``home``, ``precision``, ``adapter`` and
-    ``adapter_sha256``."""
+def model_metadata(store: Store, adapter: str = "") -> ModelMetadata:
+    """Return the metadata of the store's language model, with an adapter if one is named."""
     from kgrag.llm.loader import named_adapter_folder, resolve_model
     from kgrag.llm.lora_adapter import load_adapter
     from kgrag.models.endpoint import is_address
 
     config = store.config
-    facts: dict[str, Any] = {"name": store.model, "sha256": None, "home": "server", "precision": None}
+    metadata: ModelMetadata = {
+        "name": store.model,
+        "sha256": None,
+        "home": "server",
+        "precision": None,
+        "adapter": "",
+        "adapter_sha256": None,
+    }
     if not is_address(store.model):
         model, choice, _ = resolve_model(store.model, config)
         weights = model.sha256 or _weights_sha256(model.local_path or Path(model.name))
-        facts = {"name": model.name, "sha256": weights, "home": choice.backend, "precision": choice.precision}
-    facts |= {"adapter": "", "adapter_sha256": None}
+        metadata["name"], metadata["sha256"] = model.name, weights
+        metadata["home"], metadata["precision"] = choice.backend, choice.precision
     if adapter:
         lora_adapter = load_adapter(named_adapter_folder(adapter, store.folder))
-        facts |= {"adapter": lora_adapter.name, "adapter_sha256": file_sha256(lora_adapter.weights_file)}
-    return facts
+        metadata["adapter"], metadata["adapter_sha256"] = lora_adapter.name, file_sha256(lora_adapter.weights_file)
+    return metadata
 
 
 def _weights_sha256(path: Path) -> str | None:
-    """Of the weights' files of a folder, or of a file; None of a hub's name."""
+    """Return the sha256 of a weights file or of a folder's weights files; None for a hub name."""
     if path.is_file():
         return file_sha256(path)
     weights = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")]) if path.is_dir() else []
     return hashlib.sha256("".join(map(file_sha256, weights)).encode()).hexdigest() if weights else None
 
 
-def file_sha256(path: Path) -> str:
-    """Of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def prompts_sha256() -> str:
-    """Of the text of every prompt: another text may be answered otherwise."""
+    """Return the sha256 of the text of every prompt: another prompt may give other answers."""
     return hashlib.sha256(files("kgrag").joinpath("prompts.py").read_bytes()).hexdigest()
 
 
@@ -136,41 +154,47 @@ def run_experiment(
     *,
     judge: str,
     models: ArmModels,
-    question_metadata: dict[str, Any],
+    question_metadata: Manifest,
     tick: Callable[[], None],
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[dict[str, Any], list[RunRecord]]:
-    """Run a plan and write its files into ``out``; gives the report and the records.
+) -> tuple[RunReport, list[RunRecord]]:
+    """Run a plan, write its files into ``out``, and return the report and the records.
 
     Args:
-        about: of the questions, for the manifest.
+        store: the opened store.
+        questions: the questions to ask.
+        plan: arms, conditions and limits.
+        out: folder of the run, with the cache of responses.
+        judge: name or folder of the judge, or ``llm``.
+        models: loader and metadata of the model for each suffix of arm names.
+        question_metadata: description of the questions for the manifest.
+        tick: called after each answer.
+        clock: returns the time in seconds.
 
     Raises:
-        ModelError: the model failed; what was answered is kept in ``out``.
-        KgragError: the store changed while it ran.
+        ModelError: the model failed; the answers so far are kept in ``out``.
+        KgragError: the store changed during the run.
     """
-    generation = store.graph.generation
-    model_stamps = {suffix: json.dumps(facts, sort_keys=True) for suffix, (_, facts) in models.items()}
+    generation = store.graph_store.generation
+    model_stamps = {suffix: json.dumps(metadata, sort_keys=True) for suffix, (_, metadata) in models.items()}
     load_judge, judge_stamp = resolve_judge(judge, models[""][0], model_stamps[""])
     with ResponseCache(out / "kept.jsonl") as answer_cache:
         experiment = build_experiment(store, plan, {s: (load, model_stamps[s]) for s, (load, _) in models.items()}, CachedJudge(load_judge, judge_stamp, answer_cache), answer_cache, clock)  # fmt: skip
         records = experiment.run(questions, tick)
-    if store.graph.generation != generation:
-        raise KgragError(
-            "The store was written to during the run, so its first answers had other evidence: run it again."
-        )
+    if store.graph_store.generation != generation:
+        raise KgragError("The store changed during the run, so its first answers had other evidence: run it again.")
     report = build_report(records, out, plan.seed)
     report["unasked"] = [
-        {"arm": arm, "condition": condition, "why": why, "questions": number}
+        SkippedRow(arm=arm, condition=condition, why=why, questions=number)
         for (arm, condition, why), number in sorted(experiment.skipped.items())
     ]
     manifest = question_metadata | {
         "schema": 1,
         "model": models[""][1],
-        "models": {suffix: facts for suffix, (_, facts) in models.items()},
+        "models": {suffix: metadata for suffix, (_, metadata) in models.items()},
         "judge": {"name": judge, "sha256": hashlib.sha256(judge_stamp.encode()).hexdigest()},
         "prompts_sha256": prompts_sha256(),
-        "store": {"made": store.graph.meta("made"), "generation": generation, **store.graph.counts()},
+        "store": {"made": store.graph_store.meta("made"), "generation": generation, **store.graph_store.counts()},
         "arms": list(plan.arms),
         "conditions": [c.value for c in plan.conditions],
         **{name: getattr(plan, name) for name in ("k", "samples", "seed", "evidence_tokens", "answer_tokens")},
@@ -196,10 +220,10 @@ def build_experiment(
     answer_cache: ResponseCache,
     clock: Callable[[], float],
 ) -> Experiment:
-    """The experiment over an opened store."""
+    """Build the experiment over an opened store."""
     from kgrag.explore.conflicts import are_compatible
 
-    sources, facts, vocabulary = evidence_sources(store), store.facts, store.vocabulary
+    sources, facts, vocabulary = evidence_sources(store), store.facts, store.predicates
 
     def build_system(llm: CachedLLM, case: EvalCase) -> AnswerPipeline:
         view = FilteredStore(sources, case)
@@ -214,11 +238,11 @@ def build_experiment(
             lambda a, b: are_compatible(facts, vocabulary, a, b),
         )
 
-    return Experiment(plan, sources, models, judge, graph_verdict, build_system, answer_cache, clock)
+    return Experiment(plan, sources, models, judge, graph_verdict, build_system, answer_cache, clock, schema=vocabulary)
 
 
-def build_report(records: Sequence[RunRecord], out: Path, seed: int) -> dict[str, Any]:
-    """The report of records, with what people have said of them in ``out``."""
+def build_report(records: Sequence[RunRecord], out: Path, seed: int) -> RunReport:
+    """Build the report of records, with the human labels and preferences in ``out``."""
     from kgrag.factuality.report.text_summary import summary_sentences
 
     report = summary.build_report(records, seed=seed)
@@ -246,4 +270,4 @@ THRESHOLDS = {
         "citations_relevant": MIN_CITATION_PROBABILITY,
     },
 }
-"""What decides, for the manifest."""
+"""Thresholds that decide figures, for the manifest."""

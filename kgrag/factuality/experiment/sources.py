@@ -11,10 +11,12 @@ from kgrag.types import Hit, Question
 
 
 def evidence_sources(store: Store) -> EvidenceSources:
-    """Return the sources of every arm, all of the store's present generation."""
+    """Return the sources of every arm, all at the store's current generation."""
     indices = store.indices
-    vector_retriever = VectorRetriever(store.graph, indices, store.embedder)
-    graph_retriever = GraphRetriever(store.graph, indices, PathExplainer(indices.graph, store.graph.triples_in))
+    vector_retriever = VectorRetriever(store.graph_store, indices, store.embedder)
+    graph_retriever = GraphRetriever(
+        store.graph_store, indices, PathExplainer(indices.graph, store.graph_store.triples_in)
+    )
     return EvidenceSources(
         store.retriever.retrieve,
         lambda question, k: (
@@ -23,7 +25,7 @@ def evidence_sources(store: Store) -> EvidenceSources:
         graph_retriever.retrieve,
         store.graph_reader,
         store.passages_stating,
-        lambda question: gold_passages(store.graph, question),
+        lambda question: gold_passages(store.graph_store, question),
     )
 
 

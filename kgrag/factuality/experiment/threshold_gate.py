@@ -1,13 +1,15 @@
-"""``--fail-if "hallucination.grounded > 0.2"``: a condition on a report that a CI fails on."""
+"""Gates on a report: ``--fail-if "hallucination.grounded > 0.2"`` fails a CI job."""
 
 from __future__ import annotations
 
 import math
 import operator
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kgrag.errors import UsageError
+from kgrag.factuality.figures import ArmFigures, RunReport
+from kgrag.factuality.report.labels import rate_figures, to_float
 from kgrag.factuality.scoring.claim_verification import CLAIM_METRICS
 from kgrag.factuality.scoring.outcomes import RATES
 
@@ -17,7 +19,7 @@ GATE_MEASURES = (*RATES, *CLAIM_METRICS)
 
 
 class Gate(NamedTuple):
-    """A run has failed if ``measure`` of ``arm`` under ``condition`` is ``sign`` ``limit``."""
+    """A condition that fails a run: ``measure`` of ``arm`` under ``condition`` compares to ``limit``."""
 
     measure: str
     arm: str
@@ -30,12 +32,12 @@ class Gate(NamedTuple):
 
 
 def parse_gate(text: str) -> Gate:
-    """``measure.arm[.condition] > number``, with ``>``, ``>=``, ``<`` or ``<=``.
+    """Parse ``measure.arm[.condition] > number``, with ``>``, ``>=``, ``<`` or ``<=``.
 
-    Without a condition it is the answerable one; of ``correct_abstention`` the unanswerable.
+    The default condition is answerable; for ``correct_abstention`` it is unanswerable.
 
     Raises:
-        UsageError: it is not of this form, or there is no such measure or condition.
+        UsageError: the form is wrong, or there is no such measure or condition.
     """
     match = _GATE_PATTERN.fullmatch(text)
     if not match:
@@ -53,22 +55,26 @@ def parse_gate(text: str) -> Gate:
 
 
 def check_gates(gates: list[Gate], arms: list[str], conditions: list[str]) -> None:
-    """Raises UsageError if a gate is on an arm or a condition that is not run: it could never fail."""
+    """Raise UsageError if a gate names an arm or a condition that does not run: it could never fail."""
     for gate in gates:
         for part, allowed in ((gate.arm, arms), (gate.condition, conditions)):
             if part not in allowed:
                 raise UsageError(
-                    f"--fail-if {gate}: {part} is not run here (only {', '.join(allowed)}): add it, or name another."
+                    f"--fail-if {gate}: {part} is not part of this run ({', '.join(allowed)}): add it, or choose another."
                 )
 
 
-def gate_failure(gate: Gate, report: dict[str, Any]) -> str:
-    """What failed, in a sentence; "" where nothing did. What could not be measured has failed: it shows nothing."""
-    figures = report["rates"].get(gate.condition, {}).get(gate.arm, {})
-    measure = figures.get(gate.measure) or figures.get("measures", {}).get(gate.measure) or {"value": math.nan}
-    if math.isnan(measure["value"]):
-        return f"--fail-if {gate}: nothing was measured there, so nothing can be told."
-    if _OPERATORS[gate.operator_sign](measure["value"], gate.limit):
-        interval = f"[{measure['low']:.3f}, {measure['high']:.3f}]"
-        return f"--fail-if {gate}: it is {measure['value']:.3f} {interval}."
+def gate_failure(gate: Gate, report: RunReport) -> str:
+    """Return why a gate fails, as a sentence; "" if it does not. A gate on an unmeasured value fails."""
+    figures = report["rates"].get(gate.condition, {}).get(gate.arm)
+    value, low, high = _measured_interval(figures, gate.measure) if figures else (math.nan, math.nan, math.nan)
+    if math.isnan(value):
+        return f"--fail-if {gate}: the value was not measured, so the gate fails."
+    if _OPERATORS[gate.operator_sign](value, gate.limit):
+        return f"--fail-if {gate}: the value is {value:.3f} [{low:.3f}, {high:.3f}]."
     return ""
+
+
+def _measured_interval(figures: ArmFigures, measure: str) -> tuple[float, float, float]:
+    interval = figures["measures"][measure] if measure in CLAIM_METRICS else rate_figures(figures, measure)
+    return to_float(interval["value"]), to_float(interval["low"]), to_float(interval["high"])

@@ -1,7 +1,7 @@
-"""The report as one HTML page that needs no network: the template of ``kgrag/data/report.html`` with a run's figures.
+"""Render the report as one HTML page that needs no network, from the template ``kgrag/data/report.html``.
 
-Whatever questions, documents and models say is text there: Jinja2 escapes all of it, and the page's own policy lets
-nothing run but its one script, and nothing load at all.
+Jinja2 escapes all text of questions, documents and models. The page's content security policy allows its one script and
+loads nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from kgrag.factuality.figures import Manifest, RunReport
+from kgrag.factuality.records import RunRecord
 from kgrag.factuality.report import tables
 from kgrag.factuality.report.headline import headline_sentences
 from kgrag.factuality.report.labels import ERROR_CAUSE_NOTES, OUTCOMES, VERDICTS, as_percent_points
@@ -26,26 +27,24 @@ from kgrag.storage.atomic import atomic_write
 
 PAGE_FILE = "report.html"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-"""What no page can hold: control characters, and halves of characters."""
+"""Characters that a page cannot hold: control characters and lone surrogates."""
 _ABSENT_SECTIONS = {
-    "differences": "differences, which need two arms",
-    "slices": "slices, as all questions are of one language, type and number of steps",
+    "differences": "differences (they need two arms)",
+    "slices": "slices (all questions have one language, type and number of steps)",
     "claims": "claims",
-    "doubt": "calibration (`--samples 10` measures it)",
-    "blame": "blame, as no arm with evidence failed",
+    "doubt": "uncertainty (`--samples 10` measures it)",
+    "blame": "error causes (no arm with evidence failed)",
 }
 
 
-def write_report(
-    folder: Path, records: Sequence[Mapping[str, Any]], report: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> Path:
-    """Write `PAGE` into a folder, whole or not at all, and give its path; equal runs give equal bytes.
+def write_report(folder: Path, records: Sequence[RunRecord], report: RunReport, manifest: Manifest) -> Path:
+    """Write `PAGE_FILE` into a folder, whole or not at all, and return its path; equal runs give equal bytes.
 
     Args:
-        folder: of the run; made if there is none.
-        records: of the run, in their order.
-        report: every figure of it, as ``report.json`` has them; what is not defined may be NaN or None.
-        manifest: what decided it.
+        folder: folder of the run; created if missing.
+        records: records of the run, in their order.
+        report: figures of the run; an undefined figure may be NaN or None.
+        manifest: settings that decide the run.
 
     Raises:
         OSError: the folder cannot be written.
@@ -57,28 +56,29 @@ def write_report(
     return path
 
 
-def render_page(records: Sequence[Mapping[str, Any]], report: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    """The page as text."""
-    rows, figures = [dict(r) for r in records], dict(report)
-    cards = question_cards(rows)
+def render_page(records: Sequence[RunRecord], report: RunReport, manifest: Manifest) -> str:
+    """Render the page as text."""
+    cards = question_cards(records)
     anchors = {(case.head["id"], case.head["condition"]): (case.anchor, case.number) for case in cards}
-    report_sections = build_sections(figures, manifest, anchors)
+    report_sections = build_sections(report, manifest, anchors)
     section_ids = {section.id for section in report_sections}
     style, script = (_read_asset(name) for name in ("report.css", "report.js"))
     choices = [
-        (name, said, sorted({str(r[name]) for r in rows if r[name]}))
-        for name, said in (("condition", "Condition"), ("lang", "Language"), ("type", "Type"), ("blame", "To blame"))
+        ("condition", "Condition", sorted({r["condition"] for r in records if r["condition"]})),
+        ("lang", "Language", sorted({r["lang"] for r in records if r["lang"]})),
+        ("type", "Type", sorted({r["type"] for r in records if r["type"]})),
+        ("blame", "Error cause", sorted({r["blame"] for r in records if r["blame"]})),
     ]
-    conditions = list(figures["rates"])
+    conditions = list(report["rates"])
     first = conditions[:1] if "answerable" in conditions else []
     text = _jinja_environment().get_template(PAGE_FILE).render(
-        title=", ".join(_title_parts(figures, manifest)),
+        title=", ".join(_title_parts(report, manifest)),
         style=Markup(style),
         style_hash=_csp_hash(style),
         script=Markup(script),
         script_hash=_csp_hash(script),
-        sentences=headline_sentences(figures, rows, seed=int(manifest.get("seed") or 0)),
-        first=[part for c in first for part in (tables.outcome_table(figures, c), tables.rate_table(figures, c))],
+        sentences=headline_sentences(report, records, seed=int(manifest.get("seed") or 0)),
+        first=[part for c in first for part in (tables.outcome_table(report, c), tables.rate_table(report, c))],
         outcomes=[(kind, kind) for kind in OUTCOMES],
         sections=report_sections,
         keys={
@@ -90,7 +90,7 @@ def render_page(records: Sequence[Mapping[str, Any]], report: Mapping[str, Any],
         absent=[why for name, why in _ABSENT_SECTIONS.items() if name not in section_ids],
         cases=cards,
         choices=choices,
-        arms=figures["arms"],
+        arms=report["arms"],
         kinds=OUTCOMES,
         blames=ERROR_CAUSE_NOTES,
         hundred=as_percent_points,
@@ -111,8 +111,8 @@ def _jinja_environment() -> Environment:
     return environment
 
 
-def _title_parts(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    """What was asked of whom."""
+def _title_parts(report: RunReport, manifest: Manifest) -> list[str]:
+    """Return question file, number of questions, and model."""
     model = manifest.get("model")
     name = model.get("name") if isinstance(model, Mapping) else model
     return [str(part) for part in (manifest.get("questions"), f"{report['questions']:,} questions", name) if part]
@@ -123,5 +123,5 @@ def _read_asset(name: str) -> str:
 
 
 def _csp_hash(text: str) -> str:
-    """As a page's policy names an inline script or style that may be used."""
+    """Return the hash of an inline script or style for the content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

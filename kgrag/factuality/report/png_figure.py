@@ -1,13 +1,14 @@
-"""The first screen as a picture, for a README or a slide: the arms side by side, and the differences with their intervals."""
+"""Figure of the main results for a README or a slide: outcomes by arm, and differences with their intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from kgrag.factuality.figures import ArmFigures, DifferenceRow, RunReport
 from kgrag.factuality.report.labels import CONDITION_TITLES, OUTCOMES, format_difference, to_float
 from kgrag.factuality.report.svg_charts import axis_limit, is_significant
 from kgrag.storage.atomic import atomic_write
@@ -16,20 +17,20 @@ FIGURE_STEM = "report"
 OUTCOME_COLOURS = {"correct": "#1b7f5c", "wrong": "#c8432b", "abstained": "#8d95a1", "empty": "#d9b44a"}
 _SIGNIFICANT_COLOUR, _NEUTRAL_COLOUR = "#0b57a4", "#6b7280"
 _ROW_INCHES = 0.36
-"""Inches that an arm takes."""
+"""Height of an arm's row in inches."""
 _MIN_LABEL_SHARE = 0.03
-"""The least share of a bar whose number has room in it."""
+"""Minimum share of a bar that has room for its number."""
 _MAX_LINE_CHARS = 96
-"""Signs that a line above the picture has room for."""
+"""Maximum characters of a line of the title."""
 
 
-def write_figure(folder: Path, report: dict[str, Any], headlines: Sequence[str] = ()) -> list[Path]:
-    """Draw ``report.svg`` and ``report.png`` into ``folder``, and give their paths; none where no question was answerable.
+def write_figure(folder: Path, report: RunReport, headlines: Sequence[str] = ()) -> list[Path]:
+    """Draw ``report.svg`` and ``report.png`` and return their paths; none without answerable questions.
 
     Args:
-        folder: of the run; made if there is none.
-        report: every figure of it, as ``report.json`` has them; of the differences the primary ones are drawn.
-        said: sentences that stand above, wrapped.
+        folder: folder of the run; created if missing.
+        report: figures of the run; only primary differences are drawn.
+        headlines: sentences of the title, wrapped.
 
     Raises:
         ImportError: matplotlib, of the extra ``bench``, is not installed.
@@ -40,7 +41,7 @@ def write_figure(folder: Path, report: dict[str, Any], headlines: Sequence[str] 
     if not arms:
         return []
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "kgrag"  # the same figures give the same file
+    matplotlib.rcParams["svg.hashsalt"] = "kgrag"  # equal figures give equal files
     from matplotlib import pyplot
 
     rows = [row for row in report["differences"] if row["primary"]]
@@ -69,8 +70,8 @@ def write_figure(folder: Path, report: dict[str, Any], headlines: Sequence[str] 
     return paths
 
 
-def _draw_bars(axes: Any, arms: dict[str, Any]) -> None:
-    """A bar an arm, of shares; a part says how many questions it is, where there is room."""
+def _draw_bars(axes: Any, arms: Mapping[str, ArmFigures]) -> None:
+    """Draw one bar of outcome shares per arm; a part shows its number of questions if there is room."""
     left = [0.0] * len(arms)
     for kind in OUTCOMES:
         counts = [f["counts"][kind] for f in arms.values()]
@@ -91,17 +92,17 @@ def _draw_bars(axes: Any, arms: dict[str, Any]) -> None:
     axes.set_yticks(range(len(arms)), [f"{arm} ({f['questions']})" for arm, f in arms.items()])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel("of 100 questions; in the bars: how many questions")
-    axes.set_title(f"{CONDITION_TITLES['answerable']}: what became of them", loc="left", fontsize=10)
+    axes.set_xlabel("of 100 questions; numbers in the bars: questions")
+    axes.set_title(f"{CONDITION_TITLES['answerable']}: outcomes", loc="left", fontsize=10)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_forest(axes: Any, rows: list[dict[str, Any]]) -> None:
-    """A point with its interval for each comparison, about a line at 0."""
+def _draw_forest(axes: Any, rows: Sequence[DifferenceRow]) -> None:
+    """Draw a point with its interval for each comparison, and a line at 0."""
     axes.axvline(0, color=_NEUTRAL_COLOUR, linewidth=0.8, linestyle=(0, (4, 3)))
     for row_index, row in enumerate(rows):
-        value, low, high = (100 * to_float(row[name]) for name in ("value", "low", "high"))
+        value, low, high = (100 * to_float(end) for end in (row["value"], row["low"], row["high"]))
         if math.isnan(value):
             continue
         colour = _SIGNIFICANT_COLOUR if is_significant(row) else _NEUTRAL_COLOUR
@@ -110,10 +111,10 @@ def _draw_forest(axes: Any, rows: list[dict[str, Any]]) -> None:
         axes.annotate(
             format_difference(row), (1.01, row_index), xycoords=("axes fraction", "data"), va="center", fontsize=9, annotation_clip=False
         )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [f"{row['arm']} less {row['against']}" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{row['arm']} minus {row['against']}" for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     limit = 100 * axis_limit(rows)
     axes.set_xlim(-limit, limit)
-    axes.set_xlabel("wrong answers, difference in points with its 95 % interval; left of 0: fewer")
-    axes.set_title("Wrong answers, compared on the same questions", loc="left", fontsize=10)
+    axes.set_xlabel("difference in wrong answers, points with 95 % interval; left of 0: fewer")
+    axes.set_title("Differences in wrong answers on the same questions", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

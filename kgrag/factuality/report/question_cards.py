@@ -1,21 +1,24 @@
-"""Each question of the report under each condition: what every arm made of it, and the evidence, marked."""
+"""Cards of the report: one per question and condition, with every arm's answer and the marked evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgrag.factuality.records import RunRecord
+from kgrag.factuality.records import PathRecord, RunRecord, TripleRecord, UncertaintyRecord
 from kgrag.factuality.report.labels import UNDEFINED, as_percent_points
 
 MarkedText = tuple[str, str]
-"""A run of text, and what it is: "" (not shown), ``shown`` or ``cited``."""
+"""A piece of text with its mark: "" (not shown), ``shown`` or ``cited``."""
 
 
 @dataclass
 class PassageView:
-    """A passage that some arm retrieved. ``uses`` are (arm, what it did with it); ``pieces`` its text, empty where no arm was
-    shown it and it is not gold: then its title is enough."""
+    """A passage that some arm retrieved.
+
+    ``uses`` are (arm, use of the passage). ``pieces`` are its marked text; empty if no arm was shown the passage and it is
+    not gold, as then its title is enough.
+    """
 
     title: str
     source: str
@@ -26,7 +29,11 @@ class PassageView:
 
 @dataclass(frozen=True)
 class PathStepView:
-    """A step of a path: ``forward`` says which way the fact points; ``quote`` is its sentence, empty where it was not shown."""
+    """A step of a path.
+
+    ``forward`` is whether the fact points along the path. ``quote`` is the sentence that states it, "" if its passage is
+    not among the evidence.
+    """
 
     name: str
     predicate: str
@@ -36,7 +43,7 @@ class PathStepView:
 
 @dataclass(frozen=True)
 class PathView:
-    """A path through the graph, from its first name by its steps."""
+    """A path through the graph: its first name and its steps."""
 
     start: str
     steps: tuple[PathStepView, ...]
@@ -44,17 +51,20 @@ class PathView:
 
 @dataclass(frozen=True)
 class ArmAnswerView:
-    """An arm's answer; ``record`` has all of it. ``ways`` lead to what is cited; ``graph`` are those that the graph judges by."""
+    """An arm's answer.
+
+    ``cited_paths`` lead to the cited passages, ``graph_paths`` are the typed facts that judge the answer.
+    """
 
     record: RunRecord
-    ways: tuple[PathView, ...]
-    graph: tuple[PathView, ...]
-    doubt: tuple[str, ...]
+    cited_paths: tuple[PathView, ...]
+    graph_paths: tuple[PathView, ...]
+    uncertainty_sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class QuestionCard:
-    """A question under a condition, with its place on the page."""
+    """A question under a condition, with its anchor and number on the page."""
 
     anchor: str
     number: int
@@ -65,7 +75,7 @@ class QuestionCard:
 
 
 def question_cards(records: Sequence[RunRecord]) -> list[QuestionCard]:
-    """Every question and condition, in the order of the records; questions are numbered from 1."""
+    """Return one card per question and condition, in the order of the records; questions are numbered from 1."""
     groups: dict[tuple[str, str], list[RunRecord]] = {}
     for record in records:
         groups.setdefault((record["id"], record["condition"]), []).append(record)
@@ -84,7 +94,7 @@ def question_cards(records: Sequence[RunRecord]) -> list[QuestionCard]:
 
 
 def passage_views(rows: Sequence[RunRecord]) -> list[PassageView]:
-    """The passages of all arms, each once, with what every arm did with it; an edited one is another than the unedited."""
+    """Return the passages of all arms without duplicates; an edited passage is different from the unedited one."""
     views: dict[tuple[str, str], PassageView] = {}
     marks: dict[tuple[str, str], tuple[int, list[Sequence[int]], list[Sequence[int]]]] = {}
     for row in rows:
@@ -94,7 +104,9 @@ def passage_views(rows: Sequence[RunRecord]) -> list[PassageView]:
             _, shown, cited = marks.setdefault(key, (e["start"], [], []))
             shown.extend(e["spans"])
             cited.extend([c["start"], c["end"]] for c in row["citations"] if c["passage_id"] == e["passage_id"])
-            use = f"shown as [{e['number']}]" if e["number"] is not None else f"found at rank {e['rank']}, not shown"
+            use = (
+                f"shown as [{e['number']}]" if e["number"] is not None else f"retrieved at rank {e['rank']}, not shown"
+            )
             view.uses.append((row["arm"], use + (", cited" if e["cited"] else "")))
     for key, view in views.items():
         start, shown, cited = marks[key]
@@ -106,12 +118,12 @@ def passage_views(rows: Sequence[RunRecord]) -> list[PassageView]:
 def mark_pieces(
     text: str, start: int, shown: Sequence[Sequence[int]], cited: Sequence[Sequence[int]]
 ) -> list[MarkedText]:
-    """A text cut where marks begin and end; what is cited wins over what is shown.
+    """Split a text where marks begin and end; ``cited`` overrides ``shown``.
 
     Args:
-        text: of a passage.
-        start: where it begins in its document.
-        shown: spans [start, end) in the document; what lies outside the text is left out.
+        text: text of a passage.
+        start: its start in the document.
+        shown: spans [start, end) in the document; parts outside the text are ignored.
         cited: the same.
     """
     marks = [""] * len(text)
@@ -136,7 +148,7 @@ def _arm_answer(row: RunRecord) -> ArmAnswerView:
     )
 
 
-def _path_views(paths: Sequence[RunRecord], texts: Mapping[str, tuple[int, str]]) -> tuple[PathView, ...]:
+def _path_views(paths: Sequence[PathRecord], texts: Mapping[str, tuple[int, str]]) -> tuple[PathView, ...]:
     return tuple(
         PathView(
             path["names"][0],
@@ -155,23 +167,23 @@ def _path_views(paths: Sequence[RunRecord], texts: Mapping[str, tuple[int, str]]
     )
 
 
-def _triple_quote(triple: RunRecord, texts: Mapping[str, tuple[int, str]]) -> str:
-    """The sentence that states a fact, where its passage is among the evidence."""
+def _triple_quote(triple: TripleRecord, texts: Mapping[str, tuple[int, str]]) -> str:
+    """Return the sentence that states a fact; "" if its passage is not among the evidence."""
     start, text = texts.get(triple["passage_id"], (0, ""))
     a, b = triple["start"] - start, triple["end"] - start
     return text[a:b] if 0 <= a < b <= len(text) else ""
 
 
-def _uncertainty_sentences(uncertainty: RunRecord | None) -> tuple[str, ...]:
-    """What is known of the model's doubt, in words."""
+def _uncertainty_sentences(uncertainty: UncertaintyRecord | None) -> tuple[str, ...]:
+    """Return the model's uncertainty as sentences."""
     if not uncertainty:
         return ()
     lines = []
     if (chance := as_percent_points(uncertainty["chance"])) != UNDEFINED:
-        lines.append(f"The model gives its words a chance of {chance} of 100 a token.")
+        lines.append(f"Mean probability of the answer's tokens: {chance} of 100.")
     if uncertainty["samples"]:
         texts = dict(zip(uncertainty["cluster_of"], uncertainty["samples"], strict=True))
         sizes = [(uncertainty["cluster_of"].count(c), text) for c, text in texts.items()]
         sample_counts = "; ".join(f"{n} × {text}" for n, text in sorted(sizes, key=lambda s: -s[0]))
-        lines.append(f"Asked again {len(uncertainty['samples'])} times: {sample_counts}")
+        lines.append(f"{len(uncertainty['samples'])} samples: {sample_counts}")
     return tuple(lines)

@@ -1,10 +1,10 @@
-"""Tables of how far a run's figures can be trusted, and of what the run was."""
+"""Tables of the reliability of a run's figures, and of the run itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from kgrag.factuality.figures import JudgeAgreement, Manifest, PreferenceCounts, RunReport
 from kgrag.factuality.report.labels import (
     CONDITION_TITLES,
     UNDEFINED,
@@ -13,53 +13,55 @@ from kgrag.factuality.report.labels import (
     format_count,
     format_number,
     format_rate,
+    rate_figures,
 )
-from kgrag.factuality.report.tables import Cell, ReportTable, RunReport, make_table
+from kgrag.factuality.report.tables import Cell, ReportTable, make_table
 
 
 def trust_tables(report: RunReport) -> list[ReportTable]:
-    """The abstention detector, and what people say."""
-    human_results = report.get("people") or {}
+    """Return the tables of the abstention detector, the judge, and the human judgements."""
+    human_results = report.get("people")
+    labels, preferences = (human_results["claims"], human_results["preferences"]) if human_results else (None, None)
     return [
         t
         for t in (
             abstention_table(report),
             judge_table(report),
-            *_label_tables(human_results.get("claims")),
-            _preference_table(human_results.get("preferences")),
+            *_label_tables(labels),
+            _preference_table(preferences),
         )
         if t
     ]
 
 
 def abstention_table(report: RunReport) -> ReportTable | None:
-    """How well silence is told from answers."""
+    """Show precision and recall of the abstention detector."""
     langs = report.get("abstention_detector") or {}
     if not langs:
         return None
     columns: dict[str, list[Cell]] = {"language": [*langs]}
     for name in ("precision", "recall"):
-        columns[f"{name} of 100 [95 %]"] = [format_rate(f[name]) for f in langs.values()]
+        columns[f"{name} of 100 [95 %]"] = [format_rate(rate_figures(f, name)) for f in langs.values()]
     columns["examples"] = [format_count(f["examples"]) for f in langs.values()]
-    return make_table("How well “I do not know” is recognised, on a list of its own", columns)
+    return make_table("Detection of abstentions, on a separate list of examples", columns)
 
 
 def judge_table(report: RunReport) -> ReportTable | None:
-    """What the judge makes of answers that are known to be right or wrong."""
+    """Show the judge's accuracy on answers that the known answers decide."""
     judge_figures = report.get("judge")
     if not judge_figures:
         return None
     columns: dict[str, list[Cell]] = {
         "answers of one phrase": [format_count(judge_figures["claims"])],
-        "known to be right": [format_count(judge_figures["right"])],
-        "of those, the judge bears out, of 100 [95 %]": [format_rate(judge_figures["sensitivity"])],
-        "of the wrong ones, it does not, of 100 [95 %]": [format_rate(judge_figures["specificity"])],
+        "known to be correct": [format_count(judge_figures["right"])],
+        "correct ones that the judge supports, of 100 [95 %]": [format_rate(judge_figures["sensitivity"])],
+        "wrong ones that it does not support, of 100 [95 %]": [format_rate(judge_figures["specificity"])],
     }
-    note = "What it says of these is not counted: what is known decides. Of sentences, and where no answer is known, it does."
-    return make_table("The judge beside the known answers", columns, note=note)
+    note = "The known answers decide these claims, so the judge's verdict on them does not count. The judge decides sentences, and all claims without a known answer."
+    return make_table("Judge and known answers", columns, note=note)
 
 
-def _label_tables(agreement: RunReport | None) -> Sequence[ReportTable]:
+def _label_tables(agreement: JudgeAgreement | None) -> Sequence[ReportTable]:
     if not agreement:
         return ()
     agreement_columns: dict[str, list[Cell]] = {
@@ -69,9 +71,9 @@ def _label_tables(agreement: RunReport | None) -> Sequence[ReportTable]:
         "sensitivity": [format_number(agreement["sensitivity"])],
         "specificity": [format_number(agreement["specificity"])],
     }
-    columns: dict[str, list[Cell]] = {"the judge says": [*VERDICTS]}
+    columns: dict[str, list[Cell]] = {"judge's verdict": [*VERDICTS]}
     for verdict in VERDICTS:
-        columns[f"people say {verdict}"] = [format_count(agreement["table"][judge][verdict]) for judge in VERDICTS]
+        columns[f"human label {verdict}"] = [format_count(agreement["table"][judge][verdict]) for judge in VERDICTS]
     rows = [
         (f"{arm}, {c}", f)
         for c, arms in agreement["factual_precision"].items()
@@ -80,57 +82,56 @@ def _label_tables(agreement: RunReport | None) -> Sequence[ReportTable]:
     ]
     corrected_columns: dict[str, list[Cell]] = {"evidence": [name for name, _ in rows]}
     for name, label in (("counted", "as the judge counts"), ("corrected", "corrected for its errors")):
-        corrected_columns[f"claims borne out, {label}"] = [format_rate(f[name]) for _, f in rows]
-    label_tables = [make_table("People's labels", agreement_columns), make_table("The judge beside people", columns)]
+        corrected_columns[f"supported claims, {label}"] = [format_rate(rate_figures(f, name)) for _, f in rows]
+    label_tables = [make_table("Human labels", agreement_columns), make_table("Judge and human labels", columns)]
     return (
-        [*label_tables, make_table("Claims borne out, of 100 [95 %] (Rogan and Gladen)", corrected_columns)]
+        [*label_tables, make_table("Supported claims, of 100 [95 %] (Rogan and Gladen)", corrected_columns)]
         if rows
         else label_tables
     )
 
 
-def _preference_table(preferences: RunReport | None) -> ReportTable | None:
+def _preference_table(preferences: PreferenceCounts | None) -> ReportTable | None:
     if not preferences:
         return None
     columns: dict[str, list[Cell]] = {"answers of": [*preferences["arms"], "neither"]}
     columns["preferred"] = [format_count(n) for n in (*preferences["arms"].values(), preferences["neither"])]
     p = format_number(preferences["p"])
     note = (
-        "" if p == UNDEFINED else f"Sign test between the arms: p {p}. Who chose did not know which arm had answered."
+        "" if p == UNDEFINED else f"Sign test between the arms: p {p}. The preferences are blind: the arms were hidden."
     )
-    return make_table("What people prefer, blind", columns, note=note)
+    return make_table("Blind preferences", columns, note=note)
 
 
 def skipped_table(report: RunReport) -> ReportTable | None:
-    """What was not asked, and what does not count."""
+    """Show the questions that did not run or do not count."""
     rows = [(r["arm"], CONDITION_TITLES[r["condition"]], r["why"], r["questions"]) for r in report.get("unasked") or ()]
     edited = CONDITION_TITLES["counterfactual"]
-    rows += [
-        (arm, edited, "the edit changed nothing of what was retrieved", n) for arm, n in report["unedited"].items()
-    ]
+    rows += [(arm, edited, "the edit changed no retrieved passage", n) for arm, n in report["unedited"].items()]
     columns = {
         "evidence": [r[0] for r in rows],
-        "questions that": [r[1] for r in rows],
+        "condition": [r[1] for r in rows],
         "why": [r[2] for r in rows],
         "questions": [format_count(r[3]) for r in rows],
     }
     return (
-        make_table("Not asked, or not counted", columns, folded="What was not asked, or is not counted")
+        make_table("Questions not asked or not counted", columns, folded="Questions not asked or not counted")
         if rows
         else None
     )
 
 
 def arm_table(report: RunReport) -> ReportTable:
-    """What the names of the arms mean."""
-    return make_table("What the arms are", {"evidence": report["arms"], "who answers": [arm_label(arm) for arm in report["arms"]]}, folded="What the arms are")  # fmt: skip
+    """Explain the names of the arms."""
+    columns = {"evidence": report["arms"], "meaning": [arm_label(arm) for arm in report["arms"]]}
+    return make_table("Arms", columns, folded="Meaning of the arms")
 
 
-def manifest_table(manifest: Mapping[str, Any]) -> ReportTable | None:
-    """All that decides the run, flattened: ``store.generation``."""
+def manifest_table(manifest: Manifest) -> ReportTable | None:
+    """Show all settings that decide the run, with flattened names such as ``store.generation``."""
     rows: list[tuple[str, str]] = []
 
-    def flatten(name: str, value: Any) -> None:
+    def flatten(name: str, value: object) -> None:
         if isinstance(value, Mapping) and value:
             for key, part in value.items():
                 flatten(f"{name}.{key}".strip(".") or "model", part)
@@ -138,4 +139,5 @@ def manifest_table(manifest: Mapping[str, Any]) -> ReportTable | None:
             rows.append((name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)))
 
     flatten("", manifest)
-    return make_table("The manifest: with the same of these, the run gives the same", {"what": [r[0] for r in rows], "value": [r[1] for r in rows]}) if rows else None  # fmt: skip
+    columns = {"setting": [r[0] for r in rows], "value": [r[1] for r in rows]}
+    return make_table("Manifest: equal settings give an equal run", columns) if rows else None

@@ -1,7 +1,7 @@
-"""The figures of a run, all of them from its records: rates, differences, flips, slices, doubt and blame.
+"""Figures of a run, computed from its records: rates, differences, flips, slices, uncertainty and error causes.
 
-`report` gives one JSON-ready value, which ``report.json`` holds; docs/evaluation.md says what its keys are. What is not
-defined is NaN here and null there.
+`build_report` returns the `RunReport` that ``report.json`` holds; docs/reference/formats.md describes it. An undefined figure is
+NaN in memory and null in the file.
 """
 
 from __future__ import annotations
@@ -9,11 +9,23 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
 
 from kgrag.factuality.experiment.arms import ADAPTER_SUFFIX
-from kgrag.factuality.records import RunRecord
+from kgrag.factuality.figures import (
+    ArmFigures,
+    CalibrationFigures,
+    ClaimMetricFigures,
+    FlipRow,
+    IntervalFigures,
+    JudgeFigures,
+    OutcomeTransitions,
+    RunReport,
+    SliceFigures,
+    UncertaintyFigures,
+    interval_json,
+)
+from kgrag.factuality.records import RetrievalRecord, RunRecord, TokenRecord
 from kgrag.factuality.report.paired_differences import BASELINE, all_differences
 from kgrag.factuality.scoring.claim_verification import CLAIM_METRICS
 from kgrag.factuality.scoring.error_attribution import ERROR_CAUSES
@@ -27,20 +39,22 @@ from kgrag.metrics.calibration import (
     rejection_curve,
     reliability_bins,
 )
-from kgrag.metrics.intervals import bootstrap_interval
-from kgrag.metrics.significance import wilson
+from kgrag.metrics.intervals import bootstrap_interval, wilson
 
 OUTCOME_ORDER = ("correct", "wrong", "abstained", "empty")
 CONDITION_ORDER = ("answerable", "unanswerable", "counterfactual")
+SliceField = Literal["lang", "hops", "type"]
+SLICE_FIELDS: tuple[SliceField, ...] = ("lang", "hops", "type")
+"""Fields of the records that slice the answerable questions."""
 
 
 def is_counted(record: RunRecord) -> bool:
-    """Whether a record is in the rates: a counterfactual one only where its edit reached what was retrieved."""
+    """Whether a record counts in the rates: a counterfactual one needs an edit of a retrieved passage."""
     return bool(record["condition"] != "counterfactual" or record["altered"])
 
 
 def group_records(records: Sequence[RunRecord]) -> dict[str, dict[str, list[RunRecord]]]:
-    """condition -> arm -> the records that count, conditions and arms in the order in which they were run."""
+    """Group the records that count by condition and arm, in the order of the run."""
     arms = dict.fromkeys(r["arm"] for r in records)
     groups: dict[str, dict[str, list[RunRecord]]] = {c: {arm: [] for arm in arms} for c in CONDITION_ORDER}
     for record in filter(is_counted, records):
@@ -49,8 +63,8 @@ def group_records(records: Sequence[RunRecord]) -> dict[str, dict[str, list[RunR
     return {c: by_arm for c, by_arm in non_empty.items() if by_arm}
 
 
-def build_report(records: Sequence[RunRecord], *, seed: int = 0) -> dict[str, Any]:
-    """Every figure that follows from records alone."""
+def build_report(records: Sequence[RunRecord], *, seed: int = 0) -> RunReport:
+    """Compute every figure that needs the records only."""
     groups = group_records(records)
     return {
         "questions": len({r["id"] for r in records}),
@@ -60,7 +74,7 @@ def build_report(records: Sequence[RunRecord], *, seed: int = 0) -> dict[str, An
         "rates": {c: {arm: arm_figures(rows, c, seed) for arm, rows in arms.items()} for c, arms in groups.items()},
         "differences": all_differences(groups, seed=seed),
         "flips": all_flips(groups),
-        "slices": {name: slice_rates(groups.get("answerable", {}), name) for name in ("lang", "hops", "type")},
+        "slices": {name: slice_rates(groups.get("answerable", {}), name) for name in SLICE_FIELDS},
         "blame": {
             c: {arm: count_error_causes(rows) for arm, rows in arms.items()}
             for c, arms in groups.items()
@@ -68,76 +82,96 @@ def build_report(records: Sequence[RunRecord], *, seed: int = 0) -> dict[str, An
         },
         "judge": judge_against_known(records),
         "uncertainty": {
-            arm: found for arm, rows in groups.get("answerable", {}).items() if (found := uncertainty_summary(rows))
+            arm: figures
+            for arm, rows in groups.get("answerable", {}).items()
+            if (figures := uncertainty_summary(rows)) is not None
         },
         "unedited": dict(Counter(r["arm"] for r in records if not is_counted(r))),
     }
 
 
-def arm_figures(rows: Sequence[RunRecord], condition: str, seed: int = 0) -> dict[str, Any]:
-    """An arm under a condition: `rates`, the measures of its claims, and what it took."""
+def arm_figures(rows: Sequence[RunRecord], condition: str, seed: int = 0) -> ArmFigures:
+    """Compute the figures of an arm under a condition."""
     outcomes = [Outcome(r["outcome"]) for r in rows]
-    figures = outcome_rates(outcomes, [r["cluster"] for r in rows], answerable=condition != "unanswerable", seed=seed)
     claims = [claim for r in rows for claim in r["claims"]]
     verdicts = Counter(claim["verdict"] for claim in claims)
-    figures["f1"] = asdict(bootstrap_interval([_nan_if_none(r["f1"]) for r in rows]))
-    figures["claims"] = {v: verdicts[v] for v in ("supported", "contradicted", "unverifiable")} | {"all": len(claims)}
-    figures["measures"] = {}
-    for name in CLAIM_METRICS:
-        values = [_nan_if_none(r["measures"][name]) for r in rows]
-        unscored = sum(math.isnan(v) for v in values)
-        figures["measures"][name] = asdict(bootstrap_interval(values, seed=seed)) | {
-            "scored": len(values) - unscored,
-            "unscored": unscored,
-        }
-    figures["graph"] = dict(
-        Counter(r["graph"]["verdict"] if r["graph"] else "not covered" for r in rows if r["claims"])
-    )
-    for kind in ("names", "numbers"):
-        token_checks = [r["standing"] for r in rows if r["standing"]]
-        total, missing = (sum(len(s[name]) for s in token_checks) for name in (kind, f"{kind}_missing"))
-        figures[f"{kind}_grounded"] = asdict(wilson(total - missing, total))
-    figures["from_memory"] = sum(r["from_memory"] for r in rows)
+    claim_counts = {v: verdicts[v] for v in ("supported", "contradicted", "unverifiable")}
+    token_checks = [r["standing"] for r in rows if r["standing"]]
     coverages = [r["retrieval"] for r in rows if r["retrieval"]]
-    figures["leaked"] = sum(bool(s["answer_shown"]) for s in coverages) if condition == "unanswerable" else 0
-    for name in ("gold_retrieved", "gold_shown", "answer_shown"):
-        figures[name] = asdict(bootstrap_interval([_nan_if_none(s[name]) for s in coverages]))
-    figures["seconds"] = asdict(bootstrap_interval([r["seconds"] for r in rows]))
-    return figures
+    return {
+        **outcome_rates(outcomes, [r["cluster"] for r in rows], answerable=condition != "unanswerable", seed=seed),
+        "f1": interval_json(bootstrap_interval([_nan_if_none(r["f1"]) for r in rows])),
+        "claims": {**claim_counts, "all": len(claims)},
+        "measures": {name: _claim_metric_figures(rows, name, seed) for name in CLAIM_METRICS},
+        "graph": dict(Counter(r["graph"]["verdict"] if r["graph"] else "not covered" for r in rows if r["claims"])),
+        "names_grounded": _grounded_share(token_checks, "names", "names_missing"),
+        "numbers_grounded": _grounded_share(token_checks, "numbers", "numbers_missing"),
+        "from_memory": sum(r["from_memory"] for r in rows),
+        "leaked": sum(bool(c["answer_shown"]) for c in coverages) if condition == "unanswerable" else 0,
+        "gold_retrieved": _mean_coverage(coverages, "gold_retrieved"),
+        "gold_shown": _mean_coverage(coverages, "gold_shown"),
+        "answer_shown": _mean_coverage(coverages, "answer_shown"),
+        "seconds": interval_json(bootstrap_interval([r["seconds"] for r in rows])),
+    }
 
 
-def judge_against_known(records: Sequence[RunRecord]) -> dict[str, Any] | None:
-    """What the judge says of claims that the known answers decide, each once: ``claims``, ``right`` (how many are), and
-    its ``sensitivity`` and ``specificity`` of "supported" with their intervals; None where no claim is decided so."""
+def _claim_metric_figures(rows: Sequence[RunRecord], name: str, seed: int) -> ClaimMetricFigures:
+    values = [_nan_if_none(r["measures"][name]) for r in rows]
+    unscored = sum(math.isnan(v) for v in values)
+    return {
+        **interval_json(bootstrap_interval(values, seed=seed)),
+        "scored": len(values) - unscored,
+        "unscored": unscored,
+    }
+
+
+def _grounded_share(
+    token_checks: Sequence[TokenRecord],
+    kind: Literal["names", "numbers"],
+    missing_kind: Literal["names_missing", "numbers_missing"],
+) -> IntervalFigures:
+    total, missing = sum(len(c[kind]) for c in token_checks), sum(len(c[missing_kind]) for c in token_checks)
+    return interval_json(wilson(total - missing, total))
+
+
+def _mean_coverage(
+    coverages: Sequence[RetrievalRecord], name: Literal["gold_retrieved", "gold_shown", "answer_shown"]
+) -> IntervalFigures:
+    return interval_json(bootstrap_interval([_nan_if_none(c[name]) for c in coverages]))
+
+
+def judge_against_known(records: Sequence[RunRecord]) -> JudgeFigures | None:
+    """Return the judge's accuracy on distinct claims that the known answers decide; None without any."""
     decided: dict[tuple[str, str, str], tuple[bool, bool]] = {}
     for record in records:
         for claim in record["claims"]:
             checks = claim["checks"]
             verdicts = [checks[name]["verdict"] for name in ("gold", "retrieved") if name in checks]
             if "known" in checks and verdicts:
-                # as the reference is read without what is known: the first that is decided
+                # the reference without the known answers: the first source that decides
                 verdict = next((v for v in verdicts if v != "unverifiable"), verdicts[0])
                 right = checks["known"]["verdict"] == "supported"
                 decided[record["id"], record["condition"], claim["text"]] = right, verdict == "supported"
     if not decided:
         return None
     judged_supported = {
-        is_right: [said for was, said in decided.values() if was == is_right] for is_right in (True, False)
+        is_right: [supported for right, supported in decided.values() if right == is_right]
+        for is_right in (True, False)
     }
     return {
         "claims": len(decided),
         "right": len(judged_supported[True]),
-        "sensitivity": asdict(wilson(sum(judged_supported[True]), len(judged_supported[True]))),
-        "specificity": asdict(wilson(judged_supported[False].count(False), len(judged_supported[False]))),
+        "sensitivity": interval_json(wilson(sum(judged_supported[True]), len(judged_supported[True]))),
+        "specificity": interval_json(wilson(judged_supported[False].count(False), len(judged_supported[False]))),
     }
 
 
-def all_flips(groups: dict[str, dict[str, list[RunRecord]]]) -> list[dict[str, Any]]:
-    """For each condition and pair of the baseline and another arm: what became of what, and which questions those are.
+def all_flips(groups: dict[str, dict[str, list[RunRecord]]]) -> list[FlipRow]:
+    """Return the transitions of outcomes from the baseline to every other arm, under each condition.
 
-    ``table[before][after]`` counts; ``questions["wrong to correct"]`` names.
+    An arm with the adapter is also compared to itself without it.
     """
-    rows = []
+    rows: list[FlipRow] = []
     for condition, arms in groups.items():
         names = list(arms)
         first = BASELINE if BASELINE in arms else names[0]
@@ -146,68 +180,83 @@ def all_flips(groups: dict[str, dict[str, list[RunRecord]]]) -> list[dict[str, A
         ]
         for before, after in dict.fromkeys(pairs):
             if before in arms and before != after:
+                transitions = outcome_flips(arms[before], arms[after])
                 rows.append(
-                    {"condition": condition, "from": before, "to": after} | outcome_flips(arms[before], arms[after])
+                    {
+                        "condition": condition,
+                        "from": before,
+                        "to": after,
+                        "table": transitions["table"],
+                        "questions": transitions["questions"],
+                    }
                 )
     return rows
 
 
-def outcome_flips(before: Sequence[RunRecord], after: Sequence[RunRecord]) -> dict[str, Any]:
-    """What became of what: of the questions that both were asked."""
+def outcome_flips(before: Sequence[RunRecord], after: Sequence[RunRecord]) -> OutcomeTransitions:
+    """Return the transitions of outcomes on the questions that both sides have."""
     outcome_after = {r["id"]: r["outcome"] for r in after}
     ids_by_change: dict[str, list[str]] = defaultdict(list)
-    table = {outcome_a: dict.fromkeys(OUTCOME_ORDER, 0) for outcome_a in OUTCOME_ORDER}
+    table = {outcome: dict.fromkeys(OUTCOME_ORDER, 0) for outcome in OUTCOME_ORDER}
     for record in before:
         if record["id"] in outcome_after:
-            one, outcome_b = record["outcome"], outcome_after[record["id"]]
-            table[one][outcome_b] += 1
-            if one != outcome_b:
-                ids_by_change[f"{one} to {outcome_b}"].append(record["id"])
+            old_outcome, new_outcome = record["outcome"], outcome_after[record["id"]]
+            table[old_outcome][new_outcome] += 1
+            if old_outcome != new_outcome:
+                ids_by_change[f"{old_outcome} to {new_outcome}"].append(record["id"])
     return {"table": table, "questions": dict(sorted(ids_by_change.items()))}
 
 
-def slice_rates(arms: dict[str, list[RunRecord]], name: str) -> dict[str, Any]:
-    """value of a record's ``name`` -> arm -> {questions, hallucination, correct, abstained}; none where all are alike."""
+def slice_rates(arms: dict[str, list[RunRecord]], name: SliceField) -> dict[str, dict[str, SliceFigures]]:
+    """Return the rates by value of a field and by arm; empty if all records have the same value."""
     values = sorted({str(r[name]) for rows in arms.values() for r in rows})
-    figures: dict[str, Any] = {}
-    for value in values if len(values) > 1 else ():
-        figures[value] = {}
-        for arm, rows in arms.items():
-            outcomes = [r["outcome"] for r in rows if str(r[name]) == value]
-            figures[value][arm] = {"questions": len(outcomes)} | {
-                label: asdict(wilson(outcomes.count(kind), len(outcomes)))
-                for label, kind in (("hallucination", "wrong"), ("correct", "correct"), ("abstained", "abstained"))
-            }
-    return figures
+    if len(values) < 2:
+        return {}
+    return {
+        value: {arm: _slice_figures([r for r in rows if str(r[name]) == value]) for arm, rows in arms.items()}
+        for value in values
+    }
+
+
+def _slice_figures(rows: Sequence[RunRecord]) -> SliceFigures:
+    outcomes = [r["outcome"] for r in rows]
+    total = len(outcomes)
+    return {
+        "questions": total,
+        "hallucination": interval_json(wilson(outcomes.count("wrong"), total)),
+        "correct": interval_json(wilson(outcomes.count("correct"), total)),
+        "abstained": interval_json(wilson(outcomes.count("abstained"), total)),
+    }
 
 
 def count_error_causes(rows: Sequence[RunRecord]) -> dict[str, int]:
-    """How often each of `KINDS` was to blame; only of arms that had evidence."""
+    """Count the error causes of an arm; arms without evidence have none."""
     kinds = Counter(r["blame"] for r in rows)
     return {kind: kinds[kind] for kind in ERROR_CAUSES}
 
 
-def uncertainty_summary(rows: Sequence[RunRecord]) -> dict[str, Any]:
-    """Whether an arm's doubt tells wrong from right, of the answers that it gave; {} where none was measured.
+def uncertainty_summary(rows: Sequence[RunRecord]) -> UncertaintyFigures | None:
+    """Measure how well an arm's uncertainty separates wrong answers from correct ones; None if it was not measured.
 
-    ``auroc`` by measure of doubt; ``rejection`` by measure: [share kept, accuracy]; ``before`` and ``after`` calibration by
-    the other questions: ``brier``, ``ece`` and the ``bins`` of the chance of the answer's tokens.
+    ``before`` and ``after`` are the calibration of the probability of the answer's tokens, as the model gives it and after
+    a recalibration that is fitted on the other questions.
     """
     answered = [r for r in rows if r["uncertainty"]]
     if not answered:
-        return {}
+        return None
     is_correct = [r["outcome"] == "correct" for r in answered]
-    values = {name: [_nan_if_none(r["uncertainty"][name]) for r in answered] for name in UNCERTAINTY_MEASURES}
-    chances = [_nan_if_none(r["uncertainty"]["chance"]) for r in answered]
+    measured = [r["uncertainty"] for r in answered if r["uncertainty"]]
+    values = {name: [_nan_if_none(u[name]) for u in measured] for name in UNCERTAINTY_MEASURES}
+    chances = [_nan_if_none(u["chance"]) for u in measured]
     recalibrated_chances = recalibrate(chances, is_correct, [r["cluster"] for r in answered])
-    # both are told of the same answers, those that could be mended
+    # both figures cover the same answers: those that could be recalibrated
     compared_chances = [
         c if not math.isnan(m) else math.nan for c, m in zip(chances, recalibrated_chances, strict=True)
     ]
     if all(math.isnan(m) for m in recalibrated_chances):
         compared_chances = chances
 
-    def calibration(probabilities: Sequence[float]) -> dict[str, Any]:
+    def calibration(probabilities: Sequence[float]) -> CalibrationFigures:
         return {
             "brier": brier_score(probabilities, is_correct),
             "ece": expected_calibration_error(probabilities, is_correct),

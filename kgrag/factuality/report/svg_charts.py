@@ -1,28 +1,28 @@
-"""The report's charts, as inline SVG whose colours the page's style sheet sets: they follow light, dark and print.
+"""Charts of the report as inline SVG; the page's style sheet sets their colours for light, dark and print.
 
-Those that stand in a row of a table have no words of their own, as the row says the same in figures; each has a label
-for who does not see it.
+A chart in a table row has no text, because the row has the same figures. Every chart has a label for screen readers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
+from kgrag.factuality.figures import DifferenceRow
 from kgrag.factuality.report.labels import as_percent_points, to_float
-from kgrag.metrics.significance import ALPHA
+from kgrag.metrics.calibration import ReliabilityBin
+from kgrag.metrics.intervals import ALPHA
 
 ROW_WIDTH, ROW_HEIGHT = 200, 14
-"""Of a chart in a row, in its own units."""
+"""Width and height of a chart in a table row, in SVG units."""
 SQUARE_SIDE, SQUARE_EDGE = 220, 34
-"""Of a square chart, and its edge for the axes' words."""
+"""Side of a square chart, and the width of its edge for the axis labels, in SVG units."""
 
 
 def stacked_bar(counts: Mapping[str, int]) -> Markup:
-    """A bar of parts that make up the whole, in the order of ``counts``; each part's class is its name."""
+    """Draw a stacked bar in the order of ``counts``; the class of each part is its name."""
     total = sum(counts.values())
     label = ", ".join(f"{name} {number}" for name, number in counts.items())
     parts, x_offset = Markup(), 0.0
@@ -36,16 +36,16 @@ def stacked_bar(counts: Mapping[str, int]) -> Markup:
     return _row_svg(parts, label)
 
 
-def axis_limit(rows: Sequence[Mapping[str, Any]]) -> float:
-    """How far an axis about 0 must go for some intervals: by tenths, 0.1 at least."""
-    ends = [abs(to_float(row[name])) for row in rows for name in ("value", "low", "high")]
+def axis_limit(rows: Sequence[DifferenceRow]) -> float:
+    """Return the limit of a symmetric axis that covers all intervals: a multiple of 0.1, at least 0.1."""
+    ends = [abs(to_float(end)) for row in rows for end in (row["value"], row["low"], row["high"])]
     furthest = max((e for e in ends if not math.isnan(e)), default=0.0)
     return max(math.ceil(round(furthest * 10, 6)) / 10, 0.1)
 
 
-def forest_row(row: Mapping[str, Any], limit: float) -> Markup:
-    """A point with its interval, on an axis from -``limit`` to ``limit`` with a line at 0; blue where it is `sure`."""
-    value, low, high = (to_float(row[name]) for name in ("value", "low", "high"))
+def forest_row(row: DifferenceRow, limit: float) -> Markup:
+    """Draw a point with its interval on an axis from -``limit`` to ``limit``; its class is ``sure`` if significant."""
+    value, low, high = to_float(row["value"]), to_float(row["low"]), to_float(row["high"])
 
     def x(at: float) -> float:
         return ROW_WIDTH / 2 * (1 + max(min(at / limit, 1.0), -1.0))
@@ -66,8 +66,8 @@ def forest_row(row: Mapping[str, Any], limit: float) -> Markup:
     )
 
 
-def is_significant(row: Mapping[str, Any]) -> bool:
-    """Whether chance hardly explains a difference: the interval leaves out 0, and p is below the level, adjusted if it is."""
+def is_significant(row: DifferenceRow) -> bool:
+    """Whether a difference is significant: its interval excludes 0, and its (adjusted) p is below `ALPHA`."""
     p = to_float(row["p"] if math.isnan(to_float(row["p_holm"])) else row["p_holm"])
     return p < ALPHA and to_float(row["low"]) * to_float(row["high"]) > 0
 
@@ -78,8 +78,8 @@ def _row_svg(parts: Markup, label: str) -> Markup:
     ).format(ROW_WIDTH, ROW_HEIGHT, label, parts)
 
 
-def reliability_chart(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Markup:
-    """Stated chance against how often it was right: on the diagonal they agree. Points grow with the number of answers."""
+def reliability_chart(before: Sequence[ReliabilityBin], after: Sequence[ReliabilityBin]) -> Markup:
+    """Draw stated probability against the share of correct answers; the point size grows with the number of answers."""
     max_answers = max((row["answers"] for row in [*before, *after]), default=1)
     parts = Markup('<line class="zero" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
         _x_at(0), _y_at(0), _x_at(1), _y_at(1)
@@ -90,19 +90,19 @@ def reliability_chart(before: Sequence[Mapping[str, Any]], after: Sequence[Mappi
         for (x, y), row in zip(coordinates, bins, strict=True):
             size = 2 + 4 * math.sqrt(row["answers"] / max_answers)
             parts += Markup(
-                '<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}: said {}, right {} of 100, {} answers</title></circle>'
+                '<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}: stated {}, correct {} of 100, {} answers</title></circle>'
             ).format(
                 kind, x, y, size, kind, as_percent_points(row["said"]), as_percent_points(row["right"]), row["answers"]
             )
-    return _square_svg(parts, "chance that the model gives", "right, of 100", "Reliability curve")
+    return _square_svg(parts, "stated probability, of 100", "correct, of 100", "Reliability curve")
 
 
 def rejection_chart(curves: Mapping[str, Sequence[Sequence[float]]]) -> Markup:
-    """The accuracy of what is kept where the most doubtful answers are refused, a line for each measure of doubt."""
+    """Draw the accuracy after refusing the least certain answers, one line per measure of uncertainty."""
     parts = Markup()
     for number, points in enumerate(curves.values()):
         parts += _polyline([(_x_at(kept), _y_at(right)) for kept, right in points], f"line{number}")
-    return _square_svg(parts, "answers kept, of 100", "right of those, of 100", "Rejection curve")
+    return _square_svg(parts, "answers kept, of 100", "correct of those, of 100", "Rejection curve")
 
 
 def _x_at(share: float) -> float:
@@ -120,7 +120,7 @@ def _polyline(coordinates: Sequence[tuple[float, float]], kind: str) -> Markup:
 
 
 def _square_svg(parts: Markup, x_label: str, y_label: str, label: str) -> Markup:
-    """Axes from 0 to 100 about some marks."""
+    """Draw axes from 0 to 100 around marks."""
     axes = Markup('<rect class="frame" x="{}" y="8" width="{}" height="{}"/>').format(
         SQUARE_EDGE, SQUARE_SIDE, SQUARE_SIDE
     )

@@ -1,13 +1,13 @@
-"""Tables of the report with their captions, ready for the page; `kgrag.factuality.report.sections` puts them in order."""
+"""Tables of the report with their captions; `kgrag.factuality.report.sections` puts them in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
+from kgrag.factuality.figures import ArmFigures, ClaimMetricFigures, RateName, RunReport, SliceFigures
 from kgrag.factuality.report import svg_charts
 from kgrag.factuality.report.labels import (
     CLAIM_METRIC_LABELS,
@@ -24,22 +24,25 @@ from kgrag.factuality.report.labels import (
     format_p_value,
     format_rate,
     is_defined,
+    rate_figures,
     to_float,
 )
 
-RunReport = dict[str, Any]
 Cell = str | Markup
 DIFFERENCE_LABELS = {
     "hallucination": "wrong answers",
-    "correct": "right answers",
-    "truthfulness": "right less wrong answers",
+    "correct": "correct answers",
+    "truthfulness": "correct minus wrong answers",
 }
-"""Measures of differences in words."""
+"""Labels of the measures of differences."""
 
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table with a caption; the first cell of a row is its head. ``folded``: what is clicked to see it, or empty."""
+    """A table with a caption; the first cell of a row is its head.
+
+    ``folded`` is the label of a folded table; "" if the table is open.
+    """
 
     caption: str
     heads: tuple[str, ...]
@@ -49,7 +52,7 @@ class ReportTable:
 
 
 def make_table(caption: str, columns: Mapping[str, Sequence[Cell]], *, note: str = "", folded: str = "") -> ReportTable:
-    """A table by its columns; a column that has nothing but dashes is left out."""
+    """Build a table from its columns; a column of dashes only is left out."""
     kept_columns = {
         head: cells for n, (head, cells) in enumerate(columns.items()) if not n or any(c != UNDEFINED for c in cells)
     }
@@ -57,42 +60,46 @@ def make_table(caption: str, columns: Mapping[str, Sequence[Cell]], *, note: str
 
 
 def outcome_table(report: RunReport, condition: str) -> ReportTable:
-    """The arms side by side: what became of the questions, as a bar and as counts."""
+    """Compare the arms: outcomes as a bar and as counts."""
     arms = report["rates"][condition]
     total = {arm: f["questions"] for arm, f in arms.items()}
     columns: dict[str, list[Cell]] = {"evidence": [*arms]}
-    columns["what became of the questions"] = [svg_charts.stacked_bar(_outcome_counts(f)) for f in arms.values()]
+    columns["outcomes"] = [svg_charts.stacked_bar(_outcome_counts(f)) for f in arms.values()]
     for kind in OUTCOMES:
         columns[kind] = [_count_of_total(f["counts"][kind], total[arm]) for arm, f in arms.items()]
     columns["wrong of 100 [95 %]"] = [format_rate(f["hallucination"]) for f in arms.values()]
     columns["questions"] = [format_count(n) for n in total.values()]
     return make_table(
-        f"{CONDITION_TITLES[condition]}: the arms side by side", columns, note=CORRECTNESS_NOTES[condition]
+        f"{CONDITION_TITLES[condition]}: comparison of the arms", columns, note=CORRECTNESS_NOTES[condition]
     )
 
 
 def rate_table(report: RunReport, condition: str) -> ReportTable:
-    """Every rate of an arm with its interval."""
+    """Show every rate of each arm with its interval."""
     arms = report["rates"][condition]
-    names = {"correct": "correct", "hallucination": "wrong", "hallucination_answered": "wrong, of those answered", "truthfulness": "right less wrong",
-             "false_abstention": "silent though answerable", "correct_abstention": "rightly silent", "empty": "empty"}  # fmt: skip
+    labels: dict[RateName, str] = {
+        "correct": "correct",
+        "hallucination": "wrong",
+        "hallucination_answered": "wrong, of those answered",
+        "truthfulness": "correct minus wrong",
+        "false_abstention": "abstained though answerable",
+        "correct_abstention": "correctly abstained",
+        "empty": "empty",
+    }
     columns: dict[str, list[Cell]] = {"evidence": [*arms]}
-    columns |= {said: [format_rate(f[name]) for f in arms.values()] for name, said in names.items()}
+    columns |= {label: [format_rate(f[name]) for f in arms.values()] for name, label in labels.items()}
     columns["token F1"] = [format_rate(f["f1"]) for f in arms.values()]
     columns["seconds"] = [format_number(f["seconds"]["value"], 1) for f in arms.values()]
-    for name, label in (
-        ("from_memory", "the file's answer all the same"),
-        ("leaked", "said by what was shown all the same"),
-    ):
-        if condition == "unanswerable":
-            columns[label] = [format_count(f[name]) for f in arms.values()]
+    if condition == "unanswerable":
+        columns["equal to the file's answer"] = [format_count(f["from_memory"]) for f in arms.values()]
+        columns["answer stated by the shown evidence"] = [format_count(f["leaked"]) for f in arms.values()]
     return make_table(
         f"{CONDITION_TITLES[condition]}: all rates, of 100 [95 %]", columns, folded="All rates with their intervals"
     )
 
 
 def forest_tables(report: RunReport) -> list[ReportTable]:
-    """A forest plot for each condition and measure; the primary one first and open."""
+    """Return a forest plot per condition and measure; the primary one comes first, unfolded."""
     plots = []
     for condition in report["rates"]:
         for measure, label in DIFFERENCE_LABELS.items():
@@ -101,7 +108,7 @@ def forest_tables(report: RunReport) -> list[ReportTable]:
                 continue
             limit = svg_charts.axis_limit(rows)
             is_primary = any(row["primary"] for row in rows)
-            columns: dict[str, list[Cell]] = {"compared": [f"{r['arm']} less {r['against']}" for r in rows]}
+            columns: dict[str, list[Cell]] = {"compared": [f"{r['arm']} minus {r['against']}" for r in rows]}
             ends = f"{as_percent_points(-limit, 0)} … 0 … +{as_percent_points(limit, 0)}"
             columns[f"difference on an axis of {ends}"] = [svg_charts.forest_row(r, limit) for r in rows]
             columns["points [95 %]"] = [format_difference(r) for r in rows]
@@ -109,11 +116,11 @@ def forest_tables(report: RunReport) -> list[ReportTable]:
             columns["p (Holm)"] = [format_p_value(r["p_holm"]) for r in rows]
             columns["only the first, only the second"] = [
                 UNDEFINED
-                if r["only_ours"] is None
+                if r["only_ours"] is None or r["only_theirs"] is None
                 else f"{format_count(r['only_ours'])}, {format_count(r['only_theirs'])}"
                 for r in rows
             ]
-            columns["least difference to be seen"] = [as_percent_points(r["smallest_effect"]) for r in rows]
+            columns["smallest detectable difference"] = [as_percent_points(r["smallest_effect"]) for r in rows]
             columns["questions"] = [format_count(r["questions"]) for r in rows]
             title = f"{CONDITION_TITLES[condition]}: {label}"
             plots.append(make_table(title, columns, folded="" if is_primary else title))
@@ -121,8 +128,8 @@ def forest_tables(report: RunReport) -> list[ReportTable]:
 
 
 def slice_tables(report: RunReport) -> list[ReportTable]:
-    """The answerable questions by language, steps and type."""
-    found = []
+    """Return tables of the answerable questions by language, steps and type."""
+    slices = []
     for name, label in (("lang", "language"), ("hops", "steps (hops)"), ("type", "type")):
         rows = [
             (value, arm, f)
@@ -131,18 +138,18 @@ def slice_tables(report: RunReport) -> list[ReportTable]:
             if f["questions"]
         ]
         if rows:
-            columns: dict[str, list[Cell]] = {label: [value or "not said" for value, _, _ in rows]}
+            columns: dict[str, list[Cell]] = {label: [value or "not given" for value, _, _ in rows]}
             columns["evidence"] = [arm for _, arm, _ in rows]
-            columns["what became of them"] = [svg_charts.stacked_bar(_slice_counts(f)) for _, _, f in rows]
+            columns["outcomes"] = [svg_charts.stacked_bar(_slice_counts(f)) for _, _, f in rows]
             for measure, word in (("correct", "correct"), ("hallucination", "wrong"), ("abstained", "abstained")):
-                columns[f"{word} of 100 [95 %]"] = [format_rate(f[measure]) for _, _, f in rows]
+                columns[f"{word} of 100 [95 %]"] = [format_rate(rate_figures(f, measure)) for _, _, f in rows]
             columns["questions"] = [format_count(f["questions"]) for _, _, f in rows]
-            found.append(make_table(f"By {label}", columns))
-    return found
+            slices.append(make_table(f"By {label}", columns))
+    return slices
 
 
 def claim_table(report: RunReport, condition: str) -> ReportTable | None:
-    """The claims of each arm by verdict; None where nothing was claimed."""
+    """Show the claims of each arm by verdict; None without claims."""
     arms = {arm: f for arm, f in report["rates"][condition].items() if f["claims"]["all"]}
     if not arms:
         return None
@@ -156,19 +163,23 @@ def claim_table(report: RunReport, condition: str) -> ReportTable | None:
 
 
 def claim_metric_table(report: RunReport, condition: str) -> ReportTable | None:
-    """The measures of the claims, a row each; None where no answer has any that is defined."""
+    """Show the claim metrics, one row each; None if no metric is defined."""
     arms = report["rates"][condition]
     labels = {
         n: label for n, label in CLAIM_METRIC_LABELS.items() if any(is_defined(f["measures"][n]) for f in arms.values())
     }
-    columns: dict[str, list[Cell]] = {"share": [*labels.values()]}
+    columns: dict[str, list[Cell]] = {"metric": [*labels.values()]}
     columns |= {arm: [_rate_with_unscored(f["measures"][name]) for name in labels] for arm, f in arms.items()}
-    note = "The mean over answers; one for which a share is not defined is unscored there, and counted as that."
-    return make_table(f"{CONDITION_TITLES[condition]}: shares, of 100 [95 %]", columns, note=note) if labels else None
+    note = "Mean over the answers. An answer for which a metric cannot be computed counts as unscored."
+    return (
+        make_table(f"{CONDITION_TITLES[condition]}: claim metrics, of 100 [95 %]", columns, note=note)
+        if labels
+        else None
+    )
 
 
 def grounding_table(report: RunReport, condition: str) -> ReportTable | None:
-    """What the graph says of the answers, which of their names and numbers were shown, and what was retrieved."""
+    """Show the graph's verdicts, the grounded names and numbers, and the coverage of the evidence."""
     arms = report["rates"][condition]
     verdicts = [*VERDICTS, "not covered"]
     columns: dict[str, list[Cell]] = {"evidence": [*arms]}
@@ -177,67 +188,67 @@ def grounding_table(report: RunReport, condition: str) -> ReportTable | None:
             format_count(f["graph"].get(verdict, 0)) if f["graph"] else UNDEFINED for f in arms.values()
         ]
     for name, label in (
-        ("names_grounded", "names that were shown"),
-        ("numbers_grounded", "numbers that were shown"),
+        ("names_grounded", "names found in the evidence"),
+        ("numbers_grounded", "numbers found in the evidence"),
         ("gold_retrieved", "gold documents retrieved"),
         ("gold_shown", "gold documents shown"),
-        ("answer_shown", "answer said by what was shown"),
+        ("answer_shown", "answer stated by the shown evidence"),
     ):
-        columns[label] = [format_rate(f[name]) for f in arms.values()]
+        columns[label] = [format_rate(rate_figures(f, name)) for f in arms.values()]
     result = make_table(f"{CONDITION_TITLES[condition]}: graph, names, numbers and retrieval, of 100 [95 %]", columns)
     return result if len(result.heads) > 1 else None
 
 
 def error_cause_tables(report: RunReport) -> list[ReportTable]:
-    """Why answers are not right, for arms that had evidence."""
-    found = []
+    """Return tables of the error causes, for arms with evidence."""
+    cause_tables = []
     for condition, by_arm in report["blame"].items():
         arms = {arm: f for arm, f in by_arm.items() if sum(f.values())}
         if arms:
             columns: dict[str, list[Cell]] = {"evidence": [*arms]}
-            columns["what was to blame"] = [
+            columns["error causes"] = [
                 svg_charts.stacked_bar({k: f[k] for k in ERROR_CAUSE_NOTES}) for f in arms.values()
             ]
             for kind in ERROR_CAUSE_NOTES:
                 columns[kind] = [_count_of_total(f[kind], sum(f.values())) for f in arms.values()]
-            columns["not right"] = [format_count(sum(f.values())) for f in arms.values()]
+            columns["not correct"] = [format_count(sum(f.values())) for f in arms.values()]
             note = "; ".join(f"{kind}: {why}" for kind, why in ERROR_CAUSE_NOTES.items()) + "."
-            found.append(
+            cause_tables.append(
                 make_table(
-                    f"{CONDITION_TITLES[condition]}: why answers are not right",
+                    f"{CONDITION_TITLES[condition]}: error causes",
                     columns,
                     note=note[0].upper() + note[1:],
                 )
             )
-    return found
+    return cause_tables
 
 
 def tables_per_condition(
     report: RunReport, *builders: Callable[[RunReport, str], ReportTable | None]
 ) -> list[ReportTable]:
-    """The tables of all conditions that have any."""
-    return [made for condition in report["rates"] for make in builders if (made := make(report, condition)) is not None]
+    """Build the tables of all conditions; a builder returns None without data."""
+    return [t for condition in report["rates"] for build in builders if (t := build(report, condition)) is not None]
 
 
 def _count_of_total(number: int, total: int) -> str:
     return f"{format_count(number)} ({as_percent_points(number / total)})" if total else format_count(number)
 
 
-def _rate_with_unscored(measure: dict[str, Any]) -> str:
+def _rate_with_unscored(measure: ClaimMetricFigures) -> str:
     return (
         f"{format_rate(measure)} ({format_count(measure['unscored'])} unscored)" if is_defined(measure) else UNDEFINED
     )
 
 
-def _outcome_counts(figures: RunReport) -> dict[str, int]:
+def _outcome_counts(figures: ArmFigures) -> dict[str, int]:
     return {kind: figures["counts"][kind] for kind in OUTCOMES}
 
 
-def _slice_counts(figures: RunReport) -> dict[str, int]:
-    """Counts of a slice, from its shares; what is left is empty."""
+def _slice_counts(figures: SliceFigures) -> dict[str, int]:
+    """Return the outcome counts of a slice from its shares; the rest is empty answers."""
     n = figures["questions"]
     counts = {
-        kind: round(n * to_float(figures[name]["value"]))
+        kind: round(n * to_float(rate_figures(figures, name)["value"]))
         for kind, name in (("correct", "correct"), ("wrong", "hallucination"), ("abstained", "abstained"))
     }
     return counts | {"empty": n - sum(counts.values())}

@@ -1,13 +1,14 @@
-"""Whether claims are borne out: by the same reference for every arm, by what was shown, and by what was cited."""
+"""Verify claims against the reference (the same for every arm), the shown evidence, and the citations."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from graphs.predicates import PredicateSchema
 from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.factuality.records import JudgementRecord
 from kgrag.factuality.scoring.claims import Claim
 from kgrag.factuality.scoring.outcomes import answer_matches
 from kgrag.metrics.answers import answer_tokens
@@ -20,19 +21,22 @@ VERDICT_LABELS = {
     Verdict.REFUTED: "contradicted",
     Verdict.NOT_ENOUGH_INFO: "unverifiable",
 }
-"""What a judge's verdicts are called in a report."""
+"""Names of a judge's verdicts in a report."""
 REFERENCE_SOURCES = ("known", "gold", "retrieved", "graph")
-"""What the reference is made of, in the order in which it is believed: the known answers before any judge."""
+"""Sources of the reference in order of priority: the known answers come before any judge."""
 CLAIM_PASSAGES = 4
-"""Passages that are retrieved for a claim."""
+"""Number of passages retrieved for a claim."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaim:
-    """A claim and what each source says of it: ``checks`` has judgements by ``known``, ``gold``, ``retrieved``, ``graph`` and
-    ``shown`` (those that were asked). ``cited`` are the citations, by their place, that bear it out alone;
-    ``cited_together`` says whether all of its answer's citations do, None where there are none. ``found`` is what was
-    retrieved for it."""
+    """A claim with the judgement of each source.
+
+    ``checks`` has judgements by ``known``, ``gold``, ``retrieved``, ``graph`` and ``shown``, as far as each was asked.
+    ``supporting_citations`` are the indices of the citations that support the claim alone. ``is_cited_together`` is
+    whether all citations of the answer together support it, None without citations. ``retrieved`` are the passages
+    retrieved for the claim.
+    """
 
     claim: Claim
     checks: dict[str, ClaimVerdict]
@@ -42,7 +46,7 @@ class VerifiedClaim:
 
     @property
     def reference_judgement(self) -> ClaimVerdict:
-        """What the reference says: the first of `SOURCES` that is decided, else what the first said."""
+        """The judgement of the first of `REFERENCE_SOURCES` that decides, or else of the first one asked."""
         judgements = [self.checks[name] for name in REFERENCE_SOURCES if name in self.checks]
         decided = [j for j in judgements if j.verdict != Verdict.NOT_ENOUGH_INFO]
         return (decided or judgements or [ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)])[0]
@@ -54,26 +58,28 @@ class VerifiedClaim:
 
     @property
     def source(self) -> str:
-        """Which source decided it; "" where none did."""
+        """The source that decided the claim; "" if none did."""
         names = [n for n in REFERENCE_SOURCES if n in self.checks]
         return next((n for n in names if self.checks[n].verdict != Verdict.NOT_ENOUGH_INFO), "")
 
 
 @dataclass
 class ClaimVerifier:
-    """Checks claims.
+    """Verifies the claims of an answer.
 
     Args:
-        judge: says whether texts bear out a claim.
-        retrieve: finds passages for a claim, as the case has them.
-        graph: what the graph says of an answer to a question, or None where it cannot be asked.
-        answers: those known to be right.
+        judge: judges whether texts support a claim.
+        retrieve: called with a claim and a number; returns passages as the case has them.
+        graph_judgement: returns the judgement of typed facts on the answer, or None if they do not cover it.
+        known_answers: answers known to be correct.
+        schema: predicate schema with the store's countries; the shipped one by default.
     """
 
     judge: SupportJudge
     retrieve: Callable[[str, int], list[Hit]]
     graph_judgement: Callable[[], ClaimVerdict | None] = field(default=lambda: None)
     known_answers: Sequence[str] = ()
+    schema: PredicateSchema | None = None
 
     def verify(
         self,
@@ -82,13 +88,13 @@ class ClaimVerifier:
         shown: Sequence[SelectedPassage],
         citations: Sequence[Citation],
     ) -> list[VerifiedClaim]:
-        """Every claim against every source; what there is none of is not asked."""
+        """Verify every claim against every source that has evidence."""
         verified = []
         graph = self.graph_judgement() if claims else None
         for claim in claims:
             hits = self.retrieve(claim.text, CLAIM_PASSAGES)
             checks = {}
-            if (known_judgement := judge_by_known_answers(claim, self.known_answers)) is not None:
+            if (known_judgement := judge_by_known_answers(claim, self.known_answers, self.schema)) is not None:
                 checks["known"] = known_judgement
             if gold:
                 checks["gold"] = self.judge.judge(claim.text, [passage_with_title(hit) for hit in gold])
@@ -108,14 +114,17 @@ class ClaimVerifier:
         return self.judge.judge(claim, texts).verdict == Verdict.SUPPORTED
 
 
-def judge_by_known_answers(claim: Claim, answers: Sequence[str]) -> ClaimVerdict | None:
-    """What the known answers say of an answer that is one phrase: it is one of them, or another; support is 1 or 0.
+def judge_by_known_answers(
+    claim: Claim, answers: Sequence[str], schema: PredicateSchema | None = None
+) -> ClaimVerdict | None:
+    """Judge an answer of one phrase by the known answers: support is 1 if it equals one of them, else 0.
 
-    None of a sentence, of one that says less or more than they do ("1948" of a day in it), and where no answer is known.
+    None for a sentence, for an answer that is less or more exact than a known one ("1948" for a day in 1948), and if no
+    answer is known.
     """
     if not claim.is_short or not answers:
         return None
-    if answer_matches(claim.statement, answers):
+    if answer_matches(claim.statement, answers, schema):
         return ClaimVerdict(Verdict.SUPPORTED, 1.0)
     claim_tokens, claim_date = {*answer_tokens(claim.statement)}, normalize_date(claim.statement)
     for answer in answers:
@@ -134,32 +143,32 @@ def judge_by_known_answers(claim: Claim, answers: Sequence[str]) -> ClaimVerdict
 
 
 def passage_with_title(hit: Hit) -> str:
-    """A passage as a judge reads it."""
+    """Return a passage with its title, as a judge reads it."""
     return with_title(hit.title, hit.passage.text)
 
 
 def with_title(title: str, text: str) -> str:
-    """A text under its title, unless it says it itself at its beginning."""
+    """Return a text with its title before it, unless the text begins with the title."""
     return text if not title or title in text[: len(title) + 40] else f"{title}: {text}"
 
 
 def claim_metrics(verified_claims: Sequence[VerifiedClaim], citations: int, *, grounded: bool, sufficient: bool, right: bool) -> dict[str, float]:  # fmt: skip
-    """The measures of one answer's claims, each in [0, 1]; NaN where it is not defined.
+    """Return the metrics of one answer's claims, each in [0, 1]; NaN if undefined.
 
     - ``factual_precision``: claims that the reference supports (Min et al. 2023).
-    - ``contradicted``: claims that it contradicts.
-    - ``faithfulness``: claims that what was shown supports (Es et al. 2024).
-    - ``noise_sensitivity``: claims that what was shown supports and the reference does not (Ru et al. 2024).
-    - ``context_use``: of an answer whose evidence says what was asked, whether it says it.
-    - ``citation_precision``: citations that bear out a claim alone; ``citation_recall``: claims that the citations bear
-      out together (Gao et al. 2023).
+    - ``contradicted``: claims that the reference contradicts.
+    - ``faithfulness``: claims that the shown evidence supports (Es et al. 2024).
+    - ``noise_sensitivity``: claims that the shown evidence supports and the reference does not (Ru et al. 2024).
+    - ``context_use``: whether the answer is correct, if the shown evidence states an accepted answer.
+    - ``citation_precision``: citations that support a claim alone; ``citation_recall``: claims that the citations
+      support together (Gao et al. 2023).
 
     Args:
-        checked: the claims of the answer.
-        citations: how many it has.
-        grounded: whether it was shown evidence.
-        sufficient: whether that evidence says an accepted answer.
-        right: whether the answer does.
+        verified_claims: the claims of the answer.
+        citations: number of its citations.
+        grounded: whether the arm was shown evidence.
+        sufficient: whether that evidence states an accepted answer.
+        right: whether the answer is correct.
     """
     n = len(verified_claims)
 
@@ -188,10 +197,10 @@ def claim_metrics(verified_claims: Sequence[VerifiedClaim], citations: int, *, g
 
 
 CLAIM_METRICS = tuple(claim_metrics((), 0, grounded=False, sufficient=False, right=False))
-"""The names of `measures`."""
+"""Names of the metrics of `claim_metrics`."""
 
 
-def judgement_json(judgement: ClaimVerdict) -> dict[str, Any]:
-    """A judgement as {"verdict", "support"}, the support None where the judge gives none."""
+def judgement_json(judgement: ClaimVerdict) -> JudgementRecord:
+    """Return a judgement as a record; its support is None if the judge gives none."""
     support = None if math.isnan(judgement.support) else judgement.support
     return {"verdict": VERDICT_LABELS[judgement.verdict], "support": support, "parts": dict(judgement.component_scores)}

@@ -1,8 +1,8 @@
-"""What an answer claims: statements that can be checked alone, each with the question folded in where it is a phrase.
+"""Split an answer into claims: statements that can be verified without the question.
 
-"Missolonghi" says nothing; "Lord Byron did die in Missolonghi" can be looked up. Chinese questions have their word for
-what is asked where the answer would stand, so the answer takes its place. English ones are turned by their first words;
-those that no rule turns keep their words, with the answer after them.
+"Missolonghi" alone cannot be verified; "Lord Byron died in Missolonghi" can. A Chinese question has its question word in
+the position of the answer, so the answer replaces it. An English question is reordered by rules on its first words. If
+no rule applies, the claim is the question with the answer after it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from kgrag.metrics.answers import answer_tokens, normalize_answer
 from kgrag.text import has_cjk
 from kgrag.text.abstention import is_abstention
 from kgrag.text.dates import normalize_date
+from kgrag.text.polarity import CLAIM_ANSWERS, YES_WORDS
 
 MAX_SHORT_ANSWER_TOKENS = 8
-"""Tokens of a phrase, at most; in Chinese, which has one for each character, five times as many if it has no verb."""
+"""Maximum tokens of a phrase; five times as many for Chinese without a verb, which has one token per character."""
 _BE = r"is|are|was|were"
 _DO = r"did|does|do"
 _VERB = re.compile(
@@ -36,9 +37,9 @@ _QUESTION_WORD_ZH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A ``statement`` of an answer as it was said, and the same as ``text`` that can be understood without the question.
+    """A statement of an answer, in its own words and as a ``text`` that needs no question.
 
-    ``phrase``: it is all of an answer that is a phrase, so that what answers are known tells whether it is right.
+    ``is_short`` is whether the statement is the whole answer and a phrase, so that the known answers can decide it.
     """
 
     statement: str
@@ -47,28 +48,28 @@ class Claim:
 
 
 def extract_claims(question: str, answer: str) -> list[Claim]:
-    """The claims of an answer, each once; none where it says that it has none, or says nothing."""
+    """Return the claims of an answer without duplicates; none for an abstention or an empty answer."""
     if is_abstention(answer):
         return []
     parts = [
         normalize_answer(part) for statement in split_statements(answer) for part in _split_at_semicolons(statement)
     ]
     parts = [part for part in parts if answer_tokens(part)]
-    # one of several statements is none of the phrases that a question is answered with
+    # one of several statements is never the phrase that answers the question
     if len(parts) == 1:
         return [Claim(parts[0], to_declarative(question, parts[0]), _needs_question(question, parts[0]))]
-    extracted = [Claim(said, _with_question_for_pronoun(question, said)) for said in parts]
+    extracted = [Claim(part, _with_question_for_pronoun(question, part)) for part in parts]
     return list({claim.text: claim for claim in extracted}.values())
 
 
 def _split_at_semicolons(statement: str) -> list[str]:
-    """A statement cut at semicolons, where both sides could stand alone."""
+    """Split a statement at semicolons if every part is a sentence."""
     pieces = [piece.strip() for piece in re.split(r"[;；]", statement)]
     return pieces if all(not is_short_answer(piece) for piece in pieces) else [statement]
 
 
 def is_short_answer(text: str) -> bool:
-    """Whether a text is a name, a date, a number or a list of them, and no sentence."""
+    """Whether a text is a name, a date, a number or a list of them, not a sentence."""
     words = answer_tokens(text)
     if has_cjk(text):
         return len(words) <= MAX_SHORT_ANSWER_TOKENS or (
@@ -78,20 +79,26 @@ def is_short_answer(text: str) -> bool:
 
 
 def to_declarative(question: str, answer: str) -> str:
-    """The answer as a statement: as it is if it is one, else with the question around it."""
+    """Turn an answer into a statement; an answer that is a statement stays as it is.
+
+    The verification of claims and the training data use this conversion. The judge's own conversion,
+    `kgrag.judge.tokenization.question_answer_to_claim`, is different on purpose: the judge was trained on it. It keeps an
+    English question and its answer in their order and knows no grammar. With either in place of the other, the measured
+    figures would change.
+    """
     if not _needs_question(question, answer):
         return _with_question_for_pronoun(question, answer)
     bare_question = question.strip().rstrip("?？ 。.").strip()
     polarity = " ".join(answer_tokens(answer))
-    if polarity in {"yes", "no", "true", "false", "是", "不 是", "否", "对", "不 对", "有", "没 有"}:
+    if polarity in CLAIM_ANSWERS:
         if not _POLAR_QUESTION.search(bare_question):
-            return f"{question.strip()} {answer.strip(' .。')}."  # no answer to what was asked: nothing is made of it
-        return _declarative_polar(bare_question, polarity in {"yes", "true", "是", "对", "有"})
+            return f"{question.strip()} {answer.strip(' .。')}."  # yes or no does not answer the question: no statement is built
+        return _declarative_polar(bare_question, polarity in YES_WORDS)
     return _declarative_zh(bare_question, answer) if has_cjk(bare_question) else _declarative_en(bare_question, answer)
 
 
 def _needs_question(question: str, answer: str) -> bool:
-    """Whether an answer is no statement of its own: a phrase, or as long as may be a part of the question (a title)."""
+    """Whether an answer is not a statement by itself: a phrase, or a part of the question such as a title."""
     answer_words, question_words = answer_tokens(answer), answer_tokens(question)
     is_in_question = any(
         question_words[n : n + len(answer_words)] == answer_words
@@ -99,7 +106,7 @@ def _needs_question(question: str, answer: str) -> bool:
     )
     if is_in_question or not is_short_answer(answer) or has_cjk(answer):
         return is_in_question or is_short_answer(answer)
-    # half of the question and more to it says again what was asked: "Byron's daughter studied with De Morgan"
+    # an answer with half of the question and more words repeats the question: "Byron's daughter studied with De Morgan"
     repeated = sum(word in question_words for word in answer_words)
     return not (
         repeated >= 2 and repeated < len(answer_words) and 2 * repeated >= len({*question_words} - _FUNCTION_WORDS)
@@ -107,7 +114,7 @@ def _needs_question(question: str, answer: str) -> bool:
 
 
 def _with_question_for_pronoun(question: str, statement: str) -> str:
-    """A statement, with the question before it where it begins with a pronoun."""
+    """Put the question before a statement that begins with a pronoun."""
     return f"{question.strip()} {statement}" if _PRONOUN.match(statement) else statement
 
 
@@ -117,7 +124,7 @@ def _declarative_zh(question: str, answer: str) -> str:
         return f"{question}：{answer}。"
     last = question_matches[-1]
     question_word = last.group()
-    # 是谁 keeps its verb, 哪一年 its unit goes with what is asked
+    # 是谁 keeps its verb; the unit of 哪一年 is part of the question word
     verb = "是" if question_word.startswith("是") else ""
     left, right = question[: last.start()] + verb, question[last.end() :]
     right = re.sub(r"^(?:呢|吗|啊|人|名字)$", "", right)
@@ -144,7 +151,7 @@ _POLAR_QUESTION = re.compile(
     rf"^(?:{_BE}|{_DO}|has|have|had|can|could|will|would|should|may|might)\b|(?:吗|么)$|是否|是不是|有没有|能否|会不会",
     re.IGNORECASE,
 )
-"""Questions that are answered by yes or no."""
+"""Questions whose answer is yes or no."""
 _FUNCTION_WORDS = frozenset(
     [
         "who",
@@ -199,7 +206,7 @@ def _declarative_en(question: str, answer: str) -> str:
 
 
 def _declarative_when_where(rest: str, aux: str, answer: str) -> str:
-    """What was, or happened, at the time or the place that is the answer."""
+    """Build the statement of an event or a state at the time or the place of the answer."""
     preposition = "" if re.match(r"(?:in|on|at|by|near|from|around|before|after) ", answer, re.I) else "in "
     placed_answer = ("on " if preposition and len(normalize_date(answer)) == 10 else preposition) + answer
     if aux.lower() in ("did", "does", "do"):

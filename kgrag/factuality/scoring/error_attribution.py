@@ -1,14 +1,16 @@
-"""Why an answer that could have been right is not: what the evidence was, and what was made of it."""
+"""Attribute errors to their cause: missing evidence, ignored evidence, noise, or over-abstention."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kgrag.answering.stages.evidence_selection import SelectedPassage
 from kgrag.factuality.experiment.conditions import Condition, EvalCase, mentions_answer
+from kgrag.factuality.records import RetrievalRecord
 from kgrag.factuality.scoring.outcomes import Outcome
+from kgrag.text import normalize_name
+from kgrag.text.polarity import YES_NO_WORDS
 from kgrag.types import Hit
 
 EVIDENCE_MISSING, EVIDENCE_IGNORED, NOISE, OVER_ABSTENTION = (
@@ -22,10 +24,10 @@ ERROR_CAUSES = (EVIDENCE_MISSING, EVIDENCE_IGNORED, NOISE, OVER_ABSTENTION)
 
 @dataclass(frozen=True, slots=True)
 class EvidenceCoverage:
-    """What was found and shown of a question's gold documents; shares in [0, 1], None without any.
+    """Shares of a question's gold documents that were retrieved and shown, in [0, 1]; None without gold documents.
 
-    ``answer_shown`` is whether what was shown says an accepted answer; None where there is none, or where the question
-    says it, too, so that its standing there shows nothing.
+    ``answer_shown`` is whether the shown evidence states an accepted answer. It is None if there is no accepted answer, or
+    if the question states it, too, so that its presence in the evidence proves nothing.
     """
 
     gold_retrieved: float | None
@@ -36,26 +38,32 @@ class EvidenceCoverage:
 
     @property
     def is_sufficient(self) -> bool:
-        """Whether the answer could have been had from what was shown: it is said there, or else all gold is there."""
+        """Whether the shown evidence is enough: it states an accepted answer, or, if unknown, covers all gold documents."""
         return self.answer_shown if self.answer_shown is not None else self.gold_shown == 1
 
-    def json(self) -> dict[str, Any]:
-        """JSON-ready."""
-        names = ("gold_retrieved", "gold_shown", "answer_shown", "passages", "shown")
-        return {name: getattr(self, name) for name in names} | {"sufficient": self.is_sufficient}
+    def json(self) -> RetrievalRecord:
+        """Return the coverage as a record."""
+        return {
+            "gold_retrieved": self.gold_retrieved,
+            "gold_shown": self.gold_shown,
+            "answer_shown": self.answer_shown,
+            "passages": self.passages,
+            "shown": self.shown,
+            "sufficient": self.is_sufficient,
+        }
 
 
 def evidence_coverage(
     case: EvalCase, hits: Sequence[Hit], shown: Sequence[SelectedPassage], facts: Sequence[str] = ()
 ) -> EvidenceCoverage:
-    """What was found and shown for a case; ``facts`` are lines that were shown beside the passages."""
+    """Measure the coverage of the evidence of a case; ``facts`` are lines of typed facts beside the passages."""
     gold = {*case.question.gold}
     retrieved_ids, shown_ids = {h.passage.document_id for h in hits}, {s.hit.passage.document_id for s in shown}
     text = "\n".join([*(f"{s.hit.title}\n{s.text}" for s in shown), *facts])
     distinctive = [
         a
         for a in case.accepted
-        if not mentions_answer(a, case.question.text) and len(a) > 1 and a.lower() not in ("yes", "no")
+        if not mentions_answer(a, case.question.text) and len(a) > 1 and normalize_name(a) not in YES_NO_WORDS
     ]
     return EvidenceCoverage(
         gold_retrieved=len(gold & retrieved_ids) / len(gold) if gold else None,
@@ -69,10 +77,10 @@ def evidence_coverage(
 def attribute_error(
     case: EvalCase, outcome: Outcome, answer: str, coverage: EvidenceCoverage, shown: Sequence[SelectedPassage]
 ) -> str:
-    """Why a case that has an answer was not answered right; "" where it was, or has none.
+    """Return the cause of an error on an answerable case; "" for a correct answer or an unanswerable case.
 
-    ``evidence missing``: what was shown was not enough. Of the others: silence is ``over-abstention``; a wrong answer that a
-    passage says which is not gold is ``noise``; any other wrong answer is ``evidence ignored``.
+    ``evidence missing``: the shown evidence is not enough. With enough evidence, an abstention is ``over-abstention``. A
+    wrong answer that a shown passage of another document states is ``noise``; any other is ``evidence ignored``.
     """
     if case.condition == Condition.UNANSWERABLE or outcome == Outcome.CORRECT:
         return ""

@@ -1,26 +1,28 @@
-"""What the graph says of an answer, and whether the names and numbers in it stand anywhere in the evidence."""
+"""Check an answer against typed facts, and its names and numbers against the evidence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graphs.predicates import PredicateSchema
+from kgrag.factuality.records import TokenRecord
 from kgrag.factuality.scoring.outcomes import answer_matches
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.metrics.answers import normalize_answer
 from kgrag.text import content_words, has_cjk, normalize_name, tokenize
+from kgrag.text.polarity import CANONICAL_ANSWERS
 from kgrag.types import ClaimVerdict, Path, Verdict
 
 MIN_REFUTING_CONFIDENCE = 0.5
-"""The least confidence of typed facts that contradict; those less sure only support, or say nothing."""
+"""Minimum confidence of typed facts that contradict an answer; less confident facts can only support it."""
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"[A-ZÀ-Þ][\w'’.-]*(?:\s+(?:of|the|de|von|van|and)?\s*[A-ZÀ-Þ0-9][\w'’.-]*)*")
 
 
 class GraphVerdict(NamedTuple):
-    """The graph's judgement of an answer, and the paths that it rests on; ``expected`` is what the facts say."""
+    """The judgement of an answer by typed facts, its paths, and the answer that the facts give."""
 
     judgement: ClaimVerdict
     paths: tuple[Path, ...] = ()
@@ -34,24 +36,26 @@ def verify_with_graph(
     vocabulary: PredicateSchema,
     may_coexist: Callable[[str, str], bool],
 ) -> GraphVerdict | None:
-    """What typed facts say of an answer; None where they do not cover the question.
+    """Judge an answer by typed facts; None if they do not cover the question.
 
-    Facts that lead to the answer support it. If the surest of them lead elsewhere, by a predicate that has one value, and
-    the two values cannot both be right, they contradict it.
+    Facts that lead to the answer support it. The most confident facts contradict it if they lead to another value, all of
+    their predicates have one value only, and the two values cannot both be correct.
 
     Args:
-        question: what was asked.
-        answer: what was said.
-        read: answers from typed facts, best first (`GraphReader.read`).
-        vocabulary: which predicates have one value.
-        agree: whether two values, entity ids, may both be right.
+        question: text of the question.
+        answer: the answer to judge.
+        answer_from_graph: returns answers from typed facts, best first (`GraphQA.answer`).
+        vocabulary: predicate schema; tells which predicates have one value only.
+        may_coexist: whether two values, given as entity ids, may both be correct.
     """
     candidates = answer_from_graph(question)
     if not candidates:
         return None
     bare_answer = normalize_answer(answer)
     for candidate in candidates:
-        if answer_matches(bare_answer, [candidate.text]) or answer_matches(candidate.text, [bare_answer]):
+        if answer_matches(bare_answer, [candidate.text], vocabulary) or answer_matches(
+            candidate.text, [bare_answer], vocabulary
+        ):
             judgement = ClaimVerdict(Verdict.SUPPORTED, round(candidate.confidence, 4))
             return GraphVerdict(judgement, (candidate.path, *candidate.second_paths), candidate.text)
     best = candidates[0]
@@ -67,12 +71,8 @@ def verify_with_graph(
     return GraphVerdict(ClaimVerdict(Verdict.NOT_ENOUGH_INFO, 0.5), (), best.text)
 
 
-def ungrounded_tokens(question: str, answer: str, texts: Sequence[str]) -> dict[str, Any]:
-    """The names and numbers that an answer adds to its question, and which of them stand in no text.
-
-    Returns:
-        {"names": [...], "names_missing": [...], "numbers": [...], "numbers_missing": [...]}; JSON-ready.
-    """
+def ungrounded_tokens(question: str, answer: str, texts: Sequence[str]) -> TokenRecord:
+    """Return the names and numbers that an answer adds to its question, and those of them that no text contains."""
     bare_answer = normalize_answer(answer)
     question_text, evidence_text = (
         f" {normalize_name(question)} ",
@@ -80,13 +80,13 @@ def ungrounded_tokens(question: str, answer: str, texts: Sequence[str]) -> dict[
     )
     numbers = [n for n in dict.fromkeys(_NUMBER.findall(bare_answer)) if f" {normalize_name(n)} " not in question_text]
     if has_cjk(bare_answer):
-        # names in Chinese wear no capitals: a short answer is one, a longer one is not looked into
+        # Chinese names have no capitals: a short answer counts as a name, a longer one is not searched
         names = [bare_answer] if len(tokenize(bare_answer)) <= 12 and not numbers and content_words(bare_answer) else []
     else:
         names = [
             n.rstrip(".")
             for n in dict.fromkeys(_NAME.findall(bare_answer))
-            if normalize_name(n) not in {"yes", "no", "the", "a"}
+            if normalize_name(n) not in CANONICAL_ANSWERS | {"the", "a"}
         ]
     names = [n for n in names if f" {normalize_name(n)} " not in question_text]
     return {

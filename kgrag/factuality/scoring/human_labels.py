@@ -1,4 +1,4 @@
-"""What people say of a run: labels of claims, which show how far the judge can be trusted, and blind preferences."""
+"""Human judgements of a run: labels of claims, which measure the judge, and blind preferences between arms."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from kgrag.errors import ReadError
-from kgrag.factuality.records import RunRecord
+from kgrag.factuality.figures import CorrectedRate, JudgeAgreement, PreferenceCounts, interval_json
+from kgrag.factuality.records import EvidenceRecord, RetrievedRecord, RunRecord
 from kgrag.factuality.report.files import to_csv, write_text
-from kgrag.metrics.significance import kappa, mcnemar, rogan_gladen, wilson
+from kgrag.metrics.agreement import kappa
+from kgrag.metrics.intervals import rogan_gladen, wilson
+from kgrag.metrics.significance import mcnemar
 
 LABELS_FILE, SHEET_FILE, SHEET_KEY_FILE = "labels.jsonl", "preference.csv", "preference.key.json"
 VERDICTS = ("supported", "contradicted", "unverifiable")
 _SHEET_COLUMNS = ("number", "question", "answer_1", "answer_2", "preferred", "comment")
-ClaimLabel = dict[str, Any]
+
+
+class ClaimToLabel(TypedDict):
+    """A claim for a person to label, without the arm and the judge's verdict: labels must be blind."""
+
+    key: str
+    """record and index of the claim"""
+    question: str
+    claim: str
+    evidence: list[str]
+    """the texts that the judge read"""
 
 
 def shuffle_key(name: str, seed: int) -> str:
-    """A place in an order that depends on the seed alone."""
+    """Return a sort key for an order that depends on the seed only."""
     return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def sample_claims_to_label(records: Sequence[RunRecord], number: int, seed: int = 0) -> list[ClaimLabel]:
-    """Claims for a person to judge: of each verdict as many as there are, as evenly as can be, in a drawn order.
-
-    Each has ``key`` (record and claim), ``question``, ``claim``, and ``evidence``: what the judge read. Which arm said it and
-    what the judge said are not there: who labels is not to know.
-    """
-    by_verdict: dict[str, list[ClaimLabel]] = {verdict: [] for verdict in VERDICTS}
+def sample_claims_to_label(records: Sequence[RunRecord], number: int, seed: int = 0) -> list[ClaimToLabel]:
+    """Sample claims for a person to label, spread evenly over the judge's verdicts, in random order."""
+    by_verdict: dict[str, list[ClaimToLabel]] = {verdict: [] for verdict in VERDICTS}
     seen_claims = set()
     for record in records:
         for claim_index, claim in enumerate(record["claims"]):
@@ -42,9 +50,15 @@ def sample_claims_to_label(records: Sequence[RunRecord], number: int, seed: int 
                 continue
             seen_claims.add((record["id"], record["condition"], claim["text"]))
             key = f"{record['id']}/{record['condition']}/{record['arm']}/{claim_index}"
-            gold = [e for e in record["evidence"] if e["gold"]] or claim["found"]
-            by_verdict[claim["verdict"]].append({"key": key, "question": record["question"], "claim": claim["text"],
-                "evidence": [f"{e['title']}: {e['text']}" for e in gold]})  # fmt: skip
+            gold: Sequence[EvidenceRecord | RetrievedRecord] = [e for e in record["evidence"] if e["gold"]]
+            by_verdict[claim["verdict"]].append(
+                {
+                    "key": key,
+                    "question": record["question"],
+                    "claim": claim["text"],
+                    "evidence": [f"{e['title']}: {e['text']}" for e in gold or claim["found"]],
+                }
+            )
     queues = [sorted(rows, key=lambda row: shuffle_key(row["key"], seed)) for rows in by_verdict.values()]
     interleaved = [
         row for turn in range(max(map(len, queues), default=0)) for row in (q[turn] for q in queues if len(q) > turn)
@@ -53,7 +67,7 @@ def sample_claims_to_label(records: Sequence[RunRecord], number: int, seed: int 
 
 
 def load_labels(folder: Path) -> dict[str, str]:
-    """key of a claim -> what a person said of it; none where nobody has yet.
+    """Load the human labels of a run: verdict by key of the claim; empty without labels.
 
     Raises:
         ReadError: the file is damaged.
@@ -65,23 +79,23 @@ def load_labels(folder: Path) -> dict[str, str]:
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
         return {row["key"]: row["verdict"] for row in rows if row["verdict"] in VERDICTS}
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ReadError(f"{path} cannot be read ({error}): mend or remove the line.") from error
+        raise ReadError(f"{path} cannot be read ({error}): fix or delete the line.") from error
 
 
 def save_label(folder: Path, key: str, verdict: str) -> None:
-    """Add a label; it is on the disk when this returns."""
+    """Append a label to the file."""
     with (folder / LABELS_FILE).open("a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps({"key": key, "verdict": verdict}, ensure_ascii=False) + "\n")
         file.flush()
 
 
-def judge_agreement(records: Sequence[RunRecord], labels: dict[str, str]) -> dict[str, Any] | None:
-    """How far the judge agrees with people, and each arm's factual precision corrected for it; None without labels.
+def judge_agreement(records: Sequence[RunRecord], labels: dict[str, str]) -> JudgeAgreement | None:
+    """Measure the judge's agreement with human labels, and correct each arm's factual precision by it.
 
-    Returns:
-        ``labels``, ``agreement`` (a share), ``kappa``, ``table[judge][person]``, ``sensitivity`` and ``specificity`` of
-        "supported", and ``factual_precision``: condition -> arm -> ``counted`` and ``corrected``, shares of claims. The
-        sample is even over the judge's verdicts, so sensitivity and specificity are weighed back to the run's own.
+    None without labels.
+
+    The sample is even over the judge's verdicts, so sensitivity and specificity of "supported" are weighted back to the
+    run's own distribution of verdicts.
     """
     judge_verdicts = {
         f"{r['id']}/{r['condition']}/{r['arm']}/{n}": claim["verdict"]
@@ -94,7 +108,7 @@ def judge_agreement(records: Sequence[RunRecord], labels: dict[str, str]) -> dic
     paired_verdicts, person_verdicts = [a for a, _ in pairs], [b for _, b in pairs]
     sensitivity, specificity = _weighted_sensitivity_specificity(pairs, Counter(judge_verdicts.values()))
     positives = person_verdicts.count("supported")
-    counted: dict[str, dict[str, Any]] = {}
+    counted: dict[str, dict[str, CorrectedRate]] = {}
     for condition, arm in dict.fromkeys((r["condition"], r["arm"]) for r in records):
         arm_verdicts = [
             c["verdict"] for r in records if (r["condition"], r["arm"]) == (condition, arm) for c in r["claims"]
@@ -105,12 +119,12 @@ def judge_agreement(records: Sequence[RunRecord], labels: dict[str, str]) -> dic
         )
         counted.setdefault(condition, {})[arm] = {
             "claims": len(arm_verdicts),
-            "counted": asdict(rate),
-            "corrected": asdict(corrected),
+            "counted": interval_json(rate),
+            "corrected": interval_json(corrected),
         }
     return {
         "labels": len(pairs),
-        "agreement": asdict(wilson(sum(a == b for a, b in pairs), len(pairs))),
+        "agreement": interval_json(wilson(sum(a == b for a, b in pairs), len(pairs))),
         "kappa": kappa(paired_verdicts, person_verdicts),
         "table": {a: {b: pairs.count((a, b)) for b in VERDICTS} for a in VERDICTS},
         "sensitivity": sensitivity,
@@ -120,7 +134,7 @@ def judge_agreement(records: Sequence[RunRecord], labels: dict[str, str]) -> dic
 
 
 def _weighted_sensitivity_specificity(pairs: Iterable[tuple[str, str]], in_run: Counter[str]) -> tuple[float, float]:
-    """Sensitivity and specificity of "supported", each labelled claim weighed by how many it stands for."""
+    """Return sensitivity and specificity of "supported"; a labelled claim weighs as many as it represents."""
     pairs = list(pairs)
     labelled = Counter(judge for judge, _ in pairs)
     weights = [in_run[judge] / labelled[judge] for judge, _ in pairs]
@@ -136,9 +150,9 @@ def _weighted_sensitivity_specificity(pairs: Iterable[tuple[str, str]], in_run: 
 def write_preference_sheet(
     folder: Path, records: Sequence[RunRecord], arm_a: str, arm_b: str, number: int, seed: int = 0
 ) -> None:
-    """A sheet on which people say which of two answers they prefer, without knowing which arm gave it, and its key.
+    """Write a sheet for blind preferences between the answers of two arms, and its key.
 
-    Questions on which both arms said the same are left out. A sheet that somebody has begun to fill in is left alone.
+    Questions with equal answers are left out. A sheet that already has preferences is not overwritten.
     """
     if count_preferences(folder) is not None:
         return
@@ -153,17 +167,26 @@ def write_preference_sheet(
     for number_in_sheet, name in enumerate(sorted(differing_ids, key=lambda i: shuffle_key(i, seed))[:number], 1):
         arms = [arm_a, arm_b] if int(shuffle_key(f"side {name}", seed), 16) % 2 else [arm_b, arm_a]
         answers = [by_arm[arm][name]["answer"] for arm in arms]
-        rows.append({"number": number_in_sheet, "question": by_arm[arm_a][name]["question"], "answer_1": answers[0], "answer_2": answers[1], "preferred": "", "comment": ""})  # fmt: skip
+        rows.append(
+            {
+                "number": number_in_sheet,
+                "question": by_arm[arm_a][name]["question"],
+                "answer_1": answers[0],
+                "answer_2": answers[1],
+                "preferred": "",
+                "comment": "",
+            }
+        )
         key[str(number_in_sheet)] = {"id": name, "1": arms[0], "2": arms[1]}
     write_text(folder / SHEET_FILE, to_csv(_SHEET_COLUMNS, rows))
     write_text(folder / SHEET_KEY_FILE, json.dumps(key, ensure_ascii=False, indent=1) + "\n")
 
 
-def count_preferences(folder: Path) -> dict[str, Any] | None:
-    """What people preferred: ``arms`` -> how often, ``neither``, and ``p`` of a sign test; None where nobody said anything.
+def count_preferences(folder: Path) -> PreferenceCounts | None:
+    """Count the preferences of the sheet and test them with a sign test; None without a preference.
 
     Raises:
-        ReadError: the sheet says something else than 1, 2 or 0 (neither).
+        ReadError: a preference is not 1, 2 or 0 (neither).
     """
     sheet, key = folder / SHEET_FILE, folder / SHEET_KEY_FILE
     if not (sheet.is_file() and key.is_file()):

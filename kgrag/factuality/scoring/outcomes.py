@@ -1,26 +1,26 @@
-"""What became of a question: exactly one of correct, wrong, abstained or empty, and the rates that follow from it."""
+"""Outcomes of questions (correct, wrong, abstained or empty) and their rates."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
 
-from graphs.predicates import load_predicate_schema
+from graphs.predicates import PredicateSchema, load_predicate_schema
 from kgrag.factuality.experiment.conditions import Condition
+from kgrag.factuality.figures import OutcomeRates, RateName, interval_json
 from kgrag.metrics.answers import answer_tokens, normalize_answer, token_f1
-from kgrag.metrics.significance import cluster_bootstrap, wilson
+from kgrag.metrics.intervals import cluster_bootstrap, wilson
 from kgrag.text.abstention import is_abstention
 from kgrag.text.dates import normalize_date
+from kgrag.text.polarity import NO_WORDS, YES_WORDS
 from kgrag.text.quantities import parse_quantity
 
 FUZZY_MATCH_F1 = 0.75
-"""The least token F1 of an answer that is an accepted one with a word more or less ("Sir Vivian Fuchs", "Vivian Fuchs")."""
+"""Minimum token F1 of an answer that differs from an accepted one by a word ("Sir Vivian Fuchs", "Vivian Fuchs")."""
 MAX_EXTRA_TOKENS = 12
-"""Tokens that an answer may have beside the accepted one: a sentence around it, not a list that has everything."""
+"""Maximum extra tokens around an accepted answer: enough for a sentence, too few for a list of guesses."""
 _LETTER = re.compile(r"\w")
 _ROMAN = re.compile(r"[ivx]+")
 _HOME_NATIONS = {
@@ -28,13 +28,11 @@ _HOME_NATIONS = {
     "scottish": "Scotland", "scotland": "Scotland", "苏格兰": "Scotland",
     "welsh": "Wales", "wales": "Wales", "威尔士": "Wales", "northern ireland": "Northern Ireland",
 }  # fmt: skip
-"""What are countries of their own where answers are compared, though typed facts take them for the United Kingdom."""
-_YES_ANSWERS = frozenset({"yes", "true", "是", "是 的", "对", "对 的", "有", "正 确"})
-_NO_ANSWERS = frozenset({"no", "false", "否", "不", "不 是", "不 对", "没 有", "并 非", "错 误"})
+"""Countries of their own in the comparison of answers, although typed facts map them to the United Kingdom."""
 
 
 class Outcome(StrEnum):
-    """What became of a question."""
+    """The outcome of a question."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -42,7 +40,7 @@ class Outcome(StrEnum):
     EMPTY = "empty"
 
 
-RATES = (
+RATES: tuple[RateName, ...] = (
     "hallucination",
     "hallucination_answered",
     "correct",
@@ -51,25 +49,26 @@ RATES = (
     "correct_abstention",
     "empty",
 )
-"""What `rates` gives; every one a share in [0, 1], but ``truthfulness``, in [-1, 1]."""
+"""Rates of `outcome_rates`: shares in [0, 1], except ``truthfulness`` in [-1, 1]."""
 
 
-def answer_matches(answer: str, accepted: Sequence[str]) -> bool:
-    """Whether an answer says what one of the accepted ones says.
+def answer_matches(answer: str, accepted: Sequence[str], schema: PredicateSchema | None = None) -> bool:
+    """Whether an answer means the same as one of the accepted answers.
 
-    It does with the same tokens, the same date or quantity, the same country or its people ("Danish" for Denmark), the
-    accepted one inside a sentence, or a word more or less of a name (a token F1 of `NEAR`, the same numbers). A date that is
-    less exact than the accepted one does not; one that is more exact does.
+    Answers match with equal tokens, the same date or quantity, or the same country or its adjective ("Danish" for
+    Denmark). They also match if the accepted answer stands inside a sentence, or if a name has a word more or less (a
+    token F1 of at least `FUZZY_MATCH_F1` and equal numbers). A date more exact than the accepted one matches; a less exact
+    one does not. ``schema`` gives the country names, None for those of the program.
     """
     bare_answer = normalize_answer(answer)
-    return any(_is_same_answer(bare_answer, accepted_answer) for accepted_answer in accepted)
+    return any(_is_same_answer(bare_answer, accepted_answer, schema) for accepted_answer in accepted)
 
 
-def _is_same_answer(answer: str, accepted_answer: str) -> bool:
+def _is_same_answer(answer: str, accepted_answer: str, schema: PredicateSchema | None) -> bool:
     answer_words, accepted_words = answer_tokens(answer), answer_tokens(accepted_answer)
     if not answer_words or not accepted_words:
         return False
-    polarity = {True: _YES_ANSWERS, False: _NO_ANSWERS}
+    polarity = {True: YES_WORDS, False: NO_WORDS}
     for value, words in polarity.items():
         if " ".join(accepted_words) in words:
             return _begins_with_any(answer_words, words) and not _begins_with_any(
@@ -80,7 +79,7 @@ def _is_same_answer(answer: str, accepted_answer: str) -> bool:
     dates = normalize_date(answer), normalize_date(accepted_answer)
     if all(dates):
         return dates[0].startswith(dates[1])
-    countries = _country_of(answer), _country_of(accepted_answer)
+    countries = _country_of(answer, schema), _country_of(accepted_answer, schema)
     if all(countries):
         return countries[0] == countries[1]
     quantities = parse_quantity(answer), parse_quantity(accepted_answer)
@@ -88,7 +87,7 @@ def _is_same_answer(answer: str, accepted_answer: str) -> bool:
         return quantities[0] == quantities[1]
     if _contains_tokens(accepted_words, answer_words) and len(answer_words) <= len(accepted_words) + MAX_EXTRA_TOKENS:
         return True
-    # a title more or less, but nothing else in its place: the seventh Henry is not the eighth, nor Gotha Weimar
+    # an extra or missing title, but no replaced word: Henry VII is not Henry VIII, and Gotha is not Weimar
     answer_counts, accepted_counts = Counter(answer_words), Counter(accepted_words)
     return (
         (answer_counts <= accepted_counts or accepted_counts <= answer_counts)
@@ -97,19 +96,19 @@ def _is_same_answer(answer: str, accepted_answer: str) -> bool:
     )
 
 
-def _country_of(name: str) -> str:
-    """The country that a name or an adjective as a whole means; "" of anything else."""
+def _country_of(name: str, schema: PredicateSchema | None) -> str:
+    """Return the country that a whole name or adjective means; "" if it means none."""
     bare_name = name.strip(" .。").lower().removeprefix("the ")
-    return _HOME_NATIONS.get(bare_name) or load_predicate_schema().countries.get(bare_name, "")
+    return _HOME_NATIONS.get(bare_name) or (schema or load_predicate_schema()).countries.get(bare_name, "")
 
 
 def _number_words(words: list[str]) -> set[str]:
-    """Numbers, Roman ones too: with one more or less, a name is another's."""
+    """Return Arabic and Roman numbers: two names with different numbers are different names."""
     return {word for word in words if word.isdigit() or _ROMAN.fullmatch(word)}
 
 
 def _begins_with_any(answer_words: list[str], words: frozenset[str], longer_than: frozenset[str] = frozenset()) -> bool:
-    """Whether an answer begins with one of some words; ``longer_than``: with one that none of those begins."""
+    """Whether an answer begins with one of ``words``, and with a longer one than of ``longer_than``."""
     matching = [w for w in words if answer_words[: len(w.split())] == w.split()]
     other_matching = [w for w in longer_than if answer_words[: len(w.split())] == w.split()]
     return max((len(w) for w in matching), default=0) > max((len(w) for w in other_matching), default=0)
@@ -120,38 +119,45 @@ def _contains_tokens(part: list[str], whole: list[str]) -> bool:
 
 
 def classify_outcome(
-    answer: str, accepted: Sequence[str], condition: Condition, *, is_in_evidence: bool = False
+    answer: str,
+    accepted: Sequence[str],
+    condition: Condition,
+    *,
+    is_in_evidence: bool = False,
+    schema: PredicateSchema | None = None,
 ) -> Outcome:
-    """What became of a question that was answered so.
+    """Classify the outcome of a question.
 
     Args:
-        answer: as the model gave it.
-        accepted: what is right; in the counterfactual condition what the edited evidence says.
-        condition: on the unanswerable, silence is right, and any answer wrong.
-        said_by_evidence: what was shown says an accepted answer all the same: then it is right on the unanswerable, too.
+        answer: the model's text.
+        accepted: correct answers; in the counterfactual condition the answer of the edited evidence.
+        condition: if unanswerable, abstention is right and any answer is wrong.
+        is_in_evidence: whether the shown evidence states an accepted answer; then that answer is correct although the
+            question is unanswerable.
+        schema: predicate schema with the store's countries; the shipped one by default.
     """
     if not _LETTER.search(answer):
         return Outcome.EMPTY
     if is_abstention(answer):
         return Outcome.ABSTAINED
-    is_correct = answer_matches(answer, accepted) and (condition != Condition.UNANSWERABLE or is_in_evidence)
+    is_correct = answer_matches(answer, accepted, schema) and (condition != Condition.UNANSWERABLE or is_in_evidence)
     return Outcome.CORRECT if is_correct else Outcome.WRONG
 
 
 def outcome_rates(
     outcomes: Sequence[Outcome], clusters: Sequence[Hashable], *, answerable: bool, seed: int = 0
-) -> dict[str, Any]:
-    """Every one of `RATES` as {"value", "low", "high"}, and "counts" of each outcome; JSON-ready.
+) -> OutcomeRates:
+    """Return all `RATES` with their intervals, and the count of each outcome.
 
-    ``hallucination`` is the share of wrong answers among all questions, ``hallucination_answered`` among those that were
-    answered, ``truthfulness`` correct less wrong. ``false_abstention`` is defined where there is an answer to be had,
-    ``correct_abstention`` where there is none; the other one is NaN.
+    ``hallucination`` is the share of wrong answers among all questions, ``hallucination_answered`` among the answered
+    ones, ``truthfulness`` the share of correct minus the share of wrong answers. ``false_abstention`` is defined for
+    answerable questions, ``correct_abstention`` for unanswerable ones; the other one is NaN.
 
     Args:
-        outcomes: one for each question.
-        clusters: of the questions, for the interval of ``truthfulness``; those of shares are Wilson's.
-        answerable: whether there is an answer to be had.
-        seed: of the bootstrap.
+        outcomes: one outcome per question.
+        clusters: cluster of each question, for the interval of ``truthfulness``; shares have Wilson intervals.
+        answerable: whether the questions have an answer.
+        seed: seed of the bootstrap.
     """
     total = len(outcomes)
     counts = {kind.value: sum(o is kind for o in outcomes) for kind in Outcome}
@@ -160,16 +166,16 @@ def outcome_rates(
     return {
         "counts": counts,
         "questions": total,
-        "hallucination": asdict(wilson(wrong, total)),
-        "hallucination_answered": asdict(wilson(wrong, wrong + counts["correct"])),
-        "correct": asdict(wilson(counts["correct"], total)),
-        "truthfulness": asdict(cluster_bootstrap(values, clusters, seed=seed)),
-        "false_abstention": asdict(wilson(abstained, total if answerable else 0)),
-        "correct_abstention": asdict(wilson(abstained, 0 if answerable else total)),
-        "empty": asdict(wilson(counts["empty"], total)),
+        "hallucination": interval_json(wilson(wrong, total)),
+        "hallucination_answered": interval_json(wilson(wrong, wrong + counts["correct"])),
+        "correct": interval_json(wilson(counts["correct"], total)),
+        "truthfulness": interval_json(cluster_bootstrap(values, clusters, seed=seed)),
+        "false_abstention": interval_json(wilson(abstained, total if answerable else 0)),
+        "correct_abstention": interval_json(wilson(abstained, 0 if answerable else total)),
+        "empty": interval_json(wilson(counts["empty"], total)),
     }
 
 
 def outcome_value(outcome: Outcome) -> int:
-    """1 for correct, -1 for wrong, 0 for silence: a truthful system is silent rather than wrong."""
+    """Return 1 for correct, -1 for wrong, and 0 for an abstention, which is better than a wrong answer."""
     return {Outcome.CORRECT: 1, Outcome.WRONG: -1}.get(outcome, 0)

@@ -1,1 +1,1 @@
-"""What is left of it: adapters, their cards, and the models that they are merged into."""
+"""Trained adapters: their cards, their inventory, and merging into a model."""

@@ -1,4 +1,4 @@
-"""What an adapter was made from and what it did: one card, ``card.json``, in its folder."""
+"""Adapter cards: ``card.json`` in an adapter's folder, with its training data, settings and results."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kgrag.storage.atomic import atomic_write
 
 CARD_FILENAME = "card.json"
 QUESTION_COUNT_KEY = "n"
-"""Among the figures: how many questions they were measured on."""
+"""Key among the figures for the number of questions they were measured on."""
 
 
 @dataclass(frozen=True)
 class TrainingDataInfo:
-    """What was learned from: ``what`` in words, ``number`` of examples, their file's sha256, and under which licence."""
+    """Training data: ``what`` in words, the ``number`` of examples, the sha256 of their file, and the licence."""
 
     what: str = ""
     number: int = 0
@@ -28,12 +28,12 @@ class TrainingDataInfo:
 
 @dataclass(frozen=True)
 class AdapterCard:
-    """What made an adapter, or a tuned embedder, and what came of it.
+    """Origin and results of an adapter or a fine-tuned encoder.
 
-    ``base`` is a name of `kgrag models` or of a hub, ``base_sha256`` that of its weights (`kgrag.models.fingerprint`), "" where
-    unknown. ``method``: ``lora``, ``qlora``, ``p-tuning``, ``full``, ``dpo``, ``embedder``. ``rank`` is LoRA's, else 0.
-    ``made`` is an ISO date. ``before`` and ``after``: figures measured on questions that were never trained on, the
-    same names in both, shares in 0..1; ``n`` among them is the number of questions.
+    ``base`` is a name of `kgrag models` or of a hub, ``base_sha256`` the sha256 of its weights
+    (`kgrag.models.fingerprint`), "" if unknown. ``method``: ``lora``, ``qlora``, ``p-tuning``, ``full``, ``dpo``,
+    ``embedder``. ``rank`` is LoRA's, else 0. ``made`` is an ISO date. ``before`` and ``after`` are figures on held-out
+    questions, with the same names in both and shares in 0..1; ``n`` among them is the number of questions.
     """
 
     name: str
@@ -54,11 +54,11 @@ CardPart = TypeVar("CardPart", AdapterCard, TrainingDataInfo)
 
 
 def save_card(card: AdapterCard, folder: Path) -> None:
-    """Write the card of what lies in ``folder``, whole or not at all.
+    """Write a card into ``folder``, completely or not at all.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; a card that was there is as it was.
-        ValueError: a figure is NaN or infinite, which JSON does not have.
+        OSError: the disk is full or the folder cannot be written; a previous card is unchanged.
+        ValueError: a figure is NaN or infinite, which JSON cannot represent.
     """
     text = json.dumps(asdict(card), ensure_ascii=False, indent=1, allow_nan=False)
     with atomic_write(folder / CARD_FILENAME) as temporary:
@@ -66,10 +66,10 @@ def save_card(card: AdapterCard, folder: Path) -> None:
 
 
 def load_card(folder: Path) -> AdapterCard | None:
-    """The card in a folder; None where there is none, as in an adapter that another program made.
+    """Load the card of a folder; None if there is none, as in adapters made by other programs.
 
     Raises:
-        ReadError: there is one and it cannot be read: damaged, an unknown key, a value of another kind.
+        ReadError: the card is damaged, or has an unknown key or a value of the wrong type.
     """
     path = folder / CARD_FILENAME
     try:
@@ -77,24 +77,24 @@ def load_card(folder: Path) -> AdapterCard | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ReadError(f"{path} cannot be read ({error}): take it away, the adapter works without.") from error
+        raise ReadError(f"{path} cannot be read ({error}): delete it, the adapter works without a card.") from error
     return _parse_part(AdapterCard, card_json, str(path))
 
 
 def _parse_part(part_type: type[CardPart], part_json: object, location: str) -> CardPart:
-    """A dataclass from a JSON object, each value of its field's type."""
+    """Build a dataclass from a JSON object, and check each value against its field's type."""
     if not isinstance(part_json, Mapping):
-        raise ReadError(f"{location}: expected an object, found {type(part_json).__name__}.")
-    names = [one.name for one in fields(part_type)]
+        raise ReadError(f"{location}: expected an object, found {type(part_json).__name__}: fix or delete the card.")
+    names = [card_field.name for card_field in fields(part_type)]
     if unknown := sorted(set(part_json) - set(names)):
-        raise ReadError(f"{location}: expected some of {', '.join(names)}, found {', '.join(unknown)}.")
+        raise ReadError(f"{location}: expected only {', '.join(names)}, found {', '.join(unknown)}: remove it.")
     types = get_type_hints(part_type)
     try:
         return part_type(
             **{name: _parse_value(types[name], part_json[name], f"{location}, {name}") for name in part_json}
         )
     except TypeError as error:
-        raise ReadError(f"{location}: expected at least a name and a base ({error}).") from error
+        raise ReadError(f"{location}: expected at least a name and a base ({error}): add them.") from error
 
 
 def _parse_value(value_type: Any, raw_value: object, location: str) -> Any:
@@ -112,5 +112,5 @@ def _parse_value(value_type: Any, raw_value: object, location: str) -> Any:
         )
         expected = "figures by their names"
     if not is_valid:
-        raise ReadError(f"{location}: expected {expected}, found {raw_value!r}.")
+        raise ReadError(f"{location}: expected {expected}, found {raw_value!r}: fix or delete the card.")
     return raw_value

@@ -1,4 +1,4 @@
-"""Adapters as things that people keep: what each is, what it did, whether it fits, and how one goes."""
+"""Inventory of adapters: describe, match with a base model, and remove."""
 
 from __future__ import annotations
 
@@ -7,25 +7,38 @@ import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from kgrag.errors import KgragError, ModelError, UsageError
 from kgrag.llm.adapter_registry import BUILTIN_ADAPTER, PATH_ADAPTER, AdapterEntry
 from kgrag.llm.lora_adapter import CONFIG_FILE, Adapter, base_model_name, incompatibility, load_adapter
 from kgrag.models.registry import ModelEntry, all_models, find_model
 from kgrag.models.safetensors_header import tensor_shapes
+from kgrag.serialize import JsonObject
 from kgrag.tune.adapters.card import QUESTION_COUNT_KEY, AdapterCard, load_card
 
 FOREIGN_FILES = ("config.json", "graph.db", "model.safetensors")
-"""Files of a model or a store, which may have an adapter's beside them."""
+"""Files of a model or a store; a folder that holds one is not only an adapter's."""
+
+
+class PeftSettings(TypedDict, total=False):
+    """Main settings of peft's configuration."""
+
+    peft_type: str
+    task_type: str
+    r: int
+    lora_alpha: int
+    lora_dropout: float
+    target_modules: list[str] | str
+    peft_version: str
 
 
 @dataclass(frozen=True)
 class AdapterInfo:
-    """What is known of an adapter.
+    """Description of an adapter.
 
-    ``problem`` is why it cannot be used, else ""; ``misfit`` is why it does not fit the model that would answer ("": it
-    does); ``bytes`` are those of all its files; ``settings`` are what peft says of it.
+    ``problem`` is why it cannot be used, else "". ``misfit`` is why it does not fit the current model, else "".
+    ``bytes`` is the size of all its files. ``settings`` are the main values of peft's configuration.
     """
 
     entry: AdapterEntry
@@ -35,20 +48,20 @@ class AdapterInfo:
     problem: str = ""
     misfit: str = ""
     parameters: int = 0
-    settings: dict[str, Any] | None = None
+    settings: PeftSettings | None = None
 
     @property
     def base(self) -> str:
-        """The model that it was trained on, as far as anyone says."""
+        """Return the name of the base model, "" if unknown."""
         return (self.card.base if self.card else "") or (self.adapter.base if self.adapter else "")
 
     @property
     def method(self) -> str:
-        """How it was trained; of one without a card, what kind it is."""
-        return self.card.method if self.card else str((self.settings or {}).get("peft_type") or "").lower()
+        """Return the training method; for an adapter without a card, peft's type."""
+        return self.card.method if self.card else str((self.settings or {}).get("peft_type", "")).lower()
 
-    def json(self) -> dict[str, Any]:
-        """All of it, for programs."""
+    def json(self) -> JsonObject:
+        """Return the description as JSON."""
         return {
             "name": self.entry.name,
             "folder": str(self.entry.folder),
@@ -65,7 +78,7 @@ class AdapterInfo:
 
 
 def describe_adapter(entry: AdapterEntry, model: ModelEntry | None = None) -> AdapterInfo:
-    """What is known of an adapter; whether it fits ``model``, where one is given. A damaged one is told, not raised."""
+    """Describe an adapter and whether it fits ``model``; damage is reported in ``problem``, not raised."""
     folder = entry.folder
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     settings = _peft_settings(folder)
@@ -79,21 +92,23 @@ def describe_adapter(entry: AdapterEntry, model: ModelEntry | None = None) -> Ad
     return AdapterInfo(entry, size, adapter, card, "", misfit_reason, parameters, settings)
 
 
-def _peft_settings(folder: Path) -> dict[str, Any] | None:
-    """What a reader wants of peft's own configuration."""
+def _peft_settings(folder: Path) -> PeftSettings | None:
+    """Return the main settings of peft's configuration."""
     try:
         peft_config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
-        setting_names = ("peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "peft_version")
-        return {name: peft_config[name] for name in setting_names if peft_config.get(name) is not None}
+        settings = {
+            name: peft_config[name] for name in PeftSettings.__annotations__ if peft_config.get(name) is not None
+        }
+        return cast(PeftSettings, settings)
     except (OSError, ValueError, TypeError):
         return None
 
 
 def find_base_model(adapter: Adapter, card: AdapterCard | None, base_override: str = "") -> ModelEntry:
-    """The model that an adapter was trained on; ``named`` is what a user says it is.
+    """Return the model that an adapter was trained on; ``base_override`` is the user's choice.
 
     Raises:
-        ModelError: nobody here has it.
+        ModelError: the base model is not on this machine.
     """
     if base_override:
         return find_model(base_override)
@@ -106,49 +121,49 @@ def find_base_model(adapter: Adapter, card: AdapterCard | None, base_override: s
         if Path(text).expanduser().is_dir():
             return find_model(text)
     raise ModelError(
-        f"The adapter {adapter.name} names {base_names[0] if base_names else 'no model'} as its base, which is not here: "
-        "say which model it is with --base, a folder or a name of `kgrag models`."
+        f"The base of the adapter {adapter.name} is {base_names[0] if base_names else 'unknown'} and was not found: "
+        "pass it with --base, as a folder or a name of `kgrag models`."
     )
 
 
 def measured_changes(card: AdapterCard) -> list[tuple[str, float | None, float | None]]:
-    """(name, before, after) of each figure, without how many questions it is of."""
+    """Return (name, before, after) of each figure except the number of questions."""
     names = [name for name in dict.fromkeys([*card.after, *card.before]) if name != QUESTION_COUNT_KEY]
     return [(name, card.before.get(name), card.after.get(name)) for name in names]
 
 
 def check_removable(entry: AdapterEntry) -> str:
-    """What there is to say before an adapter's folder is removed; "" where it lies where adapters lie.
+    """Return a warning before an adapter's folder is removed; "" for the usual folders of adapters.
 
     Raises:
-        UsageError: it comes with the program, or its folder holds what is no adapter's.
+        UsageError: the adapter ships with kgrag, or its folder holds other files.
     """
     if entry.location == BUILTIN_ADAPTER:
         raise UsageError(
-            f"{entry.name} comes with the program and stays: one of your own of that name would take its place."
+            f"{entry.name} comes with kgrag and cannot be removed: an adapter of your own with that name replaces it."
         )
     if not (entry.folder / CONFIG_FILE).is_file():
-        raise UsageError(f"{entry.folder} holds no adapter (no {CONFIG_FILE}): remove by hand what is to go.")
+        raise UsageError(f"{entry.folder} holds no adapter (no {CONFIG_FILE}): delete its files by hand.")
     if entry.location != PATH_ADAPTER:
         return ""
     foreign_files = sorted(path.name for path in entry.folder.iterdir() if path.is_dir() or path.name in FOREIGN_FILES)
     if foreign_files:
         raise UsageError(
-            f"{entry.folder} holds more than an adapter ({', '.join(foreign_files[:3])}): remove by hand what is to go."
+            f"{entry.folder} holds more than an adapter ({', '.join(foreign_files[:3])}): delete its files by hand."
         )
-    return f"{entry.folder.resolve()} lies outside the folders of adapters"
+    return f"{entry.folder.resolve()} is outside the folders of adapters"
 
 
 def remove_adapter(entry: AdapterEntry) -> None:
-    """Remove an adapter: all of it, or, where that fails, nothing that anyone would take for one.
+    """Remove an adapter; a failure leaves it complete or under a name that is not listed.
 
     Raises:
-        UsageError: see `removable`.
+        UsageError: see `check_removable`.
         OSError: the folder cannot be written.
     """
     check_removable(entry)
     folder = entry.folder
-    if folder.is_symlink():  # what it points at is someone else's
+    if folder.is_symlink():  # the link's target may belong to another program
         folder.unlink()
         return
     trash_folder = folder.with_name(f".{folder.name}.removed")

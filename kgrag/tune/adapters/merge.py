@@ -1,4 +1,4 @@
-"""An adapter merged into its base: a full model, which runs where no adapter can be added."""
+"""Merge an adapter into its base: a full model, which runs where adapters cannot be loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kgrag.storage.atomic import atomic_folder
 MERGED_PRECISIONS = ("bf16", "fp16", "fp32")
 """Precisions of the merged safetensors."""
 SPARE_BYTES = 200_000_000
-"""Bytes beside the weights: tokenizer, tables, the file system's own."""
+"""Bytes besides the weights: tokenizer, configuration, and the file system's overhead."""
 
 
 def merge_adapter(
@@ -32,22 +32,22 @@ def merge_adapter(
     openvino: str = "",
     progress: ProgressCallback = no_progress,
 ) -> None:
-    """Write the model in the transformers folder ``base``, changed by ``adapter``, to the new folder ``out``.
+    """Merge ``adapter`` into the model of the transformers folder ``base``, and write it to the new folder ``out``.
 
-    The sum is computed in fp32 and kept in ``precision``. With ``openvino`` (fp32, fp16, int8, int4) a folder
-    ``openvino-PRECISION`` inside is what a processor runs. Nothing is left where anything fails.
+    The sum is computed in fp32 and stored in ``precision``. With ``openvino`` (fp32, fp16, int8, int4) a folder
+    ``openvino-PRECISION`` for processors is added. After a failure nothing is left in ``out``. The caller checks that
+    the adapter fits (`kgrag.llm.lora_adapter.check_base`).
 
     Raises:
-        UsageError: ``out`` holds something already.
-        ModelError: disk or memory are too small, or the files cannot be read or converted. That the adapter fits is for
-            the caller to check (`kgrag.llm.lora_adapter.check_base`).
+        UsageError: ``out`` is not empty.
+        ModelError: there is too little disk space or memory, or the files cannot be read or converted.
     """
     if not adapter.rank:
         raise ModelError(
-            f"{adapter.name} has no matrices that could be added to its base's (it is no LoRA): use it as an adapter."
+            f"{adapter.name} is not a LoRA, so it has no matrices to merge into its base: use it as an adapter."
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"Expected a new folder for the merged model, found that {out} holds something: name another.")
+        raise UsageError(f"Expected a new folder for the merged model, found files in {out}: choose another folder.")
     count = count_parameters(base)
     _check_space(
         out,
@@ -65,9 +65,9 @@ def merge_adapter(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
-                f"The disk that holds {out} became full; nothing is left there: free some space, or name another --out."
+                f"The disk of {out} became full; nothing is left there: free some space, or choose another --out."
             ) from error
-        raise ModelError(f"{out} could not be written ({error.strerror or error}): name another --out.") from error
+        raise ModelError(f"{out} could not be written ({error.strerror or error}): choose another --out.") from error
 
 
 def _check_space(out: Path, needed_bytes: float, count: int) -> None:
@@ -75,14 +75,15 @@ def _check_space(out: Path, needed_bytes: float, count: int) -> None:
     free = shutil.disk_usage(existing_parent).free
     if needed_bytes > free:
         raise ModelError(
-            f"The merged model takes {needed_bytes / GB:.1f} GB and {free / GB:.1f} GB are free at {existing_parent}: free some space, "
-            "or name a folder on a larger disk with --out."
+            f"The merged model takes {needed_bytes / GB:.1f} GB and {free / GB:.1f} GB are free at {existing_parent}: "
+            "free some space, or choose a folder on a larger disk with --out."
         )
-    # the weights in fp32 and the pages of the file they come from
+    # the weights in fp32 and the pages of their bf16 file
     needed_memory, (_, free_memory) = count * 6.0, memory_bytes()
     if needed_memory > free_memory:
         raise ModelError(
-            f"Merging takes {needed_memory / GB:.1f} GB of memory and {free_memory / GB:.1f} GB are free: close what else uses it."
+            f"Merging takes {needed_memory / GB:.1f} GB of memory and {free_memory / GB:.1f} GB are free: "
+            "close other programs."
         )
 
 
@@ -96,7 +97,7 @@ def _write_merged(adapter: Adapter, base: Path, target: Path, precision: str) ->
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(base), local_files_only=True)
         model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32, local_files_only=True)
-        # safe: a sum that is not a number is an error
+        # safe_merge: a sum that is NaN raises an error
         model = peft.PeftModel.from_pretrained(model, str(adapter.folder)).merge_and_unload(safe_merge=True)
         torch_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
         model.to(torch_dtype).save_pretrained(str(target))
@@ -104,6 +105,6 @@ def _write_merged(adapter: Adapter, base: Path, target: Path, precision: str) ->
     except (ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{adapter.name} could not be merged into the model in {base} ({reason}): pull the model again, and see "
-            "that the adapter is whole."
+            f"{adapter.name} could not be merged into the model in {base} ({reason}): pull the model again, and check "
+            "that the adapter's files are complete."
         ) from error

@@ -1,1 +1,1 @@
-"""What is learned from: questions of a store's facts or of a file, as the product would ask them."""
+"""Training data: questions from a store's facts or a file, in the prompt format of `kgrag ask`."""

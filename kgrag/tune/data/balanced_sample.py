@@ -1,4 +1,4 @@
-"""A sample that is balanced over what is asked and over documents, so that a large store does not yield birthdays alone."""
+"""Sample questions balanced over predicates and documents, so that a large store does not only yield birthdays."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from kgrag.tune.data.synthetic_questions import COMPARISON, ONE_HOP, TWO_HOP, SyntheticQuestion, seeded_digest
 
 KIND_SHARES: Mapping[str, float] = {ONE_HOP: 0.4, TWO_HOP: 0.3, COMPARISON: 0.3}
-"""How many of each kind, as far as there are so many; where there are not, the others take their place."""
+"""Share of each kind; if a kind has too few questions, the others fill its share."""
 
 
 def sample_questions(questions: Sequence[SyntheticQuestion], number: int, seed: int) -> list[SyntheticQuestion]:
-    """At most ``number`` of the questions, each text once; the same ones for the same seed, and in the same order.
+    """Return at most ``number`` distinct questions, in an order that depends on the seed alone.
 
-    Within a kind, what is asked ("director date_of_birth") takes turns, and of one thing asked the question comes first
-    whose documents have been used least.
+    Within a kind, topics ("director date_of_birth") alternate, and within a topic questions on the least used documents
+    come first.
     """
     by_kind: defaultdict[str, list[SyntheticQuestion]] = defaultdict(list)
     for question in {q.text: q for q in questions}.values():
@@ -30,7 +30,7 @@ def _kind_quotas(available: Mapping[str, int], number: int) -> dict[str, int]:
     quotas = {kind: min(available[kind], round(share * number)) for kind, share in KIND_SHARES.items()}
     for kind in KIND_SHARES:
         quotas[kind] += min(available[kind] - quotas[kind], max(number - sum(quotas.values()), 0))
-    while sum(quotas.values()) > number:  # three shares may round up
+    while sum(quotas.values()) > number:  # rounding up three shares may exceed the number
         quotas[max(quotas, key=lambda kind: quotas[kind])] -= 1
     return quotas
 
@@ -46,15 +46,15 @@ def _take_turns(
     max_uses = 1
     while len(chosen) < number and any(groups.values()):
         before = len(chosen)
-        for asks in order:
+        for topic in order:
             if len(chosen) == number:
                 break
             position = next(
-                (n for n, q in enumerate(groups[asks]) if all(document_uses[d] < max_uses for d in q.documents)), None
+                (n for n, q in enumerate(groups[topic]) if all(document_uses[d] < max_uses for d in q.documents)), None
             )
             if position is not None:
-                question = groups[asks].pop(position)
+                question = groups[topic].pop(position)
                 document_uses.update(question.documents)
                 chosen.append(question)
-        max_uses += len(chosen) == before  # only when every group has nothing left of documents that were used less
+        max_uses += len(chosen) == before  # only when no group has a question on less used documents
     return chosen

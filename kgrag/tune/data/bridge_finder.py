@@ -1,8 +1,8 @@
-"""The two steps from what a question names to its answer, read off its gold passages where the graph does not know them.
+"""Find the two steps from a question's entity to its answer in the gold passages, if the graph lacks them.
 
-With the passages and the answer given, less has to be found out than the graph has to: the one passage is about what the
-question names, the other about what the first one leads to, and it says the answer. What the steps are called the question
-says itself ("the father of X", "X's maternal grandmother").
+With passages and answer given, this is easier than for the graph: one passage is about the question's entity and names
+the subject of the other passage, which states the answer. The question itself names the relations ("the father of X",
+"X's maternal grandmother").
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from kgrag.types import Hit, Path, Triple
 
 
 class BridgeFinder:
-    """Finds the steps in the words of a vocabulary."""
+    """Finder of two-step paths, with the relation words of a predicate schema."""
 
     def __init__(self, vocabulary: PredicateSchema) -> None:
         self._parser = QuestionParser(vocabulary)
 
     def find(self, question: UserQuestion) -> GraphAnswer | None:
-        """The first accepted answer that the steps lead to, with them; None unless there are two gold passages, of which the
-        question names the one and the one names the other, the question asks in two steps, and the other says an answer."""
+        """Return the first accepted answer with its steps, or None.
+
+        There must be two gold passages. The question names the subject of one, which names the subject of the other,
+        which states an answer; and the question asks for two relations.
+        """
         if len(question.gold) != 2 or len(question.documents) != 2:
             return None
         for first, second in (question.gold, question.gold[::-1]):
@@ -51,7 +54,7 @@ class BridgeFinder:
         return None
 
     def _predicates_asked(self, question: str, title: str) -> list[str]:
-        """The predicates that a question asks for, outward from a title that it names; none where it does not."""
+        """Return the predicates that a question asks for, outward from a title in it; none if it lacks the title."""
         text = strip_preamble(question)
         for name in (title, strip_disambiguation(title)):
             if match := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE):
@@ -61,8 +64,7 @@ class BridgeFinder:
 
 
 def _find_name(hit: Hit, names: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The first of some names that a sentence of a passage says, as the sentence writes it, and the sentence's span in the
-    document."""
+    """Yield each name that a passage mentions: its surface form, and its sentence's span in the document."""
     text = hit.passage.text
     for name in names:
         for start, end in sentence_spans(text):
@@ -73,6 +75,6 @@ def _find_name(hit: Hit, names: tuple[str, ...]) -> Iterator[tuple[str, tuple[in
 
 
 def _title_variants(title: str) -> tuple[str, ...]:
-    """What a passage may call another's subject: its title, or that without what tells it from others."""
+    """Return the names by which a passage may mention another's subject: its title, or the title without qualifiers."""
     plain = strip_disambiguation(title)
     return tuple(dict.fromkeys((plain, plain.split(",")[0], re.split(r",| of ", plain)[0])))

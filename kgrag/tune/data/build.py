@@ -1,4 +1,4 @@
-"""What is learned from, written of an opened store: its own questions, or those of a file, and preferences of a report."""
+"""Build training data: examples from a store's facts or from a file of questions, and preferences from a report."""
 
 from __future__ import annotations
 
@@ -30,14 +30,13 @@ from kgrag.tune.data.synthetic_questions import SyntheticQuestion, seeded_digest
 from kgrag.tune.data.user_examples import UserExampleBuilder
 
 MIN_EXAMPLES = 20
-"""Fewer examples than this are refused: a tenth of them would be no measure."""
+"""Minimum number of examples; a tenth of fewer would be too few to measure on."""
 ExampleProgress = Callable[[int, int], None]
 
 
 @dataclass
 class ExampleSet:
-    """``examples``, packs one after another; ``possible`` is how many questions could have been made, ``left`` counts in
-    words what was left out and why."""
+    """``examples`` pack by pack, the number of ``possible_questions``, and ``skipped``: reason -> number left out."""
 
     examples: list[Example] = field(default_factory=list)
     possible_questions: int = 0
@@ -53,18 +52,19 @@ def load_or_build_examples(
     tick: ExampleProgress = lambda _, __: None,
     stepwise: bool = False,
 ) -> list[Example]:
-    """At most ``number`` examples to learn from; what was left out is told to the store's notice.
+    """Build at most ``number`` examples; the store's notice reports how many were left out.
 
     Args:
-        opened: the store; None where the questions bring their own passages.
-        questions: a file of questions (`kgrag.tune.data.user_questions`), or None to write them from the store's facts.
-        number: examples, the unanswerable ones among them.
-        seed: the same seed writes the same examples.
-        tick: told how many are done, of how many.
-        stepwise: leave out questions of several gold passages where nothing says in which steps.
+        store: the opened store; None if the questions have their own passages.
+        questions: a file of questions (`kgrag.tune.data.user_questions`), or None to generate them from the store's facts.
+        number: maximum number of examples, unanswerable ones included.
+        seed: the same seed gives the same examples.
+        tick: called with (done, total).
+        stepwise: leave out questions with several gold passages whose steps are unknown.
 
     Raises:
-        UsageError: the store is empty, has no typed facts, or gives fewer than `LEAST` examples; the file has no answers.
+        UsageError: the store is empty or has no typed facts, the file has no answers, or there are fewer than
+            `MIN_EXAMPLES` examples.
         ReadError: the file cannot be read.
     """
     example_set = build_examples(store, questions, number=number, seed=seed, tick=tick, stepwise=stepwise)
@@ -74,11 +74,11 @@ def load_or_build_examples(
 
 
 def summarize_examples(example_set: ExampleSet) -> str:
-    """What was written, in a sentence or two."""
+    """Return a sentence or two about the examples."""
     kinds = Counter(e.kind for e in example_set.examples)
     text = (
         f"{len(example_set.examples)} examples ({', '.join(f'{n} {kind}' for kind, n in sorted(kinds.items()))}; "
-        f"{sum(e.held for e in example_set.examples)} held out), of {example_set.possible_questions} questions that there could have been."
+        f"{sum(e.held for e in example_set.examples)} held out) from {example_set.possible_questions} possible questions."
     )
     for missing in ("a question without an answer", "an answer without a question"):
         if number := example_set.skipped[missing]:
@@ -97,13 +97,13 @@ def build_examples(
     judge: SupportJudge | None = None,
     stepwise: bool = False,
 ) -> ExampleSet:
-    """`examples_of`, with what was left out; ``count`` (by default the model's tokenizer) and ``judge`` may be given."""
-    if store is not None and not store.graph.counts()["documents"]:
+    """Build examples as `load_or_build_examples`, with a token counter and a judge (defaults: the store's)."""
+    if store is not None and not store.graph_store.counts()["documents"]:
         raise UsageError(f"Expected documents in {store.location}, found none: add some with `kgrag ingest PATH`.")
     if questions is not None:
         return _examples_from_file(store, questions, number, seed, tick, count, stepwise)
     if store is None:
-        raise UsageError("Expected a store to write questions of, or a file of questions, found neither: name one.")
+        raise UsageError("Expected a store or a file of questions, found neither: pass --store or --questions.")
     if judge is None:
         from kgrag.judge import load_judge
 
@@ -120,11 +120,11 @@ def _examples_from_file(
     count: CountTokens | None,
     stepwise: bool,
 ) -> ExampleSet:
-    """Examples of a file of questions."""
+    """Build examples from a file of questions."""
     example_set = ExampleSet()
     search = store.retriever.retrieve if store is not None else None
     questions = user_questions.load_user_questions(
-        path, search, partial(gold_passages, store.graph) if store is not None else None, example_set.skipped
+        path, search, partial(gold_passages, store.graph_store) if store is not None else None, example_set.skipped
     )
     example_set.possible_questions = len(questions)
     chosen = user_questions.infer_gold_passages(
@@ -141,11 +141,11 @@ def _examples_from_file(
 
     count = count or token_counter(store)
     read_graph: Callable[[str], list[GraphAnswer]] = store.graph_reader.answer if store is not None else lambda _: []
-    bridges = BridgeFinder(store.vocabulary if store is not None else load_predicate_schema())
-    packer = UserExampleBuilder(count, seed, example_set.skipped, advance, read_graph, bridges.find, stepwise)
+    bridges = BridgeFinder(store.predicates if store is not None else load_predicate_schema())
+    builder = UserExampleBuilder(count, seed, example_set.skipped, advance, read_graph, bridges.find, stepwise)
     for held in (False, True):
         split_questions = [q for q, side in zip(chosen, sides, strict=True) if side is held]
-        example_set.examples += [replace(example, held=held) for example in packer.build_examples(split_questions)]
+        example_set.examples += [replace(example, held=held) for example in builder.build_examples(split_questions)]
     _require_enough(example_set, f"{path}", f"has {len(questions)} questions with answers", "add questions")
     return example_set
 
@@ -153,27 +153,27 @@ def _examples_from_file(
 def _examples_from_facts(
     store: Store, number: int, seed: int, tick: ExampleProgress, count: CountTokens | None, judge: SupportJudge
 ) -> ExampleSet:
-    """Examples of the store's own facts."""
-    counts = store.graph.counts()
+    """Build examples from the store's facts."""
+    counts = store.graph_store.counts()
     if not counts["typed triples"]:
         raise UsageError(
-            f"Expected typed facts in {store.location} to make questions of, found none in {counts['documents']} documents: "
-            "ingest with --extract both, or give your own with --questions FILE."
+            f"Expected typed facts in {store.location} to generate questions, found none in {counts['documents']} documents: "
+            "ingest with --extract both, or pass your own with --questions FILE."
         )
     example_set = ExampleSet()
-    store_vocabulary, facts = store.vocabulary, store.facts
+    store_vocabulary, facts = store.predicates, store.facts
     question_templates = load_templates(store_vocabulary)
     generated_questions = generate_from_store(
         store.merged_graph, facts, store_vocabulary, question_templates, seed, example_set.skipped
     )
     example_set.possible_questions = len({q.text for q in generated_questions})
     document_count = f"{counts['documents']} document{'s' * (counts['documents'] != 1)}"
-    finding = f"has {document_count} of which {example_set.possible_questions} questions could be made"
-    advice = "ingest more documents, or give your own questions with --questions FILE"
+    finding = f"has {document_count} for which {example_set.possible_questions} questions could be generated"
+    advice = "ingest more documents, or pass your own questions with --questions FILE"
     if example_set.possible_questions < MIN_EXAMPLES:
         _require_enough(example_set, str(store.location), finding, advice)
     chosen: list[SyntheticQuestion] = []
-    # some more than wanted, since the judge takes some away
+    # more than needed, because the judge rejects some
     for question in filter_by_judge(
         sample_questions(generated_questions, number + number // 4 + 8, seed),
         judge,
@@ -194,10 +194,10 @@ def _examples_from_facts(
         ticked_count += more
         tick(min(ticked_count, total), total)
 
-    packer = SyntheticExampleBuilder(evidence, seed, example_set.skipped, advance)
+    builder = SyntheticExampleBuilder(evidence, seed, example_set.skipped, advance)
     for held in (False, True):
         split_questions = [q for q, side in zip(chosen, sides, strict=True) if side is held]
-        example_set.examples += packer.build_examples(split_questions, held=held)
+        example_set.examples += builder.build_examples(split_questions, held=held)
     _require_enough(example_set, str(store.location), finding, advice)
     return example_set
 
@@ -206,29 +206,29 @@ def _require_enough(example_set: ExampleSet, source: str, finding: str, advice: 
     example_set.skipped = +example_set.skipped
     if len(example_set.examples) < MIN_EXAMPLES:
         raise UsageError(
-            f"Expected {MIN_EXAMPLES} examples or more to learn from, a tenth of them to measure on; {source} {finding}, which gave "
+            f"Expected {MIN_EXAMPLES} examples or more, of which a tenth is held out; {source} {finding}, which gave "
             f"{len(example_set.examples)}: {advice}."
         )
 
 
 def preferences_from_report(report: Path, notify: Callable[[str], object]) -> list[Preference]:
-    """The preferences that follow from the records of a `kgrag eval` report, the folder ``report``; ``say`` hears how many.
+    """Build preferences from the records of a `kgrag eval` report, and report their number to ``notify``.
 
     Raises:
-        UsageError: there is no finished run, or nothing in it is to be preferred to anything.
+        UsageError: there is no finished run, or it yields no preferences.
         ReadError: its records are damaged.
     """
     records = load_records(report)
     all_pairs = build_preferences(records)
     if not all_pairs:
         raise UsageError(
-            f"Expected answers in {report} that are better or worse than others, found none in {len(records)} records: run "
+            f"Expected better and worse answers in {report}, found no such pair in {len(records)} records: run "
             "`kgrag eval` on more questions, with --conditions answerable,unanswerable."
         )
     balanced_pairs = balance_pairs(all_pairs)
     dropped_count = len(all_pairs) - len(balanced_pairs)
     dropped_note = (
-        f"; {dropped_count} more that prefer silence are left out, so that it is not all that is learned"
+        f"; {dropped_count} more that prefer an abstention are left out, so that abstaining does not dominate"
         if dropped_count
         else ""
     )
@@ -237,10 +237,10 @@ def preferences_from_report(report: Path, notify: Callable[[str], object]) -> li
 
 
 def token_counter(store: Store | None) -> CountTokens:
-    """Counts tokens as the store's model does, or without a store the one that fits this machine; no weights are loaded.
+    """Return a token counter of the store's model (without a store, the default model); no weights are loaded.
 
     Raises:
-        ModelError: the model cannot be had.
+        ModelError: the model cannot be downloaded.
     """
     from kgrag.config import Config
     from kgrag.llm.loader import resolve_model, weights_folder

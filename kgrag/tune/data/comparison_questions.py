@@ -1,4 +1,4 @@
-"""Questions that set two things side by side: which was first, which is larger, whether both have the same."""
+"""Generate comparison questions: which was first, which is larger, and whether two have the same value."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from kgrag.explore.conflicts import are_compatible
 from kgrag.graphqa.question_templates import ComparisonTemplates, QuestionTemplates, fill_template, pluralize
 from kgrag.text import detect_language, has_cjk, normalize_name
 from kgrag.text.dates import normalize_date
+from kgrag.text.polarity import yes_no_answer
 from kgrag.text.quantities import parse_quantity
 from kgrag.tune.data.fact import QuestionFact
 from kgrag.tune.data.synthetic_questions import COMPARISON, SyntheticQuestion, path_of, seeded_choice, seeded_digest
 
 MIN_SIZE_RATIO = 1.2
-"""The least ratio of two numbers of which one is called larger."""
+"""Minimum ratio of two numbers for one to count as larger."""
 
 
 def comparison_questions(
     facts: Sequence[QuestionFact], store: FactIndex, schema: PredicateSchema, templates: QuestionTemplates, seed: int
 ) -> Iterator[SyntheticQuestion]:
-    """Each fact beside another of its predicate, language and kind: each thing is in two comparisons at most, and for
-    "the same" half of the pairs have the same as far as there are any."""
+    """Yield comparisons of facts with the same predicate, language and kind.
+
+    Each subject is in at most two comparisons per kind of question. For "the same", half of the pairs have the same
+    value, if there are enough.
+    """
     for comparing in templates.comparisons:
         groups: defaultdict[tuple[str, str, str], list[QuestionFact]] = defaultdict(list)
         for fact in facts:
@@ -47,15 +51,15 @@ def comparison_questions(
 def _same_value_pairs(
     ordered: Sequence[QuestionFact], schema: PredicateSchema
 ) -> Iterator[tuple[QuestionFact, QuestionFact]]:
-    """Pairs with the same object, and as many with another."""
+    """Yield pairs with the same value, and as many with different ones."""
     by_value: defaultdict[str, list[QuestionFact]] = defaultdict(list)
     for fact in ordered:
         by_value[_comparable_value(fact, schema)].append(fact)
     same = [pair for group in by_value.values() for pair in zip(group[::2], group[1::2], strict=False)]
     others = [
-        (one, other)
-        for one, other in zip(ordered[::2], ordered[1::2], strict=False)
-        if _comparable_value(one, schema) != _comparable_value(other, schema)
+        (first, second)
+        for first, second in zip(ordered[::2], ordered[1::2], strict=False)
+        if _comparable_value(first, schema) != _comparable_value(second, schema)
     ]
     number = max(min(len(same), len(others)), 1)
     yield from same[:number]
@@ -65,7 +69,7 @@ def _same_value_pairs(
 def _which_question(
     comparing: ComparisonTemplates, first_fact: QuestionFact, second_fact: QuestionFact, kind: str, seed: int
 ) -> SyntheticQuestion | None:
-    """Which of two has the earlier date or the smaller number; None where that is not clear, or they are of one name."""
+    """Ask which of two has the earlier date or the smaller number; None if that is unclear or their names are equal."""
     first_size, second_size = _numeric_value(first_fact), _numeric_value(second_fact)
     if (
         first_size is None
@@ -99,7 +103,7 @@ def _same_question(
     schema: PredicateSchema,
     seed: int,
 ) -> SyntheticQuestion | None:
-    """Whether two have the same; None where the one may be the other, or a part of it."""
+    """Ask whether two have the same value; None if one value may equal or include the other."""
     equal = _comparable_value(first_fact, schema) == _comparable_value(second_fact, schema)
     if normalize_name(first_fact.subject.name) == normalize_name(second_fact.subject.name):
         return None
@@ -110,7 +114,6 @@ def _same_question(
         and are_compatible(store, schema, first_fact.triple.object, second_fact.triple.object)
     ):
         return None
-    answers = ("是", "否") if first_fact.lang == "zh" else ("yes", "no")
     kind = first_fact.subject.kind
     has_plain_names = all(f.subject.description == f.subject.name for f in (first_fact, second_fact))
     templates = [f for f in comparing.same[first_fact.lang] if (kind and has_plain_names) or "Ks" not in f]
@@ -121,7 +124,11 @@ def _same_question(
         template, X=first_fact.subject.description, Y=second_fact.subject.description, Ks=pluralize(kind)
     )
     return _build_question(
-        text, answers[not equal], first_fact, second_fact, f"{comparing.predicate} {'same' if equal else 'other'}"
+        text,
+        yes_no_answer(equal, first_fact.lang),
+        first_fact,
+        second_fact,
+        f"{comparing.predicate} {'same' if equal else 'other'}",
     )
 
 
@@ -130,7 +137,7 @@ def _build_question(
 ) -> SyntheticQuestion | None:
     is_ambiguous_list = re.search(r" (?:or|and) |和", f"{first_fact.subject.name} | {second_fact.subject.name}")
     if detect_language(text) != first_fact.lang or first_fact.document == second_fact.document or is_ambiguous_list:
-        return None  # of "A or B or C" nobody knows which two are meant
+        return None  # names with "or" make it unclear which two are compared
     return SyntheticQuestion(
         text,
         answer,
@@ -144,8 +151,10 @@ def _build_question(
 
 
 def _numeric_value(fact: QuestionFact) -> float | None:
-    """The year of a date, or a quantity in its base unit; None of anything else. Dates of one year are not set side by
-    side: one of them may be less exact."""
+    """Return a date's year or a quantity in its base unit, else None; equal years are not compared further.
+
+    One of two dates in the same year may be less precise than the other.
+    """
     if iso_date := normalize_date(fact.answer):
         return float(iso_date[:4])
     size = parse_quantity(fact.answer)
@@ -153,7 +162,7 @@ def _numeric_value(fact: QuestionFact) -> float | None:
 
 
 def _comparable_value(fact: QuestionFact, schema: PredicateSchema) -> str:
-    """What is equal where two things have the same: a country for its people, of a date the year."""
+    """Return the value that decides whether two are the same: a country for its nationality, a year for a date."""
     if iso_date := normalize_date(fact.answer):
         return iso_date[:4]
     name = fact.answer.lower()

@@ -1,6 +1,6 @@
-"""What is learned from: a question as the product asks it with what is to be said, and which of two things to prefer.
+"""Training data: examples (a prompt and its answer) and preferences (a prompt, a chosen and a rejected answer).
 
-A set of either is a file of JSON lines, so that a person can read it, mend it, and train on it again.
+Both are stored as JSON lines, so that a user can read, fix and train on them again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from kgrag.storage.atomic import atomic_write
 
 @dataclass(frozen=True)
 class Example:
-    """``answer`` is what is to be said to ``messages`` (instruction, then evidence and question, as `kgrag.prompts` has them).
+    """A prompt (instruction, then evidence and question, as in `kgrag.prompts`) and its answer.
 
-    ``kind``: ``one-hop``, ``two-hop``, ``comparison``, ``unanswerable``, or ``given`` for a question that was not made
-    here. ``held``: set aside to measure on, never trained on. Examples with the same evidence in the same order begin
-    with the same text, and training computes that beginning once.
+    ``kind``: ``one-hop``, ``two-hop``, ``comparison``, ``unanswerable``, or ``given`` for user questions. ``held``:
+    held out for evaluation, never trained on. Examples with the same evidence in the same order share a prefix, which
+    training computes once.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Preference:
-    """``chosen`` is to become likelier than ``rejected`` as what is said to ``messages``; ``why`` in half a sentence."""
+    """A prompt with a ``chosen`` answer that shall become likelier than the ``rejected`` one; ``why`` is a clause."""
 
     id: str
     messages: Messages
@@ -50,21 +50,21 @@ ExampleRow = TypeVar("ExampleRow", Example, Preference)
 
 
 def save_rows(rows: Iterable[ExampleRow], path: Path) -> None:
-    """Write examples or preferences, whole or not at all."""
+    """Write examples or preferences, completely or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text("".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows), "utf-8")
 
 
 def load_rows(path: Path, row_type: type[ExampleRow]) -> list[ExampleRow]:
-    """The rows of a file that `save` wrote, in its order.
+    """Load the rows of a file that `save_rows` wrote, in its order.
 
     Raises:
-        ReadError: there is no such file, or a line of it is no such row; the message has its number.
+        ReadError: the file cannot be read, or a line is not such a row; the message has its number.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(f"{path} cannot be read ({error}): name a file of JSON lines.") from error
+        raise ReadError(f"{path} cannot be read ({error}): choose a file of JSON lines.") from error
     return [
         _parse_row(line, row_type, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()
     ]
@@ -77,7 +77,7 @@ def _parse_row(line: str, row_type: type[ExampleRow], where: str) -> ExampleRow:
         row = row_type(**fields_by_name)
     except (ValueError, TypeError) as error:
         raise ReadError(
-            f"{where}: expected an object with some of {', '.join(names)}, found another ({error})."
+            f"{where}: expected an object with some of {', '.join(names)}, found another value ({error}): fix that line."
         ) from error
     _check_row(row, where)
     return row
@@ -89,6 +89,6 @@ def _check_row(row: Example | Preference, where: str) -> None:
         isinstance(m, dict) and {"role", "content"} <= m.keys() and all(isinstance(v, str) for v in m.values())
         for m in row.messages
     ):
-        raise ReadError(f"{where}: expected messages with a role and a content each.")
+        raise ReadError(f"{where}: expected messages with a role and a content each, found others: fix that line.")
     if not row.messages or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise ReadError(f"{where}: expected a question and something to say to it, found none.")
+        raise ReadError(f"{where}: expected a prompt and a non-empty answer, found none: fix or delete that line.")

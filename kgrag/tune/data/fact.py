@@ -1,4 +1,4 @@
-"""A fact that a question can be made of: what it is about, what answers, and the sentence that says it."""
+"""Facts to generate questions from: a triple with its subject, its answer and its sentence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from kgrag.types import Triple
 
 @dataclass(frozen=True, slots=True)
 class FactSubject:
-    """What a document is about. ``name`` is what it is called, ``described`` how a question may have to call it so that
-    it is no other ("the 1995 film Shock Treatment"); ``kind`` and ``sort`` are what it is ("film", "work"), or ""."""
+    """Subject of a document.
+
+    ``name`` is its name. ``description`` is an unambiguous name for questions ("the 1995 film Shock Treatment").
+    ``kind`` and ``category`` are its type ("film", "work"), or "".
+    """
 
     entity: str
     name: str
@@ -21,8 +24,11 @@ class FactSubject:
 
 @dataclass(frozen=True, slots=True)
 class QuestionFact:
-    """A fact to be asked for. ``answer`` is the object as the ``sentence`` writes it, from ``start`` to ``end`` in the
-    document's text, and ``type`` what it is mentioned as (`kgrag.types.Mention`), or ""."""
+    """A fact that a question can ask for.
+
+    ``answer`` is the object's surface form in ``sentence``, from ``start`` to ``end`` in the document's text. ``type``
+    is the mention's type (`kgrag.types.Mention`), or "".
+    """
 
     triple: Triple
     subject: FactSubject
@@ -37,5 +43,5 @@ class QuestionFact:
 
     @property
     def predicate(self) -> str:
-        """Of the triple."""
+        """Return the triple's predicate."""
         return self.triple.predicate

@@ -1,6 +1,6 @@
-"""The facts that questions can be made of: sure, undisputed, of what a document is about, and with names that can be read.
+"""Select facts to ask for: confident, undisputed, about the document's subject, and with readable names.
 
-Everything that is left out is counted by why, so that a store which gives few questions can be understood.
+Rejected facts are counted by reason, to explain why a store yields few questions.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from graphs.facts.fact_index import FactIndex
 from graphs.predicates import PredicateSchema
 from kgrag.explore.conflicts import MIN_CONFLICT_CONFIDENCE, are_compatible
 from kgrag.graphqa.question_templates import QuestionTemplates
-from kgrag.protocols import GraphStore
+from kgrag.protocols import GraphReader
 from kgrag.text import sentence_spans, strip_disambiguation, tokenize
 from kgrag.tune.data.fact import FactSubject, QuestionFact
 from kgrag.tune.data.name_quality import describe_title, rejection_reason
 from kgrag.types import Document, Mention, Triple
 
 MIN_DISPUTING_CONFIDENCE = 0.45
-"""A fact this sure that says another thing makes one that is sure ambiguous."""
+"""Minimum confidence of a contradicting fact that makes a confident one ambiguous."""
 MENTION_TYPES = {
     "person": frozenset(["PERSON"]),
     "place": frozenset(["PLACE"]),
@@ -27,17 +27,17 @@ MENTION_TYPES = {
     "country": frozenset(["PLACE", "GROUP"]),
     "people": frozenset(["PLACE", "GROUP"]),
 }
-"""What the object of a predicate that gives such a thing is mentioned as."""
+"""Type of a predicate's object -> accepted types of its mention."""
 
 
 def select_facts(
-    graph: GraphStore, facts: FactIndex, schema: PredicateSchema, templates: QuestionTemplates, skipped: Counter[str]
+    graph: GraphReader, facts: FactIndex, schema: PredicateSchema, templates: QuestionTemplates, skipped: Counter[str]
 ) -> list[QuestionFact]:
-    """The facts that can be asked for, ordered by document and place; ``left`` counts, in words, those that cannot.
+    """Select the facts to ask for, ordered by document and position; ``skipped`` counts the others by reason.
 
-    A fact is asked for where its subject is what its document is about, its confidence is that of one that contradicts
-    others (`kgrag.explore.conflicts`), no other value disagrees with its object (`DOUBT`), its subject is of a sort that has
-    such facts and its object of one that they give, and both have names that read well.
+    The subject must be the document's, and the confidence must reach that of a conflict (`kgrag.explore.conflicts`). No
+    other value of at least `MIN_DISPUTING_CONFIDENCE` may disagree with the object. Subject and object must have the
+    types that the predicate expects, and readable names.
     """
     subject_titles = graph.titles()
     triples_by_slot: defaultdict[tuple[str, str], list[Triple]] = defaultdict(list)
@@ -61,7 +61,7 @@ def select_facts(
         if not candidates:
             skipped["not sure, or not of what its document is about"] += 1
             continue
-        # the most exact date, then the surest
+        # the most precise date, then the highest confidence
         best = max(candidates, key=lambda t: (len(tokenize(t.object)), t.confidence, t.passage_id))
         other_values = {t.object if t.subject == subject else t.subject for t in triples} - {best.object}
         if all(are_compatible(facts, schema, other, best.object) for other in sorted(other_values)):
@@ -72,12 +72,12 @@ def select_facts(
 
 
 def document_id_of(passage_id: str) -> str:
-    """A passage's document: its id begins with it."""
+    """Return the id of a passage's document, which is a prefix of the passage's."""
     return passage_id.rpartition("#")[0]
 
 
 def _build_facts(
-    graph: GraphStore,
+    graph: GraphReader,
     facts: FactIndex,
     schema: PredicateSchema,
     templates: QuestionTemplates,
@@ -132,7 +132,7 @@ def _document_subject(
         if document.lang == "en" and not is_person
         else ("", "")
     )
-    # without its bracket, a title may be another's
+    # without its qualifier, a title may be ambiguous
     is_unambiguous = {e for e, _ in facts.candidate_entities(name)} == {entity}
     description = name if is_unambiguous else describe_title(title, name)
     if description == name and f"The {name} " in document.text[:400]:
@@ -148,7 +148,7 @@ def _build_fact(
     facts: FactIndex,
     accepted_types: frozenset[str],
 ) -> QuestionFact | str:
-    """The fact, or why there is none."""
+    """Return the fact, or the reason for its rejection."""
     object_mentions = [
         m
         for m in mentions_by_object.get((triple.passage_id, triple.object), ())

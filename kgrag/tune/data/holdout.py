@@ -1,25 +1,25 @@
-"""Which questions are held out: a tenth to measure on, whose documents are gold for no question that is trained on."""
+"""Hold out a tenth of the questions, whose gold documents are not gold for any training question."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from kgrag.metrics.significance import connected_components
+from kgrag.metrics.clusters import connected_components
 from kgrag.tune.data.synthetic_questions import seeded_digest
 
 HOLDOUT_SHARE = 0.1
-"""Of the questions."""
+"""Share of the questions that are held out."""
 
 
 def assign_holdout(
     documents: Sequence[Sequence[str]], seed: int = 0, share: float = HOLDOUT_SHARE
 ) -> list[bool | None]:
-    """For each question, by the documents that it rests on: whether it is held out; None: it can be neither.
+    """Return for each question, given its gold documents, whether it is held out; None: it belongs to neither side.
 
-    Questions that share a document are of one side: whole clusters of them go to one side by a digest of the cluster. A
-    cluster that is larger than the part held out cannot be weighed so. There the documents themselves go to sides, and a
-    question that rests on documents of both belongs to neither. A question that rests on none goes by its place.
+    Questions that share documents form clusters, and a digest assigns whole clusters to one side. Clusters larger than
+    the held-out share are split: each document is assigned to a side, and a question with documents on both sides
+    belongs to neither. A question without documents is assigned by its position.
     """
     clusters = connected_components(documents)
     sizes = Counter(clusters)

@@ -1,7 +1,7 @@
-"""Which questions the support judge agrees with: their answers, as statements, must be borne out by their gold sentences.
+"""Filter generated questions with the support judge: gold sentences must support the answer as a statement.
 
-A comparison is judged by what it compares: the judge reads, and does not reckon. As wholes, it refused nearly all that are
-answered with "no" (83 of 89), which would have left the yeses to learn from.
+Comparisons are judged by their facts, because the judge does not compare values. Judged as a whole, nearly all that are
+answered with "no" were rejected (83 of 89), which would have left only the answers "yes" to learn from.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kgrag.types import Verdict
 def filter_by_judge(
     questions: Iterable[SyntheticQuestion], judge: SupportJudge, templates: QuestionTemplates, skipped: Counter[str]
 ) -> Iterator[SyntheticQuestion]:
-    """The questions whose answers the judge takes for supported; ``left`` counts the others by kind and verdict."""
+    """Yield the questions whose answers the judge supports; ``skipped`` counts the others by kind and verdict."""
     for question in questions:
         refusal = _judge_refusal(question, judge, templates)
         if refusal is None:
@@ -31,7 +31,7 @@ def filter_by_judge(
 
 
 def _judge_refusal(question: SyntheticQuestion, judge: SupportJudge, templates: QuestionTemplates) -> Verdict | None:
-    """The first verdict that is not ``supported``; None where there is none."""
+    """Return the first verdict other than ``supported``; None if there is none."""
     claims = [(to_declarative(question.text, question.answer), list(question.facts))]
     if question.kind == COMPARISON:
         claims = [(_fact_as_claim(fact, templates), [fact]) for fact in question.facts]
@@ -40,7 +40,7 @@ def _judge_refusal(question: SyntheticQuestion, judge: SupportJudge, templates: 
 
 
 def _fact_as_claim(fact: QuestionFact, templates: QuestionTemplates) -> str:
-    """A fact as a statement: the answer with the first of the questions for it around it."""
+    """Return a fact as a statement: the answer inserted into the first question template of its predicate."""
     return to_declarative(
         fill_template(templates.by_predicate[fact.predicate].questions[fact.lang][0], X=fact.subject.description),
         fact.answer,

@@ -1,4 +1,4 @@
-"""Whether names read well: what may stand in a question, and what may be an answer."""
+"""Quality checks of names in questions and answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kgrag.tune.data.fact import QuestionFact
 from kgrag.types import Document
 
 MAX_CHARACTERS, MAX_WORDS = 60, 8
-"""The most characters and words of a name; of a Chinese one half the characters."""
+"""Maximum number of characters and words of a name; Chinese names have half the characters."""
 _ARTEFACT = re.compile(
     r"[\w.]- \w|\( | \)|\s[,.;:]|  |[\[\]{}<>|_\"“”\n\t]|\.(?:md|txt|pdf|docx?|html?|csv|jsonl?)$|https?:"
 )
@@ -26,8 +26,11 @@ _FEMALE_TITLE = re.compile(r"(?:Queen|Princess|Countess|Duchess|Baroness|Lady|Em
 
 
 def describe_title(title: str, plain: str) -> str:
-    """A title as a question says it: "Shock Treatment (1995 film)" is the 1995 film Shock Treatment; "" where what is in
-    its bracket cannot be said before its name."""
+    """Return a title in the form that questions use.
+
+    "Shock Treatment (1995 film)" becomes "the 1995 film Shock Treatment". Return "" if the qualifier in brackets cannot
+    precede the name.
+    """
     bracket = title[len(plain) :].strip(" ()（）")
     if not bracket or has_cjk(title):
         return title
@@ -35,7 +38,7 @@ def describe_title(title: str, plain: str) -> str:
 
 
 def rejection_reason(fact: QuestionFact, document: Document, schema: PredicateSchema) -> str:
-    """Why a fact cannot be asked for; "" where it can."""
+    """Return why a fact cannot be asked for; "" if it can."""
     value_type = schema.predicates[fact.predicate].value
     names = (fact.subject.name, fact.subject.description)
     if not all(is_readable(n, fact.lang) for n in names) or not is_readable(fact.answer, fact.lang, value_type):
@@ -63,7 +66,7 @@ def rejection_reason(fact: QuestionFact, document: Document, schema: PredicateSc
 
 
 def _has_plausible_date(fact: QuestionFact) -> bool:
-    """Whether the answer is a date: of three digits alone, only what a person was born or died in."""
+    """Whether the answer is a date; a year of three digits is accepted only for a person's birth or death."""
     iso_date = normalize_date(fact.answer)
     return (
         len(iso_date) > 4
@@ -73,12 +76,12 @@ def _has_plausible_date(fact: QuestionFact) -> bool:
 
 
 def is_readable(name: str, lang: str, value_type: str = "NAME") -> bool:
-    """Whether a name may stand in a question or be an answer: short, whole, in the language's letters.
+    """Whether a name may occur in a question or be an answer: short, complete, in the language's script.
 
     Args:
-        name: as it is written.
-        lang: of the document; a Chinese question may name a thing in Latin letters, an English one none in Chinese.
-        value: NAME, PLACE, COUNTRY, DATE or QUANTITY; the last two need a digit, the others a letter.
+        name: the name as written.
+        lang: the document's language; Chinese questions may contain Latin names, English ones no Chinese names.
+        value_type: NAME, PLACE, COUNTRY, DATE or QUANTITY; the last two need a digit, the others a letter.
     """
     if not 2 <= len(name) <= MAX_CHARACTERS // (2 if has_cjk(name) else 1) or _ARTEFACT.search(name):
         return False

@@ -1,6 +1,7 @@
-"""Preferences from a finished evaluation: what the model said, and what it had better said to the very same messages.
+"""Build preferences from a finished evaluation: a better and a worse answer to the same prompt.
 
-Right over wrong; where the evidence says the answer, the answer over silence; where it does not, silence over an invention.
+A right answer is preferred over a wrong one. If the evidence supports an answer, it is preferred over an abstention; if
+it does not, the abstention is preferred over a made-up answer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graphs.predicates import load_predicate_schema
 from kgrag import prompts
 from kgrag.answering.guards.comparison import parse_and_verify
 from kgrag.answering.reasoning_steps import format_steps, parse_steps
@@ -25,21 +27,21 @@ from kgrag.types import Hit, Passage
 
 CLOSED_BOOK = "closed-book"
 MIN_PARTIAL_F1 = 0.5
-"""A wrong answer with this token F1 to an accepted one is half right, and is not held against a model."""
+"""A wrong answer with this token F1 to an accepted one is half right, and is not used as a rejected answer."""
 
 
 @dataclass(frozen=True)
 class ArmAnswer:
-    """An answer to some messages and what became of it."""
+    """An answer to a prompt, with its outcome."""
 
     text: str
     outcome: Outcome
 
 
 def rebuild_prompt(record: RunRecord) -> prompts.Messages | None:
-    """What the model was asked, rebuilt from the evidence, the facts and the question of a record.
+    """Rebuild the model's prompt from the evidence, the facts and the question of a record.
 
-    None of the arm ``system``, whose records do not have all of its prompt, and where nothing was asked of the model.
+    Return None for the arm ``system``, whose records lack part of the prompt, and if the model was not called.
     """
     if record["arm"].partition("+")[0] == "system" or record["reader"] != "llm":
         return None
@@ -48,25 +50,25 @@ def rebuild_prompt(record: RunRecord) -> prompts.Messages | None:
 
 
 def rebuild_passages(record: RunRecord) -> list[SelectedPassage]:
-    """The passages that were shown, by their numbers."""
-    rows = sorted((row for row in record["evidence"] if row["number"] is not None), key=lambda row: row["number"])
+    """Rebuild the shown passages, in the order of their numbers."""
+    numbered_rows = [(number, row) for row in record["evidence"] if (number := row["number"]) is not None]
     passages = []
-    for row in rows:
+    for number, row in sorted(numbered_rows, key=lambda numbered: numbered[0]):
         passage = Passage(row["passage_id"], row["document"], row["text"], row["start"], row["end"])
         hit = Hit(passage, row["title"], row["source"], row["score"], row["rank"])
-        passages.append(SelectedPassage(row["number"], hit, tuple((start, end) for start, end in row["spans"])))
+        passages.append(SelectedPassage(number, hit, tuple((start, end) for start, end in row["spans"])))
     return passages
 
 
 def build_preferences(records: Sequence[RunRecord], seed: int = 0) -> list[Preference]:
-    """At most one preference for each different messages, in the order of the records.
+    """Build at most one preference for each distinct prompt, in the order of the records.
 
-    A question is held out with all of its preferences, as `kgrag.tune.data.holdout` decides by its gold documents.
+    A question is held out with all of its preferences, by its gold documents (`kgrag.tune.data.holdout`).
     """
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
         prompt = rebuild_prompt(record)
-        # what an edit did not change is the question as it was, with another answer to it
+        # an edit that changed nothing leaves the original question, for which another answer is expected
         if prompt is not None and not (record["edit"] and not record["altered"]):
             groups.setdefault(json.dumps(prompt, ensure_ascii=False), []).append(record)
     sides = assign_holdout([group[0]["gold"] for group in groups.values()], seed)
@@ -81,10 +83,10 @@ def build_preferences(records: Sequence[RunRecord], seed: int = 0) -> list[Prefe
 
 
 def balance_pairs(pairs: Sequence[Preference], seed: int = 0) -> list[Preference]:
-    """The pairs, in their order, with no more that teach silence than there are that teach an answer, if there are any.
+    """Drop pairs that prefer an abstention until they do not outnumber those that prefer an answer, if any.
 
-    To most questions whose evidence is hidden a model has an invention, so a run has many pairs that prefer silence; together they
-    would teach silence above all. Which ones stay is drawn by chance, of those held out and of the others each.
+    Models make up an answer to most questions whose evidence is hidden, so a run has many such pairs, which together
+    would mainly teach abstaining. The dropped pairs are drawn at random, separately for held-out and training pairs.
     """
     dropped: set[int] = set()
     for is_heldout in (False, True):
@@ -97,7 +99,7 @@ def balance_pairs(pairs: Sequence[Preference], seed: int = 0) -> list[Preference
 
 
 def _choose_pair(group: Sequence[RunRecord]) -> tuple[str, str, str] | None:
-    """What is preferred, over what, and why, of answers to the same messages; None where nothing is."""
+    """Return (chosen, rejected, reason) among the answers to one prompt; None if there is no preference."""
     first = group[0]
     arm_answers = [t for record in group for t in _arm_answers(record)]
     right = next((t.text for t in arm_answers if t.outcome == Outcome.CORRECT), "")
@@ -117,14 +119,15 @@ def _choose_pair(group: Sequence[RunRecord]) -> tuple[str, str, str] | None:
 
 
 def _arm_answers(record: RunRecord) -> list[ArmAnswer]:
-    """The answer of a record and the samples that were drawn to its messages."""
+    """Return a record's answer and the answers sampled for its prompt."""
     full_answer = format_steps(record.get("steps", ()), record["answer"], record["lang"])
     arm_answers = [ArmAnswer(full_answer, Outcome(record["outcome"]))]
     answer_was_shown = bool(record["retrieval"] and record["retrieval"]["answer_shown"])
-    for text in (record["uncertainty"] or {}).get("samples", ()):
+    uncertainty = record["uncertainty"]
+    for text in uncertainty.get("samples", []) if uncertainty else []:
         condition = Condition(record["condition"])
         sample_outcome = classify_outcome(
-            parse_and_verify(record["question"], text).answer,
+            parse_and_verify(record["question"], text, load_predicate_schema()).answer,
             record["accepted"],
             condition,
             is_in_evidence=answer_was_shown,
@@ -134,7 +137,7 @@ def _arm_answers(record: RunRecord) -> list[ArmAnswer]:
 
 
 def _is_answerable(record: RunRecord) -> bool:
-    """Whether the answer could have been had from what was shown."""
+    """Whether the evidence was sufficient for an accepted answer."""
     return bool(record["retrieval"] and record["retrieval"]["sufficient"] and record["accepted"])
 
 
@@ -143,7 +146,7 @@ def _is_clearly_wrong(text: str, record: RunRecord) -> bool:
 
 
 def _accepted_answer(record: RunRecord, *, with_citations: bool) -> str:
-    """The known answer, with marks only where the other has some: the marks are not what is to be preferred."""
+    """Return an accepted answer, with citations only if the rejected one has some, so that they are not preferred."""
     answer = str(record["accepted"][0])
     if not with_citations:
         return answer

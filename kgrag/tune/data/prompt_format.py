@@ -1,4 +1,4 @@
-"""How the product asks, and how it is to be answered: the one place that knows the instruction that is learned."""
+"""Prompts and answers of the training data, in the format of `kgrag ask` and of the experiments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kgrag.text import detect_language, normalize_name
 from kgrag.types import Hit
 
 CountTokens = Callable[[str], int]
-"""Tokens of a text."""
+"""Text -> its number of tokens."""
 
 
 def build_prompt(
@@ -24,24 +24,24 @@ def build_prompt(
     *,
     experiment_prompt: bool = False,
 ) -> prompts.Messages:
-    """What the model is asked, as `kgrag.answering.pipeline` asks it; ``lines`` are those of `kgrag.answering.prompt_budget.fact_lines`.
+    """Build the prompt that `kgrag.answering.pipeline` sends, with lines of `kgrag.answering.prompt_budget`.
 
-    With ``compared`` it is asked as an experiment asks (`kgrag.prompts.compared`): what is learned under one instruction
-    should hold under another.
+    With ``experiment_prompt`` the instruction is that of the experiments (`kgrag.prompts.experiment_prompt`), so that
+    the adapter works with both instructions.
     """
     prompt_builder = prompts.experiment_prompt if experiment_prompt else prompts.grounded_prompt
     return prompt_builder(question, [(s.hit.title, s.text) for s in passages], fact_lines_shown)
 
 
 def abstention_for(question: str, *, experiment_prompt: bool = False) -> str:
-    """What the instruction of `messages` says to reply where the passages do not say."""
+    """Return the reply that the instruction of `build_prompt` demands if the passages do not support an answer."""
     return (prompts.DONT_KNOW if experiment_prompt else prompts.ABSTENTION_TEXT)[detect_language(question)]
 
 
 def visible_steps(question: str, walk: GraphAnswer, passages: Sequence[SelectedPassage]) -> list[str]:
-    """The facts of an answer's walks as lines with marks, where it takes several and all of them are shown; else none.
+    """Return an answer's facts as lines with citations, if there are several and all of them are shown; else [].
 
-    Of what is compared first comes what the question names first: the order must not give away which it is.
+    The paths of a comparison are in the order of the question, so that the order does not reveal the answer.
     """
     question_key = normalize_name(question)
     paths = sorted((walk.path, *walk.second_paths), key=lambda path: question_key.find(normalize_name(path.names[0])))
@@ -52,16 +52,16 @@ def visible_steps(question: str, walk: GraphAnswer, passages: Sequence[SelectedP
 def answer_with_citations(
     question: str, answer: str, passages: Sequence[SelectedPassage], gold: Collection[str], answer_passage_id: str = ""
 ) -> str:
-    """An answer with marks of the gold passages that it rests on: those whose citation stands (`kgrag.answering.guards.citations`).
+    """Return an answer with citations of the gold passages that support it (`kgrag.answering.guards.citations`).
 
-    "" where none stands, or where the answer would be borne out by other passages than the gold ones.
+    Return "" if no citation passes the check, or if other passages than the gold ones support the answer.
 
     Args:
-        question: what is asked.
+        question: the question.
         answer: a phrase.
-        shown: numbered as they are shown; a citation must stand by what of them is shown.
+        passages: the numbered passages; only their shown sentences can support a citation.
         gold: ids of the gold passages.
-        first: the one that says the answer; cited alone where that stands.
+        answer_passage_id: the passage that states the answer; it is cited alone if its citation passes the check.
     """
     number = {s.hit.passage.id: s.number for s in passages}
     visible_passages = [_visible_part(s) for s in passages]
@@ -75,7 +75,7 @@ def answer_with_citations(
 
 
 def _visible_part(selected: SelectedPassage) -> SelectedPassage:
-    """A passage that has nothing but what is shown of it."""
+    """Return a passage reduced to its shown sentences."""
     passage = replace(selected.hit.passage, text=selected.text, start=0, end=len(selected.text))
     return SelectedPassage(selected.number, replace(selected.hit, passage=passage), ((0, len(selected.text)),))
 
@@ -87,16 +87,17 @@ def select_for_training(
     budget: int,
     count: CountTokens,
 ) -> list[SelectedPassage]:
-    """The sentences that several questions are shown together, numbered in the order of ``hits``.
+    """Select the sentences that several questions share as evidence, numbered in the order of ``hits``.
 
-    What must be seen is; what is left of the budget goes to what the questions share most with (`kgrag.answering.stages.evidence_selection.select`).
+    Required sentences are always included; the rest of the budget goes to the sentences that share most with the
+    questions (`kgrag.answering.stages.evidence_selection.select_evidence`).
 
     Args:
         questions: one or more.
         hits: best first.
-        must: (passage id, start, end) of sentences, offsets in the document's text; all in ``hits``.
-        budget: tokens, for all sentences together.
-        count: tokens of a text.
+        required_spans: (passage id, start, end) of sentences, offsets in the document's text; all in ``hits``.
+        budget: tokens of all sentences together.
+        count: counts the tokens of a text.
     """
     by_id = {hit.passage.id: hit for hit in hits}
     spans: dict[str, set[tuple[int, int]]] = {}

@@ -1,11 +1,10 @@
-"""Questions that bring their own passages, as one corpus and questions about it: for what needs a store."""
+"""Convert questions with passages of their own to a corpus and questions about it, for tasks that need a store."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kgrag.errors import ReadError
 from kgrag.storage.atomic import atomic_write
@@ -13,18 +12,20 @@ from kgrag.tune.data.user_questions import read_numbered_rows
 
 
 def write_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
-    """Write ``corpus.jsonl`` (each passage a document, once) and, for each file, its questions (those that have words) with
-    the ids of their gold documents, ``questions.LANG.jsonl``, where ``train.LANG.jsonl.gz`` is what the file is called.
+    """Write ``corpus.jsonl`` (each passage a document, once) and a ``questions.LANG.jsonl`` for each file.
+
+    The questions have the ids of their gold documents; questions without words are left out. LANG comes from the file's
+    name, ``train.LANG.jsonl.gz``.
 
     Returns:
-        How many lines each written file has, by its name.
+        The number of lines of each written file, by its name.
 
     Raises:
-        ReadError: a file cannot be read, or a line of it is no question with passages; the message has its number.
+        ReadError: a file cannot be read, or a line is not a question with passages; the message has its number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids: dict[tuple[str, str], str] = {}
-    rows_by_file: dict[str, list[dict[str, Any]]] = {"corpus.jsonl": []}
+    rows_by_file: dict[str, list[dict[str, object]]] = {"corpus.jsonl": []}
     for path in files:
         lang = path.name.split(".")[1]
         question_rows = rows_by_file[f"questions.{lang}.jsonl"] = []
@@ -46,7 +47,7 @@ def write_corpus(files: Sequence[Path], folder: Path) -> dict[str, int]:
             except (KeyError, TypeError) as error:
                 raise ReadError(
                     f'{path}, line {number}: expected "_id", "text", "answers" and "passages" with "title", "text" and '
-                    f'"gold", found another ({type(error).__name__}: {error}).'
+                    f'"gold", found {type(error).__name__}: {error}; fix that line.'
                 ) from error
     for name, rows in rows_by_file.items():
         with atomic_write(folder / name) as temporary:

@@ -1,8 +1,8 @@
-"""Packs: several questions over one show of evidence, so that training computes what they begin with once.
+"""Training examples from generated questions, in packs that share their evidence and so its computation.
 
-A pack is built about a question: its gold passages, what the retriever brings for it, and other questions whose gold is among
-these. One in five questions is asked where its evidence is not: its documents are left out, what else was retrieved for
-it stands there, and the answer is that the documents do not say.
+A pack is built around a question: its gold passages, the passages retrieved for it, and other questions with gold among
+these. One in five questions is unanswerable: its documents are removed, other retrieved passages take their place, and
+the answer is an abstention.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from kgrag.tune.data.synthetic_questions import (
 from kgrag.types import Hit
 
 MAX_ANSWERABLE = 4
-"""Questions of a pack that have an answer; a fifth has none."""
+"""Maximum number of answerable questions in a pack; one unanswerable question may follow."""
 CANDIDATE_WINDOW = 60
-"""How many of the next questions are looked through for one that fits."""
+"""Number of next questions that are searched for one that fits the pack."""
 GOLD_BUDGET_SHARE = 0.6
-"""The part of the budget that gold sentences may take: the rest is for what distracts."""
+"""Share of the token budget for gold sentences; the rest is for distractors."""
 MAX_PASSAGES = 9
 
 
 @dataclass(frozen=True)
 class EvidenceProvider:
-    """Where evidence comes from.
+    """Sources of evidence.
 
-    ``retrieve`` gives hits for a question; ``stating`` the gold passages of a made one, as hits; ``read`` the graph's
-    answers, for the lines of facts, looked up by nobody and without the documents that are hidden (`GraphReader.read`).
+    ``retrieve`` returns hits for a question, ``gold_hits`` the gold passages of a generated one. ``read_graph`` returns
+    the graph's answers for the fact lines, without looking up missing facts and without the hidden documents.
     """
 
     retrieve: Callable[[str, int], list[Hit]]
@@ -61,7 +61,7 @@ class EvidenceProvider:
 
 @dataclass
 class SyntheticExampleBuilder:
-    """Makes examples of questions; ``left`` counts, in words, the questions that became none."""
+    """Builder of examples from generated questions; ``skipped`` counts questions without an example, by reason."""
 
     evidence: EvidenceProvider
     seed: int
@@ -69,7 +69,7 @@ class SyntheticExampleBuilder:
     on_progress: Callable[[int], None] = lambda _: None
 
     def build_examples(self, questions: Sequence[SyntheticQuestion], *, held: bool) -> Iterator[Example]:
-        """An example of each question, packs one after another; ``held`` is what they all are."""
+        """Yield an example for each question, pack by pack; all get the flag ``held``."""
         waiting = {q.id: q for q in questions}
         answerable_count = unanswerable_count = 0
         while waiting:
@@ -105,7 +105,7 @@ class SyntheticExampleBuilder:
                 for h in self.evidence.retrieve(unanswerable.text, MAX_PASSAGES)
                 if h.passage.document_id not in hidden_documents
             ]
-            # of two steps, the first may be there
+            # the first of two steps may be shown
             gold |= {
                 h.passage.id: h
                 for h in self.evidence.gold_hits(unanswerable)
@@ -137,12 +137,12 @@ class SyntheticExampleBuilder:
     def _choose_members(
         self, anchor: SyntheticQuestion, waiting: dict[str, SyntheticQuestion], nearest_hits: Sequence[Hit], budget: int
     ) -> tuple[list[SyntheticQuestion], dict[str, Hit]]:
-        """The questions of a pack that have an answer, and their gold passages."""
+        """Return the answerable questions of a pack, and their gold passages."""
         members = [anchor]
         gold = {h.passage.id: h for h in self.evidence.gold_hits(anchor)}
         nearest_ids = {h.passage.id for h in nearest_hits}
         others = [q for q in waiting.values() if q.lang == anchor.lang and q.id != anchor.id]
-        # those that are answered by what is there anyway, then those that share some of it, then the next ones
+        # first questions that the passages already answer, then those that share gold passages, then the next ones
         answerable_nearby = [q for q in others if nearest_ids.union(gold).issuperset(q.passages)][:MAX_ANSWERABLE]
         sharing_gold = [q for q in others if gold.keys() & {*q.passages}][:MAX_ANSWERABLE]
         for candidate in dict.fromkeys((*answerable_nearby, *sharing_gold, *others[:CANDIDATE_WINDOW])):
@@ -161,7 +161,7 @@ class SyntheticExampleBuilder:
     def _choose_unanswerable(
         self, members: Sequence[SyntheticQuestion], gold: dict[str, Hit], waiting: dict[str, SyntheticQuestion]
     ) -> SyntheticQuestion | None:
-        """A question that the gold passages of others do not answer, as like theirs as can be; None where there is none."""
+        """Return the question most similar to the members' that their gold passages do not answer, or None."""
         documents = {h.passage.document_id for h in gold.values()}
         member_topics_and_kinds = {m.topic for m in members}, {m.kind for m in members}
         candidates = [
@@ -191,7 +191,7 @@ class SyntheticExampleBuilder:
         passages: Sequence[SelectedPassage],
         hidden_documents: frozenset[str] = frozenset(),
     ) -> list[str]:
-        """Of half of the questions the lines of facts that `kgrag ask` would show."""
+        """Return the fact lines that `kgrag ask` would show for half of the questions, else []."""
         if seeded_digest(self.seed, "lines", question.id) % 2:
             return []
         return format_fact_lines(self.evidence.read_graph(question.text, None, hidden_documents), passages)
@@ -228,7 +228,7 @@ class SyntheticExampleBuilder:
             if not mentions_answer(question.answer, line)
         ]
         prompt = build_prompt(question.text, passages, lines, experiment_prompt=experiment_prompt)
-        # of two steps, the first may be there: it leads nowhere
+        # the first of two steps may be shown, as a dead end
         first_fact = question.facts[0]
         first_step_lines = (
             format_fact_lines([GraphAnswer(first_fact.answer, path_of(first_fact), 1.0)], passages)
@@ -241,8 +241,10 @@ class SyntheticExampleBuilder:
 
 
 def evidence_states_answer(question: SyntheticQuestion, passages: Sequence[SelectedPassage]) -> bool:
-    """Whether what is shown may answer a question whose documents are not among it: it has the answer, or, of a
-    comparison, of each thing a passage that names it with its value."""
+    """Whether the evidence may answer a question whose documents are hidden.
+
+    It does if it contains the answer, or for a comparison, the value of each entity in a passage that names the entity.
+    """
     texts = [f"{s.hit.title}. {s.text}" for s in passages]
     if question.kind != COMPARISON:
         return any(mentions_answer(question.answer, text) for text in texts)

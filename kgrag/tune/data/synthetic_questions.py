@@ -1,4 +1,4 @@
-"""Questions made of facts: of one step, of two over two documents. `kgrag.tune.data.comparison_questions` makes comparisons."""
+"""Generate one-hop and two-hop questions from facts; see `kgrag.tune.data.comparison_questions` for comparisons."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ ONE_HOP, TWO_HOP, COMPARISON, UNANSWERABLE, USER_PROVIDED = "one-hop", "two-hop"
 
 @dataclass(frozen=True, slots=True)
 class SyntheticQuestion:
-    """A question that facts answer. ``facts`` are in the order of its steps, each with its sentence and span; ``path`` is the
-    walk that answers it (a comparison rests on a second, ``also``); ``asks`` is what it asks for, by which a sample is
-    balanced."""
+    """A question that facts answer.
+
+    ``facts`` are in the order of its steps, each with its sentence and span. ``path`` is the walk to the answer, and
+    ``second_path`` that of a comparison's other entity. ``topic`` names the predicates, to balance samples.
+    """
 
     text: str
     answer: str
@@ -35,34 +37,34 @@ class SyntheticQuestion:
 
     @property
     def id(self) -> str:
-        """The kind, and a digest of the question."""
+        """Return the kind with a digest of the question."""
         return f"{self.kind}-{seeded_digest(self.text):064x}"[: len(self.kind) + 13]
 
     @property
     def walk(self) -> GraphAnswer:
-        """The answer with the walks that it rests on."""
+        """Return the answer with its paths."""
         return GraphAnswer(self.answer, self.path, 1.0, self.second_path)
 
     @property
     def documents(self) -> tuple[str, ...]:
-        """The gold documents, each once."""
+        """Return the gold documents, each once."""
         return tuple(dict.fromkeys(fact.document for fact in self.facts))
 
     @property
     def passages(self) -> tuple[str, ...]:
-        """The gold passages, each once."""
+        """Return the gold passages, each once."""
         return tuple(dict.fromkeys(fact.triple.passage_id for fact in self.facts))
 
     @property
     def answer_passage_id(self) -> str:
-        """The passage that says the answer; "" where it takes several."""
+        """Return the passage that states the answer; "" if it needs several."""
         if self.kind == COMPARISON:
             return next((f.triple.passage_id for f in self.facts if f.subject.name == self.answer), "")
         return self.facts[-1].triple.passage_id
 
 
 def seeded_digest(*parts: object) -> int:
-    """A number of 256 bits that depends on the parts alone: what chooses, the same everywhere and always."""
+    """Return a 256-bit number that depends on the parts alone, for reproducible choices on every machine."""
     encoded = "/".join(map(str, parts)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(encoded).digest(), "big")
 
@@ -70,7 +72,7 @@ def seeded_digest(*parts: object) -> int:
 def one_hop_questions(
     facts: Sequence[QuestionFact], templates: QuestionTemplates, seed: int
 ) -> Iterator[SyntheticQuestion]:
-    """A question for each fact: what is the object?"""
+    """Yield a question for the object of each fact."""
     for fact in facts:
         predicate_templates = templates.by_predicate[fact.predicate]
         candidates = templates_for_date(predicate_templates.questions.get(fact.lang, ()), normalize_date(fact.answer))
@@ -84,7 +86,7 @@ def one_hop_questions(
 def two_hop_questions(
     facts: Sequence[QuestionFact], store: FactIndex, templates: QuestionTemplates, seed: int
 ) -> Iterator[SyntheticQuestion]:
-    """A question for each two facts of two documents where the one is about what the other gives."""
+    """Yield a question for each two facts of different documents whose first object is the second's subject."""
     by_subject: defaultdict[str, list[QuestionFact]] = defaultdict(list)
     for fact in facts:
         by_subject[fact.subject.entity].append(fact)
@@ -103,7 +105,7 @@ def two_hop_questions(
 
 
 def _two_hop_text(first: QuestionFact, second: QuestionFact, templates: QuestionTemplates, seed: int) -> str:
-    """The question for two steps; "" where they do not go together, or it would give its answer away."""
+    """Return the question for two steps; "" if they cannot be combined, or the question would reveal its answer."""
     first_templates, second_templates = (
         templates.by_predicate[first.predicate],
         templates.by_predicate[second.predicate],
@@ -142,12 +144,12 @@ def _two_hop_text(first: QuestionFact, second: QuestionFact, templates: Question
 
 
 def seeded_choice(forms: Sequence[str], *parts: object) -> str:
-    """One of some forms, by a digest; "" of none."""
+    """Choose one of the forms by a digest; return "" if there are none."""
     return forms[seeded_digest(*parts) % len(forms)] if forms else ""
 
 
 def subject_phrase(fact: QuestionFact, predicate_templates: PredicateTemplates, seed: int) -> str:
-    """The subject as a question names it: every second work with what it is, "the film Dharti"."""
+    """Return the subject's name for a question, with the type for every second work ("the film Dharti")."""
     subject = fact.subject
     is_plain_name = subject.description == subject.name
     if (
@@ -160,30 +162,30 @@ def subject_phrase(fact: QuestionFact, predicate_templates: PredicateTemplates, 
             f"the {subject.kind} {subject.name}"
             if " " not in subject.name or seeded_digest(seed, subject.entity) % 2
             else subject.name
-        )  # a single word may be anything
+        )  # a single word is ambiguous
     return subject.description
 
 
 def path_of(fact: QuestionFact) -> Path:
-    """The walk of one fact."""
+    """Return the path of one fact."""
     triple = fact.triple
     return Path((triple.subject, triple.object), (fact.subject.name, fact.answer), (triple,))
 
 
 def _resolve_object(fact: QuestionFact, store: FactIndex) -> str:
-    """The one entity with a document that the object may be; "" where there are several, or it is not sure."""
+    """Return the only entity with a document that the object can denote; "" if it is ambiguous or uncertain."""
     readings = store.candidate_entities(fact.triple.object, source_fact=fact.triple)
     entities_with_document = {
         entity for entity, certain in readings if certain >= FUZZY_NAME_CONFIDENCE and store.title(entity)
     }
     if fact.lang == "en" and " " not in fact.triple.object:
-        # of the many called Mary, only who is called nothing else
+        # a single first name denotes only an entity that is called exactly so
         entities_with_document = {entity for entity in entities_with_document if entity == fact.triple.object}
     return entities_with_document.pop() if len(entities_with_document) == 1 else ""
 
 
 def _is_wrong_country_answer(fact: QuestionFact, predicate_templates: PredicateTemplates) -> bool:
-    """Whether "which country" would be answered with "American", or asked of what is in none ("India", of a film)."""
+    """Whether the answer to "which country" would be a nationality ("American"), or the subject has no country."""
     if predicate_templates.object_type != "country" or fact.lang != "en":
         return False
     return fact.subject.category == "work" or fact.type == "GROUP"

@@ -1,4 +1,4 @@
-"""Examples of questions that people have, each with its evidence, and with its steps where they are known."""
+"""Training examples from user questions, each with its evidence, and with reasoning steps if they are known."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from kgrag.tune.data.user_questions import MAX_SHOWN_PASSAGES, UserQuestion
 from kgrag.types import Hit, Path, Triple
 
 MAX_QUESTIONS_PER_GROUP = 6
-"""Questions on the same gold passages that are shown the same evidence."""
+"""Maximum number of questions with the same gold passages that share their evidence."""
 
 
 @dataclass(frozen=True)
 class UserExampleBuilder:
-    """Makes examples.
+    """Builder of examples from user questions.
 
-    Args:
-        count: tokens of a text.
-        seed: the same seed makes the same examples.
-        left: counts, in words, the questions that became none.
-        tick: told how many more are done.
-        read: the graph's answers to a question, best first; none without a store.
-        bridge: the steps that the gold passages say (`kgrag.tune.data.bridge_finder`), asked for where the graph has none.
-        stepwise: leave out what takes several gold passages where neither says in which steps.
+    Attributes:
+        count_tokens: counts the tokens of a text.
+        seed: the same seed gives the same examples.
+        skipped: reason -> number of questions without an example.
+        on_progress: called with the number of further questions done.
+        read_graph: returns the graph's answers to a question, best first; none without a store.
+        find_bridge: finds the steps in the gold passages (`kgrag.tune.data.bridge_finder`), if the graph has none.
+        require_steps: skip questions with several gold passages whose steps are unknown.
     """
 
     count_tokens: CountTokens
@@ -52,10 +52,10 @@ class UserExampleBuilder:
     require_steps: bool = False
 
     def build_examples(self, questions: Sequence[UserQuestion]) -> Iterator[Example]:
-        """An example of each question that its evidence answers; one in five is asked with its gold passages taken away.
+        """Yield an example for each question that its evidence answers; one in five has its gold passages removed.
 
-        Questions that bring the same passages are shown the same of them, in the same order. Where the steps through the gold
-        passages are known, they come before the answer.
+        Questions with the same gold passages get the same evidence in the same order. If the steps through the gold
+        passages are known, they precede the answer.
         """
         groups: defaultdict[tuple[str, ...], list[UserQuestion]] = defaultdict(list)
         for question in questions:
@@ -83,7 +83,7 @@ class UserExampleBuilder:
             yield from self._unanswerable_examples(question, walks[question.id], all_gold, experiment_prompt)
 
     def _best_walk(self, question: UserQuestion) -> GraphAnswer | None:
-        """The graph's best answer, if it is an accepted one, read in gold passages alone; else what these say themselves."""
+        """Return the graph's best answer if it is accepted and rests on gold passages alone, else the passages' steps."""
         best = next(iter(self.read_graph(question.text)), None)
         gold = {h.passage.id for h in question.gold}
         is_accepted = best is not None and normalize_name(best.text) in {
@@ -109,7 +109,7 @@ class UserExampleBuilder:
             if not cited_answer:
                 self.skipped["its passages do not say any of its answers"] += 1
                 continue
-            # of half of the questions the lines of facts that `kgrag ask` would show
+            # half of the questions get the fact lines that `kgrag ask` would show
             with_lines = seeded_digest(self.seed, "lines", question.id) % 2
             lines = format_fact_lines(self.read_graph(question.text), passages) if with_lines else []
             prompt = build_prompt(question.text, passages, lines, experiment_prompt=experiment_prompt)
@@ -122,7 +122,7 @@ class UserExampleBuilder:
         first_step, first_step_hits = self._dead_end_step(question, walk)
         hidden_documents = {*question.documents}
         distractors = [h for h in question.other_passages() if h.passage.document_id not in hidden_documents]
-        if not distractors:  # its gold passages are all there are: others' stand there
+        if not distractors:  # there are no passages except gold ones: use those of other questions
             place = seeded_digest(self.seed, "strangers", question.id) % max(len(all_gold), 1)
             distractors = [
                 h for h in (*all_gold[place:], *all_gold[:place])[:40] if h.passage.document_id not in hidden_documents
@@ -145,7 +145,7 @@ class UserExampleBuilder:
         yield Example(question.id, prompt, reply, UNANSWERABLE, lang)
 
     def _dead_end_step(self, question: UserQuestion, walk: GraphAnswer | None) -> tuple[GraphAnswer | None, list[Hit]]:
-        """Of every second question of two steps the first one and its passages, which lead nowhere; of others nothing."""
+        """Return the first step of half of the two-step questions, with its passages; for others nothing."""
         if (
             walk is None
             or walk.second_paths
@@ -171,8 +171,7 @@ class UserExampleBuilder:
         gold: Sequence[Hit] = (),
         walked_triples: Sequence[Triple] = (),
     ) -> list[SelectedPassage]:
-        """What of the passages is shown: the sentences of a walk, of other gold passages those that say an answer, or else
-        the first, and what else there is room for."""
+        """Select the evidence: walked sentences, gold sentences with an answer (else the first), then other sentences."""
         budget = 300 + seeded_digest(self.seed, "budget", questions[0].id) % 101
         hits = list({h.passage.id: h for h in hits}.values())[:MAX_SHOWN_PASSAGES]
         available_ids = {hit.passage.id for hit in hits}
@@ -201,7 +200,7 @@ def _walk_triples(walk: GraphAnswer) -> list[Triple]:
 
 
 def _cited_answer(question: UserQuestion, selected: Sequence[SelectedPassage], gold: Sequence[Hit]) -> str:
-    """The first accepted answer that a passage shown says, with marks; "" where none is."""
+    """Return the first accepted answer that a shown passage supports, with citations; "" if there is none."""
     passages = [h.passage.id for h in gold]
     cited_answers = (answer_with_citations(question.text, answer, selected, passages) for answer in question.answers)
     return next((text for text in cited_answers if text), "")

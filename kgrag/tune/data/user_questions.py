@@ -1,7 +1,7 @@
-"""Questions that people have: of a file, with passages of their own or with the store's as evidence.
+"""Load user questions from a file, with passages of their own or with the store's as evidence.
 
-Two forms, both JSON lines: those of `kgrag.question_sets` (``_id, text, answers, gold``), whose evidence is the store's,
-and rows that bring their own (``passages``: a list of ``{title, text, gold}``), which need no store.
+There are two formats, both JSON lines: that of `kgrag.question_sets` (``_id, text, answers, gold``), whose evidence
+comes from the store, and rows with ``passages`` (a list of ``{title, text, gold}``), which need no store.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from kgrag.tune.data.synthetic_questions import seeded_digest
 from kgrag.types import Hit, Passage
 
 MAX_SHOWN_PASSAGES = 8
-"""How many are shown at most."""
+"""Maximum number of shown passages."""
 SearchPassages = Callable[[str, int], list[Hit]]
 
 
 @dataclass(frozen=True)
 class UserQuestion:
-    """A question with accepted ``answers`` and its ``gold`` and other passages (``others``: a function, since to find them may take a search)."""
+    """A question with accepted ``answers``, ``gold`` passages, and a function for others, which may need a search."""
 
     id: str
     text: str
@@ -38,32 +38,30 @@ class UserQuestion:
 
     @property
     def documents(self) -> tuple[str, ...]:
-        """The gold documents, each once."""
+        """Return the gold documents, each once."""
         return tuple(dict.fromkeys(hit.passage.document_id for hit in self.gold))
 
 
 def load_user_questions(
     path: Path, search: SearchPassages | None, gold_passages: Callable[[Any], list[Hit]] | None, skipped: Counter[str]
 ) -> list[UserQuestion]:
-    """The questions of a file that have answers and evidence; ``left`` counts the others.
+    """Load the questions of a file that have answers and evidence.
 
     Args:
-        path: jsonl or jsonl.gz, of either form.
-        search: brings passages of the store for a question; None without a store.
-        gold: the passages of a question's gold documents; None without a store.
-        left: counts, in words, what is left out.
+        path: jsonl or jsonl.gz, in either format.
+        search: retrieves passages of the store for a question; None without a store.
+        gold_passages: returns the passages of a question's gold documents; None without a store.
+        skipped: counts the questions that are left out, by reason.
 
     Raises:
-        UsageError: there is no such file, no question has an answer, or they need a store and there is none.
-        ReadError: a line is no question.
+        UsageError: there is no such file, no question has an answer, or the questions need a store.
+        ReadError: a line is not a question.
     """
     if not path.is_file():
-        raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
+        raise UsageError(f"Expected a file of questions at {path}, found none: check the path.")
     rows = list(read_numbered_rows(path)) if _has_passages(path) else None
     if rows is None and (search is None or gold_passages is None):
-        raise UsageError(
-            f"The questions of {path} bring no passages, so they are asked of a store: name it with --store."
-        )
+        raise UsageError(f"The questions of {path} have no passages, so they need a store: pass it with --store.")
     questions = []
     if rows is not None:
         questions = [_question_with_passages(path, number, row) for number, row in rows]
@@ -72,8 +70,8 @@ def load_user_questions(
     answerable = [q for q in questions if q.answers]
     if not answerable:
         raise UsageError(
-            f"None of the {len(questions)} questions of {path} has an answer, and what is to be learned is answers: "
-            'add "answers" to them, or leave the file out, so that questions are written from the store.'
+            f"None of the {len(questions)} questions of {path} has an answer to learn from: "
+            'add "answers" to them, or leave the file out to generate questions from the store.'
         )
     if len(answerable) < len(questions):
         skipped["a question without an answer"] += len(questions) - len(answerable)
@@ -89,10 +87,10 @@ def _has_passages(path: Path) -> bool:
 
 
 def read_numbered_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """The objects of a file of JSON lines, gzip or plain, each with the number of its line.
+    """Yield (line number, object) of a file of JSON lines, gzip or plain.
 
     Raises:
-        ReadError: it cannot be read to its end, or a line is no JSON.
+        ReadError: the file cannot be read to its end, or a line is not JSON.
     """
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
@@ -102,10 +100,12 @@ def read_numbered_rows(path: Path) -> Iterator[tuple[int, Any]]:
                         yield number, json.loads(line)
                     except ValueError as error:
                         raise ReadError(
-                            f"{path}, line {number}: expected a JSON object, found another ({error})."
+                            f"{path}, line {number}: expected a JSON object, found another value ({error}): fix that line."
                         ) from error
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ReadError(f"{path} could not be read to its end ({error}).") from error
+        raise ReadError(
+            f"{path} could not be read to its end ({error}): check the path, or copy the file again."
+        ) from error
 
 
 def _question_with_passages(path: Path, number: int, row: Any) -> UserQuestion:
@@ -119,14 +119,14 @@ def _question_with_passages(path: Path, number: int, row: Any) -> UserQuestion:
     except (KeyError, TypeError, AttributeError) as error:
         raise ReadError(
             f'{path}, line {number}: expected a JSON object with "text", "answers" and "passages" (each with "title", "text" '
-            f'and "gold"; {type(error).__name__}: {error}); mend that line.'
+            f'and "gold"; {type(error).__name__}: {error}); fix that line.'
         ) from error
 
 
 def _standalone_hit(title: Any, text: Any) -> Hit:
-    """A passage that is of no store; its document is known by what it says."""
+    """Return a passage that belongs to no store; a digest of its content is the document's id."""
     if not isinstance(title, str) or not isinstance(text, str):
-        raise TypeError("title and text are texts")
+        raise TypeError("title and text must be strings")
     document = f"{seeded_digest(title, text):064x}"[:16]
     return Hit(Passage(f"{document}#0001", document, text, 0, len(text)), title, "", 1.0, 1)
 
@@ -142,9 +142,11 @@ def _question_from_store(question: Any, search: SearchPassages, gold: Callable[[
 
 
 def infer_gold_passages(questions: Sequence[UserQuestion]) -> list[UserQuestion]:
-    """Questions with gold passages: where nobody says which they are, those that were found, say an answer, and have the most
-    of the question's words."""
-    settled_questions = []
+    """Return the questions with gold passages; unknown ones are inferred from the other passages.
+
+    Inferred gold passages contain an answer and share the most words with the question.
+    """
+    completed_questions = []
     for question in questions:
         if not question.gold:
             hits = question.other_passages()
@@ -157,8 +159,8 @@ def infer_gold_passages(questions: Sequence[UserQuestion]) -> list[UserQuestion]
             shared_counts = [len(question_words & {*content_words(f"{h.title} {h.passage.text}")}) for h in answer_hits]
             gold = tuple(h for h, words in zip(answer_hits, shared_counts, strict=True) if words == max(shared_counts))
             question = replace(question, gold=gold[:3], other_passages=_constant_hits(hits))
-        settled_questions.append(question)
-    return settled_questions
+        completed_questions.append(question)
+    return completed_questions
 
 
 def _constant_hits(hits: list[Hit]) -> Callable[[], list[Hit]]:

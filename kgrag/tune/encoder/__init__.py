@@ -1,1 +1,4 @@
-"""The sentence encoder: what it learns to find, its training, and whether it finds more."""
+"""Fine-tuning of the sentence encoder: training pairs, the trainer, and the gain in recall."""
+
+DEFAULT_QUESTIONS = 2000
+"""Default number of training questions."""

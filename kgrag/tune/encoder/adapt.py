@@ -1,4 +1,4 @@
-"""The sentence encoder adapted to a store's corpus, measured, and kept where it finds more."""
+"""Adapt a store's sentence encoder to its documents, measure the gain, and install it if recall improves."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kgrag.errors import KgragError, UsageError
 from kgrag.graphqa.question_templates import load_templates
 from kgrag.models.fingerprint import weights_sha256
 from kgrag.protocols import Embedder, Matrix
+from kgrag.serialize import JsonObject
 from kgrag.storage.atomic import atomic_write
+from kgrag.store.changes import refresh_derived
 from kgrag.store.store import Store
 from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
 from kgrag.tune.data.store_questions import generate_from_store
+from kgrag.tune.encoder import DEFAULT_QUESTIONS
 from kgrag.tune.encoder.pairs import (
     RetrievalQuestion,
     TrainingPair,
@@ -40,21 +43,20 @@ from kgrag.tune.encoder.trainer import EncoderTrainingConfig, EncoderTrainingRes
 from kgrag.types import Passage
 
 if TYPE_CHECKING:
+    from graphs.sqlite.store import SQLiteGraph
     from kgrag.models.registry import ModelEntry
     from kgrag.retrieve.candidates import IndexSet
 
-DEFAULT_QUESTIONS = 2000
-"""Questions made from a corpus, if nobody says otherwise."""
 MAX_MEASURED_QUESTIONS = 400
-"""Held-out questions that are measured, at most."""
+"""Maximum number of held-out questions that are measured."""
 WORK_FOLDER = "tuning-embedder"
-"""In a store's folder: a training that was stopped."""
+"""Folder of an interrupted training, in the store's folder."""
 EncoderProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class EncoderTuningResult:
-    """What came of a tuning: ``folder`` is the new encoder's, None where the old one stays; ``why`` is a sentence."""
+    """Result of a tuning: ``folder`` is the new encoder's, None if the old one is kept; ``reason`` is a sentence."""
 
     is_kept: bool
     reason: str
@@ -64,8 +66,8 @@ class EncoderTuningResult:
     pairs: int
     folder: Path | None
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, for programs."""
+    def to_json(self) -> JsonObject:
+        """Return the result as JSON."""
         return {
             "kept": self.is_kept,
             "why": self.reason,
@@ -87,14 +89,14 @@ def tune_encoder(
     negatives: int = 1,
     settings: EncoderTrainingConfig | None = None,
     tick: Callable[[str], EncoderProgress] = lambda data_description: lambda done, total: None,
-    notice: Callable[[str], None] = lambda said: None,
+    notice: Callable[[str], None] = lambda message: None,
 ) -> EncoderTuningResult:
-    """Adapt the embedder of a store to its corpus, and use it there from now on if it finds more.
+    """Adapt the encoder of a store to its documents, and install it if recall improves.
 
     Raises:
-        KeyboardInterrupt: it was stopped; what was learned is kept for the next run, and the store is as it was.
+        KeyboardInterrupt: the user stopped it; the next run resumes the training, and the store is unchanged.
         UsageError: the store is a server's.
-        KgragError: there is too little to learn from or to measure, or the store changed meanwhile.
+        KgragError: there are too few questions to train on or to measure, or the store changed in the meantime.
     """
     from kgrag.embedders import load_embedder
     from kgrag.models.convert import local_folder, model_folder, pull_model, transformers_folder
@@ -105,17 +107,20 @@ def tune_encoder(
     settings = settings or EncoderTrainingConfig()
     old_embedder, generation = store.embedder, graph.generation
     training_questions, what = _training_questions(store, questions, number, old_embedder.languages, settings.seed)
-    held_out_questions = [one for one in training_questions if one.is_heldout][:MAX_MEASURED_QUESTIONS]
+    held_out_questions = [question for question in training_questions if question.is_heldout][:MAX_MEASURED_QUESTIONS]
     if len(held_out_questions) < MIN_HELDOUT_QUESTIONS:
         raise KgragError(
-            f"Expected {MIN_HELDOUT_QUESTIONS} held-out questions at least, found {len(held_out_questions)}: the corpus states too few facts that can "
-            "be asked about; give questions with --questions."
+            f"Expected at least {MIN_HELDOUT_QUESTIONS} held-out questions, found {len(held_out_questions)}: the documents "
+            "state too few facts to generate questions; pass questions with --questions."
         )
     texts = dict(_passage_texts(store))
     training_pairs = build_training_pairs(training_questions, texts, [_bm25_search(store.indices, list(texts)), _vector_search(store.indices, old_embedder)], negatives, settings.seed)  # fmt: skip
     if len(training_pairs) < settings.batch:
-        raise KgragError(f"Expected {settings.batch} pairs to learn from at least, found {len(training_pairs)}.")
-    notice(f"{len(training_pairs):,} pairs to learn from, {len(held_out_questions):,} held-out questions: {what}.")
+        raise KgragError(
+            f"Expected at least {settings.batch} training pairs, found {len(training_pairs)}: ingest more documents, or "
+            "pass more questions with --questions."
+        )
+    notice(f"{len(training_pairs):,} training pairs, {len(held_out_questions):,} held-out questions: {what}.")
     model = find_model(store.embedder_folder(graph.meta("embedder") or store.config.embedder))
     base = transformers_folder(
         model, model.local_path or local_folder(model, any_precision=True) or pull_model(model.name)
@@ -141,7 +146,7 @@ def tune_encoder(
             data = TrainingDataInfo(what, len(training_pairs), pairs_sha256(training_pairs))
             _write_card(out, name, model, data, trained, settings, dense, hybrid)
             _install_encoder(store, out, list(texts), vectors, generation)
-    finally:  # where it was stopped, its last checkpoint is in `work`
+    finally:  # an interrupted training keeps its last checkpoint in `work`
         if graph.meta("embedder") != name:
             shutil.rmtree(out, ignore_errors=True)
             shutil.rmtree(converted, ignore_errors=True)
@@ -178,21 +183,21 @@ def _write_card(
     save_card(card, out)
 
 
-def _require_sqlite_graph(store: Store) -> Any:
+def _require_sqlite_graph(store: Store) -> SQLiteGraph:
     from graphs.sqlite.store import SQLiteGraph
 
-    if not isinstance(store.graph, SQLiteGraph):
+    if not isinstance(store.graph_store, SQLiteGraph):
         raise UsageError(
-            "Expected a store in a folder, found a server's: tune on a copy (`kgrag copy`), and ingest with it there."
+            "Expected a store in a folder, found a server's: copy it with `kgrag copy`, and tune the copy."
         )
-    return store.graph
+    return store.graph_store
 
 
 def _training_questions(
     store: Store, questions: Path | None, number: int, languages: frozenset[str], seed: int
 ) -> tuple[list[RetrievalQuestion], str]:
-    """The questions, and what they are in words."""
-    graph = store.graph
+    """Return the questions and their description."""
+    graph = store.graph_store
     if questions is not None:
         from kgrag.question_sets import load_questions
 
@@ -202,7 +207,7 @@ def _training_questions(
         training_questions = questions_from_file(load_questions(questions), by_document, languages, seed)
         return training_questions[:number], f"the questions of {questions.name}"
     generated_questions = generate_from_store(
-        store.merged_graph, store.facts, store.vocabulary, load_templates(store.vocabulary), seed, Counter()
+        store.merged_graph, store.facts, store.predicates, load_templates(store.predicates), seed, Counter()
     )
     training_questions = questions_from_facts(generated_questions, languages, number, seed)
     data_description = "questions of typed facts"
@@ -216,14 +221,14 @@ def _training_questions(
 
 
 def _passage_texts(store: Store) -> Iterator[tuple[str, str]]:
-    """(passage id, what is embedded of it), in the order of the indices' rows: as `ingest.pipeline` does."""
-    titles = {document: title for document, (_, title) in store.graph.titles().items()}
-    for passage in store.graph.passages():
+    """Yield (passage id, its text for the encoder), in the order of the index rows, as `ingest.pipeline` does."""
+    titles = {document: title for document, (_, title) in store.graph_store.titles().items()}
+    for passage in store.graph_store.passages():
         yield passage.id, f"{titles[passage.document_id]}. {passage.text}"
 
 
 def embed_all(embedder: Embedder, texts: Sequence[str], tick: EncoderProgress, group: int = 256) -> Matrix:
-    """(texts, dimensions) of all texts, in order."""
+    """Return the vectors of all texts, (texts, dimensions), in order."""
     import numpy as np
 
     vectors = np.zeros((len(texts), embedder.dimensions), np.float32)
@@ -250,8 +255,8 @@ def _hybrid_search(store: Store, indices: IndexSet, embedder: Embedder) -> Calla
     from kgrag.retrieve.explanations import PathExplainer
     from kgrag.retrieve.hybrid import HybridRetriever
 
-    explainer = PathExplainer(indices.graph, store.graph.triples_in)
-    retriever = HybridRetriever(store.graph, indices, embedder, TreeEnsemble.load, explainer)
+    explainer = PathExplainer(indices.graph, store.graph_store.triples_in)
+    retriever = HybridRetriever(store.graph_store, indices, embedder, TreeEnsemble.load, explainer)
     return lambda text, k: [hit.passage.id for hit in retriever.retrieve(text, k)]
 
 
@@ -262,25 +267,25 @@ def _with_vectors(indices: IndexSet, vectors: Matrix) -> IndexSet:
 
 
 def _install_encoder(store: Store, out: Path, ids: Sequence[str], vectors: Matrix, generation: int) -> None:
-    """The store's vectors from the encoder in ``out``, beside it: all of them and its name in one transaction."""
+    """Replace the store's vectors and its encoder's name in one transaction."""
     graph = _require_sqlite_graph(store)
     with store.write_lock():
         if graph.generation != generation:
-            raise KgragError("The store was written to meanwhile, so its vectors stay: run the same command again.")
-        graph.embed_again(out.name, zip(ids, vectors, strict=True))
+            raise KgragError("The store changed in the meantime, so its vectors are kept: run the same command again.")
+        graph.replace_embeddings(out.name, zip(ids, vectors, strict=True))
         update_embedder_name(store.folder / "kgrag.toml", out.name)
         store.config = store.config.model_copy(update={"embedder": out.name})
-        store.__dict__.pop("embedder", None)
-        store._refresh_derived()
+        store.unload("embedder")
+        refresh_derived(store)
 
 
 def update_embedder_name(path: Path, name: str) -> None:
-    """Where a kgrag.toml names an embedder, have it name this one; one that does not goes by what the store says."""
+    """Replace the encoder's name in a kgrag.toml that names one; other files are left alone."""
     if not path.is_file():
         return
     previous_text = path.read_text("utf-8")
     updated_text = re.sub(
-        r"(?m)^(\s*embedder\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda found: f'{found[1]}"{name}"', previous_text
+        r"(?m)^(\s*embedder\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda match: f'{match[1]}"{name}"', previous_text
     )
     if updated_text != previous_text:
         with atomic_write(path) as temporary:
@@ -288,7 +293,7 @@ def update_embedder_name(path: Path, name: str) -> None:
 
 
 def pairs_sha256(training_pairs: Sequence[TrainingPair]) -> str:
-    """Of what was learned from, in its order."""
+    """Return the sha256 of the training pairs, in their order."""
     digest = hashlib.sha256()
     for pair in training_pairs:
         digest.update(repr(pair).encode())
@@ -296,5 +301,5 @@ def pairs_sha256(training_pairs: Sequence[TrainingPair]) -> str:
 
 
 def encoder_fingerprint(base: str, training_pairs: Sequence[TrainingPair], settings: EncoderTrainingConfig) -> str:
-    """What tells a tuned encoder from others of the same store: its base, what it learned from, and how."""
+    """Return a digest that identifies a tuned encoder of a store: base, training pairs and settings."""
     return hashlib.sha256(f"{base} {pairs_sha256(training_pairs)} {settings}".encode()).hexdigest()[:8]

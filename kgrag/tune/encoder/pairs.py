@@ -1,4 +1,4 @@
-"""Questions and the passages that answer them: what a sentence encoder learns to find, and is measured by."""
+"""Questions with their gold passages, and the training pairs of a sentence encoder."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kgrag.tune.data.synthetic_questions import COMPARISON, SyntheticQuestion
 from kgrag.types import Passage, Question
 
 HOLDOUT_SHARE = 0.1
-"""Of the questions: those that are held out."""
+"""Share of the questions that are held out."""
 NEGATIVE_POOL_SIZE = 10
-"""Passages from each retriever among which hard negatives are drawn."""
+"""Number of passages per retriever from which hard negatives are drawn."""
 MIN_SENTENCE_CHARS = 20
-"""Characters that a sentence has at least, to be asked as if it were a question."""
+"""Minimum length of a sentence that is used as a question."""
 SearchIds = Callable[[str, int], Sequence[str]]
-"""The ids of the best passages for a text, best first."""
+"""(text, k) -> the ids of the best passages, best first."""
 
 
 @dataclass(frozen=True)
 class RetrievalQuestion:
-    """A question with the ids of its ``gold`` passages; ``held`` ones are measured, never trained on.
+    """A question with the ids of its ``gold`` passages; held-out questions are measured, never trained on.
 
-    A passage that states one of ``answers`` is never taken for a wrong one.
+    A passage that states one of ``answers`` is never used as a negative.
     """
 
     text: str
@@ -37,7 +37,7 @@ class RetrievalQuestion:
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A question, a passage that answers it, and passages that look as if they did."""
+    """A question, a passage that answers it, and similar passages that do not."""
 
     query: str
     positive: str
@@ -47,15 +47,16 @@ class TrainingPair:
 def questions_from_facts(
     synthetic_questions: Iterable[SyntheticQuestion], languages: frozenset[str], number: int, seed: int = 0
 ) -> list[RetrievalQuestion]:
-    """A sample of the questions of a store's facts, each with the passages that state them.
+    """Sample questions generated from a store's facts, each with the passages that state them.
 
-    A tenth is held out, by documents as those that a language model learns from (`kgrag.tune.data.holdout`). To say yes or no
-    makes no passage right, so with comparisons no answer is given.
+    A tenth is held out by documents, as for language models (`kgrag.tune.data.holdout`). Comparisons get no
+    ``answers``, because a "yes" or "no" in a passage does not make it right.
 
     Args:
-        made: of the store (`kgrag.tune.data.store_questions`).
-        languages: that the encoder knows; others are left out.
-        number: of questions, at most.
+        synthetic_questions: the store's questions (`kgrag.tune.data.store_questions`).
+        languages: the encoder's languages; questions in others are left out.
+        number: maximum number of questions.
+        seed: seed of the sample and of the holdout.
     """
     chosen = sample_questions(
         [question for question in synthetic_questions if question.lang in languages], number, seed
@@ -71,9 +72,10 @@ def questions_from_facts(
 def questions_from_sentences(
     passages: Iterable[Passage], languages: frozenset[str], number: int, seed: int = 0
 ) -> list[RetrievalQuestion]:
-    """Where there are too few facts: a sentence asks for the passage that it was taken from (Lee, Chang and Toutanova 2019).
+    """Use sentences as questions for the passages they come from, if there are too few facts.
 
-    None is held out: its passage has its very words, and finding it measures nothing.
+    This is the inverse cloze task (Lee, Chang and Toutanova 2019). None is held out: the passage contains the question
+    verbatim, so finding it measures nothing.
     """
     rng = random.Random(seed)
     questions = []
@@ -84,7 +86,7 @@ def questions_from_sentences(
             for text in candidate_sentences
             if len(text) >= MIN_SENTENCE_CHARS and detect_language(text) in languages
         ]
-        if len(candidate_sentences) > 1:  # what is left must say something
+        if len(candidate_sentences) > 1:  # the rest of the passage must not be empty
             questions.append(RetrievalQuestion(rng.choice(candidate_sentences), (passage.id,)))
     rng.shuffle(questions)
     return questions[:number]
@@ -93,12 +95,15 @@ def questions_from_sentences(
 def questions_from_file(
     questions: Iterable[Question], passages: Mapping[str, Sequence[Passage]], languages: frozenset[str], seed: int = 0
 ) -> list[RetrievalQuestion]:
-    """Given questions: of each gold document the passages that have an answer, or its first.
+    """Build retrieval questions from a file's: gold are the passages with an answer, or each gold document's first.
 
-    A tenth is held out, by documents (`kgrag.tune.data.holdout`): what one that is held out rests on, none that is trained on does.
+    A tenth is held out by documents (`kgrag.tune.data.holdout`): no gold document is on both sides.
 
     Args:
+        questions: the questions with their gold documents.
         passages: document id -> its passages, in order.
+        languages: the encoder's languages; questions in others are left out.
+        seed: seed of the holdout.
     """
     retrieval_questions, documents_by_question = [], []
     for question in questions:
@@ -113,12 +118,14 @@ def questions_from_file(
             documents_by_question.append(tuple(document for document in question.gold if passages.get(document)))
     sides = assign_holdout(documents_by_question, seed, HOLDOUT_SHARE)
     return [
-        replace(one, is_heldout=side) for one, side in zip(retrieval_questions, sides, strict=True) if side is not None
+        replace(question, is_heldout=side)
+        for question, side in zip(retrieval_questions, sides, strict=True)
+        if side is not None
     ]
 
 
 def contains_answer(text: str, answers: Sequence[str]) -> bool:
-    """Whether a text has one of some answers in it."""
+    """Whether a text contains one of the answers."""
     plain = f" {normalize_name(text)} "
     return any(
         normalize_name(answer)
@@ -135,13 +142,15 @@ def build_training_pairs(
     seed: int = 0,
     on_progress: Callable[[], None] = lambda: None,
 ) -> list[TrainingPair]:
-    """What is trained on: each question with each of its gold passages, and hard negatives that retrievers took for right.
+    """Build training pairs: each question with each of its gold passages, and hard negatives from retrievers.
 
     Args:
-        asked: held ones are left out.
-        texts: passage id -> what the encoder reads of it.
-        searches: retrievers, such as by words and by the encoder as it is.
-        negatives: of each pair.
+        questions: the questions; held-out ones are left out.
+        texts: passage id -> its text for the encoder.
+        searches: retrievers, for example BM25 and the current encoder.
+        negatives: number of negatives per pair.
+        seed: seed of the negatives.
+        on_progress: called for each question.
     """
     rng = random.Random(seed)
     all_ids = sorted(texts)
@@ -167,7 +176,7 @@ def build_training_pairs(
             continue
         for gold in question.gold:
             if gold in texts:
-                positive_text = texts[gold].replace(question.text, " ")  # a sentence is not found by itself
+                positive_text = texts[gold].replace(question.text, " ")  # a sentence must not retrieve itself
                 built.append(
                     TrainingPair(question.text, positive_text, tuple(texts[i] for i in negative_ids[:negatives]))
                 )

@@ -1,20 +1,20 @@
-"""Whether another encoder finds more: recall on questions that it never saw, before and after, and what follows from it."""
+"""Recall of two encoders on held-out questions, and the decision whether to keep the new one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from kgrag.metrics.intervals import Difference, paired_permutation_test
 from kgrag.metrics.ranking import recall_at
+from kgrag.metrics.significance import Difference, paired_permutation_test
+from kgrag.serialize import JsonObject
 from kgrag.tune.encoder.pairs import RetrievalQuestion, SearchIds
 
 RECALL_DEPTH = 5
 MIN_HELDOUT_QUESTIONS = 20
-"""Held-out questions below which nothing can be said."""
+"""Minimum number of held-out questions for a decision."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class RecallGain:
 
     @property
     def is_regression(self) -> bool:
-        """Whether it lies below 0."""
+        """Whether the interval of the difference lies below 0."""
         return self.difference.high < 0
 
-    def json(self) -> dict[str, Any]:
-        """All of it, for programs."""
+    def json(self) -> JsonObject:
+        """Return the gain as JSON."""
         return asdict(self)
 
     def describe(self) -> str:
-        """In words: ``62.0 -> 64.1 (+2.1 [0.8, 3.4], n = 300)``, shares of 100."""
+        """Return the gain in words: ``62.0 → 64.1 (+2.1 [0.8, 3.4], n = 300)``, in percent."""
         interval = self.difference
         return (
             f"{100 * self.before:.1f} → {100 * self.after:.1f} "
@@ -50,24 +50,27 @@ class RecallGain:
 
 
 def recall_values(questions: Sequence[RetrievalQuestion], search: SearchIds) -> list[float]:
-    """recall@5 of each question."""
-    return [recall_at(search(one.text, RECALL_DEPTH), one.gold, RECALL_DEPTH) for one in questions]
+    """Return recall@5 of each question."""
+    return [recall_at(search(question.text, RECALL_DEPTH), question.gold, RECALL_DEPTH) for question in questions]
 
 
 def compare_recall(before: Sequence[float], after: Sequence[float], seed: int = 0) -> RecallGain:
-    """What changed from one list of recalls to another, question for question."""
+    """Compare two lists of recalls, question by question."""
     return RecallGain(
         float(np.mean(before)), float(np.mean(after)), paired_permutation_test(after, before, seed=seed), len(before)
     )
 
 
 def should_keep(dense: RecallGain, hybrid: RecallGain | None) -> tuple[bool, str]:
-    """Whether the new encoder is kept, and why, in a sentence.
+    """Return whether the new encoder is kept, and a sentence why.
 
-    It must find more by itself beyond chance, and what answers, the retriever that it is a part of, must not find less.
+    Its own recall must rise beyond chance, and the recall of the whole retriever must not fall.
     """
     if not dense.is_improvement:
         return False, f"recall@5 of the encoder did not rise beyond its interval: {dense.describe()}"
     if hybrid is not None and hybrid.is_regression:
-        return False, f"the encoder finds more ({dense.describe()}), but the whole retriever less: {hybrid.describe()}"
+        return (
+            False,
+            f"recall@5 of the encoder rose ({dense.describe()}), but fell for the whole retriever: {hybrid.describe()}",
+        )
     return True, f"recall@5 of the encoder rose: {dense.describe()}"

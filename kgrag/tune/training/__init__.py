@@ -1,1 +1,1 @@
-"""How it is learned: packs, the loss on answers and on preferences, the loop, and what it costs."""
+"""Training of adapters: packing, the losses on answers and preferences, and the loop."""

@@ -1,4 +1,4 @@
-"""A training on the disk: one file that is whole or not there, and whose training it is."""
+"""Checkpoints of a training: one file, written completely or not at all, bound to its data, model and settings."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from kgrag.errors import KgragError, ReadError, UsageError
 from kgrag.storage.atomic import atomic_write
+from kgrag.tune.training.train_state import CheckpointState
+
+TrainingManifest = Mapping[str, str | int | float | bool]
+"""Data, model and settings that a checkpoint depends on."""
 
 
 class CheckpointFile:
-    """Keeps the state of one training in ``path``; ``manifest`` says of which data, model and settings it is."""
+    """The checkpoint file of one training; it can only be resumed with the same ``manifest``."""
 
-    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: TrainingManifest) -> None:
         self.path = path
         self._manifest = json.loads(json.dumps(manifest))
         self._step: int | None = None
 
-    def load(self) -> dict[str, Any] | None:
-        """What was saved last; None if nothing was.
+    def load(self) -> CheckpointState | None:
+        """Return the last saved state, None if there is none.
 
         Raises:
-            UsageError: it is the state of another training; with what differs.
-            ReadError: it cannot be read.
+            UsageError: the checkpoint belongs to another training; the message names the differences.
+            ReadError: the file cannot be read.
         """
         import torch
 
@@ -33,31 +36,31 @@ class CheckpointFile:
             return None
         try:
             checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
-            manifest, state = json.loads(checkpoint["manifest"]), checkpoint["state"]
-        except Exception as error:  # unpickling raises whatever it likes
+            manifest = json.loads(checkpoint["manifest"])
+            state: CheckpointState = checkpoint["state"]
+        except Exception as error:  # unpickling can raise any exception
             raise ReadError(
-                f"The state of a training in {self.path} cannot be read ({type(error).__name__}): remove that file, "
-                "and it begins anew."
+                f"The checkpoint {self.path} cannot be read ({type(error).__name__}): delete that file to start over."
             ) from error
         if manifest != self._manifest:
             names = sorted({*manifest, *self._manifest})
             differences = [
-                f"{name} {manifest.get(name)!r} there, {self._manifest.get(name)!r} here"
+                f"{name}: {manifest.get(name)!r} in the checkpoint, {self._manifest.get(name)!r} now"
                 for name in names
                 if manifest.get(name) != self._manifest.get(name)
             ]
             raise UsageError(
-                f"A training that was stopped is kept in {self.path}, and it is another one ({'; '.join(differences)}): run it "
-                "to its end with the same command, name another folder with --out, or begin anew with --fresh."
+                f"{self.path} is the checkpoint of another training ({'; '.join(differences)}): finish that training with "
+                "the same command, choose another folder with --out, or start over with --fresh."
             )
         self._step = int(state["step"])
-        return dict(state)
+        return state
 
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Save a state, whole or not at all.
+    def save(self, state: CheckpointState) -> None:
+        """Save a state, completely or not at all.
 
         Raises:
-            KgragError: the disk is full or cannot be written; what was saved before is as it was.
+            KgragError: the disk is full or cannot be written; the previous checkpoint is unchanged.
         """
         import torch
 
@@ -67,14 +70,16 @@ class CheckpointFile:
             with atomic_write(self.path) as temporary, temporary.open("wb") as file:
                 file.write(buffer.getbuffer())
         except OSError as error:
-            previous_note = f"that of step {self._step} is kept" if self._step is not None else "none was saved before"
+            previous_note = (
+                f"the checkpoint of step {self._step} is kept" if self._step is not None else "none was saved before"
+            )
             size = f"{buffer.getbuffer().nbytes / 1e6:,.1f} MB"
             raise KgragError(
-                f"The state of step {state['step']} ({size}) cannot be written to {self.path} ({error.strerror or error}); "
-                f"{previous_note}. Make room, and run the same command again to go on from there."
+                f"The checkpoint of step {state['step']} ({size}) cannot be written to {self.path} "
+                f"({error.strerror or error}); {previous_note}. Free disk space, then run the same command again to continue."
             ) from error
         self._step = int(state["step"])
 
     def delete(self) -> None:
-        """Remove it."""
+        """Delete the file."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a training did, step by step: as JSON, as a picture, and in words where it went wrong."""
+"""Training curves: JSON, a plot, and a warning if factuality fell."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CURVES_FILENAME, PLOT_FILENAME = "curves.json", "curves.png"
 CurveRows = Sequence[Mapping[str, float]]
 _COLOURS = {"loss": "#9aa7b5", "held loss": "#0b57a4", "factuality": "#1b7f5c", "margin": "#c8432b"}
 _SMOOTHING = 0.9
-"""Of a step's loss, which jumps, the running mean is drawn with this weight on what was."""
+"""Weight of the previous value in the running mean of the step loss, which fluctuates."""
 
 
 def write_curves(folder: Path, phases: Mapping[str, CurveRows]) -> list[Path]:
-    """Write ``curves.json`` and, where matplotlib is installed, ``curves.png``; their paths.
+    """Write ``curves.json`` and, if matplotlib is installed, ``curves.png``; return their paths.
 
-    ``phases``: ``answers`` and ``preferences`` -> a row for each step, with ``step``, ``loss``, ``lr``, ``seconds`` and,
-    where the held-out examples were looked at, ``held loss``, ``factuality``, ``margin`` and how many those are of.
+    ``phases``: ``answers`` and ``preferences`` -> a row for each step, with ``step``, ``loss``, ``lr`` and ``seconds``.
+    Rows with an evaluation also have ``held loss``, ``factuality``, ``margin`` and the number of questions.
     """
     curves = {
         name: {"warning": overfitting_warning(rows), "rows": [dict(row) for row in rows]}
@@ -37,10 +37,10 @@ def write_curves(folder: Path, phases: Mapping[str, CurveRows]) -> list[Path]:
 
 
 def overfitting_warning(rows: CurveRows) -> str:
-    """A sentence, if the model learned to tell pairs apart at the cost of what is right; else "".
+    """Return a warning if the model learned to separate pairs at the cost of right answers, else "".
 
-    From the first look at the held-out examples to the last, the reward margin rose and factuality fell, by more than
-    one question and more than its standard error.
+    It is given if from the first evaluation to the last the reward margin rose and factuality fell, by more than one
+    question and more than its standard error.
     """
     evaluations = [row for row in rows if "margin" in row and "factuality" in row]
     if (
@@ -52,13 +52,13 @@ def overfitting_warning(rows: CurveRows) -> str:
     first, last = evaluations[0], evaluations[-1]
     return (
         f"The reward margin rose from {first['margin']:.2f} to {last['margin']:.2f} while held-out factuality fell from "
-        f"{100 * first['factuality']:.0f} to {100 * last['factuality']:.0f} of 100 ({last['questions']:.0f} questions): the pairs are "
-        "being learned at the cost of what is right. Raise --anchor or --beta, train fewer steps, or add --examples."
+        f"{100 * first['factuality']:.0f} to {100 * last['factuality']:.0f} of 100 ({last['questions']:.0f} questions): the "
+        "pairs are learned at the cost of right answers. Raise --anchor or --beta, train fewer steps, or add --examples."
     )
 
 
 def factuality_fell(first: Mapping[str, float], row: Mapping[str, float]) -> bool:
-    """Whether held-out factuality fell from one look to another, by more than its standard error and more than one question."""
+    """Whether held-out factuality fell by more than its standard error and more than one question."""
     if "factuality" not in first or "factuality" not in row:
         return False
     question_count, share = row["questions"], row["factuality"]
@@ -66,7 +66,7 @@ def factuality_fell(first: Mapping[str, float], row: Mapping[str, float]) -> boo
 
 
 def plot_curves(path: Path, phases: Mapping[str, CurveRows]) -> None:
-    """Draw losses and, beside them, factuality with the reward margin; a row of panels for each phase.
+    """Draw the losses and, beside them, factuality with the reward margin; a row of panels for each phase.
 
     Raises:
         ImportError: matplotlib, of the extra ``bench``, is not installed.
@@ -99,10 +99,10 @@ def _plot_losses(axes: Any, rows: CurveRows, name: str) -> None:
             )
             steps.append(row["step"])
             running_means.append(running_mean)
-    axes.plot(steps, running_means, color=_COLOURS["loss"], label="trained on, running mean")
+    axes.plot(steps, running_means, color=_COLOURS["loss"], label="training, running mean")
     _plot_series(axes, rows, "held loss", "held out")
     axes.set_xlabel("step")
-    axes.set_ylabel("loss" if name == "preferences" else "loss, nats a token")
+    axes.set_ylabel("loss" if name == "preferences" else "loss, nats per token")
     axes.set_title(name, loc="left", fontsize=10)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)

@@ -1,4 +1,4 @@
-"""What is measured on: examples that are never trained on, each with what else could be said to it."""
+"""Held-out examples for evaluation, each with alternative answers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kgrag.tune.training.tokenization import ChatEncoder, EncodedExample
 
 HOLDOUT_DIVISOR = 10
 MAX_HELDOUT_EXAMPLES = 96
-"""Examples that are looked at while it trains, at the most: more would cost more than they say."""
+"""Maximum number of examples per evaluation during training; more would not pay for their time."""
 
 
 def split_heldout(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """(to train on, to measure on): as the examples say, or a tenth of the evidence, if none of them is set aside.
+    """Split examples into (training, held-out): as they are marked, or else a tenth of the evidence is held out.
 
-    Questions on the same evidence are on the same side, so that nothing of what is measured was seen.
+    Questions on the same evidence are on the same side, so that no evidence of the evaluation was seen in training.
     """
-    if any(one.held for one in examples):
-        return [one for one in examples if not one.held], [one for one in examples if one.held]
+    if any(example.held for example in examples):
+        return [example for example in examples if not example.held], [example for example in examples if example.held]
     train: list[Example] = []
     heldout: list[Example] = []
     for example in examples:
@@ -34,7 +34,7 @@ def split_heldout(examples: Sequence[Example]) -> tuple[list[Example], list[Exam
 
 
 def sample_heldout(heldout: Sequence[Example], number: int = MAX_HELDOUT_EXAMPLES) -> list[Example]:
-    """At most ``number`` of them, whole groups of the same evidence, drawn by their text: the same ones every time."""
+    """Return at most ``number`` examples in whole groups of the same evidence, drawn deterministically by its hash."""
     groups: dict[str, list[Example]] = {}
     for example in heldout:
         groups.setdefault(evidence_text(example), []).append(example)
@@ -46,7 +46,7 @@ def sample_heldout(heldout: Sequence[Example], number: int = MAX_HELDOUT_EXAMPLE
 
 
 def evidence_text(example: Example | Preference) -> str:
-    """What stands before the question."""
+    """Return the part of the prompt before the question."""
     last_message = str(example.messages[-1]["content"])
     above_question, _, _ = last_message.rpartition("\n")
     return above_question or last_message
@@ -60,13 +60,20 @@ def heldout_choices(
     preferences: Sequence[Preference] = (),
     max_total_tokens: int = 10**9,
 ) -> HeldoutChoices:
-    """Held-out examples, each beside an abstention and a wrong answer (or, where silence is right, beside an answer).
+    """Build held-out questions with alternatives: an abstention and a wrong answer (or only an answer).
 
-    The wrong answer is what was rejected for the question, if that is known; else one of ``answers`` that stands in its
-    evidence; else any other. ``tokens`` is what a pack holds; after ``limit`` tokens in all,
-    evidence that is not begun yet is left out.
+    If abstaining is right, the alternative is an answer. The wrong answer is the rejected one for the question, if
+    known; else one of ``answers`` that occurs in its evidence; else any other.
+
+    Args:
+        heldout: the held-out examples.
+        answers: candidates for wrong answers.
+        encoder: the model's chat encoder.
+        max_pack_tokens: tokens of a pack.
+        preferences: pairs whose rejected answers are used as wrong answers.
+        max_total_tokens: no further evidence is begun after this many tokens in all.
     """
-    rejected = {_last_message(one): one.rejected for one in preferences}
+    rejected = {_last_message(pair): pair.rejected for pair in preferences}
     sequences: list[EncodedExample] = []
     units: dict[int, list[int]] = {}
     total, previous_evidence = 0, ""
@@ -85,7 +92,7 @@ def heldout_choices(
             example, right_answer, answers
         )
         alternatives += [wrong_answer] if wrong_answer and wrong_answer not in (right_answer, *alternatives) else []
-        # after the right steps: what is measured is which answer follows them
+        # alternatives follow the right steps, because the final answer is measured
         replies = [example.answer, *(format_steps(steps, other, example.lang) for other in alternatives)]
         encoded = [encoder.encode(example.messages, text) for text in replies]
         if sum(len(text.ids) for text in encoded) - (len(replies) - 1) * encoded[0].answer_start > max_pack_tokens:
@@ -105,18 +112,18 @@ def _last_message(example: Example | Preference) -> str:
 
 
 def _choose_wrong_answer(example: Example, right_answer: str, answers: Sequence[str]) -> str:
-    """An answer to something else: in the evidence, if one is; the same one every time."""
+    """Return the answer to another question, preferably one in the evidence; deterministic."""
     right_answer, evidence_key = right_answer.casefold().strip(" .。"), evidence_text(example).casefold()
     question_key = _last_message(example)[len(evidence_text(example)) :].casefold()
     candidates = [
-        one
-        for one in answers
-        if not is_abstention(one)
-        and (other := one.casefold().strip(" .。"))
-        and other not in right_answer
-        and right_answer not in other
-        and other not in question_key
+        answer
+        for answer in answers
+        if not is_abstention(answer)
+        and (answer_key := answer.casefold().strip(" .。"))
+        and answer_key not in right_answer
+        and right_answer not in answer_key
+        and answer_key not in question_key
     ]
-    in_evidence = [one for one in candidates if len(one) > 2 and one.casefold().strip(" .。") in evidence_key]
+    in_evidence = [a for a in candidates if len(a) > 2 and a.casefold().strip(" .。") in evidence_key]
     id_hash = hashlib.sha256(example.id.encode()).hexdigest()
-    return min(in_evidence or candidates, key=lambda one: hashlib.sha256((id_hash + one).encode()).digest(), default="")
+    return min(in_evidence or candidates, key=lambda a: hashlib.sha256((id_hash + a).encode()).digest(), default="")

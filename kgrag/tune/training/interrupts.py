@@ -1,4 +1,4 @@
-"""Ctrl-C where stopping leaves nothing half done."""
+"""Deferred handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C as a question that is asked where stopping leaves nothing half done; a second one stops at once."""
+    """Yield a function that tells whether Ctrl-C was pressed; a second Ctrl-C interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return

@@ -1,4 +1,4 @@
-"""What is freed stays with the process while it trains: pages given back and asked for anew are a part of the time."""
+"""glibc settings that keep freed memory in the process; returning and clearing pages slows training down."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""Of glibc's `mallopt`."""
+"""Parameters of glibc's `mallopt`."""
 HEAP_GROWTH_BYTES = 64 * 1024 * 1024
-"""Bytes by which the heap grows at the least."""
+"""Minimum growth of the heap."""
 
 
 def disable_malloc_trim() -> bool:
-    """Have the C library keep what is freed for what is asked for next; whether it does: glibc's does, on Linux.
+    """Keep freed memory for later allocations; return whether the C library (glibc on Linux) supports it.
 
-    A layer's activations are tens of megabytes each. By itself the library maps every block of that size from the system and
-    gives it back at once, and the system clears each page of it at its first use.
+    A layer's activations are tens of megabytes each. By default glibc maps every block of that size from the system and
+    returns it when it is freed, and the system clears each page at its first use.
     """
     if sys.platform != "linux":
         return False

@@ -1,4 +1,4 @@
-"""Whether a training fits the memory that is free, before anything is loaded; and how much is left to keep things in."""
+"""Check that a training fits the free memory before anything is loaded, and compute the memory left for caching."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kgrag.models.memory_plan import MemoryEstimate, Workload, memory_need
 from kgrag.tune.training.settings import LAYER_DIVISORS, DevicePlan, TrainingConfig
 
 MAX_ANSWER_SHARE = 0.25
-"""The part of a pack's tokens that predict something, at the most: tails are short beside the evidence."""
+"""Maximum share of a pack's tokens that predict a target: answers are short beside the evidence."""
 ACTIVATION_CACHE_SHARE = 0.5
-"""The part of the memory that is left over that may hold what frozen layers made."""
+"""Share of the remaining memory that may cache the output of frozen layers."""
 
 
 def memory_needed(shape: ModelArchitecture, settings: TrainingConfig, device_plan: DevicePlan) -> MemoryEstimate:
-    """What a training takes, by the planner: p-tuning is to it a LoRA without matrices."""
+    """Return a training's memory as the planner estimates it; p-tuning counts as a LoRA without matrices."""
     method = settings.method if settings.method in ("qlora", "full") else "lora"
     task = Workload(
         context=settings.tokens,
@@ -27,7 +27,7 @@ def memory_needed(shape: ModelArchitecture, settings: TrainingConfig, device_pla
         answers=max(int(MAX_ANSWER_SHARE * settings.tokens), 1),
         checkpointing=settings.checkpointing,
     )
-    # a full training's weights are fp32 and computed with in halves: the planner counts those two with halves
+    # full training has fp32 weights and computes in half precision, which the planner counts under half precision
     weights = device_plan.compute_dtype or device_plan.weights
     return memory_need(shape, weights, task, "transformers", device_plan.device)
 
@@ -35,14 +35,14 @@ def memory_needed(shape: ModelArchitecture, settings: TrainingConfig, device_pla
 def fit_settings_to_memory(
     shape: ModelArchitecture | None, settings: TrainingConfig, device_plan: DevicePlan, device: Device, name: str
 ) -> tuple[TrainingConfig, int, str]:
-    """(settings with which it fits, bytes for what frozen layers make, what was changed and why).
+    """Return (settings that fit, bytes to cache the output of frozen layers, a notice of what was changed).
 
-    Layers are computed again on the way back where that alone makes it fit.
+    Gradient checkpointing is enabled if the training only fits with it.
 
     Raises:
-        ModelError: it does not fit; with the numbers, and with what would.
+        ModelError: the training does not fit; the message gives the sizes and what would fit.
     """
-    if shape is None:  # nobody knows its sizes: nothing is kept, and nothing is promised
+    if shape is None:  # unknown sizes: no check and no cache
         return settings, 0, ""
     total = memory_needed(shape, settings, device_plan).total
     if total <= device.free:
@@ -50,13 +50,14 @@ def fit_settings_to_memory(
     with_checkpointing = replace(settings, checkpointing=True)
     if (reduced_total := memory_needed(shape, with_checkpointing, device_plan).total) <= device.free:
         change_note = (
-            f"{total / GB:.1f} GB would be needed and {device.free / GB:.1f} GB are free: layers are computed again on the "
-            f"way back ({reduced_total / GB:.1f} GB)"
+            f"{total / GB:.1f} GB would be needed and {device.free / GB:.1f} GB are free: activations are recomputed in the "
+            f"backward pass ({reduced_total / GB:.1f} GB)"
         )
         return with_checkpointing, 0, change_note
     raise ModelError(
-        f"Training {name} by {settings.method} needs {reduced_total / GB:.1f} GB of memory and {device.free / GB:.1f} GB are free "
-        f"on {device.name}; what would fit: {', or '.join(_fitting_options(shape, with_checkpointing, device_plan, device))}."
+        f"Training {name} by {settings.method} needs {reduced_total / GB:.1f} GB of memory and {device.free / GB:.1f} GB "
+        f"are free on {device.name}; what would fit: "
+        f"{', or '.join(_fitting_options(shape, with_checkpointing, device_plan, device))}."
     )
 
 

@@ -1,10 +1,10 @@
-"""What is to become likelier: right answers, or the chosen one of a pair; and how it stands with what was held out."""
+"""Training objectives, on answers and on preferences, and their evaluation on held-out examples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from kgrag.tune.training.prefix_packing import PackedSequence
 
@@ -12,41 +12,46 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LogProbsFn = Callable[[PackedSequence], "Tensor"]
-"""(n,) of a pack's targets."""
+"""Pack -> log-probabilities of its targets, (n,)."""
 OnProgress = Callable[[str, float], None]
-"""What is being computed before anything can be learned, in a few words, and the share of it that is done."""
+"""Called before the first step with the current activity and the share of it that is done."""
 
 
-def ignore_progress(what: str, share: float) -> None:
-    """Tells nobody."""
+def ignore_progress(activity: str, share: float) -> None:
+    """Ignore progress."""
+
+
+class ReferenceState(TypedDict, total=False):
+    """State of an objective before the first step, as a checkpoint keeps it; empty if it needs none."""
+
+    before: list[Tensor]
+    """Log-probabilities of the untrained model, pack by pack."""
 
 
 class Objective(Protocol):
-    """What the loop makes smaller."""
+    """A loss that the loop minimises."""
 
     packs: Sequence[PackedSequence]
     heldout_tokens: int
 
-    def prepare(
-        self, saved_state: Mapping[str, Any] | None, on_progress: OnProgress = ignore_progress
-    ) -> dict[str, Any]:
-        """Before the first step, or with what it gave then when a run goes on: what must be kept of the beginning."""
+    def prepare(self, saved_state: ReferenceState | None, on_progress: OnProgress = ignore_progress) -> ReferenceState:
+        """Compute the state before the first step, or restore a saved one; return it for the checkpoint."""
 
     def loss(self, pack: PackedSequence) -> Tensor:
-        """The loss of a pack, a sum over what `size` counts."""
+        """Return the loss of a pack, a sum over the terms that `count_terms` counts."""
 
     def count_terms(self, pack: PackedSequence) -> int:
-        """Of how many terms the loss is."""
+        """Return the number of terms of a pack's loss."""
 
     def count_examples(self, pack: PackedSequence) -> int:
-        """How many examples a pack teaches."""
+        """Return the number of examples in a pack."""
 
     def evaluate(self, on_progress: OnProgress = ignore_progress) -> dict[str, float]:
-        """Figures on what was held out, ``held loss`` among them; {} if nothing was."""
+        """Return figures on the held-out data, with ``held loss`` among them; {} without held-out data."""
 
 
 def answer_logprobs(values: Tensor, pack: PackedSequence) -> Tensor:
-    """(members,): the log-probability of each sequence's answer."""
+    """Return the log-probability of each sequence's answer, (members,)."""
     import torch
 
     owner = torch.from_numpy(pack.owner).to(values.device)
@@ -55,17 +60,21 @@ def answer_logprobs(values: Tensor, pack: PackedSequence) -> Tensor:
 
 @dataclass(frozen=True)
 class HeldoutChoices:
-    """Held-out questions, each with its right answer first and others that could be said to it in the same pack.
+    """Held-out questions, each with its right answer and alternative answers in the same pack.
 
-    ``units``: number of the right answer's sequence -> numbers of the others, ``packs`` of whole units.
+    ``alternatives``: number of the right answer's sequence -> numbers of the other answers' sequences.
     """
 
     packs: Sequence[PackedSequence]
     alternatives: Mapping[int, Sequence[int]]
 
     def evaluate(self, logprobs: LogProbsFn, on_progress: OnProgress = ignore_progress) -> dict[str, float]:
-        """``held loss``: nats of a token of the right answers; ``factuality``: the share of questions whose right answer is
-        likelier than the others, as texts; ``questions``: how many those are. Nothing is generated."""
+        """Return the held-out figures; nothing is generated.
+
+        ``held loss`` is the mean loss (nats per token) of the right answers. ``factuality`` is the share of questions
+        whose right answer is likelier than all alternatives; ``questions`` is the number of questions with
+        alternatives.
+        """
         import torch
 
         if not self.packs:
@@ -74,7 +83,7 @@ class HeldoutChoices:
         with torch.no_grad():
             for done, pack in enumerate(self.packs, 1):
                 values = logprobs(pack)
-                on_progress("looking at the questions that are held out", done / len(self.packs))
+                on_progress("evaluating the held-out questions", done / len(self.packs))
                 sequence_logprobs = answer_logprobs(values, pack).tolist()
                 logprob_by_sequence = dict(zip(pack.members, sequence_logprobs, strict=True))
                 length = [0] * len(pack.members)
@@ -95,44 +104,43 @@ class HeldoutChoices:
 
 
 class AnswerObjective:
-    """The answers of examples: the mean over their tokens."""
+    """Cross-entropy of the examples' answers, averaged over their tokens."""
 
     def __init__(self, logprobs: LogProbsFn, packs: Sequence[PackedSequence], heldout: HeldoutChoices) -> None:
         self.packs, self._heldout, self._logprobs = packs, heldout, logprobs
         self.heldout_tokens = sum(map(len, heldout.packs))
 
-    def prepare(
-        self, saved_state: Mapping[str, Any] | None, on_progress: OnProgress = ignore_progress
-    ) -> dict[str, Any]:
-        """Nothing of the beginning is needed later."""
+    def prepare(self, saved_state: ReferenceState | None, on_progress: OnProgress = ignore_progress) -> ReferenceState:
+        """Return an empty state: this objective needs none."""
         return {}
 
     def loss(self, pack: PackedSequence) -> Tensor:
-        """Nats of all tokens."""
+        """Return the sum of nats over all target tokens."""
         return -self._logprobs(pack).sum()
 
     def count_terms(self, pack: PackedSequence) -> int:
-        """Tokens."""
+        """Return the number of target tokens."""
         return len(pack.targets)
 
     def count_examples(self, pack: PackedSequence) -> int:
-        """Examples."""
+        """Return the number of examples."""
         return len(pack.members)
 
     def evaluate(self, on_progress: OnProgress = ignore_progress) -> dict[str, float]:
-        """Of what was held out."""
+        """Return the figures on the held-out questions."""
         return self._heldout.evaluate(self._logprobs, on_progress)
 
 
 class DPOObjective:
     """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290, equation 7).
 
-    Of a pair (w, l) the loss is -log sigmoid(beta ((log p(w) - log p0(w)) - (log p(l) - log p0(l)))), where p0 is the
-    model as it was before the first step. So p0 is asked once, at the beginning, and no second model is held. In packs
-    the two of a pair follow each other, the chosen one first.
+    The loss of a pair (w, l) is -log sigmoid(beta ((log p(w) - log p0(w)) - (log p(l) - log p0(l)))), where p0 is the
+    model before the first step. p0 is computed once, at the beginning, so that no second model is needed. In packs the
+    two sequences of a pair follow each other, the chosen one first.
 
-    A pair is told apart as well by making both less likely, and silence, which is chosen again and again, likelier everywhere. So
-    the chosen answer is learned, too: ``anchor`` times its nats a token are added (Pang et al. 2024, arXiv:2404.19733).
+    This loss also falls if both answers become less likely, and the abstention, which is chosen again and again,
+    becomes likelier everywhere. Therefore ``anchor`` times the chosen answer's nats per token are added (Pang et al.
+    2024, arXiv:2404.19733).
     """
 
     def __init__(
@@ -149,23 +157,21 @@ class DPOObjective:
         self._reference_logprobs: dict[PackedSequence, Tensor] = {}
         self.heldout_tokens = sum(map(len, heldout_pairs)) + sum(map(len, heldout.packs))
 
-    def prepare(
-        self, saved_state: Mapping[str, Any] | None, on_progress: OnProgress = ignore_progress
-    ) -> dict[str, Any]:
-        """The log-probabilities of the beginning, pack by pack."""
+    def prepare(self, saved_state: ReferenceState | None, on_progress: OnProgress = ignore_progress) -> ReferenceState:
+        """Compute the untrained model's log-probabilities, pack by pack."""
         import torch
 
         all_packs = [*self.packs, *self._heldout_pairs]
-        values = [] if saved_state is None else saved_state["before"]
+        values: list[Tensor] = [] if saved_state is None else saved_state["before"]
         with torch.no_grad():
             for pack in all_packs[len(values) :]:
                 values.append(answer_logprobs(self._logprobs(pack), pack))
-                on_progress("asking the model as it is about every pair", len(values) / len(all_packs))
+                on_progress("scoring all pairs with the untrained model", len(values) / len(all_packs))
         self._reference_logprobs = dict(zip(all_packs, values, strict=True))
-        return {"before": [one.cpu() for one in values]}
+        return {"before": [value.cpu() for value in values]}
 
     def rewards(self, pack: PackedSequence) -> tuple[Tensor, Tensor]:
-        """(pairs,) each: by how much the chosen one has gained on the other, times beta; and the chosen one's nats a token."""
+        """Return (pairs,) each: beta times the chosen answer's gain over the rejected one, and its nats per token."""
         import torch
 
         sequence_logprobs = answer_logprobs(self._logprobs(pack), pack)
@@ -174,21 +180,24 @@ class DPOObjective:
         return self._beta * (logprob_gains[0::2] - logprob_gains[1::2]), -(sequence_logprobs / length)[0::2]
 
     def loss(self, pack: PackedSequence) -> Tensor:
-        """Of all pairs."""
+        """Return the sum over all pairs."""
         import torch
 
         rewards, nats = self.rewards(pack)
         return (self._anchor * nats - torch.nn.functional.logsigmoid(rewards)).sum()
 
     def count_terms(self, pack: PackedSequence) -> int:
-        """Pairs."""
+        """Return the number of pairs."""
         return len(pack.members) // 2
 
     count_examples = count_terms
 
     def evaluate(self, on_progress: OnProgress = ignore_progress) -> dict[str, float]:
-        """``held loss`` and ``margin`` (mean reward) of held-out pairs, ``ahead``: the share of them whose chosen one gained
-        more; beside them ``factuality`` and ``answer loss`` of held-out examples."""
+        """Return figures on held-out pairs and examples.
+
+        ``held loss`` and ``margin`` (mean reward) are those of the pairs, ``ahead`` is the share of pairs whose chosen
+        answer gained more. ``factuality`` and ``answer loss`` are those of the examples.
+        """
         import torch
 
         example_figures = self._heldout.evaluate(self._logprobs, on_progress)

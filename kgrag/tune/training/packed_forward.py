@@ -1,15 +1,15 @@
-"""What a model makes of a pack: the log-probability of each thing that it is to say, computed no more than need be.
+"""Forward pass of a model over a pack, which computes only the needed log-probabilities.
 
-Logits are made at the tokens that predict something and nowhere else. Layers below the first one that is trained make
-the same numbers in every round: they are computed without a graph, and kept where there is room, so that later rounds
-and the held-out examples begin in the middle of the model.
+Logits are computed only at the tokens that predict a target. Layers below the first trained one give the same output in
+every epoch: they are computed without a graph and cached if there is memory, so that later epochs and the evaluations
+start in the middle of the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from kgrag.tune.training.prefix_packing import PackedSequence
 
@@ -17,17 +17,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SPLIT_TOLERANCE = 1e-3
-"""How far the halves of a model, one after the other, may be from the whole in a log-probability."""
+"""Maximum relative difference in a log-probability between a split model and the whole."""
+
+
+class _ForwardOptions(TypedDict):
+    """Arguments of the model's forward pass besides the input embeddings."""
+
+    attention_mask: Tensor
+    position_ids: Tensor
+    logits_to_keep: Tensor
+    use_cache: bool
 
 
 class PackedModel:
-    """A model of transformers, with what is trained in it, as a function from a pack to log-probabilities."""
+    """A transformers model with its adapter, as a function from a pack to log-probabilities."""
 
     def __init__(self, model: Any, *, frozen_layers: int = 0, half_dtype: str = "", cache_bytes: int = 0) -> None:
-        """``model`` is the one that peft made, or a plain one; the first ``frozen`` layers hold nothing that is trained.
+        """Wrap a model.
 
-        ``half``: ``"bf16"`` or ``"fp16"`` to compute in it though the weights are fp32; ``keep``: bytes for what the
-        frozen layers make.
+        Args:
+            model: a peft model, or a plain one.
+            frozen_layers: number of lower layers without trained weights.
+            half_dtype: ``"bf16"`` or ``"fp16"`` to compute in it although the weights are fp32.
+            cache_bytes: memory for the outputs of the frozen layers.
         """
         self.model = model
         self.frozen_layers, self.cache_bytes_left = frozen_layers, cache_bytes
@@ -39,11 +51,11 @@ class PackedModel:
 
     @property
     def device(self) -> Any:
-        """Where it computes."""
+        """Return the device of the model."""
         return self._base.device
 
     def logprobs(self, pack: PackedSequence) -> Tensor:
-        """(n,) fp32: the log-probability of each target of the pack. With a graph, if gradients are on."""
+        """Return the log-probability of each target of the pack, (n,) fp32; with a graph if gradients are enabled."""
         import torch
 
         hidden, options = self._model_inputs(pack)
@@ -63,12 +75,12 @@ class PackedModel:
         return -torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
     def clear_cache(self) -> None:
-        """Give back the room of what the frozen layers made."""
-        self.cache_bytes_left += sum(one.numel() * one.element_size() for one in self._activation_cache.values())
+        """Free the cached outputs of the frozen layers."""
+        self.cache_bytes_left += sum(t.numel() * t.element_size() for t in self._activation_cache.values())
         self._activation_cache.clear()
 
     def verify_split(self, pack: PackedSequence) -> bool:
-        """Whether its halves one after the other make what the whole makes; if not, it is run as a whole from now on."""
+        """Whether both parts, run one after the other, equal the whole model; if not, the split is disabled."""
         import torch
 
         if not self.frozen_layers:
@@ -90,16 +102,16 @@ class PackedModel:
             self.clear_cache()
         return matches
 
-    def _model_inputs(self, pack: PackedSequence) -> tuple[Tensor, dict[str, Any]]:
-        """(the first layer's input, the rest of what the model is called with)."""
+    def _model_inputs(self, pack: PackedSequence) -> tuple[Tensor, _ForwardOptions]:
+        """Return (the first layer's input, the model's other arguments)."""
         import torch
 
         ids = torch.from_numpy(pack.ids)[None].to(self.device)
         hidden = self._base.get_input_embeddings()(ids)
         depth, attention, rows = (
-            torch.from_numpy(one) for one in (pack.depth, pack.attention_mask(), pack.predicting_tokens)
+            torch.from_numpy(array) for array in (pack.depth, pack.attention_mask(), pack.predicting_tokens)
         )
-        if self._has_virtual_tokens:  # everything sees the virtual tokens, which stand before it
+        if self._has_virtual_tokens:  # every token attends to the virtual tokens, which come first
             prompt = self.model.get_prompt(batch_size=1).to(hidden.dtype)
             count = prompt.shape[1]
             hidden = torch.cat([prompt, hidden], dim=1)
@@ -114,18 +126,18 @@ class PackedModel:
             "use_cache": False,
         }
 
-    def _frozen_activations(self, hidden: Tensor, options: dict[str, Any]) -> Tensor:
-        """What the frozen layers make, without a graph."""
+    def _frozen_activations(self, hidden: Tensor, options: _ForwardOptions) -> Tensor:
+        """Return the output of the frozen layers, without a graph."""
         import torch
 
         outputs: list[Tensor] = []
         last = self._decoder.layers[self.frozen_layers - 1]
         hook = last.register_forward_hook(
-            lambda _module, _inputs, made: outputs.append(made[0] if isinstance(made, tuple) else made)
+            lambda _module, _inputs, output: outputs.append(output[0] if isinstance(output, tuple) else output)
         )
         try:
             with torch.no_grad(), self._use_layers(self._decoder.layers[: self.frozen_layers]):
-                cheap_options = {**options, "logits_to_keep": options["logits_to_keep"][:1]}
+                cheap_options: _ForwardOptions = {**options, "logits_to_keep": options["logits_to_keep"][:1]}
                 self._base(inputs_embeds=hidden, **cheap_options)
         finally:
             hook.remove()
@@ -133,7 +145,7 @@ class PackedModel:
 
     @contextmanager
     def _use_layers(self, layers: Any) -> Iterator[None]:
-        """The decoder with some of its layers alone."""
+        """Restrict the decoder to some of its layers."""
         all_layers = self._decoder.layers
         self._decoder.layers = layers
         try:

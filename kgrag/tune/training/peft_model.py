@@ -1,4 +1,4 @@
-"""A model with what is to be trained in it, by peft, and what was trained as files that every home reads."""
+"""Models with trainable adapters, built with peft, and saving them in files that every backend reads."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ from kgrag.tune.training.settings import VIRTUAL_TOKENS, DevicePlan, TrainingCon
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Parameter
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""What LoRA is put beside, where a model calls its matrices so; else beside all of them."""
+"""Matrices that LoRA adapts, if the model uses these names; else LoRA adapts all of its linear layers."""
 TOKENIZER_FILES = ("tokenizer*", "*.jinja", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model", "generation_config.json")  # fmt: skip
 
 
 def load_base(folder: Path, name: str, device_plan: DevicePlan) -> tuple[Any, Any]:
-    """(tokenizer, model) of a folder of safetensors.
+    """Load (tokenizer, model) from a folder of safetensors.
 
     Raises:
-        ModelError: its files cannot be read, or do not fit the device's memory.
+        ModelError: the files cannot be read, or do not fit the device's memory.
     """
     if device_plan.device == "cpu":
         disable_malloc_trim()
     if device_plan.device == "cuda":
         import torch
 
-        # its gradients are no numbers for some masks of packs (torch 2.11 on an H200)
+        # cuDNN attention returns NaN gradients for some masks of packs (torch 2.11 on an H200)
         torch.backends.cuda.enable_cudnn_sdp(False)
-    attention = "sdpa"  # the one that takes a mask of any form and runs everywhere
+    attention = "sdpa"  # the implementation that accepts any mask and runs on every device
     choice = RuntimeChoice("transformers", device_plan.device, device_plan.weights, attention, (device_plan.reason,))
     return load_model(folder, name, choice, None)
 
 
 def add_adapter(model: Any, settings: TrainingConfig) -> Any:
-    """The model with new weights to train, drawn from the seed; a model that is trained in full is itself.
+    """Add trainable weights, initialised from the seed, to a model; full training makes all of its own trainable.
 
     Raises:
-        ModelError: it is of a kind that peft has no place in.
+        ModelError: peft does not support this kind of model.
     """
     import torch
 
@@ -69,25 +70,27 @@ def add_adapter(model: Any, settings: TrainingConfig) -> Any:
             r=settings.rank,
             lora_alpha=2 * settings.rank,
             lora_dropout=0.0,
-            target_modules=[one for one in PROJECTIONS if one in module_names] or "all-linear",
+            target_modules=[name for name in PROJECTIONS if name in module_names] or "all-linear",
             layers_to_transform=list(range(first_layer, layers)) if first_layer else None,
         )
     try:
         adapted_model = peft.get_peft_model(model, config)
     except (ValueError, AttributeError) as error:
-        raise ModelError(f"An adapter by {settings.method} cannot be put into this model ({error}).") from error
+        raise ModelError(
+            f"A {settings.method} adapter cannot be added to this model ({error}): choose another model."
+        ) from error
     if settings.checkpointing and settings.method != "qlora":
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return adapted_model
 
 
-def trainable_parameters(model: Any) -> dict[str, Any]:
-    """name -> parameter, of all that is trained."""
+def trainable_parameters(model: Any) -> dict[str, Parameter]:
+    """Return name -> parameter of all that is trained."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def load_weights(model: Any, weights: Mapping[str, Tensor]) -> None:
-    """Set what is trained to ``weights``, as `trained` names them."""
+    """Set the trained parameters to ``weights``, by the names of `trainable_parameters`."""
     import torch
 
     with torch.no_grad():
@@ -96,10 +99,10 @@ def load_weights(model: Any, weights: Mapping[str, Tensor]) -> None:
 
 
 def load_adapter_weights(model: Any, folder: Path) -> None:
-    """Set what is trained to what an adapter's folder holds.
+    """Set the trained parameters to the weights of an adapter's folder.
 
     Raises:
-        ModelError: it has other matrices: another rank, other layers or another method.
+        ModelError: the adapter has other matrices: another rank, other layers or another method.
     """
     peft, safetensors = importlib.import_module("peft"), importlib.import_module("safetensors.torch")
     saved_weights = safetensors.load_file(str(folder / WEIGHTS_FILE))
@@ -108,16 +111,16 @@ def load_adapter_weights(model: Any, folder: Path) -> None:
         saved_weights[name].shape != model_weights[name].shape for name in saved_weights
     ):
         raise ModelError(
-            f"The adapter in {folder} has other matrices than are to be trained: name the --method, --rank and --layers "
-            "that it was made with."
+            f"The adapter in {folder} has other matrices than this training: pass the --method, --rank and --layers "
+            "that it was trained with."
         )
     peft.set_peft_model_state_dict(model, saved_weights)
 
 
 def save_trained(model: Any, base: str, source: Path, folder: Path) -> None:
-    """Write what was trained into ``folder``: an adapter in fp16 as peft names it, or a whole model in bf16.
+    """Write the trained weights into ``folder``: an adapter in fp16 with peft's names, or a whole model in bf16.
 
-    ``base`` is the model's name, by which an adapter knows whose it is; ``source`` has the tokenizer's files.
+    ``base`` is the model's name, which the adapter's configuration records; ``source`` has the tokenizer's files.
     """
     import torch
 
@@ -142,5 +145,5 @@ def save_trained(model: Any, base: str, source: Path, folder: Path) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=lambda one: sorted(one))
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=sorted)
     path.write_text(text + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""What is learned, encoded and packed: the phases of a training, each with what it is measured on."""
+"""Phases of a training: encode, pack and hold out the examples, then the preferences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kgrag.tune.training.tokenization import ChatEncoder
 
 
 class TrainingPhases:
-    """Makes the phases; ``left`` counts what was longer than ``longest`` tokens and is left out."""
+    """Builder of the phases; ``num_skipped`` counts the examples longer than ``max_tokens``."""
 
     def __init__(
         self,
@@ -35,18 +35,18 @@ class TrainingPhases:
         self.num_skipped = 0
 
     def build_phases(self, examples: Sequence[Example], preferences: Sequence[Preference]) -> dict[str, Objective]:
-        """``answers``, then ``preferences``: those of the two that there is something for.
+        """Build the phases ``answers`` and ``preferences``, in this order, without those that have no data.
 
         Raises:
-            KgragError: there is nothing for either.
+            KgragError: there is no data for either.
         """
         settings = self._settings
         training_examples, heldout = split_heldout(examples)
         if examples and not heldout:
-            self._notify("nothing is held out, so nothing says when it has learned enough: the last step is kept")
-        pairs = [one for one in preferences if not one.held]
-        heldout_pairs = [one for one in preferences if one.held]
-        answers = list(dict.fromkeys(parse_steps(one.answer).answer for one in examples))
+            self._notify("no examples are held out, so overfitting cannot be detected: the last step is kept")
+        pairs = [pair for pair in preferences if not pair.held]
+        heldout_pairs = [pair for pair in preferences if pair.held]
+        answers = list(dict.fromkeys(parse_steps(example.answer).answer for example in examples))
         heldout_set = heldout_choices(
             sample_heldout(heldout), answers, self._encoder, self._max_tokens, preferences, settings.look
         )
@@ -60,23 +60,23 @@ class TrainingPhases:
             )
             if not heldout:
                 self._notify(
-                    "no examples are held out, so nothing tells whether the pairs cost right answers: add --examples"
+                    "no examples are held out to check that the pairs do not cost right answers: add --examples"
                 )
         if self.num_skipped:
             self._notify(
-                f"{self.num_skipped} left out: longer than {self._max_tokens} tokens with their answer (--tokens)"
+                f"{self.num_skipped} left out: longer than {self._max_tokens} tokens with their answer (see --tokens)"
             )
         if not objectives:
             raise KgragError(
-                f"There is nothing to learn from: of {len(examples)} examples and {len(preferences)} pairs "
-                f"{len(heldout) + len(heldout_pairs)} are held out and {self.num_skipped} longer than {self._max_tokens} tokens. "
-                "Give more, or raise --tokens."
+                f"There is nothing to learn from: {len(heldout) + len(heldout_pairs)} of {len(examples)} examples and "
+                f"{len(preferences)} pairs are held out, and {self.num_skipped} are longer than {self._max_tokens} tokens. "
+                "Give more examples, or raise --tokens."
             )
         return objectives
 
     def _pack_examples(self, examples: Sequence[Example]) -> list[PackedSequence]:
-        encoded = [self._encoder.encode(one.messages, one.answer) for one in examples]
-        fitting = [one for one in encoded if len(one.ids) <= self._max_tokens]
+        encoded = [self._encoder.encode(example.messages, example.answer) for example in examples]
+        fitting = [sequence for sequence in encoded if len(sequence.ids) <= self._max_tokens]
         self.num_skipped += len(encoded) - len(fitting)
         return build_packs(fitting, self._settings.tokens, max_sequences=self._settings.batch, seed=self._settings.seed)
 

@@ -1,8 +1,8 @@
-"""Several sequences as one: what they begin alike is there once, as in a trie, and each sees what is its own alone.
+"""Packing of several sequences into one: a trie of shared prefixes, in which a sequence attends only to itself.
 
-A token stands once for all sequences that have the same tokens up to it. It sees those before it on its way from the
-root, and its position is its depth, so that what is computed for it is what would be in each sequence by itself. The
-instruction is shared by all of a language, the evidence by all questions on it; nothing is padded.
+A token is stored once for all sequences with the same tokens up to it. It attends to the tokens on its path from the
+root, and its position is its depth, so its activations are the same as in each sequence alone. The instruction is
+shared by all examples of a language, the evidence by all questions on it; nothing is padded.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from kgrag.tune.training.tokenization import EncodedExample
 
 TokenArray = NDArray[np.int64]
 MIN_SHARED_PREFIX = 0.5
-"""Sequences belong together that share this part of the shorter one's prompt."""
+"""Sequences belong to one family if they share this part of the shorter one's prompt."""
 
 
 @dataclass(frozen=True, eq=False)
 class PackedSequence:
-    """``ids``, ``depth`` and ``parent`` of T tokens (parent -1: none); what is predicted are n ``targets``.
+    """T tokens with their ``ids``, ``depth`` and ``parent`` (-1: none), and n ``targets`` to predict.
 
-    ``rows[i]`` is the token whose output predicts ``targets[i]`` for sequence ``members[owner[i]]``; ``plain`` is how
-    many tokens the sequences have one by one.
+    Token ``predicting_tokens[i]`` predicts ``targets[i]`` for sequence ``members[owner[i]]``; ``unpacked_tokens``
+    counts the tokens of the sequences one by one.
     """
 
     ids: TokenArray
@@ -39,7 +39,7 @@ class PackedSequence:
     unpacked_tokens: int
 
     def attention_mask(self) -> NDArray[np.bool_]:
-        """(T, T): whether the token of a row sees that of a column."""
+        """Return (T, T): whether the token of a row attends to that of a column."""
         mask = np.zeros((len(self.ids), len(self.ids)), dtype=bool)
         for token, parent in enumerate(self.parent):
             if parent >= 0:
@@ -52,14 +52,14 @@ class PackedSequence:
 
 
 class _TokenTrie:
-    """Grows by whole sequences; the last token of one predicts nothing, so it is a target alone."""
+    """A trie of sequences; the last token of each is left out, because it is only a target."""
 
     def __init__(self) -> None:
         self.children: dict[tuple[int, int], int] = {}
         self.members: list[int] = []
 
     def count_new_tokens(self, ids: Sequence[int]) -> int:
-        """How many tokens a sequence would add."""
+        """Return the number of tokens that a sequence would add."""
         node = -1
         for place, token in enumerate(ids[:-1]):
             child = self.children.get((node, token))
@@ -69,7 +69,7 @@ class _TokenTrie:
         return 0
 
     def add(self, ids: Sequence[int]) -> list[int]:
-        """Add a sequence; the nodes of its tokens but the last."""
+        """Add a sequence and return the nodes of its tokens except the last."""
         node, path = -1, []
         for token in ids[:-1]:
             node = self.children.setdefault((node, token), len(self.children))
@@ -78,7 +78,7 @@ class _TokenTrie:
 
 
 def build_pack(sequences: Sequence[EncodedExample], members: Sequence[int]) -> PackedSequence:
-    """The pack of some of the sequences (their numbers)."""
+    """Build the pack of some of the sequences, given by number."""
     trie = _TokenTrie()
     rows: list[int] = []
     targets: list[int] = []
@@ -89,18 +89,18 @@ def build_pack(sequences: Sequence[EncodedExample], members: Sequence[int]) -> P
         rows += path[sequence.answer_start - 1 :]
         targets += sequence.ids[sequence.answer_start :]
         owner += [place] * sequence.answer_length
-    parent = np.array([before for before, _ in trie.children], dtype=np.int64)
+    parent = np.array([parent_node for parent_node, _ in trie.children], dtype=np.int64)
     ids = np.array([token for _, token in trie.children], dtype=np.int64)
     depth = np.zeros(len(ids), dtype=np.int64)
     for token, parent_node in enumerate(parent):
         depth[token] = depth[parent_node] + 1 if parent_node >= 0 else 0
     unpacked_tokens = sum(len(sequences[number].ids) for number in members)
-    rows_, targets_, owner_ = (np.array(one, dtype=np.int64) for one in (rows, targets, owner))
+    rows_, targets_, owner_ = (np.array(values, dtype=np.int64) for values in (rows, targets, owner))
     return PackedSequence(ids, depth, parent, rows_, targets_, owner_, tuple(members), unpacked_tokens)
 
 
 def group_by_prefix(sequences: Sequence[EncodedExample]) -> list[list[int]]:
-    """The numbers of sequences that begin alike, together: in the order of their ids."""
+    """Group sequences with a common prefix and return their numbers, in the order of their ids."""
     order = sorted(range(len(sequences)), key=lambda number: sequences[number].ids)
     groups: list[list[int]] = []
     for number in order:
@@ -123,10 +123,15 @@ def build_packs(
     seed: int = 0,
     units: Iterable[Sequence[int]] = (),
 ) -> list[PackedSequence]:
-    """Packs of at most ``tokens`` tokens and ``together`` sequences, families whole where they fit, in a seeded order.
+    """Build packs in a seeded order; sequences with a common prefix stay together if they fit.
 
-    ``units`` are sequences that must stay in one pack (the two of a pair); without any, each is one by itself. A unit
-    that is larger than a pack gets one of its own.
+    Args:
+        sequences: the sequences to pack.
+        max_tokens: tokens of a pack.
+        max_sequences: sequences of a pack.
+        seed: seed of the order.
+        units: sequences that must stay in one pack (the two of a pair); without any, each is a unit by itself. A unit
+            that is larger than a pack gets one of its own.
     """
     unit_by_first = {unit[0]: tuple(unit) for unit in units} or {number: (number,) for number in range(len(sequences))}
     groups = [[number for number in family if number in unit_by_first] for family in group_by_prefix(sequences)]
@@ -139,13 +144,12 @@ def build_packs(
         for number in group:
             for member in unit_by_first[number]:
                 group_trie.add(sequences[member].ids)
-        # a family that would be cut by the end of this pack, and fits the next one, waits for it
+        # a family that the end of this pack would split, and that fits in the next one, starts a new pack
         starts_new_pack = len(trie.children) + len(group_trie.children) > max_tokens >= len(group_trie.children)
         for place, number in enumerate(group):
             unit = unit_by_first[number]
-            new_tokens = sum(
-                trie.count_new_tokens(sequences[one].ids) for one in unit
-            )  # of two alike a little too much: a bound
+            # an upper bound: tokens that a unit's own sequences share are counted twice
+            new_tokens = sum(trie.count_new_tokens(sequences[member].ids) for member in unit)
             is_full = len(trie.children) + new_tokens > max_tokens or len(members) + len(unit) > max(
                 max_sequences, len(unit)
             )
@@ -157,9 +161,9 @@ def build_packs(
                 members.append(member)
     if members:
         member_lists.append(members)
-    return [build_pack(sequences, one) for one in member_lists]
+    return [build_pack(sequences, member_list) for member_list in member_lists]
 
 
 def _shared_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many ids two sequences begin alike with."""
+    """Return the length of the common prefix of two sequences."""
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,4 +1,4 @@
-"""A training from what is learned from to a finished adapter: the model, the memory, the phases, and the files."""
+"""Train an adapter: load the model, check the memory, train the phases, and write the files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from kgrag.config import Config
 from kgrag.errors import KgragError, ModelError, UsageError
@@ -21,7 +21,7 @@ from kgrag.storage.atomic import atomic_folder
 from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
 from kgrag.tune.data.example import Example, Preference
 from kgrag.tune.training import curves
-from kgrag.tune.training.checkpoint import CheckpointFile
+from kgrag.tune.training.checkpoint import CheckpointFile, TrainingManifest
 from kgrag.tune.training.loop import (
     DivergedError,
     TimeBudgetExceeded,
@@ -30,6 +30,7 @@ from kgrag.tune.training.loop import (
     run_training_loop,
 )
 from kgrag.tune.training.memory_check import fit_settings_to_memory
+from kgrag.tune.training.objectives import Objective
 from kgrag.tune.training.packed_forward import PackedModel
 from kgrag.tune.training.peft_model import (
     add_adapter,
@@ -40,16 +41,48 @@ from kgrag.tune.training.peft_model import (
 )
 from kgrag.tune.training.phases import TrainingPhases
 from kgrag.tune.training.schedule import build_schedule
-from kgrag.tune.training.settings import VIRTUAL_TOKENS, TrainingConfig, plan_for_device
+from kgrag.tune.training.settings import VIRTUAL_TOKENS, DevicePlan, TrainingConfig, plan_for_device
 from kgrag.tune.training.tokenization import ChatEncoder, find_turn_ends
 
 MessageCallback = Callable[[str], None]
+ProgressCallback = Callable[[str, float], None]
 StepCallback = Callable[[str, TrainingProgress], None]
+
+PhaseReport = TypedDict(
+    "PhaseReport",
+    {
+        "steps": int,
+        "best step": int,
+        "seconds": float,
+        "why it ended": str,
+        "before": dict[str, float],
+        "after": dict[str, float],
+        "warning": str,
+    },
+)
+"""Figures of one phase, as `kgrag tune --json` prints them."""
+TrainingReport = TypedDict(
+    "TrainingReport",
+    {
+        "adapter": str,
+        "model": str,
+        "method": str,
+        "left out": int,
+        "tokens": dict[str, int],
+        "tokens of separate examples": dict[str, int],
+        "phases": dict[str, PhaseReport],
+    },
+)
+"""Figures of a training, as `kgrag tune --json` prints them; ``tokens`` are counted with and without packing."""
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What is to be trained on what; ``what`` and ``licence`` are of the data, in words; ``start``: an adapter to go on from."""
+    """A model, its training data and settings.
+
+    ``data_description`` and ``licence`` describe the data for the adapter's card. ``initial_adapter`` is the folder of
+    an adapter whose training continues.
+    """
 
     model: str
     out: Path
@@ -62,165 +95,206 @@ class TrainingJob:
     config: Config = field(default_factory=lambda: Config.model_validate({}))
 
 
+@dataclass(frozen=True)
+class _Callbacks:
+    """Receivers of notices, of the setup's progress, and of the steps."""
+
+    notify: MessageCallback
+    progress: ProgressCallback
+    tick: StepCallback
+
+
+@dataclass(frozen=True)
+class _LoadedModel:
+    """A model with an adapter, ready to be trained; ``settings`` fit the memory, ``source`` is the weights' folder."""
+
+    entry: ModelEntry
+    source: Path
+    settings: TrainingConfig
+    device_plan: DevicePlan
+    model: Any
+    network: PackedModel
+    encoder: ChatEncoder
+
+    @property
+    def max_example_tokens(self) -> int:
+        """Return the longest example; with p-tuning, its virtual tokens must fit the context, too."""
+        settings = self.settings
+        virtual_tokens = VIRTUAL_TOKENS * (settings.method == "p-tuning")
+        return min(settings.tokens, (self.entry.context or settings.tokens) - virtual_tokens)
+
+
 def train_adapter(
     job: TrainingJob,
     notify: MessageCallback,
-    progress: Callable[[str, float], None],
+    progress: ProgressCallback,
     tick: StepCallback,
     *,
     fresh: bool = False,
-) -> dict[str, Any]:
-    """Train, write the adapter into ``job.out``, and give figures of it.
+) -> TrainingReport:
+    """Train an adapter, write it to ``job.out``, and return its figures.
 
-    A training that was stopped goes on; ``fresh`` begins anew. ``tick`` hears of each step, with its phase's name.
+    Args:
+        job: the model, the data and the settings.
+        notify: called with notices.
+        progress: called with each activity before the first step and the share of it that is done.
+        tick: called after each step, with the phase's name.
+        fresh: delete the checkpoints of an interrupted training instead of resuming it.
 
     Raises:
-        UsageError: there is something in ``job.out``, or what was stopped there is another training.
-        ModelError: the model does not fit or cannot be trained, or the loss is no number any more.
-        KgragError: nothing is left to learn from, or the disk is full.
-        KeyboardInterrupt: it was stopped; its state is kept.
+        UsageError: ``job.out`` exists, or the checkpoint belongs to another training.
+        ModelError: the model does not fit or cannot be trained, or the loss is not a number.
+        KgragError: there is nothing to learn from, or the disk is full.
+        KeyboardInterrupt: the user stopped it; the checkpoint is kept.
     """
     started = time.monotonic()
     if job.out.exists():
-        raise UsageError(f"There is something in {job.out} already: name another folder with --out, or take it away.")
+        raise UsageError(f"There is something in {job.out} already: choose another folder with --out, or delete it.")
+    callbacks = _Callbacks(notify, progress, tick)
+    loaded = _load_model(job, callbacks)
+    builder = TrainingPhases(
+        loaded.settings, loaded.network.logprobs, loaded.encoder, loaded.max_example_tokens, notify
+    )
+    phases = builder.build_phases(job.examples, job.preferences)
+    if not loaded.network.verify_split(next(iter(phases.values())).packs[0]):
+        notify("this model cannot be split between layers: every layer is computed in every step")
+    checkpoints = _checkpoint_files(job, loaded, phases)
+    if fresh:
+        for checkpoint in checkpoints.values():
+            checkpoint.delete()
+    results = _train_phases(job, loaded, phases, checkpoints, started, callbacks)
+    card = _write_adapter(job, loaded, results)
+    for checkpoint in checkpoints.values():
+        checkpoint.delete()
+    return {
+        "adapter": str(job.out),
+        "model": model_short_name(loaded.entry),
+        "method": card.method,
+        "left out": builder.num_skipped,
+        "tokens": {name: sum(map(len, objective.packs)) for name, objective in phases.items()},
+        "tokens of separate examples": {
+            name: sum(pack.unpacked_tokens for pack in objective.packs) for name, objective in phases.items()
+        },
+        "phases": {name: _phase_report(result) for name, result in results.items()},
+    }
+
+
+def _load_model(job: TrainingJob, callbacks: _Callbacks) -> _LoadedModel:
+    """Load the model with its adapter, after checking that the training fits the memory."""
     device = this_device()
-    precision_choice = plan_for_device(job.settings.method, device)
-    model, _, why = resolve_model(job.model, job.config)
-    notify(
-        f"training {model_short_name(model)}{f' ({why})' if why else ''} by {job.settings.method} in {precision_choice.compute_dtype or precision_choice.weights}: {precision_choice.reason}"
+    device_plan = plan_for_device(job.settings.method, device)
+    entry, _, choice_reason = resolve_model(job.model, job.config)
+    name = model_short_name(entry)
+    callbacks.notify(
+        f"training {name}{f' ({choice_reason})' if choice_reason else ''} by {job.settings.method} in "
+        f"{device_plan.compute_dtype or device_plan.weights}: {device_plan.reason}"
     )
-    settings, keeps_activations, memory_notice = fit_settings_to_memory(
-        model.shape, job.settings, precision_choice, device, model_short_name(model)
-    )
+    settings, cache_bytes, memory_notice = fit_settings_to_memory(entry.shape, job.settings, device_plan, device, name)
     if memory_notice:
-        notify(memory_notice)
-    source = weights_folder(model, progress)
-    progress(f"loading {model_short_name(model)}", 0.0)
-    tokenizer, base = load_base(source, model_short_name(model), precision_choice)
-    network_model = add_adapter(base, settings)
+        callbacks.notify(memory_notice)
+    source = weights_folder(entry, callbacks.progress)
+    callbacks.progress(f"loading {name}", 0.0)
+    tokenizer, base = load_base(source, name, device_plan)
+    model = add_adapter(base, settings)
     if job.initial_adapter is not None:
-        load_adapter_weights(network_model, job.initial_adapter)
-    progress(f"loading {model_short_name(model)}", 1.0)
-    first_trained_layer = (
-        settings.first_trained_layer(int(base.config.num_hidden_layers)) if settings.method in ("lora", "qlora") else 0
-    )
+        load_adapter_weights(model, job.initial_adapter)
+    callbacks.progress(f"loading {name}", 1.0)
+    is_low_rank = settings.method in ("lora", "qlora")
     network = PackedModel(
-        network_model,
-        frozen_layers=first_trained_layer,
-        half_dtype=precision_choice.compute_dtype,
-        cache_bytes=keeps_activations,
+        model,
+        frozen_layers=settings.first_trained_layer(int(base.config.num_hidden_layers)) if is_low_rank else 0,
+        half_dtype=device_plan.compute_dtype,
+        cache_bytes=cache_bytes,
     )
-    encoder = ChatEncoder(tokenizer, find_turn_ends(source, tokenizer), model_short_name(model))
-    # beside a question its own virtual tokens must fit the context, too
-    max_example_tokens = min(
-        settings.tokens, (model.context or settings.tokens) - VIRTUAL_TOKENS * (settings.method == "p-tuning")
-    )
-    work = TrainingPhases(settings, network.logprobs, encoder, max_example_tokens, notify)
-    phases = work.build_phases(job.examples, job.preferences)
-    if not network.verify_split(next(iter(phases.values())).packs[0]):
-        notify("this model cannot be begun in its middle: every layer is computed in every step")
-    parameters = trainable_parameters(network_model)
-    keepers = {
+    encoder = ChatEncoder(tokenizer, find_turn_ends(source, tokenizer), name)
+    return _LoadedModel(entry, source, settings, device_plan, model, network, encoder)
+
+
+def _checkpoint_files(
+    job: TrainingJob, loaded: _LoadedModel, phases: Mapping[str, Objective]
+) -> dict[str, CheckpointFile]:
+    """Return the checkpoint file of each phase, beside the adapter's folder."""
+    return {
         name: CheckpointFile(
-            job.out.parent / f".{job.out.name}.{name}.pt", _training_manifest(job, settings, model, name)
+            job.out.parent / f".{job.out.name}.{name}.pt",
+            _training_manifest(job, loaded.settings, loaded.entry, name),
         )
         for name in phases
     }
-    if fresh:
-        for keeper in keepers.values():
-            keeper.delete()
-    phase_outcomes: dict[str, TrainingResult] = {}
-    network_model.train()
+
+
+def _train_phases(
+    job: TrainingJob,
+    loaded: _LoadedModel,
+    phases: Mapping[str, Objective],
+    checkpoints: Mapping[str, CheckpointFile],
+    started: float,
+    callbacks: _Callbacks,
+) -> dict[str, TrainingResult]:
+    """Train the phases in order; stop before a later phase whose time is used up by its setup."""
+    settings, parameters = loaded.settings, trainable_parameters(loaded.model)
+    results: dict[str, TrainingResult] = {}
+    loaded.model.train()
     for name, objective in phases.items():
         plan = build_schedule(objective.packs, settings, objective.count_examples, objective.heldout_tokens)
-        if settings.minutes:
-            share = settings.minutes / len(phases)  # examples, then pairs: half of the time each
-            plan = replace(plan, minutes=share)
-        spent = time.monotonic() - started if not phase_outcomes else 0.0
+        if settings.minutes:  # examples, then pairs: half of the time each
+            plan = replace(plan, minutes=settings.minutes / len(phases))
+        spent = 0.0 if results else time.monotonic() - started
         try:
-            phase_outcomes[name] = run_training_loop(
+            results[name] = run_training_loop(
                 objective,
                 parameters,
                 plan,
                 settings,
-                precision_choice,
-                keepers[name],
-                lambda now, name=name: tick(name, now),  # type: ignore[misc]
+                loaded.device_plan,
+                checkpoints[name],
+                lambda now, name=name: callbacks.tick(name, now),  # type: ignore[misc]
                 spent,
-                progress,
+                callbacks.progress,
             )
         except TimeBudgetExceeded as error:
-            if not phase_outcomes:
+            if not results:
                 raise
-            notify(f"{name}: {error} What was learned before is written.")
+            callbacks.notify(f"{name}: {error} The results of the previous phase are saved.")
             break
         except KeyboardInterrupt:
-            state_path = keepers[name].path
-            why = f"What was learned is kept in {state_path}: run the same command again to go on."
-            raise KeyboardInterrupt(why if state_path.exists() else "Nothing had been learned yet.") from None
+            raise KeyboardInterrupt(_interrupt_message(checkpoints[name])) from None
         except DivergedError as error:
-            if not error.result.best_step and len(phase_outcomes) == 0:
-                raise ModelError(
-                    f"{error} Nothing that is better than the model as it was had been learned."
-                ) from error
-            phase_outcomes[name] = error.result
-            _write_adapter(job, network_model, source, model, settings, phase_outcomes)
+            if not error.result.best_step and not results:
+                raise ModelError(f"{error} No step improved the model, so no adapter was written.") from error
+            results[name] = error.result
+            _write_adapter(job, loaded, results)
             raise ModelError(
-                f"{error} What was best, step {error.result.best_step} of {name}, is in {job.out}."
+                f"{error} The best weights, step {error.result.best_step} of {name}, are in {job.out}."
             ) from error
-        network.clear_cache()
-    card = _write_adapter(job, network_model, source, model, settings, phase_outcomes)
-    for keeper in keepers.values():
-        keeper.delete()
-    return {
-        "adapter": str(job.out),
-        "model": model_short_name(model),
-        "method": card.method,
-        "left out": work.num_skipped,
-        "tokens": {name: sum(map(len, one.packs)) for name, one in phases.items()},
-        "tokens of separate examples": {
-            name: sum(pack.unpacked_tokens for pack in one.packs) for name, one in phases.items()
-        },
-        "phases": {
-            name: {
-                "steps": one.steps,
-                "best step": one.best_step,
-                "seconds": one.seconds,
-                "why it ended": one.stop_reason,
-                "before": held_out_metrics(one.rows[0]),
-                "after": held_out_metrics(_best_row(one)),
-                "warning": curves.overfitting_warning(one.rows),
-            }
-            for name, one in phase_outcomes.items()
-        },
-    }
+        loaded.network.clear_cache()
+    return results
 
 
-def _write_adapter(
-    job: TrainingJob,
-    network: Any,
-    source: Path,
-    model: ModelEntry,
-    settings: TrainingConfig,
-    phase_outcomes: Mapping[str, TrainingResult],
-) -> AdapterCard:
-    """What was trained, with its curves and its card, whole or not at all."""
-    card = _build_card(job, settings, model, phase_outcomes)
+def _interrupt_message(checkpoint: CheckpointFile) -> str:
+    if not checkpoint.path.exists():
+        return "Nothing had been learned yet."
+    return f"The training is saved in {checkpoint.path}: run the same command again to continue."
+
+
+def _write_adapter(job: TrainingJob, loaded: _LoadedModel, results: Mapping[str, TrainingResult]) -> AdapterCard:
+    """Write the adapter with its curves and its card, completely or not at all."""
+    card = _build_card(job, loaded.settings, loaded.entry, results)
     try:
         with atomic_folder(job.out) as temporary:
-            save_trained(network, model_short_name(model), source, temporary)
-            curves.write_curves(temporary, {name: outcome.rows for name, outcome in phase_outcomes.items()})
+            save_trained(loaded.model, model_short_name(loaded.entry), loaded.source, temporary)
+            curves.write_curves(temporary, {name: result.rows for name, result in results.items()})
             save_card(card, temporary)
     except OSError as error:
         raise KgragError(
-            f"The adapter cannot be written to {job.out} ({error.strerror or error}): what was learned is kept beside it; "
-            "make room, and run the same command again."
+            f"The adapter cannot be written to {job.out} ({error.strerror or error}), but its checkpoint is kept: "
+            "free disk space, then run the same command again."
         ) from error
     return card
 
 
-def _training_manifest(job: TrainingJob, settings: TrainingConfig, model: ModelEntry, phase: str) -> dict[str, Any]:
-    """Whose training it is: of another, nothing is gone on with."""
+def _training_manifest(job: TrainingJob, settings: TrainingConfig, model: ModelEntry, phase: str) -> TrainingManifest:
+    """Return the data, model and settings that a checkpoint depends on."""
     return {
         "phase": phase,
         "model": model_short_name(model),
@@ -232,11 +306,11 @@ def _training_manifest(job: TrainingJob, settings: TrainingConfig, model: ModelE
 
 
 def _build_card(
-    job: TrainingJob, settings: TrainingConfig, model: ModelEntry, phase_outcomes: Mapping[str, TrainingResult]
+    job: TrainingJob, settings: TrainingConfig, model: ModelEntry, results: Mapping[str, TrainingResult]
 ) -> AdapterCard:
-    """Of the adapter, with the figures before its first phase and after its last."""
-    outcomes = list(phase_outcomes.values())
-    before, after = held_out_metrics(outcomes[0].rows[0]), held_out_metrics(_best_row(outcomes[-1]))
+    """Build the adapter's card, with the figures before its first phase and after its last."""
+    phase_results = list(results.values())
+    before, after = held_out_metrics(phase_results[0].rows[0]), held_out_metrics(_best_row(phase_results[-1]))
     metric_names = [name for name in ("factuality", "ahead") if name in before and name in after]
     question_count = {"n": float(after.get("questions", after.get("pairs", 0.0)))} if metric_names else {}
     rows: list[Example | Preference] = [*job.examples, *job.preferences]
@@ -244,11 +318,11 @@ def _build_card(
         name=job.out.name,
         base=model_short_name(model),
         base_sha256=weights_sha256(model),
-        method="dpo" if "preferences" in phase_outcomes else settings.method,
+        method="dpo" if "preferences" in results else settings.method,
         rank=settings.rank if settings.method in ("lora", "qlora") else 0,
         data=TrainingDataInfo(job.data_description, len(rows), examples_sha256(rows), job.licence),
-        steps=sum(one.steps for one in outcomes),
-        seconds=round(sum(one.seconds for one in outcomes), 1),
+        steps=sum(result.steps for result in phase_results),
+        seconds=round(sum(result.seconds for result in phase_results), 1),
         seed=settings.seed,
         made=date.today().isoformat(),
         before={name: before[name] for name in metric_names} | question_count,
@@ -256,21 +330,33 @@ def _build_card(
     )
 
 
+def _phase_report(result: TrainingResult) -> PhaseReport:
+    return {
+        "steps": result.steps,
+        "best step": result.best_step,
+        "seconds": result.seconds,
+        "why it ended": result.stop_reason,
+        "before": held_out_metrics(result.rows[0]),
+        "after": held_out_metrics(_best_row(result)),
+        "warning": curves.overfitting_warning(result.rows),
+    }
+
+
 def held_out_metrics(row: Mapping[str, float]) -> dict[str, float]:
-    """Of a look at what was held out."""
+    """Return the figures of a curve's row that were measured on held-out examples."""
     return {name: value for name, value in row.items() if name not in ("step", "loss", "lr", "seconds")}
 
 
-def _best_row(outcome: TrainingResult) -> Mapping[str, float]:
-    return next(row for row in outcome.rows if row["step"] == outcome.best_step)
+def _best_row(result: TrainingResult) -> Mapping[str, float]:
+    return next(row for row in result.rows if row["step"] == result.best_step)
 
 
 def model_short_name(model: ModelEntry) -> str:
-    """A model's name, without the folders of this machine."""
+    """Return a model's name without the folders of this machine."""
     return model.local_path.name if model.local_path is not None else Path(model.name).name
 
 
 def examples_sha256(rows: Sequence[Example | Preference]) -> str:
-    """The sha256 of what is learned from, as its file has it."""
+    """Return the sha256 of the training data, in its file format."""
     text = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     return hashlib.sha256(text.encode()).hexdigest()

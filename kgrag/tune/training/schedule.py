@@ -1,4 +1,4 @@
-"""Which packs a step learns from, how large it is, and when something is looked at: from settings alone, so it repeats."""
+"""Schedule of a training: packs, learning rate and evaluations of each step, determined by the settings alone."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from kgrag.tune.training.prefix_packing import PackedSequence
 from kgrag.tune.training.settings import TrainingConfig
 
 WARMUP_SHARE = 0.05
-"""The part of a training in which the rate rises."""
+"""Share of the training in which the learning rate rises."""
 MIN_EVALUATIONS = 4
-"""How often the held-out examples are looked at, at the least."""
+"""Minimum number of evaluations on the held-out examples."""
 MAX_EVALUATION_SHARE = 0.1
-"""The part of the work that looking at them may take, at the most."""
+"""Maximum share of the work that evaluations may take."""
 FORWARD_COST = 1 / 3
-"""What computing a loss costs of what learning from it does."""
+"""Cost of a forward pass relative to a training step."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The steps of a training: ``steps[i]`` are the numbers of the packs of step i."""
+    """The steps of a training; ``steps[i]`` are the pack numbers of step i."""
 
     steps: Sequence[Sequence[int]]
     evaluation_interval: int
-    """A look at the held-out examples after so many steps, and after the last one."""
+    """Steps between evaluations on the held-out examples; there is one more after the last step."""
     minutes: float = 0.0
     rate: float = field(default=1e-4)
 
     def progress(self, step: int, seconds: float) -> float:
-        """How far it is after ``step`` steps and ``seconds``: by what is nearer its end, the steps or the minutes."""
+        """Return the share done after ``step`` steps and ``seconds``, by steps or by minutes, whichever is larger."""
         done = step / len(self.steps)
         return min(max(done, seconds / (60 * self.minutes)) if self.minutes else done, 1.0)
 
     def learning_rate(self, step: int, seconds: float) -> float:
-        """The rate of the step after ``step`` others: a rise, then half a cosine down to nothing."""
+        """Return the learning rate after ``step`` steps: a warm-up, then half a cosine down to zero."""
         done = max(self.progress(step, seconds), 0.5 / len(self.steps))
         if done < WARMUP_SHARE:
             return self.rate * done / WARMUP_SHARE
@@ -49,9 +49,9 @@ def build_schedule(
     count_examples: Callable[[PackedSequence], int],
     held_tokens: int = 0,
 ) -> Schedule:
-    """All steps: each round in another order, a step of as many packs as have ``settings.batch`` examples.
+    """Build all steps: each epoch in another order, each step with packs of ``settings.batch`` examples or more.
 
-    ``number`` says how many examples a pack teaches.
+    ``count_examples`` returns the number of examples in a pack.
     """
     steps: list[list[int]] = []
     epoch = 0

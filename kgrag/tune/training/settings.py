@@ -1,4 +1,4 @@
-"""How it is trained: what a person chooses, what is chosen for a device, and why."""
+"""Training settings: the user's choices, and the precision chosen for a device."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ Method = Literal["lora", "qlora", "p-tuning", "full"]
 METHODS: tuple[Method, ...] = ("lora", "qlora", "p-tuning", "full")
 Layers = Literal["all", "half", "third"]
 LAYER_DIVISORS: dict[Layers, int] = {"all": 1, "half": 2, "third": 3}
-"""Adapters in the upper one of so many parts of the layers."""
+"""Adapters are added to this upper part of the layers: all, half or a third."""
 LEARNING_RATES: dict[str, float] = {"lora": 3e-4, "qlora": 2e-4, "p-tuning": 3e-3, "full": 1e-5}
-"""Learning rates where none is given."""
+"""Default learning rates."""
 VIRTUAL_TOKENS = 20
-"""Virtual tokens of p-tuning."""
+"""Number of virtual tokens of p-tuning."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What a training depends on beside its data and its model; the same settings give the same adapter.
+    """Settings of a training; the same settings, data and model give the same adapter.
 
-    ``lr`` 0: that of the method. ``steps`` 0: as many as ``epochs`` make. ``minutes`` 0: no limit. ``batch`` is how many
-    examples a step learns from at least, ``tokens`` how many a pack holds at most. ``beta`` and ``anchor`` are those of preferences; ``look`` is how many tokens of held-out
-    examples are computed to see how it stands, about.
+    ``lr`` 0: the method's default. ``steps`` 0: as many as ``epochs`` need. ``minutes`` 0: no limit. ``batch`` is the
+    minimum number of examples per step, ``tokens`` the maximum length of a pack. ``patience`` evaluations without
+    improvement end the training (0: never). ``beta`` and ``anchor`` apply to preferences. ``look`` is the approximate
+    number of held-out tokens per evaluation.
     """
 
     method: Method = "lora"
@@ -46,19 +47,20 @@ class TrainingConfig:
 
     @property
     def rate(self) -> float:
-        """The highest learning rate."""
+        """Return the maximum learning rate."""
         return self.lr or LEARNING_RATES[self.method]
 
     def first_trained_layer(self, layers: int) -> int:
-        """The first of a model's layers that is trained."""
+        """Return the number of the first trained layer."""
         return 0 if self.method in ("full", "p-tuning") else layers - -(-layers // LAYER_DIVISORS[self.layers])
 
 
 @dataclass(frozen=True)
 class DevicePlan:
-    """``weights`` is how the base lies in memory, ``half`` what is computed in though they are fp32 (""), and why.
+    """Precision of a training on a device.
 
-    ``scaled``: the loss is scaled, for gradients that halves would lose.
+    ``weights`` is the base model's precision in memory. ``compute_dtype`` is the dtype of autocast over fp32 weights,
+    "" without autocast. ``uses_loss_scaling``: the loss is scaled, because fp16 would lose small gradients.
     """
 
     weights: str
@@ -69,42 +71,38 @@ class DevicePlan:
 
 
 def plan_for_device(method: Method, device: Device) -> DevicePlan:
-    """How a method computes on a device.
+    """Choose the precision of a method on a device.
 
     Raises:
         UsageError: there is no such method.
-        ModelError: it cannot run there; with what can.
+        ModelError: the method cannot run on this device; the message says what can.
     """
     if method not in METHODS:
-        raise UsageError(f"Expected --method to be one of {', '.join(METHODS)}, found {method!r}.")
+        raise UsageError(f"Expected --method to be one of {', '.join(METHODS)}, found {method!r}: choose one of them.")
     if method == "qlora":
         if device.kind != "cuda":
             raise ModelError(
-                f"qlora keeps the model in 4 bits by bitsandbytes, which needs a CUDA device, found {device.kind} "
-                f"({device.name}): use --method lora, on a smaller --model if memory is short."
+                f"qlora keeps the model in 4 bits with bitsandbytes, which needs a CUDA device, found {device.kind} "
+                f"({device.name}): use --method lora, with a smaller --model if memory is short."
             )
         if not device.bitsandbytes:
             raise ModelError(
-                "qlora needs the library bitsandbytes, which is not installed: `pip install bitsandbytes`, "
+                "qlora needs the library bitsandbytes, which is not installed: run `pip install bitsandbytes`, "
                 "or use --method lora."
             )
-        return DevicePlan(
-            "int4", "bf16" if device.bf16 else "fp16", not device.bf16, device.kind, "4 bits were asked for"
-        )
+        return DevicePlan("int4", "bf16" if device.bf16 else "fp16", not device.bf16, device.kind, "qlora uses 4 bits")
     if device.kind == "cpu" and not device.bf16:
         return DevicePlan(
-            "fp32", "", False, "cpu", "this processor does not compute in bf16: emulated, it is several times slower"
+            "fp32", "", False, "cpu", "this processor has no bf16, and emulating it is several times slower"
         )
     if device.bf16:
-        reason = f"{device.name} computes in bf16, which needs no scaling of the loss"
+        reason = f"{device.name} computes in bf16, which needs no loss scaling"
         if method == "full":
-            return DevicePlan("fp32", "bf16", False, device.kind, f"{reason}; weights that are trained stay fp32")
+            return DevicePlan("fp32", "bf16", False, device.kind, f"{reason}; trained weights stay fp32")
         return DevicePlan("bf16", "", False, device.kind, reason)
-    reason = f"{device.name} has no bf16: fp16, and the loss is scaled so that small gradients are not lost"
-    if device.kind == "mps":  # torch scales losses on CUDA alone
-        return DevicePlan(
-            "fp32", "", False, device.kind, f"{device.name} has no bf16, and fp16 needs a loss scaling that it lacks"
-        )
+    reason = f"{device.name} has no bf16: fp16 with a scaled loss, so that small gradients are not lost"
+    if device.kind == "mps":  # torch scales losses only on CUDA
+        return DevicePlan("fp32", "", False, device.kind, f"{device.name} has no bf16, and no loss scaling for fp16")
     if method == "full":
-        return DevicePlan("fp32", "fp16", True, device.kind, f"{reason}; weights that are trained stay fp32")
+        return DevicePlan("fp32", "fp16", True, device.kind, f"{reason}; trained weights stay fp32")
     return DevicePlan("fp16", "", True, device.kind, reason)

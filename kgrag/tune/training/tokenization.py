@@ -1,4 +1,4 @@
-"""A question and what is to be said to it, as the token ids that the model reads and those that it is to write."""
+"""Encoding of prompts and answers as the token ids that the model reads and writes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kgrag.models.architecture import read_config
 from kgrag.protocols import Messages
 
 _PROBE_ANSWER = "kgrag"
-"""An answer that no chat template changes: to see what the template puts behind one."""
+"""An answer that no chat template changes, to find the tokens that the template adds after an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """Token ids of a prompt and an answer; the answer begins at ``start`` and ends with the token that ends a turn.
+    """Token ids of a prompt and its answer, which begins at ``answer_start`` and ends with the end of the turn.
 
-    Loss is on ``ids[start:]`` alone, ``0 < start < len(ids)``.
+    The loss covers ``ids[answer_start:]`` alone, and ``0 < answer_start < len(ids)``.
     """
 
     ids: tuple[int, ...]
@@ -27,25 +27,30 @@ class EncodedExample:
 
     @property
     def answer_length(self) -> int:
-        """How many tokens are learned."""
+        """Return the number of trained tokens."""
         return len(self.ids) - self.answer_start
 
 
 class ChatEncoder:
-    """Prompts as the language models of `kgrag.llm` make them, and answers as they would have written them."""
+    """Encoder of prompts as `kgrag.llm` sends them, and of answers as the model would write them."""
 
     def __init__(self, tokenizer: Any, turn_end_ids: Iterable[int], name: str) -> None:
-        """``ends``: the tokens that end a turn for the model when it answers.
+        """Check the tokenizer's chat template.
+
+        Args:
+            tokenizer: a transformers tokenizer.
+            turn_end_ids: the tokens that end the model's turn when it answers.
+            name: the model's name, for messages.
 
         Raises:
-            ModelError: the tokenizer has no chat template, or one that ends an answer with another token, or that
-                writes what was asked in another way once it is answered: what is learned would not be what is used.
+            ModelError: there is no chat template, it ends an answer with another token, or it formats a question
+                differently once it is answered, so that training and use would differ.
         """
         self._tokenizer, self._name = tokenizer, name
         if not tokenizer.chat_template:
             raise ModelError(
-                f"{name} has no chat template, so there is no way to say what is a question and what an answer: name a "
-                "model that was tuned to answer (-instruct, -chat)."
+                f"{name} has no chat template that separates questions from answers: choose a model that was tuned to "
+                "answer (-instruct, -chat)."
             )
         self.turn_end_id = self._find_turn_end(frozenset(turn_end_ids))
 
@@ -55,25 +60,25 @@ class ChatEncoder:
         answered_text = self._render([*probe_messages, {"role": "assistant", "content": _PROBE_ANSWER}])
         if not answered_text.startswith(prompt + _PROBE_ANSWER):
             raise ModelError(
-                f"The chat template of {self._name} writes an answered question in another way than an open one: "
-                "it cannot be trained with it; name another model."
+                f"The chat template of {self._name} formats an answered question differently from an open one, so it "
+                "cannot be used for training: choose another model."
             )
         closing_ids = self._tokenize(answered_text[len(prompt) + len(_PROBE_ANSWER) :])
         if not closing_ids or closing_ids[0] not in turn_end_ids:
             closing_token = self._tokenizer.decode(closing_ids[:1]) if closing_ids else "nothing"
             raise ModelError(
-                f"The chat template of {self._name} ends an answer with {closing_token!r}, which does not make it stop when it "
-                "answers: set eos_token_id in its generation_config.json to that token."
+                f"The chat template of {self._name} ends an answer with {closing_token!r}, which does not stop generation: "
+                "set eos_token_id in its generation_config.json to that token."
             )
         return closing_ids[0]
 
     def encode(self, messages: Messages, answer: str) -> EncodedExample:
-        """The ids of the prompt, exactly as they are when the model is asked, then of the answer and the turn's end.
+        """Encode the prompt, exactly as for generation, then the answer and the end of the turn.
 
-        The answer is encoded by itself: it is what the model writes behind a prompt that is already there.
+        The answer is encoded separately, because the model writes it after the prompt's tokens.
 
         Raises:
-            ModelError: nothing is left of the answer.
+            ModelError: the answer is empty.
         """
         template_output = self._tokenizer.apply_chat_template(
             [dict(message) for message in messages], add_generation_prompt=True, return_dict=True
@@ -81,7 +86,7 @@ class ChatEncoder:
         prompt_ids = list(template_output["input_ids"])
         answer_ids = self._tokenize(answer.strip())
         if not answer_ids or not prompt_ids:
-            raise ModelError(f"Expected an answer of words for {self._name}, found {answer!r}: take the example out.")
+            raise ModelError(f"Expected an answer with words for {self._name}, found {answer!r}: remove the example.")
         return EncodedExample((*prompt_ids, *answer_ids, self.turn_end_id), len(prompt_ids))
 
     def _render(self, messages: list[dict[str, str]], **options: Any) -> str:
@@ -92,7 +97,7 @@ class ChatEncoder:
 
 
 def find_turn_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
-    """The tokens that end a turn when the model in ``folder`` answers: its settings for generation, else its tokenizer's."""
+    """Return the end-of-turn tokens of the model in ``folder``: its generation settings', else its tokenizer's."""
     import json
 
     try:
@@ -104,4 +109,4 @@ def find_turn_ends(folder: Path, tokenizer: Any) -> frozenset[int]:
     if eos_setting is None:
         eos_setting = tokenizer.eos_token_id
     eos_ids = eos_setting if isinstance(eos_setting, list) else [eos_setting]
-    return frozenset(int(one) for one in eos_ids if one is not None)
+    return frozenset(int(token_id) for token_id in eos_ids if token_id is not None)

@@ -1,13 +1,13 @@
-"""What changes while a model is trained: its weights, the optimiser, how far it is; and how all of it is kept."""
+"""State of a training: weights, optimiser, progress and best weights, with saving and restoring."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from kgrag.tune.training.curves import factuality_fell
-from kgrag.tune.training.objectives import Objective, OnProgress, ignore_progress
+from kgrag.tune.training.objectives import Objective, OnProgress, ReferenceState, ignore_progress
 from kgrag.tune.training.settings import DevicePlan, TrainingConfig
 
 if TYPE_CHECKING:
@@ -15,16 +15,34 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
 MAX_GRADIENT_NORM = 1.0
-"""The longest gradient."""
+"""Maximum norm of the gradient; longer ones are clipped."""
 CurveRow = dict[str, float]
-"""A step of the curves: loss and rate, and at a look what was measured on what is held out."""
+"""A row of the curves: step, loss and learning rate, and after an evaluation the held-out figures."""
+CheckpointState = TypedDict(
+    "CheckpointState",
+    {
+        "step": int,
+        "before": float,
+        "seconds": float,
+        "stale": int,
+        "rows": list[CurveRow],
+        "best": list[Any],
+        "beginning": ReferenceState,
+        "weights": "dict[str, Tensor]",
+        "optimizer": dict[str, object],
+        "scaler": dict[str, object],
+        "random": "Tensor",
+        "random of GPUs": "list[Tensor]",
+    },
+)
+"""Content of a checkpoint; ``best`` is `TrainState.best`, ``beginning`` is the objective's state before training."""
 
 
 class TrainState:
-    """A training under way; `state` is all of it, and `restore` goes on from there.
+    """A training under way.
 
-    ``before``: seconds before the first step, ``seconds``: since. ``best``: the step whose weights did best on what is held out, its
-    loss, and the weights. ``stale``: looks since then.
+    ``seconds_before`` were spent before the first step, ``seconds_training`` since. ``best`` is the step with the
+    lowest held-out loss, that loss, and the weights; ``evaluations_since_best`` counts the evaluations since then.
     """
 
     def __init__(
@@ -42,12 +60,14 @@ class TrainState:
         self.step, self.seconds_before, self.seconds_training, self.evaluations_since_best = 0, 0.0, 0.0, 0
         self.rows: list[CurveRow] = []
         self.best: tuple[int, float, dict[str, Tensor]] = (0, math.inf, self.copy_weights())
-        self.initial_state: dict[str, Any] = {}
+        self.initial_state: ReferenceState = {}
 
     def copy_weights(self) -> dict[str, Tensor]:
-        return {name: one.detach().to("cpu", copy=True) for name, one in self.parameters.items()}
+        """Return a copy of the weights on the CPU."""
+        return {name: parameter.detach().to("cpu", copy=True) for name, parameter in self.parameters.items()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> CheckpointState:
+        """Return all that a checkpoint needs to resume this training."""
         import torch
 
         return {
@@ -65,7 +85,8 @@ class TrainState:
             "random of GPUs": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: CheckpointState) -> None:
+        """Restore a checkpoint."""
         import torch
 
         self.step, self.evaluations_since_best = state["step"], state["stale"]
@@ -82,18 +103,24 @@ class TrainState:
             torch.cuda.set_rng_state_all(state["random of GPUs"])
 
     def total_seconds(self) -> float:
-        """Seconds, of all that it took so far."""
+        """Return the seconds spent so far, setup included."""
         return self.seconds_before + self.seconds_training
 
     def set_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Set the trained parameters to ``weights``."""
         import torch
 
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(weights[name])
 
-    def train_step(self, pack_numbers: list[int] | Any, lr: float, should_stop: Callable[[], bool]) -> float:
-        """One step; its loss. Raises KeyboardInterrupt between two packs if it was asked to stop: nothing has changed then."""
+    def train_step(self, pack_numbers: list[int], lr: float, should_stop: Callable[[], bool]) -> float:
+        """Train on some packs and return the loss.
+
+        Raises:
+            KeyboardInterrupt: ``should_stop`` returned True between two packs; the weights have not changed.
+            ArithmeticError: the loss or the gradient is NaN or infinite.
+        """
         import torch
 
         packs = [self.objective.packs[number] for number in pack_numbers]
@@ -110,17 +137,18 @@ class TrainState:
             group["lr"] = lr
         self.scaler.unscale_(self.optimizer)
         gradient_norm = float(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), MAX_GRADIENT_NORM))
-        # a scaled gradient may overflow: the scaler leaves that step out and scales less
+        # a scaled gradient may overflow: the scaler then skips the step and reduces its scale
         if not math.isfinite(total) or not (math.isfinite(gradient_norm) or self.uses_loss_scaling):
-            raise ArithmeticError(f"{'loss' if not math.isfinite(total) else 'gradient'} is no number")
+            raise ArithmeticError(f"{'loss' if not math.isfinite(total) else 'gradient'} is not a number")
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return total
 
     def evaluate_heldout(self, row: CurveRow, on_progress: OnProgress = ignore_progress) -> None:
-        """Evaluate, and keep the weights if they are the best so far; without held-out examples the last are.
+        """Evaluate the held-out examples and keep the weights if they are the best so far.
 
-        Pairs that are told apart better are not better if fewer answers are right than before the first step.
+        Without held-out examples the last weights are the best. A lower loss on pairs does not count if fewer answers
+        are right than before the first step.
         """
         figures = self.objective.evaluate(on_progress)
         row.update(figures)

@@ -1,1 +1,1 @@
-"""Extraction measured on labelled datasets."""
+"""Benchmark of entity and fact extraction on labelled datasets."""

@@ -1,8 +1,8 @@
-"""Public sets of marked names, facts and clusters, read as they are published, as documents with what they hold.
+"""Public datasets of labelled names, facts and clusters, read in their published formats.
 
-Texts that a set has cut into words are put together again as they are written ("Wesley , who" becomes "Wesley, who"),
-and what is marked by word becomes spans of that text. A sentence without a title gets none, and an id that no text
-has, so that it is not taken for a subject.
+Texts that a dataset has split into words are put together again ("Wesley , who" becomes "Wesley, who"), and labels of
+words become spans of that text. A sentence without a title gets none, and an id that no text contains, so that the
+extraction does not take it for a subject.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _NO_SPACE_AFTER = frozenset("([{$#£€（【") | {"``"}
 
 @dataclass(frozen=True, slots=True)
 class LabelledSpan:
-    """A name that a set marks: its span in `Document.text`, its type as the set calls it, and which thing it is.
+    """A labelled name: its span in `Document.text`, its type in the dataset's terms, and its entity.
 
-    Two of a document with the same ``thing`` are one thing; -1 where the set does not say.
+    Two names of a document with the same ``entity_number`` are one entity; -1 if the dataset does not say.
     """
 
     start: int
@@ -60,9 +60,9 @@ class LabelledSpan:
 
 @dataclass(frozen=True, slots=True)
 class GoldFact:
-    """A fact that a set states: all names of its two ends, as written, and its relation as the set calls it.
+    """A fact that a dataset states: all names of its two ends, as written, and its relation in the dataset's terms.
 
-    ``places`` are the spans of the sentences that mention both ends; none where the set does not say.
+    ``sentence_spans`` are the spans of the sentences that mention both ends; none if the dataset does not say.
     """
 
     subject: tuple[str, ...]
@@ -73,7 +73,7 @@ class GoldFact:
 
 @dataclass(frozen=True, slots=True)
 class LabelledText:
-    """A text of a set, as the extraction is given it, with what the set says of it."""
+    """A text of a dataset as a document, with its labels."""
 
     document: Document
     names: tuple[LabelledSpan, ...] = ()
@@ -81,27 +81,27 @@ class LabelledText:
 
 
 def read_text(path: Path) -> str:
-    """A file's text, unpacked if it is gzip by its first bytes.
+    """Read a file's text; decompress it if its first bytes are those of gzip.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: it cannot be read, unpacked, or is not UTF-8.
+        ReadError: it cannot be read or decompressed, or is not UTF-8.
     """
     if not path.is_file():
-        raise UsageError(f"Expected a file of a public set at {path} and found none: check the path.")
+        raise UsageError(f"Expected a file of a public dataset at {path}, found none: check the path.")
     try:
         data = path.read_bytes()
         return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except (OSError, EOFError, ValueError) as error:
-        raise ReadError(f"{path} could not be read as UTF-8 text ({error}): download it again.") from error
+        raise ReadError(f"{path} cannot be read as UTF-8 text ({error}): download it again.") from error
 
 
 def load_labelled_texts(name: str, path: Path, limit: int | None = None) -> list[LabelledText]:
-    """The first ``limit`` items of a file in one of `FORMATS`.
+    """Load the first ``limit`` items of a file in one of `FORMATS`.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: it is of another format; the message says what was expected and what was found.
+        ReadError: it is of another format; the message names the expected one and quotes the file.
     """
     parse, expected = FORMATS[name]
     text = read_text(path)
@@ -114,22 +114,25 @@ def load_labelled_texts(name: str, path: Path, limit: int | None = None) -> list
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ReadError(
             f"{path} is not of the format {name}: expected {expected}, found {' '.join(text[:200].split())[:60]!r} "
-            f"({type(error).__name__}: {error}, at item {len(items) + 1}). Name the file's own format, one of "
+            f"({type(error).__name__}: {error}, at item {len(items) + 1}). Pass the file's own format, one of "
             f"{', '.join(FORMATS)}, or 2wiki for its questions."
         ) from error
     if not items:
-        raise ReadError(f"{path} holds nothing: expected {expected}.")
+        raise ReadError(f"Expected {expected} in {path}, found nothing: download it again.")
     return items
 
 
 def make_set_document(name: str, number: int, text: str, lang: str, title: str = "") -> Document:
-    """A text of a set as a document, with an id that no text has."""
+    """Return a text of a dataset as a document, with an id that no text contains."""
     sha256 = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()
     return Document(f"{name}/{number:06d}", title, text, name, lang, sha256)
 
 
 def detokenize(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Words put together as they are written, and the span of each: no space before a comma or in brackets."""
+    """Join words as they are written; return the text and the span of each word.
+
+    There is no space before a comma or inside brackets.
+    """
     text = ""
     spans = []
     inside_quotes = joins_next = False
@@ -171,9 +174,9 @@ def _parse_conll04(text: str) -> Iterable[LabelledText]:
     for number, row in enumerate(_parse_array(text)):
         text_joined, spans = detokenize(row["tokens"])
         names = []
-        for thing, entity in enumerate(row["entities"]):
+        for entity_number, entity in enumerate(row["entities"]):
             span = spans[entity["start"]][0], spans[entity["end"] - 1][1]
-            names.append(LabelledSpan(*span, entity["type"], text_joined[slice(*span)], thing))
+            names.append(LabelledSpan(*span, entity["type"], text_joined[slice(*span)], entity_number))
         facts = [GoldFact((names[r["head"]].text,), r["type"], (names[r["tail"]].text,)) for r in row["relations"]]
         yield LabelledText(make_set_document("conll04", number, text_joined, "en"), tuple(names), tuple(facts))
 
@@ -192,11 +195,11 @@ def _parse_redocred(text: str) -> Iterable[LabelledText]:
         names: list[LabelledSpan] = []
         names_by_entity: list[tuple[str, ...]] = []
         sentences_by_entity: list[set[int]] = []
-        for thing, mentions in enumerate(row["vertexSet"]):
+        for entity_number, mentions in enumerate(row["vertexSet"]):
             entity_mentions = [m for m in mentions if m["name"].lower() not in PRONOUNS]
             for m in entity_mentions:
                 start, end = word_spans[m["sent_id"]][m["pos"][0]][0], word_spans[m["sent_id"]][m["pos"][1] - 1][1]
-                names.append(LabelledSpan(start, end, m["type"], document_text[start:end], thing))
+                names.append(LabelledSpan(start, end, m["type"], document_text[start:end], entity_number))
             names_by_entity.append(tuple(dict.fromkeys(m["name"] for m in entity_mentions)))
             sentences_by_entity.append({m["sent_id"] for m in entity_mentions})
         facts = []
@@ -270,4 +273,4 @@ FORMATS: dict[str, tuple[Callable[[str], Iterable[LabelledText]], str]] = {
     ),
     "cluener": (_parse_cluener, 'JSON lines of {"text", "label": {type: {name: [[first, last], …]}}}'),
 }
-"""How to read each format, and what a file of it holds, in words."""
+"""The parser of each format, and a description of its files."""

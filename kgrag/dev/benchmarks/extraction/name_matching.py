@@ -1,4 +1,4 @@
-"""Names and values as measurements compare them, and what our own triples join under all names of their ends."""
+"""Comparison forms of names and values, and our triples with all names of their ends."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
 
 @lru_cache(maxsize=1 << 16)
 def comparison_form(name: str) -> str:
-    """What a name, date or number is compared as.
+    """Return the normalized form of a name, date or number for comparison.
 
-    Names: `kgrag.text.key`, underscores as blanks. Dates: "13 March 1963" and "March 13, 1963" are "1963-03-13", a
-    month of a year "1963-03". Whole numbers lose the commas of their thousands.
+    Names: `kgrag.text.normalize_name`, underscores as blanks. Dates: "13 March 1963" and "March 13, 1963" are
+    "1963-03-13", a month of a year "1963-03". Whole numbers lose the commas of their thousands.
     """
     normalized = normalize_name(name.replace("_", " "))
     if iso_date := parse_written_date(normalized):
@@ -30,7 +30,7 @@ def comparison_form(name: str) -> str:
 
 
 class NormalizedTriple(NamedTuple):
-    """A triple of ours, its ends as all values that they go by in their document."""
+    """A triple of ours, with the comparison forms of all names that its ends have in their document."""
 
     subject: frozenset[str]
     predicate: str
@@ -38,21 +38,21 @@ class NormalizedTriple(NamedTuple):
     triple: Triple
 
     def direction_between(self, a: frozenset[str], b: frozenset[str]) -> int:
-        """1 if it goes from a thing called one of ``a`` to one called one of ``b``, -1 if back, 0 if neither."""
+        """Return 1 if the triple leads from a name in ``a`` to a name in ``b``, -1 if back, 0 if neither."""
         if self.subject & a and self.object & b:
             return 1
         return -1 if self.subject & b and self.object & a else 0
 
 
 def comparison_forms(names: Sequence[str]) -> frozenset[str]:
-    """`value` of each name that has any letter or number."""
+    """Return `comparison_form` of each name that has any letter or number."""
     return frozenset(v for v in map(comparison_form, names) if v)
 
 
 def entity_name_forms(extraction: Extraction) -> Mapping[str, frozenset[str]]:
-    """All values that each entity of a document goes by: its id, its mentions, and its other names.
+    """Return the comparison forms of each entity of a document: of its id, its mentions, and its other names.
 
-    The id that stands for the title of a document without one is no name.
+    The id that stands for the title of an untitled document is no name.
     """
     untitled_id = normalize_name(extraction.document.id) if not normalize_name(extraction.document.title) else None
     forms_by_entity: defaultdict[str, set[str]] = defaultdict(set)
@@ -71,9 +71,10 @@ def entity_name_forms(extraction: Extraction) -> Mapping[str, frozenset[str]]:
 
 
 def normalize_triples(extraction: Extraction, vocabulary: PredicateSchema) -> list[NormalizedTriple]:
-    """The triples of a document; an end that is a people is also called by its country where that is what is said.
+    """Return the triples of a document, with all names of their ends.
 
-    What only says how the subject of a document without a title is called is left out: it joins nothing.
+    If the object is a nationality and means the country, it also has the country's names. A triple that only names the
+    subject of an untitled document is left out: it links nothing.
     """
     name_forms = entity_name_forms(extraction)
     is_untitled = not normalize_name(extraction.document.title)
@@ -94,5 +95,5 @@ def normalize_triples(extraction: Extraction, vocabulary: PredicateSchema) -> li
 
 
 def country_forms(names: frozenset[str], vocabulary: PredicateSchema) -> frozenset[str]:
-    """The countries that any of the names stands for, as values: "american" -> "united states"."""
+    """Return the comparison forms of the countries that any of the names stands for: "american" -> "united states"."""
     return frozenset(comparison_form(vocabulary.countries[name]) for name in names if name in vocabulary.countries)

@@ -1,4 +1,4 @@
-"""What the relations and types of public sets are called here, and when two predicates say the same."""
+"""Mapping of the relations and types of public datasets to our predicates and types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RELATION_NAMES_PATH = Path(__file__).parents[3] / "data" / "relation_names.toml"
 
 
 class RelationMapping(NamedTuple):
-    """How a relation of CoNLL-04 shows here: our predicates, and the types that their subject may have."""
+    """The counterpart of a CoNLL-04 relation: our predicates, and the types that their subject may have."""
 
     predicates: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -28,12 +28,12 @@ def _load_tables() -> dict[str, Any]:
 
 
 def relation_predicates(name: str) -> Mapping[str, tuple[str, ...]]:
-    """The relations of a set (``webnlg`` or ``2wiki``) -> our predicates; ``^p`` is our ``p`` read backwards."""
+    """Return the relations of a dataset (``webnlg`` or ``2wiki``) -> our predicates; ``^p`` is our ``p`` reversed."""
     return {relation: tuple(ours) for relation, ours in _load_tables()[name].items()}
 
 
 def conll04_relations() -> Mapping[str, RelationMapping]:
-    """The relations of CoNLL-04, in the order in which a triple of ours is tried against them."""
+    """Return the relations of CoNLL-04, in the order in which a triple of ours is compared with them."""
     return {
         name: RelationMapping(tuple(k["predicates"]), tuple(k["subjects"]))
         for name, k in _load_tables()["conll04"].items()
@@ -41,12 +41,15 @@ def conll04_relations() -> Mapping[str, RelationMapping]:
 
 
 def entity_types(name: str) -> Mapping[str, str]:
-    """The types of a set -> ours, "" where there is none of ours."""
+    """Return the types of a dataset -> ours, "" for a type that we lack."""
     return dict(_load_tables()["types"][name])
 
 
 def relation_name_words(relation: str) -> str:
-    """The words of a relation's or predicate's name: ``words("birthPlace") == words("birth_place") == "birth place"``."""
+    """Return the words of a relation's or predicate's name.
+
+    ``relation_name_words("birthPlace") == relation_name_words("birth_place") == "birth place"``.
+    """
     return normalize_name(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", relation).replace("_", " "))
 
 
@@ -58,14 +61,17 @@ def is_same_relation(
     *,
     is_reversed: bool,
 ) -> bool:
-    """Whether our ``predicate`` says what a set's ``relation`` does.
+    """Whether our ``predicate`` means the same as a dataset's ``relation``.
 
-    A relation without a predicate of ours agrees only with one that is called by the same words.
+    A relation without a predicate of ours agrees only with a predicate of the same words.
 
     Args:
-        table: see `predicates_of`.
-        turned: whether our subject is the set's object, and the other way round. A predicate then agrees if it is
-            the inverse of the right one, or symmetric; father and mother are both the inverse of child.
+        relation: as the dataset calls it.
+        predicate: as we call it.
+        predicate_table: see `relation_predicates`.
+        vocabulary: our predicates, with their inverses.
+        is_reversed: whether our subject is the dataset's object, and the other way round. A predicate then agrees if it
+            is the inverse of the right one, or symmetric; father and mother are both the inverse of child.
     """
     our_predicate = vocabulary.predicates.get(predicate)
     for mapped_name in predicate_table.get(relation, ()):

@@ -1,7 +1,7 @@
-"""The present extraction held against public sets: names, pairs that are joined, relations, and one node for a thing.
+"""Extraction measured on public datasets: names, linked pairs, relations, and coreference.
 
-Every figure is counted over all items together (micro); its interval draws items. Names are compared as
-`kgrag.dev.benchmarks.extraction.name_matching.value` has them.
+Every figure is counted over all items together (micro); its interval is bootstrapped over items. Names are compared as
+`kgrag.dev.benchmarks.extraction.name_matching.comparison_form` normalizes them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUOTES = '《》“”"「」『』'
 Figures = dict[str, Interval]
 ExtractionResults = Sequence[tuple[LabelledText, Extraction]]
 GoldTriple = tuple[frozenset[str], str, frozenset[str]]
-"""A fact of a set: the values of its subject, its relation, the values of its object."""
+"""A fact of a dataset: comparison forms of its subject, its relation, comparison forms of its object."""
 
 
 def extract_in_batches(
@@ -43,8 +43,7 @@ def extract_in_batches(
     tick: Callable[[], None] = lambda: None,
     transform: Callable[[Extraction], Extraction] = lambda extraction: extraction,
 ) -> Iterator[Extraction]:
-    """What the extraction finds in each document, and ``further`` makes of it; ``size`` is the longest passage, in
-    characters."""
+    """Yield the extraction of each document, changed by ``transform``; ``size`` is in characters of a passage."""
     remaining = iter(documents)
     while batch := list(islice(remaining, BATCH_SIZE)):
         for extraction in extract_documents(batch, size):
@@ -59,22 +58,22 @@ def measure_extraction(
     tick: Callable[[], None] = lambda: None,
     transform: Callable[[Extraction], Extraction] = lambda extraction: extraction,
 ) -> Figures:
-    """The figures of a set (one of `MEASURES`) on the extraction as it is, and as ``further`` changes it."""
+    """Return the figures of a dataset (one of `MEASURES`) on the present extraction, changed by ``transform``."""
     extractions = extract_in_batches((item.document for item in items), size, tick, transform)
     return MEASURES[name](list(zip(items, extractions, strict=True)))
 
 
 def count_pairs(predicted: Sequence[NormalizedTriple], gold: Sequence[GoldTriple]) -> MatchCounts:
-    """Unordered pairs of names that triples join, against the pairs of subject and object of a set's facts."""
+    """Count unordered pairs of names that triples link, against the pairs of a dataset's facts."""
     gold_pairs = list(dict.fromkeys(frozenset((s, o)) for s, _, o in gold))
     ends = [(*pair, *pair)[:2] for pair in gold_pairs]
     triples_by_pair: dict[frozenset[str], list[NormalizedTriple]] = defaultdict(list)
     for triple in predicted:
         triples_by_pair[frozenset((triple.triple.subject, triple.triple.object))].append(triple)
     correct = sum(
-        any(one.direction_between(a, b) for one in same for a, b in ends) for same in triples_by_pair.values()
+        any(triple.direction_between(a, b) for triple in same for a, b in ends) for same in triples_by_pair.values()
     )
-    gold_found = sum(any(one.direction_between(a, b) for one in predicted) for a, b in ends)
+    gold_found = sum(any(triple.direction_between(a, b) for triple in predicted) for a, b in ends)
     return MatchCounts(correct, len(triples_by_pair), len(gold_pairs), gold_found)
 
 
@@ -84,21 +83,26 @@ def count_relations(
     predicate_table: Mapping[str, tuple[str, ...]],
     schema: PredicateSchema,
 ) -> tuple[MatchCounts, tuple[int, int]]:
-    """Triples against facts with their relation; and of the facts whose ends are joined at all, how many rightly.
+    """Count triples against facts with their relation; and the facts with the right relation, of those linked.
 
     Args:
-        table: a set's relations -> our predicates (`predicates_of`).
+        predicted: our triples.
+        gold: the dataset's facts.
+        predicate_table: a dataset's relations -> our predicates, see `relation_predicates`.
+        schema: our predicates.
     """
 
-    def matches_fact(one: NormalizedTriple, fact: GoldTriple) -> bool:
-        way = one.direction_between(fact[0], fact[2])
-        return way != 0 and is_same_relation(fact[1], one.predicate, predicate_table, schema, is_reversed=way < 0)
+    def matches_fact(triple: NormalizedTriple, fact: GoldTriple) -> bool:
+        direction = triple.direction_between(fact[0], fact[2])
+        return direction != 0 and is_same_relation(
+            fact[1], triple.predicate, predicate_table, schema, is_reversed=direction < 0
+        )
 
-    distinct = {(one.triple.subject, one.predicate, one.triple.object): one for one in predicted}
+    distinct = {(triple.triple.subject, triple.predicate, triple.triple.object): triple for triple in predicted}
     facts = list(dict.fromkeys(gold))
-    joined_facts = [fact for fact in facts if any(one.direction_between(fact[0], fact[2]) for one in predicted)]
-    matched_facts = sum(any(matches_fact(one, fact) for one in predicted) for fact in joined_facts)
-    correct = sum(any(matches_fact(one, fact) for fact in facts) for one in distinct.values())
+    joined_facts = [fact for fact in facts if any(triple.direction_between(fact[0], fact[2]) for triple in predicted)]
+    matched_facts = sum(any(matches_fact(triple, fact) for triple in predicted) for fact in joined_facts)
+    correct = sum(any(matches_fact(triple, fact) for fact in facts) for triple in distinct.values())
     return MatchCounts(correct, len(distinct), len(facts), matched_facts), (matched_facts, len(joined_facts))
 
 
@@ -108,26 +112,34 @@ def count_typed_relations(
     types: Mapping[str, str],
     relation_mappings: Mapping[str, RelationMapping],
 ) -> MatchCounts:
-    """Triples as one of a set's few relations each, by predicate and type of subject, against its facts, directed.
+    """Count triples against a dataset's directed facts, each triple as one of the dataset's few relations.
+
+    Predicate and type of the subject determine the relation.
 
     Args:
-        types: of our entities, by id; MISC where there is none.
-        wanted: the relations, in the order in which they are tried; a triple that is none of them is left out.
+        predicted: our triples.
+        gold: the dataset's facts.
+        types: of our entities, by id; MISC for an entity without a type.
+        relation_mappings: the relations, in the order in which they are compared; a triple that is none is left out.
     """
     triples_by_relation: dict[tuple[str, str, str], NormalizedTriple] = {}
-    for one in predicted:
-        kind = types.get(one.triple.subject, "MISC")
-        names = [name for name, k in relation_mappings.items() if one.predicate in k.predicates and kind in k.subjects]
+    for triple in predicted:
+        kind = types.get(triple.triple.subject, "MISC")
+        names = [
+            name for name, k in relation_mappings.items() if triple.predicate in k.predicates and kind in k.subjects
+        ]
         if names:
-            triples_by_relation[one.triple.subject, names[0], one.triple.object] = one
+            triples_by_relation[triple.triple.subject, names[0], triple.triple.object] = triple
     facts = list(dict.fromkeys(gold))
 
     def matches_fact(relation: str, triple: NormalizedTriple, fact: GoldTriple) -> bool:
         return relation == fact[1] and triple.direction_between(fact[0], fact[2]) > 0
 
-    correct = sum(any(matches_fact(r, one, fact) for fact in facts) for (_, r, _), one in triples_by_relation.items())
+    correct = sum(
+        any(matches_fact(r, triple, fact) for fact in facts) for (_, r, _), triple in triples_by_relation.items()
+    )
     matched_facts = sum(
-        any(matches_fact(r, one, fact) for (_, r, _), one in triples_by_relation.items()) for fact in facts
+        any(matches_fact(r, triple, fact) for (_, r, _), triple in triples_by_relation.items()) for fact in facts
     )
     return MatchCounts(correct, len(triples_by_relation), len(facts), matched_facts)
 
@@ -135,13 +147,15 @@ def count_typed_relations(
 def count_coreference(
     labelled: Sequence[LabelledSpan], mentions: Sequence[Mention], *, different_spellings_only: bool = False
 ) -> MatchCounts:
-    """Pairs of a set's mentions that are one thing, against pairs that have one entity of ours.
+    """Count pairs of mentions that share an entity of ours, against the pairs that share a labelled entity.
 
-    A mention has the entity of ours that is named at the same span, else of one with the same text, but for an article
-    before it, anywhere in the document; without either it is a thing of its own.
+    A labelled mention has the entity of ours with the same span, else one with the same text, but for an article before
+    it, anywhere in the document. Without either it is an entity of its own.
 
     Args:
-        differing: only pairs of mentions that are spelt differently.
+        labelled: mentions of the dataset.
+        mentions: ours.
+        different_spellings_only: count only pairs of mentions that are spelt differently.
     """
     entity_by_span = {(m.start, m.end): m.entity_id for m in mentions}
     entity_by_spelling: dict[str, str] = {}
@@ -158,8 +172,10 @@ def count_coreference(
         for a, b in combinations(range(len(labelled)), 2)
         if not different_spellings_only or comparison_form(labelled[a].text) != comparison_form(labelled[b].text)
     ]
-    correct = sum(same and one for same, one in pair_outcomes)
-    return MatchCounts(correct, sum(one for _, one in pair_outcomes), sum(same for same, _ in pair_outcomes), correct)
+    correct = sum(is_same and joined for is_same, joined in pair_outcomes)
+    return MatchCounts(
+        correct, sum(joined for _, joined in pair_outcomes), sum(is_same for is_same, _ in pair_outcomes), correct
+    )
 
 
 def _comparable_spelling(name: str) -> str:
@@ -211,7 +227,7 @@ def _measure_redocred(results: ExtractionResults) -> Figures:
                 frozenset((comparison_forms(fact.subject), comparison_forms(fact.object))), fact.sentence_spans
             )
         triples_by_pair = {
-            pair: [one.triple for one in predicted if one.direction_between(*(*pair, *pair)[:2])]
+            pair: [normalized.triple for normalized in predicted if normalized.direction_between(*(*pair, *pair)[:2])]
             for pair in spans_by_pair
         }
         spans_by_near_pair = {pair: spans_ for pair, spans_ in spans_by_pair.items() if spans_}
@@ -251,9 +267,9 @@ def _measure_cluener(results: ExtractionResults) -> Figures:
 
 
 def _name_scores(results: ExtractionResults, table: Mapping[str, str]) -> Figures:
-    """Spans with their type, of the types that a set has; one that is no type of ours is always missed.
+    """Score spans with their type, of the types that a dataset has; a type that we lack is always missed.
 
-    CoNLL-04's "Other" is no type but the lack of one, and is left out.
+    CoNLL-04's "Other" is the lack of a type, and is left out.
     """
     return micro_scores("name", _name_counts(results, {t: k for t, k in table.items() if t != "Other"}))
 
@@ -279,7 +295,7 @@ def _name_counts(results: ExtractionResults, table: Mapping[str, str]) -> list[M
 
 
 def _untyped_recall(results: ExtractionResults) -> Figures:
-    """Which marked names are found at all, whatever their type: spans alone."""
+    """Return the recall of labelled names of any type: spans alone."""
     return micro_share(
         "name_recall_untyped",
         [
@@ -293,7 +309,10 @@ def _untyped_recall(results: ExtractionResults) -> Figures:
 
 
 def _unquoted_span(text: str, start: int) -> tuple[int, int]:
-    """A span without quotes and book-title marks at its ends, which sets count in and the extraction does not."""
+    """Return a span without quotes and book-title marks at its ends.
+
+    Datasets include them, and the extraction does not.
+    """
     inner = text.lstrip(QUOTES)
     start += len(text) - len(inner)
     return start, start + len(inner.rstrip(QUOTES))

@@ -1,7 +1,7 @@
-"""The evidence of 2WikiMultihopQA's questions against what the extraction joins in their gold documents.
+"""Recall of 2WikiMultihopQA's evidence by the extraction from its gold documents.
 
-A question's evidence is triples such as (film, director, person); each stands in one of its gold documents, most often
-in the first sentences. Nothing else of the corpus is read.
+A question's evidence is triples such as (film, director, person). Each is stated in one of its gold documents, most
+often in the first sentences. The rest of the corpus is not read.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class GoldEvidence:
 
 
 def load_evidence(path: Path, limit: int | None = None) -> list[GoldEvidence]:
-    """The first ``limit`` questions, from JSON lines with ``gold`` and ``triples``.
+    """Load the first ``limit`` questions, from JSON lines with ``gold`` and ``triples``.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: a line is no such row; the message has its number.
+        ReadError: a line has another format; the message contains its number.
     """
     evidence: list[GoldEvidence] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -57,19 +57,23 @@ def load_evidence(path: Path, limit: int | None = None) -> list[GoldEvidence]:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ReadError(
                     f'{path}, line {number}: expected a JSON object with "gold" and "triples": [[subject, relation, '
-                    f"object], …], found another ({type(error).__name__}: {error}): name a file of questions of 2wiki."
+                    f"object], …], found another ({type(error).__name__}: {error}): pass a question file of 2wiki."
                 ) from error
     if not evidence:
-        raise ReadError(f"{path} holds no questions: expected JSON lines with gold and triples.")
+        raise ReadError(
+            f"Expected JSON lines with gold and triples in {path}, found none: pass a question file of 2wiki."
+        )
     return evidence
 
 
 def load_documents(path: Path, wanted_ids: set[str]) -> dict[str, Document]:
-    """The documents of a corpus (JSON lines with ``_id``, ``title`` and ``text``) whose ids are ``wanted``.
+    """Load the documents of a corpus whose ids are in ``wanted_ids``.
+
+    The corpus is JSON lines with ``_id``, ``title`` and ``text``.
 
     Raises:
         UsageError: there is no such file.
-        ReadError: a line is no such row; the message has its number.
+        ReadError: a line has another format; the message contains its number.
     """
     documents: dict[str, Document] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -79,24 +83,24 @@ def load_documents(path: Path, wanted_ids: set[str]) -> dict[str, Document]:
         except (ValueError, KeyError, TypeError) as error:
             raise ReadError(
                 f'{path}, line {number}: expected a JSON object with "_id", "title" and "text" '
-                f"({type(error).__name__}: {error}): name a corpus such as corpus.jsonl.gz."
+                f"({type(error).__name__}: {error}): pass a corpus such as corpus.jsonl.gz."
             ) from error
     return documents
 
 
 class PredictedEdges:
-    """What the extraction of a question's documents joins, with one thing known by the names of all of them."""
+    """The triples extracted from a question's documents, with each entity known by its names in all of them."""
 
     def __init__(self, extractions: Sequence[Extraction], schema: PredicateSchema) -> None:
         self._schema = schema
         self._extractions = extractions
-        self.triples: list[NormalizedTriple] = [one for e in extractions for one in normalize_triples(e, schema)]
+        self.triples: list[NormalizedTriple] = [t for e in extractions for t in normalize_triples(e, schema)]
         titles = {e.names[0][0]: e.document.title for e in extractions}
         aliases = [(entity, name) for e in extractions for entity, name, _ in e.names if name]
-        self._facts = fact_index_from([one.triple for one in self.triples], titles, {}, aliases)
+        self._facts = fact_index_from([normalized.triple for normalized in self.triples], titles, {}, aliases)
 
     def edge_direction(self, triple: NormalizedTriple, subject: str, object: str) -> int:
-        """1 if ``one`` goes from the first to the second, -1 if back, 0 if it joins others."""
+        """Return 1 if ``triple`` leads from ``subject`` to ``object``, -1 if back, 0 if it links others."""
         if self._is_same(triple.triple.subject, triple.subject, subject) and self._is_same(
             triple.triple.object, triple.object, object
         ):
@@ -107,7 +111,10 @@ class PredictedEdges:
         return -1 if is_reversed else 0
 
     def is_mentioned(self, subject: str, object: str) -> bool:
-        """Whether a document about the first mentions the second, or a people of the country that the second is."""
+        """Whether a document about the subject mentions the object.
+
+        The nationality counts as a mention if the object is a country.
+        """
         for extraction in self._extractions:
             names = entity_name_forms(extraction)
             title = extraction.names[0][0]
@@ -133,14 +140,14 @@ def edge_recall(
     size: int,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[Figures, int]:
-    """How much of the evidence is joined, joined by the right predicate, and mentioned; and the documents not there.
+    """Return the recall of the evidence by edges, predicates and mentions; and the number of missing documents.
 
-    - ``edge_recall``: a triple of ours joins subject and object, in either direction;
+    - ``edge_recall``: an extracted triple links subject and object, in either direction;
     - ``predicate_recall``: and its predicate, or its inverse the other way round, is the right one;
     - ``mention_recall``: a document about the subject mentions the object at all;
     - ``edge_or_mention_recall``: either.
 
-    Intervals draw questions. Evidence whose documents are not there counts as missed.
+    Intervals are bootstrapped over questions. Evidence whose documents are missing counts as missed.
     """
     schema, predicate_table = load_predicate_schema(), relation_predicates("2wiki")
     extractions = {e.document.id: e for e in extract_in_batches(documents.values(), size, tick)}
@@ -150,17 +157,19 @@ def edge_recall(
         rows = []
         for subject, relation, object in dict.fromkeys(question.triples):
             directed = [
-                (one, way) for one in predicted.triples if (way := predicted.edge_direction(one, subject, object))
+                (triple, direction)
+                for triple in predicted.triples
+                if (direction := predicted.edge_direction(triple, subject, object))
             ]
             has_right_predicate = any(
-                is_same_relation(relation, one.predicate, predicate_table, schema, is_reversed=way < 0)
-                for one, way in directed
+                is_same_relation(relation, triple.predicate, predicate_table, schema, is_reversed=direction < 0)
+                for triple, direction in directed
             )
             rows.append((bool(directed), has_right_predicate, predicted.is_mentioned(subject, object)))
         rows_by_question.append(rows)
 
-    def recall_figure(name: str, kept: Callable[[tuple[bool, bool, bool]], bool]) -> Figures:
-        return micro_share(name, [(sum(map(kept, rows)), len(rows)) for rows in rows_by_question])
+    def recall_figure(name: str, is_found: Callable[[tuple[bool, bool, bool]], bool]) -> Figures:
+        return micro_share(name, [(sum(map(is_found, rows)), len(rows)) for rows in rows_by_question])
 
     figures = {
         **recall_figure("edge_recall", lambda row: row[0]),

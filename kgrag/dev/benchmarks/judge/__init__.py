@@ -1,1 +1,1 @@
-"""The judge of claims measured on labelled datasets."""
+"""Benchmark of the claim judge on labelled datasets."""

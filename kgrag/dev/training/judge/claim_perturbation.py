@@ -1,7 +1,7 @@
-"""Claims that a passage bears out, and claims like them that it does not: made from its sentences, and from questions.
+"""Supported and unsupported claims, made from the sentences of a passage and from answered questions.
 
-After Kryściński et al. 2020, whose classifier learned from swapped entities, numbers and pronouns and from negations. Here
-too: relations turned round, things added, and a question's answer exchanged. Everything follows from a seed.
+After Kryściński et al. 2020, whose classifier learned from swapped entities, numbers and pronouns and from negations.
+Added here: reversed relations, added clauses, and exchanged answers. Everything follows from a seed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OPPOSITE_PRONOUN = {"he": "she", "she": "he", "his": "her", "her": "his", "him"
 
 @dataclass(frozen=True)
 class PerturbedClaim:
-    """A claim about ``evidence``; ``kind`` is one of `KINDS`, or how a supported one was made."""
+    """A claim about ``evidence``; ``kind`` is one of `PERTURBATION_KINDS`, or the source of a supported claim."""
 
     evidence: str
     claim: str
@@ -45,7 +45,7 @@ class PerturbedClaim:
 
 @dataclass(frozen=True)
 class ClaimSource:
-    """A passage that claims are made of, with its names, and questions about it with an answer that it holds."""
+    """A passage to make claims from, with its names, and questions with an answer in the passage."""
 
     text: str
     names: tuple[RecognizedEntity, ...]
@@ -55,7 +55,7 @@ class ClaimSource:
 def build_sources(
     texts: Sequence[str], lang: str, answered_questions: Sequence[Sequence[tuple[str, str]]] = ()
 ) -> list[ClaimSource]:
-    """Passages with their names; ``asked`` has a passage's (question, answer) pairs, one sequence a passage."""
+    """Return passages with their names; ``answered_questions`` has one sequence of (question, answer) a passage."""
     names_by_text = recognize_entities(texts, lang)
     questions_by_text = answered_questions or [()] * len(texts)
     return [
@@ -67,23 +67,25 @@ def build_sources(
 def perturb_claims(
     pool: Sequence[ClaimSource], lang: str, seed: int, claims_per_label: int = 2
 ) -> Iterator[PerturbedClaim]:
-    """Claims about each passage: ``each`` that it bears out, and as many that it does not.
+    """Yield claims about each passage: ``claims_per_label`` supported ones, and as many unsupported ones.
 
     Args:
-        pool: passages; what is swapped in comes from the same passage where it can, else from another.
+        pool: passages; a replacement comes from the same passage if possible, else from another.
         lang: ``"en"`` or ``"zh"``, of all of them.
+        seed: determines the claims.
+        claims_per_label: claims of each label a passage.
     """
     rng = random.Random(seed)
     counts_by_kind = Counter[str]()
     for source in pool:
         true_claims = list(_true_claims(source, lang, rng))
         rng.shuffle(true_claims)
-        true_claims.sort(key=lambda one: one[1] != "question" or rng.random() < 0.5)
+        true_claims.sort(key=lambda claim: claim[1] != "question" or rng.random() < 0.5)
         for claim, kind, _ in true_claims[:claims_per_label]:
             yield PerturbedClaim(source.text, claim, True, kind)
-        # a false claim is made of another true one, so that neither is told by the other
+        # a false claim is made from another true one, so that neither reveals the label of the other
         for claim, _, names in true_claims[claims_per_label : 2 * claims_per_label] or true_claims[:claims_per_label]:
-            # few claims have a number: of the kinds that a claim can have, it gets the rarest so far
+            # few claims have a number: a claim gets the rarest kind so far among those it can have
             for kind in sorted(
                 rng.sample(PERTURBATION_KINDS, len(PERTURBATION_KINDS)), key=lambda kind: counts_by_kind[kind]
             ):
@@ -101,7 +103,7 @@ def perturb_claims(
 def _true_claims(
     source: ClaimSource, lang: str, rng: random.Random
 ) -> Iterator[tuple[str, str, tuple[RecognizedEntity, ...]]]:
-    """Claims that a passage bears out, how each was made, and the names in it (offsets are of no use any more)."""
+    """Yield claims that a passage supports, their kind, and the names in them (whose offsets are void)."""
     for start, end in sentence_spans(source.text):
         sentence = source.text[start:end]
         if not (12 if lang == "zh" else 30) <= len(sentence) <= (120 if lang == "zh" else 300):
@@ -113,13 +115,13 @@ def _true_claims(
         yield claim, kind, tuple(n for n in names if n.text in claim)
     for question, answer in source.answered_questions:
         if len(answer) <= (20 if lang == "zh" else 60) and (statement := question_answer_to_claim(question, answer)):
-            # what is exchanged there is the answer
+            # a perturbation may only exchange the answer
             names = tuple(n for n in source.names if n.text in answer)
             yield statement, "question", names
 
 
 def _shorten(sentence: str, lang: str, rng: random.Random) -> str:
-    """A sentence without its brackets, and without one of its clauses where it has several and keeps its beginning."""
+    """Remove the brackets of a sentence, and often its last clauses if it has several."""
     shortened = _BRACKETS.sub("", sentence)
     pieces = _CLAUSES.split(shortened)
     min_length = 8 if lang == "zh" else 25
@@ -276,7 +278,7 @@ def _add_clause(
     lang: str,
     rng: random.Random,
 ) -> str:
-    """The claim and something of another passage: a clause of it, a year or a place."""
+    """Add a clause, a place or a prefix of another passage to the claim."""
     other_source = rng.choice(pool)
     if other_source is source:
         return ""

@@ -1,4 +1,4 @@
-"""Fitting the judge: trees by LightGBM, scales by logistic regression on what the trees say of texts they never saw."""
+"""Fitting of the claim judge: trees by LightGBM, and logistic calibration on out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag.dev.benchmarks.judge.scorer import (
-    auroc,
-    balanced_accuracy,
-    brier,
-    expected_calibration_error,
-    right_over_wrong,
-)
+from kgrag.dev.benchmarks.judge.scorer import Statistic, balanced_accuracy, right_over_wrong
 from kgrag.dev.training.boosted_trees import flatten_tree
 from kgrag.dev.training.judge.trainer import FOLDS, HUMAN_SETS, ClaimSet
 from kgrag.judge.features import MONOTONE_SIGNS
 from kgrag.judge.model import ENSEMBLE_MEMBERS, LogisticCalibration, judge_to_json
+from kgrag.metrics.calibration import auroc, brier_score, expected_calibration_error
 from kgrag.storage.atomic import atomic_write
 
 BOOSTING_ROUNDS = 200
-PARAMETERS: dict[str, Any] = {
+PARAMETERS: dict[str, str | float | list[int]] = {
     "objective": "binary",
     "num_leaves": 8,
     "learning_rate": 0.05,
@@ -46,7 +41,7 @@ ClaimMasks = Sequence[NDArray[np.bool_]]
 
 
 def fit_trees(parts: Sequence[ClaimSet], masks: ClaimMasks) -> Any:
-    """A LightGBM booster of the claims that masks keep."""
+    """Train a LightGBM booster on the claims that the masks select."""
     import lightgbm
 
     rows = np.vstack([p.feature_rows[m] for p, m in zip(parts, masks, strict=True)])
@@ -57,8 +52,10 @@ def fit_trees(parts: Sequence[ClaimSet], masks: ClaimMasks) -> Any:
 
 
 def fit_logistic(scores: Floats, labels: NDArray[np.bool_], weights: Floats) -> LogisticCalibration:
-    """Log-odds as a weighted sum of scores (claims, scores), with a small penalty on the weights; no weight is negative, since
-    no score speaks against support."""
+    """Fit log-odds as a weighted sum of scores (claims, scores), with a small penalty on the weights.
+
+    No weight is negative, since no score is evidence against support.
+    """
     from scipy.optimize import minimize
 
     spread = scores.std(axis=0)
@@ -80,7 +77,10 @@ def fit_logistic(scores: Floats, labels: NDArray[np.bool_], weights: Floats) -> 
 
 
 def fit_judge(parts: Sequence[ClaimSet], masks: ClaimMasks) -> tuple[Any, dict[str, LogisticCalibration]]:
-    """Trees of the claims that masks keep, and the scales of all tiers, from trees of the other folds of the same claims."""
+    """Return trees of the claims that the masks select, and the calibration of all ensemble members.
+
+    The calibration uses predictions of trees trained on the other folds of the same claims.
+    """
     odds = [np.zeros(len(part.labels)) for part in parts]
     for fold in range(FOLDS):
         heldout_masks = [m & (p.folds == fold) for p, m in zip(parts, masks, strict=True)]
@@ -89,7 +89,7 @@ def fit_judge(parts: Sequence[ClaimSet], masks: ClaimMasks) -> tuple[Any, dict[s
             for part, heldout_mask, fold_odds in zip(parts, heldout_masks, odds, strict=True):
                 if heldout_mask.any():
                     fold_odds[heldout_mask] = booster.predict(part.feature_rows[heldout_mask], raw_score=True)
-    # where errors of both kinds are alike is a matter of claims that people judged, where there are any
+    # the point of equal errors of both kinds is set by claims with human labels, if there are any
     human_masks = [
         m & (p.name in HUMAN_SETS or not any(q.name in HUMAN_SETS for q in parts))
         for p, m in zip(parts, masks, strict=True)
@@ -104,7 +104,7 @@ def fit_judge(parts: Sequence[ClaimSet], masks: ClaimMasks) -> tuple[Any, dict[s
 def predict_support(
     part: ClaimSet, mask: NDArray[np.bool_], booster: Any, scales: Mapping[str, LogisticCalibration]
 ) -> dict[str, Floats]:
-    """The support of each claim that a mask keeps, by each tier and by all combined."""
+    """Return the support of each claim that a mask selects, by each ensemble member and by all combined."""
     scores = _score_matrix(part, booster.predict(part.feature_rows, raw_score=True))[mask]
     support_by_tier = {
         t: np.array([scales[t].probability(s) for s in scores[:, n].tolist()]) for n, t in enumerate(ENSEMBLE_MEMBERS)
@@ -117,7 +117,7 @@ def _score_matrix(part: ClaimSet, odds: Floats) -> Floats:
 
 
 def cross_validate(parts: Sequence[ClaimSet]) -> dict[str, dict[str, Floats]]:
-    """The support of every claim of each of `SETS` by each tier, fitted on the other folds of everything."""
+    """Return the support of every claim of `HUMAN_SETS` by each member, fitted on the other folds of all sets."""
     support_by_set: dict[str, dict[str, Floats]] = {}
     for fold in range(FOLDS):
         masks = [p.folds != fold for p in parts]
@@ -132,7 +132,7 @@ def cross_validate(parts: Sequence[ClaimSet]) -> dict[str, dict[str, Floats]]:
 
 
 def leave_one_set_out(parts: Sequence[ClaimSet]) -> dict[str, dict[str, Floats]]:
-    """The support of every claim of each of `SETS` by each tier, fitted on the other sets only."""
+    """Return the support of every claim of `HUMAN_SETS` by each member, fitted on the other sets only."""
     support_by_set = {}
     for part in parts:
         if part.name in HUMAN_SETS:
@@ -145,11 +145,11 @@ def leave_one_set_out(parts: Sequence[ClaimSet]) -> dict[str, dict[str, Floats]]
 
 
 def judge_figures(part: ClaimSet, support: Floats) -> dict[str, float]:
-    """Of one set by one judge: the keys of `kgrag.dev.benchmarks.judge.scorer.report` without intervals."""
-    measures: dict[str, Any] = {
+    """Return the figures of a judge on a set: keys of `judge_report` without intervals."""
+    measures: dict[str, Statistic] = {
         "balanced_accuracy": balanced_accuracy,
         "auroc": auroc,
-        "brier": brier,
+        "brier": brier_score,
         "ece": expected_calibration_error,
     }
     if part.name == "halueval-qa":
@@ -158,7 +158,7 @@ def judge_figures(part: ClaimSet, support: Floats) -> dict[str, float]:
 
 
 def write_judge(path: Path, parts: Sequence[ClaimSet], trained_on: Sequence[str]) -> None:
-    """Fit on everything, each language for itself, and write the judge, whole or not at all."""
+    """Fit on everything, each language separately, and write the judge, whole or not at all."""
     trees_by_lang, scales = {}, {}
     for lang in sorted({p.lang for p in parts}):
         language_parts = [p for p in parts if p.lang == lang]

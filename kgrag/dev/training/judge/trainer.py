@@ -1,9 +1,8 @@
-"""Making what the judge learned (`kgrag.judge.model`) from claims that people judged and from made ones, and saying what
-it is worth: on texts that it never saw, and on sets that it never saw.
+"""Training data of the claim judge (`kgrag.judge.model`): human labels and perturbed claims.
 
-Data: the dev files of BEGIN (Dziri et al. 2022), WiCE (Kamoi et al. 2023), QAGS on CNN/DM (Wang et al. 2020) and HaluEval's
-questions (Li et al. 2023); SNLI (Bowman et al. 2015); and claims made by `kgrag.dev.training.judge.claim_perturbation` from documents. What
-is made of them is trees and a few weights, no text.
+The dev files of BEGIN (Dziri et al. 2022), WiCE (Kamoi et al. 2023), QAGS on CNN/DM (Wang et al. 2020) and HaluEval's
+questions (Li et al. 2023); SNLI (Bowman et al. 2015); and claims that `kgrag.dev.training.judge.claim_perturbation`
+makes from documents. The trained judge is trees and a few weights, without any text.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +24,16 @@ from kgrag.judge.ensemble import member_scores
 from kgrag.judge.features import FEATURE_NAMES, claim_features
 from kgrag.judge.literal_checks import run_literal_checks
 from kgrag.judge.tokenization import tokenize_pair
+from kgrag.serialize import JsonObject
 
 HUMAN_SETS = {"begin": "begin.dev", "wice": "wice.dev", "qags-cnndm": "qags-cnndm", "halueval-qa": "halueval-qa.dev"}
-"""Sets that people judged, all English, and their files in ``support``; each is reported on."""
+"""Sets with human labels, all English, and their files in ``support``; each has its figures."""
 CORPORA = ("2wiki", "hotpot", "musique")
 DOCUMENTS_PER_CORPUS = 700
-"""From each of the corpora."""
+"""Documents drawn from each of the corpora."""
 SNLI_FILE = "snli.train"
 SET_WEIGHTS = {"made": 0.3, "snli": 0.3}
-"""Of a set beside the judged ones, which weigh 1 each."""
+"""Weights of the sets without human labels; the others weigh 1 each."""
 FOLDS = 5
 Floats = NDArray[np.float64]
 Tick = Callable[[], None]
@@ -42,8 +41,11 @@ Tick = Callable[[], None]
 
 @dataclass(frozen=True)
 class ClaimSet:
-    """A set as it is learned from: ``rows`` (claims, features), ``scores`` (claims, 2) of overlap and details, ``labels``,
-    and ``folds``, each claim's in [0, `FOLDS`), equal for claims that share a sentence of evidence or are the same."""
+    """A training set of claims.
+
+    ``feature_rows`` is (claims, features); ``scores`` is (claims, 2), of overlap and details. ``folds`` is each claim's
+    fold in [0, `FOLDS`), equal for claims that share a sentence of evidence or are the same.
+    """
 
     name: str
     lang: str
@@ -54,32 +56,35 @@ class ClaimSet:
 
     @property
     def weights(self) -> Floats:
-        """Of each claim: both labels weigh the same, so that log-odds of 0 are where errors of either kind are alike."""
+        """The weight of each claim.
+
+        Both labels weigh the same, so that log-odds of 0 are the point of equal errors of both kinds.
+        """
         yes = self.labels.sum()
         each = np.where(self.labels, 0.5 / max(1, yes), 0.5 / max(1, len(self.labels) - yes))
         return np.asarray(each * SET_WEIGHTS.get(self.name, 1.0), np.float64)
 
 
 def load_claim_sets(data: Path) -> dict[str, list[JudgedClaim]]:
-    """Every set that is learned from, by name: `SETS`, ``snli``, ``made`` (English) and ``made-zh``.
+    """Load every training set, by name: `HUMAN_SETS`, ``snli``, ``made`` (English) and ``made-zh``.
 
     Args:
-        data: the folder that holds ``support``, ``reader`` and `CORPORA`.
+        data: the folder that contains ``support``, ``reader`` and `CORPORA`.
 
     Raises:
         UsageError: a file is missing.
-        ReadError: one cannot be read.
+        ReadError: a file cannot be read.
     """
     sets = {name: list(load_claims(data / "support" / f"{file}.jsonl.gz").claims) for name, file in HUMAN_SETS.items()}
     lines = list(_read_json_lines(data / "support" / f"{SNLI_FILE}.jsonl.gz"))
     sets["snli"] = [JudgedClaim(row["claim"], (row["evidence"],), row["label"] == "entailment") for row in lines]
-    sets["made"] = [_as_judged_claim(one) for one in perturbed_english(data)]
-    sets["made-zh"] = [_as_judged_claim(one) for one in perturbed_chinese(data)]
+    sets["made"] = [_as_judged_claim(claim) for claim in perturbed_english(data)]
+    sets["made-zh"] = [_as_judged_claim(claim) for claim in perturbed_chinese(data)]
     return sets
 
 
 def perturbed_english(data: Path) -> Iterator[PerturbedClaim]:
-    """Claims made from documents of the corpora, and from the questions of ``reader/train.en.jsonl.gz``."""
+    """Perturb claims from documents of the corpora, and from the questions of ``reader/train.en.jsonl.gz``."""
     texts: list[str] = []
     questions_by_text: list[list[tuple[str, str]]] = []
     rng = random.Random(0)
@@ -95,7 +100,7 @@ def perturbed_english(data: Path) -> Iterator[PerturbedClaim]:
 
 
 def perturbed_chinese(data: Path) -> Iterator[PerturbedClaim]:
-    """Claims made from the passages and questions of ``reader/train.zh.jsonl.gz``."""
+    """Perturb claims from the passages and questions of ``reader/train.zh.jsonl.gz``."""
     questions_by_text: dict[str, list[tuple[str, str]]] = {}
     for question in _read_json_lines(data / "reader" / "train.zh.jsonl.gz"):
         for passage in question["passages"]:
@@ -107,7 +112,7 @@ def perturbed_chinese(data: Path) -> Iterator[PerturbedClaim]:
 
 
 def perturbed_cmrc(folder: Path, seed: int) -> Iterator[PerturbedClaim]:
-    """Claims made from a folder with ``corpus.jsonl.gz`` and ``questions.dev.jsonl``: a Chinese set to measure a judge on."""
+    """Perturb claims from ``corpus.jsonl.gz`` and ``questions.dev.jsonl`` of a folder, for a Chinese test set."""
     questions_by_document: dict[str, list[tuple[str, str]]] = {
         d["_id"]: [] for d in _read_json_lines(folder / "corpus.jsonl.gz")
     }
@@ -127,20 +132,20 @@ def _as_judged_claim(claim: PerturbedClaim) -> JudgedClaim:
     return JudgedClaim(claim.claim, (claim.evidence,), claim.supported)
 
 
-def _read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _read_json_lines(path: Path) -> Iterator[JsonObject]:
     if not path.is_file():
-        raise UsageError(f"Expected {path.name} at {path.parent}, found none: name the folder that holds the sets.")
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
-    with opened as lines:
+        raise UsageError(f"Expected {path.name} in {path.parent}, found none: pass the folder that contains the sets.")
+    file = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
+    with file as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield json.loads(line)
             except ValueError as error:
-                raise ReadError(f"{path}, line {number}: expected a JSON object ({error}); mend that line.") from error
+                raise ReadError(f"{path}, line {number}: expected a JSON object ({error}): fix that line.") from error
 
 
 def prepare_claims(name: str, rows: Sequence[JudgedClaim], tick: Tick = lambda: None) -> ClaimSet:
-    """A set's numbers; claims without words are left out."""
+    """Compute a set's features, scores, labels and folds; claims without words are left out."""
     feature_lists, scores, scored_claims = [], [], []
     lang = "en"
     for row in rows:
@@ -159,7 +164,10 @@ def prepare_claims(name: str, rows: Sequence[JudgedClaim], tick: Tick = lambda: 
 
 
 def assign_folds(rows: Sequence[JudgedClaim]) -> NDArray[np.int64]:
-    """(rows,), each in [0, `FOLDS`): claims that are the same, or whose texts share a long sentence, are in one fold."""
+    """Return (rows,), the fold of each claim in [0, `FOLDS`).
+
+    Equal claims, and claims whose texts share a long sentence, share a fold.
+    """
     parent = list(range(len(rows)))
 
     def root(n: int) -> int:

@@ -1,9 +1,8 @@
-"""Training the ranker, and saying honestly what it is worth: cross-validated, and on sets it never saw."""
+"""Training of the ranker, and its evaluation by cross-validation and on sets left out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from kgrag.dev.benchmarks.trec_runs import Ranking, ranked_documents
 from kgrag.dev.training.boosted_trees import ranker_json, train_boosted_trees
 from kgrag.dev.training.ranker.examples import RankingExample
-from kgrag.metrics.intervals import bootstrap_interval
+from kgrag.metrics.intervals import IntervalJson, bootstrap_interval, interval_json
 from kgrag.metrics.ranking import recall_at
 from kgrag.storage.atomic import atomic_write
 
@@ -21,22 +20,24 @@ FOLDS = 5
 Tick = Callable[[], None]
 
 
-def compare_rankers(sets: dict[str, list[RankingExample]], ks: Sequence[int] = (1, 2, 5)) -> dict[str, dict[str, Any]]:
-    """For each set, recall at ``ks`` with intervals: cross-validated, left out, and each retriever by itself."""
-    report: dict[str, dict[str, Any]] = {name: {} for name in sets}
+def compare_rankers(
+    sets: dict[str, list[RankingExample]], ks: Sequence[int] = (1, 2, 5)
+) -> dict[str, dict[str, IntervalJson]]:
+    """Return recall at ``ks`` with intervals for each set: cross-validated, left out, and of each retriever alone."""
+    report: dict[str, dict[str, IntervalJson]] = {name: {} for name in sets}
     for label, rankings in (("cross-validated", cross_validate(sets)), ("left out", leave_one_set_out(sets))):
         for name, group in sets.items():
             for k in ks:
                 values = [recall_at(ranked_documents(r), e.gold, k) for r, e in zip(rankings[name], group, strict=True)]
-                report[name][f"{label} recall@{k}"] = asdict(bootstrap_interval(values))
+                report[name][f"{label} recall@{k}"] = interval_json(bootstrap_interval(values))
     for name, group in sets.items():
         for label in group[0].retriever_scores:
             for k in (2, 5):
                 single_recalls = [
                     recall_at(ranked_documents(rank_documents(e, e.retriever_scores[label])), e.gold, k) for e in group
                 ]
-                report[name][f"{label} alone recall@{k}"] = asdict(bootstrap_interval(single_recalls))
-        report[name]["candidates hold"] = asdict(
+                report[name][f"{label} alone recall@{k}"] = interval_json(bootstrap_interval(single_recalls))
+        report[name]["candidates hold"] = interval_json(
             bootstrap_interval([recall_at(e.documents, e.gold, len(e.documents)) for e in group])
         )
     return report
@@ -48,7 +49,10 @@ def write_ranker(
     """Train on everything and write the ranker, whole or not at all.
 
     Args:
-        trained_on: the `kgrag.question_sets.fingerprint` of each file of questions.
+        path: of the JSON file.
+        names: of the features.
+        sets: examples by set.
+        trained_on: the `kgrag.question_sets.fingerprint` of each question file.
     """
     counts = ", ".join(f"{name} ({len(group)})" for name, group in sets.items())
     note = f"trained by `kgrag bench ranker` on the dev questions of {counts}"
@@ -57,11 +61,12 @@ def write_ranker(
 
 
 def rank_documents(example: RankingExample, scores: NDArray[Any], *ties: NDArray[Any]) -> list[tuple[str, float]]:
-    """Documents by their best passage, best first; what scored NaN was not found.
+    """Rank documents by their best passage, best first; a passage with a NaN score was not found.
 
     Args:
+        example: the candidates of a question.
         scores: (candidates,), higher is better.
-        ties: each (candidates,), higher is better, in turn for equal scores; what is equal still goes in row order.
+        ties: each (candidates,), higher is better, in turn for equal scores; the last tie is broken by row order.
     """
     score_by_document: dict[str, float] = {}
     for row in np.lexsort([-values for values in (*reversed(ties), scores)]):
@@ -71,7 +76,7 @@ def rank_documents(example: RankingExample, scores: NDArray[Any], *ties: NDArray
 
 
 def cross_validate(sets: dict[str, list[RankingExample]], tick: Tick = lambda: None) -> dict[str, list[Ranking]]:
-    """A ranking of each question of each set by rankers trained on four fifths of every set, that fifth left out.
+    """Rank the candidates of each question by a ranker trained on the other four fifths of every set.
 
     Args:
         sets: of `FOLDS` examples or more each.
@@ -88,7 +93,7 @@ def cross_validate(sets: dict[str, list[RankingExample]], tick: Tick = lambda: N
 
 
 def leave_one_set_out(sets: dict[str, list[RankingExample]], tick: Tick = lambda: None) -> dict[str, list[Ranking]]:
-    """A ranking of each question by a ranker trained on the other sets only: what a user's own corpus will see.
+    """Rank the candidates of each question by a ranker trained on the other sets only, as for a user's own corpus.
 
     Args:
         sets: two or more.
@@ -105,7 +110,7 @@ def leave_one_set_out(sets: dict[str, list[RankingExample]], tick: Tick = lambda
 def _rank_by_model(model: Any, example: RankingExample) -> list[tuple[str, float]]:
     if not len(example.rows):
         return []
-    # raw scores: as probabilities those near 1 would fall together; equal ones go as in `HybridRetriever.retrieve`
+    # raw scores: probabilities near 1 would coincide; ties are broken as in `HybridRetriever.retrieve`
     walk_scores = [
         np.nan_to_num(values) for name, values in example.retriever_scores.items() if name.startswith("walk ")
     ]

@@ -1,4 +1,4 @@
-"""What the ranker learns from and is measured on: the candidates of questions whose evidence is known."""
+"""Examples for training and measuring the ranker: candidates of questions with known evidence."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from kgrag.types import Question
 
 @dataclass(frozen=True)
 class RankingExample:
-    """One question's candidates: ``rows`` (candidates, features), their ``documents``, and the ``gold`` documents.
+    """The candidates of a question: features, documents, and the ``gold`` documents.
 
-    ``alone`` are the scores that single retrievers gave, each (candidates,), NaN where a retriever did not find one:
-    what the ranker must beat.
+    ``rows`` is (candidates, features). ``retriever_scores`` are the scores of single retrievers, each (candidates,),
+    NaN for a candidate that the retriever did not find: the baselines of the ranker.
     """
 
     rows: NDArray[np.float32]
@@ -30,14 +30,14 @@ class RankingExample:
 
     @property
     def labels(self) -> NDArray[np.int8]:
-        """1 for a passage of a gold document."""
+        """1 for a passage of a gold document, else 0."""
         return np.array([document in self.gold for document in self.documents], np.int8)
 
 
 def build_examples(
     retriever: HybridRetriever, questions: Sequence[Question], parts: frozenset[str] = frozenset(COMPONENTS)
 ) -> tuple[list[str], list[RankingExample]]:
-    """Feature names and an `Example` for each question that has gold documents, from some `PARTS` alone."""
+    """Return feature names and an example for each question that has gold documents, from some `COMPONENTS` only."""
     names: list[str] = []
     built = []
     for question in questions:

@@ -1,11 +1,14 @@
-"""The network of `ingest.relations.network`, and the linear models beside it, in torch: made from sentences whose spans and pairs
-are known, with a set's examples as they are. Float32 on one thread, so that it is made the same again."""
+"""Training of `ingest.relations.network` and its linear models in torch.
+
+The data are sentences with known spans and pairs; examples of a set are used as they are. Float32 on one thread, so
+that training is reproducible.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +29,16 @@ from ingest.relations.pair_features import PAIR_BUCKETS
 from ingest.relations.span_tagger import SPAN_BUCKETS as SPAN_BUCKETS
 from ingest.relations.token_states import STATE_SIZE
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 BATCH_SIZE = 48
 EPOCHS = 5
 LEARNING_RATE, BUCKET_LEARNING_RATE = 1.5e-3, 0.01
 SPAN_PENALTY, PAIR_PENALTY = 1e-5, 5e-5
 DROPOUT = 0.3
+Tensors = dict[str, "Tensor"]
+"""Torch tensors by name; torch loads only in the functions that need it."""
 Parameters = Mapping[str, Any]
 WEIGHT_SHAPES: Mapping[str, tuple[int, ...]] = {
     "input": (STATE_SIZE, HIDDEN_SIZE), "input_bias": (HIDDEN_SIZE,), "mark": (TAG_COUNT, HIDDEN_SIZE), "tag": (HIDDEN_SIZE, 3), "tag_bias": (3,),
@@ -47,16 +55,19 @@ WEIGHT_SHAPES: Mapping[str, tuple[int, ...]] = {
         )
     },
 }  # fmt: skip
-"""Of every weight but those of the classes."""
+"""The shape of every weight but those of the classes."""
 _EMBEDDINGS = ("mark", "end", "types", "far", "between")
 NO_NUMBERS: IntArray = np.zeros(0, np.int64)
 
 
 @dataclass(eq=False)
 class RelationTrainingSentence:
-    """What is learned from a sentence: its words' states (words, width), tags of names, hashed features (words, features)
-    and decisions; and its pairs, if there are any: tags of their ends, as asked, their hashed features, and of each the
-    class, -1 where it is joined by none that is known, and -2 where it is not joined."""
+    """The training data of a sentence: word states, tags, hashed features and decisions, and its pairs, if any.
+
+    ``states`` is (words, width), ``features`` (words, features). ``end_tags`` mark the ends of ``span_pairs``;
+    ``pair_features`` are their hashed features. ``pair_classes`` is the class of each pair, -1 for an unknown relation
+    and -2 for no relation.
+    """
 
     states: NDArray[np.float16]
     name_tags: IntArray
@@ -69,7 +80,7 @@ class RelationTrainingSentence:
 
 
 def fit_weights(sentences: Sequence[RelationTrainingSentence], classes: int) -> dict[str, FloatArray]:
-    """All weights, by name (see `ingest.relations.classifier.Model`); those of pairs only where there are ``classes``."""
+    """Train all weights, by name (see `ingest.relations.classifier`); those of pairs only if there are ``classes``."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -91,7 +102,7 @@ def fit_weights(sentences: Sequence[RelationTrainingSentence], classes: int) -> 
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1, (step + 1) / 50) * max(0.02, 1 - step / steps)
     )
-    net: dict[str, Any] = {**dense, **hashed}
+    net: Tensors = {**dense, **hashed}
     for epoch in range(EPOCHS):
         for batch in _batches(sentences, epoch):
             states, name_tags, mask = _batch_tensors(batch)
@@ -116,8 +127,8 @@ def fit_weights(sentences: Sequence[RelationTrainingSentence], classes: int) -> 
     return {name: weights.detach().numpy() for name, weights in net.items()}
 
 
-def _initial_weights(classes: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Weights to begin with: of the network, and of hashed features (0)."""
+def _initial_weights(classes: int) -> tuple[Tensors, Tensors]:
+    """Return initial weights: of the network, and of hashed features (0)."""
     import torch
 
     shapes = {**WEIGHT_SHAPES, "which": (HIDDEN_SIZE, max(1, classes)), "which_bias": (max(1, classes),)}
@@ -137,17 +148,17 @@ def _initial_weights(classes: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _batches(sentences: Sequence[RelationTrainingSentence], epoch: int) -> Iterator[list[RelationTrainingSentence]]:
-    """All sentences in batches of about one length, in an order of the epoch."""
+    """Yield all sentences in batches of similar length, in an order that depends on the epoch."""
     rng = np.random.default_rng(epoch)
     order = rng.permutation(len(sentences))
-    order = order[np.argsort([len(sentences[i].marks) + 6 * rng.random() for i in order], kind="stable")]
+    order = order[np.argsort([len(sentences[i].name_tags) + 6 * rng.random() for i in order], kind="stable")]
     batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
     for place in rng.permutation(len(batches)):
         yield [sentences[i] for i in batches[place]]
 
 
 def _batch_tensors(batch: Sequence[RelationTrainingSentence]) -> tuple[Any, Any, Any]:
-    """States (sentences, words, width), marks, and which words are there."""
+    """Return states (sentences, words, width), name tags, and the mask of the words present."""
     import torch
 
     max_words = max(len(s.name_tags) for s in batch)
@@ -164,7 +175,7 @@ def _batch_tensors(batch: Sequence[RelationTrainingSentence]) -> tuple[Any, Any,
 
 
 def encode_words(net: Parameters, states: Any, name_tags: Any, mask: Any, *, train: bool = False) -> Any:
-    """`ingest.relations.network.trunk` of several sentences; nothing is where ``mask`` is false."""
+    """Compute `ingest.relations.network.encode_words` for several sentences; positions outside ``mask`` are padding."""
     hidden = (_dropout(states, train) @ net["input"] + net["input_bias"] + net["mark"][name_tags]).relu()
     for layer in range(LAYER_COUNT):
         hidden = hidden + _convolve(net, hidden, str(layer), mask, train)
@@ -180,7 +191,10 @@ def classify_pairs(
     *,
     train: bool = False,
 ) -> tuple[Any, Any]:
-    """`ingest.relations.network.judged` of all pairs of a batch, with the linear models' part."""
+    """Compute the join and class logits of all pairs of a batch, the linear models included.
+
+    See `ingest.relations.network`.
+    """
     import torch
 
     tags = torch.zeros(mask.shape, dtype=torch.int64)

@@ -1,7 +1,7 @@
-"""Making the model that joins names (`ingest.relations.classifier`) from public sets of facts, and what it is worth, crosswise.
+"""Training and cross-validation of the relation classifier, `ingest.relations.classifier`, on public datasets.
 
 Data: the train files of WebNLG (CC BY-NC-SA 4.0) and CoNLL-04 (Roth and Yih 2004; Associated Press and TREC text, for
-research), and Re-DocRED's dev file (Tan et al. 2022, MIT). What is made of them is a table of weights, no text.
+research), and Re-DocRED's dev file (Tan et al. 2022, MIT). The trained model is a table of weights, without any text.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from kgrag.dev.training.relations.network import NO_NUMBERS, RelationTrainingSen
 
 SET_FILES = {"webnlg": "webnlg.train.json.gz", "conll04": "conll04.train.json.gz", "redocred": "redocred.dev.json.gz"}
 MIN_RELATION_COUNT = 25
-"""A relation of a set without a predicate of ours keeps its own name if it is stated as often; else it is OTHER."""
+"""Occurrences from which a relation without a predicate of ours keeps its name; a rarer one is `GENERIC_PREDICATE`."""
 _PREDICATE_TABLES = {"conll04": "conll04-training"}
 Tick = Callable[[], None]
 
 
 class LabelledPair(NamedTuple):
-    """A pair of a sentence, the relations that its set states of it, as written and "^" before those turned round."""
+    """A pair of a sentence, and the relations that its dataset states of it, with "^" before reversed ones."""
 
     pair: ArgumentPair
     relations: tuple[str, ...]
@@ -61,7 +61,7 @@ class LabelledPair(NamedTuple):
 
 @dataclass
 class LabelledSentence:
-    """A sentence of a set: the item it is of, its words, as marks, what is learned from it, and its pairs."""
+    """A sentence of a dataset: the number of its item, its words, its training data, and its pairs."""
 
     item: int
     in_first_half: bool
@@ -76,16 +76,16 @@ SentencesBySet = dict[str, list[LabelledSentence]]
 
 
 def load_training_sets(data: Path, limit: int | None = None) -> dict[str, list[LabelledText]]:
-    """The items that are learned from; ``data`` is the folder that holds ``extraction``."""
+    """Load the training items; ``data`` is the folder that contains ``extraction``."""
     return {name: load_labelled_texts(name, data / "extraction" / file, limit) for name, file in SET_FILES.items()}
 
 
 def prepare_sentences(
     sets: Mapping[str, list[LabelledText]], tick: Tick = lambda: None
 ) -> tuple[SentencesBySet, tuple[str, ...]]:
-    """The sentences of sets with their pairs, and the classes that these have.
+    """Return the sentences of sets with their pairs, and the classes of the pairs.
 
-    The spans of each half are decided by what was learned of the other halves, as they are when a text is new.
+    The spans of each half are predicted by a model of the other halves, as they are for a new text.
     """
     rows = {name: list(_label_sentences(items, tick)) for name, items in sets.items()}
     for in_first_half in (True, False):
@@ -97,16 +97,20 @@ def prepare_sentences(
                     spans = decode_spans(decide_spans(weights, row), weights["spans"], row.words)
                     _label_pairs(sets[name][row.item], row, spans)
     class_names = {name: list(_class_names(name, part)) for name, part in rows.items()}
-    classes = tuple(sorted({one for part in class_names.values() for row in part for one in row if one}))
-    numbers: dict[str | None, int] = {one: number for number, one in enumerate(classes)} | {None: -2}
+    classes = tuple(
+        sorted({class_name for part in class_names.values() for row in part for class_name in row if class_name})
+    )
+    numbers: dict[str | None, int] = {class_name: number for number, class_name in enumerate(classes)} | {None: -2}
     for name, set_sentences in rows.items():
         for row, sentence_classes in zip(set_sentences, class_names[name], strict=True):
-            row.training_data.pair_classes = np.array([numbers[one] for one in sentence_classes], np.int64)
+            row.training_data.pair_classes = np.array(
+                [numbers[class_name] for class_name in sentence_classes], np.int64
+            )
     return rows, classes
 
 
 def train_relation_model(rows: SentencesBySet, classes: tuple[str, ...]) -> RelationClassifier:
-    """The model of all that was prepared."""
+    """Train the model on all prepared sentences."""
     return RelationClassifier(
         classes, fit_weights([row.training_data for part in rows.values() for row in part], len(classes))
     )
@@ -115,7 +119,7 @@ def train_relation_model(rows: SentencesBySet, classes: tuple[str, ...]) -> Rela
 def cross_validate(
     sets: Mapping[str, list[LabelledText]], rows: SentencesBySet, classes: tuple[str, ...]
 ) -> dict[str, tuple[float, float, float]]:
-    """Precision, recall and F1 of joined pairs a set, each half judged by what was learned of the other halves."""
+    """Return precision, recall and F1 of linked pairs by set, each half predicted by a model of the other halves."""
     odds: dict[int, FloatArray] = {}
     for in_first_half in (True, False):
         half_data = [row.training_data for part in rows.values() for row in part if row.in_first_half == in_first_half]
@@ -124,15 +128,15 @@ def cross_validate(
             if row.training_data.span_pairs is not None:
                 states = row.training_data.states.astype(np.float32)
                 hidden = encode_words(model.weights, states, row.training_data.name_tags)
-                pairs_ = [one.pair for one in row.labelled_pairs]
+                pairs = [labelled_pair.pair for labelled_pair in row.labelled_pairs]
                 odds[id(row)] = model.predict(
-                    SentenceEncoding(states, hidden, row.training_data.end_tags, row.training_data.span_pairs, pairs_)
+                    SentenceEncoding(states, hidden, row.training_data.end_tags, row.training_data.span_pairs, pairs)
                 )[0]
     return {name: _score_pairs(sets[name], part, odds) for name, part in rows.items()}
 
 
 def decide_spans(weights: Mapping[str, FloatArray], row: LabelledSentence) -> FloatArray:
-    """(words, 3): the log-odds that `ingest.relations.span_tagger.decode` wants."""
+    """Return (words, 3): the log-odds that `ingest.relations.span_tagger.decode_spans` takes."""
     hidden = encode_words(weights, row.training_data.states.astype(np.float32), row.training_data.name_tags)
     odds: FloatArray = span_tag_logits(weights, hidden) + weights["spans"][
         row.training_data.features[:, :-TRANSITION_FEATURE_COUNT]
@@ -163,7 +167,7 @@ def _score_pairs(
 
 
 def _gold_pairs(item: LabelledText) -> list[tuple[frozenset[str], frozenset[str]]]:
-    """The pairs that a sentence of an item states, where the set says which sentences do."""
+    """Return the pairs that a sentence of an item states, if the dataset says which sentences do, else all."""
     has_spans = any(fact.sentence_spans for fact in item.facts)
     facts = [fact for fact in item.facts if fact.sentence_spans or not has_spans]
     return list(
@@ -182,24 +186,24 @@ def _label_sentences(items: Sequence[LabelledText], tick: Tick) -> Iterator[Labe
         gold = [[(n.start, n.end) for n in item.names] or _fact_name_spans(item) for item in group]
         for number, start, line, title_id, states in iter_training_sentences([item.document for item in group]):
             sentence_words = tokenize_words(line.text)
-            decisions_ = [OUT] * len(sentence_words)
+            decisions = [OUT] * len(sentence_words)
             for begin, end in gold[number]:
                 inside = [i for i, w in enumerate(sentence_words) if begin <= start + w[0] and start + w[1] <= end]
                 for place in inside:
-                    decisions_[place] = BEGIN if place == inside[0] else INSIDE
+                    decisions[place] = BEGIN if place == inside[0] else INSIDE
             if sentence_words:
                 name_spans = placeholder_spans(line.placeholders)
                 hashed_features = [
                     [*row, *transition_features(before, word)]
                     for row, before, (_, _, word) in zip(
-                        word_features(sentence_words, name_spans), [OUT, *decisions_], sentence_words, strict=False
+                        word_features(sentence_words, name_spans), [OUT, *decisions], sentence_words, strict=False
                     )
                 ]
                 training_data = RelationTrainingSentence(
                     states([(s, e) for s, e, _ in sentence_words]).astype(np.float16),
                     tag_ids(len(sentence_words), to_word_spans(sentence_words, name_spans)),
                     np.array(hashed_features),
-                    np.array(decisions_),
+                    np.array(decisions),
                 )
                 yield LabelledSentence(
                     first + number, first + number < len(items) // 2, sentence_words, line, title_id, training_data
@@ -209,7 +213,7 @@ def _label_sentences(items: Sequence[LabelledText], tick: Tick) -> Iterator[Labe
 
 
 def _fact_name_spans(item: LabelledText) -> list[tuple[int, int]]:
-    """Where the names of an item's facts stand, the longest first, for a set that marks no names."""
+    """Return the spans of the names of an item's facts, the longest first, for a dataset without labelled names."""
     text = item.document.text.lower()
     names = {name.replace("_", " ").strip().lower() for fact in item.facts for name in (*fact.subject, *fact.object)}
     spans: list[tuple[int, int]] = []
@@ -223,7 +227,7 @@ def _fact_name_spans(item: LabelledText) -> list[tuple[int, int]]:
 
 
 def _label_pairs(item: LabelledText, row: LabelledSentence, spans: Sequence[tuple[int, int]]) -> None:
-    """Give a sentence its pairs, and what is learned from them but for their classes."""
+    """Give a sentence its pairs and their training data, except for their classes."""
     text = row.line.text
     span_ends = candidate_arguments(text, row.line.placeholders, spans, row.title_id)
     row.labelled_pairs = []
@@ -237,7 +241,7 @@ def _label_pairs(item: LabelledText, row: LabelledSentence, spans: Sequence[tupl
             s, o = comparison_forms(fact.subject), comparison_forms(fact.object)
             relations += [fact.relation] if a & s and b & o else [f"^{fact.relation}"] if a & o and b & s else []
         row.labelled_pairs.append(LabelledPair(pair, tuple(relations), (a, b)))
-    found_pairs = [one.pair for one in row.labelled_pairs]
+    found_pairs = [labelled_pair.pair for labelled_pair in row.labelled_pairs]
     row.training_data.end_tags, row.training_data.span_pairs = (
         encode_arguments(row.words, span_ends, found_pairs) if found_pairs else (NO_NUMBERS, None)
     )
@@ -245,14 +249,19 @@ def _label_pairs(item: LabelledText, row: LabelledSentence, spans: Sequence[tupl
 
 
 def _class_names(name: str, rows: Sequence[LabelledSentence]) -> Iterator[list[str | None]]:
-    """The class of each pair of each sentence; None where it is not joined."""
-    common = Counter(r.removeprefix("^") for row in rows for one in row.labelled_pairs for r in one.relations)
+    """Yield the class of each pair of each sentence; None for a pair without a relation."""
+    common = Counter(
+        r.removeprefix("^") for row in rows for labelled_pair in row.labelled_pairs for r in labelled_pair.relations
+    )
     for row in rows:
-        yield [_class_name(name, one.relations[0], common) if one.relations else None for one in row.labelled_pairs]
+        yield [
+            _class_name(name, labelled_pair.relations[0], common) if labelled_pair.relations else None
+            for labelled_pair in row.labelled_pairs
+        ]
 
 
 def _class_name(name: str, relation: str, common: Counter[str]) -> str:
-    """A set's relation as a class of ours."""
+    """Return our class of a dataset's relation."""
     is_reversed, relation_name = relation.startswith("^"), relation.removeprefix("^")
     class_name = relation_predicates(_PREDICATE_TABLES.get(name, name)).get(
         relation_name,

@@ -1,0 +1,68 @@
+"""The command `kgrag ask`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kgrag.cli.options import (
+    DEFAULT_STORE,
+    AdapterOption,
+    AttentionOption,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    ReaderChoice,
+    StoreOption,
+    WalkOption,
+    open_store,
+    print_json,
+    replace_surrogates,
+)
+from kgrag.terminal import console
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="Question in English or Chinese.", callback=replace_surrogates)],
+    store: StoreOption = DEFAULT_STORE,
+    k: Annotated[
+        int | None, typer.Option("-k", help="Number of passages to retrieve (default: 8, or as in kgrag.toml).")
+    ] = None,
+    closed_book: Annotated[
+        bool, typer.Option("--closed-book", help="Answer from the model's memory, without the documents.")
+    ] = False,
+    reader: Annotated[
+        ReaderChoice, typer.Option(help="Source of the answer: graph, llm, or auto for whichever fits.")
+    ] = ReaderChoice.auto,
+    model: ModelOption = None,
+    walk: WalkOption = None,
+    precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    adapter: AdapterOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Answer a question from the store, with the cited sentences and the path through the graph."""
+    from kgrag.retrieve.hybrid import validate_question
+    from kgrag.serialize import answer_json
+    from kgrag.terminal.render import answer_lines
+
+    validate_question(question, 1 if k is None else k)
+    opened_store = open_store(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
+    stream = None if json_ or not console.is_interactive() else console.stream_draft
+    if not json_:
+        console.show_spinner()
+    try:
+        if closed_book:
+            answer = opened_store.answer_pipeline.answer_closed_book(question, stream)
+        else:
+            answer = opened_store.answer_pipeline.answer(
+                question, k or opened_store.config.k, reader=reader.value, on_text=stream, on_progress=stream
+            )
+    finally:
+        console.end_progress()
+        console.clear_draft()
+    if json_:
+        print_json(answer_json(answer))
+        return
+    console.print_lines(answer_lines(answer))
