@@ -191,7 +191,7 @@ def test_missing_gold_documents_are_reported(shell: Shell, small_store: Path, ll
     assert "ids look like 'examples/en/ada-lovelace.md'" in said
     path.write_text("".join(json.dumps(row) + "\n" for row in [ROWS[0], rows[1]]))
     code, json_, err = shell("eval", path, "--store", small_store, "--out", out, "--arms", "gold,grounded", "--json")
-    assert code == 0 and "1 of 2 questions name gold documents that the store lacks" in err
+    assert code == 0 and "1 of 2 questions have gold documents that the store lacks" in err
     assert json.loads(json_)["rates"]["answerable"]["gold"]["questions"] == 1
 
 
