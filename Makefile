@@ -1,6 +1,6 @@
-# make demo    set everything up, read examples/, ask four questions
-# make test    set everything up, lint, check types, run the tests (minutes)
-# make help    the rest
+# make demo    set everything up, ingest examples/, ask four questions
+# make test    set everything up, lint, check types, run the tests in two processes (minutes)
+# make help    list all targets
 
 PYTHON  ?= python3
 STORE   ?= .kgrag
@@ -23,22 +23,22 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
-	@echo "make ingest CORPUS=PATH [STORE=DIR]    read files into a store"
+	@echo "make ingest CORPUS=PATH [STORE=DIR]    ingest files into a store"
 	@echo "make chat [STORE=DIR]                  ask in a conversation"
-	@echo "make eval QUESTIONS=FILE [STORE=DIR]   what the documents are worth to the answers, into report"
-	@echo "make bench DATA=DIR                    the table of retrieval on the public sets, into build/bench"
-	@echo "make bench-scale [SIZES=10k,100k]      what stores of 10 thousand to a million documents cost"
-	@echo "make tune [STORE=DIR] [MINUTES=N]      train an adapter of the language model on a store's documents"
-	@echo "make ranker DATA=DIR                   train the ordering again, and its cross-validated figures"
-	@echo "make sentences DATA=DIR                train what chooses the sentences that are shown, and its cross-validated figures"
-	@echo "make relations DATA=DIR                train the model that joins names again, and its cross-validated figures"
-	@echo "make judge DATA=DIR                    train the judge of claims again, and its cross-validated figures"
-	@echo "make reader DATA=DIR                   train the adapter of the default model again: minutes on a GPU, a day without"
-	@echo "make gpu-check                         what a GPU makes of the language model, as a table to report"
-	@echo "make test-slow                         the tests that need the language model"
-	@echo "make neo4j                             a Neo4j server of your own, on this machine"
-	@echo "make test-neo4j                        the tests that need one: brings it up, and takes it down"
-	@echo "make docs                              this documentation as a site with checked links, into build/site"
+	@echo "make eval QUESTIONS=FILE [STORE=DIR]   compare answers with and without evidence, into report/"
+	@echo "make bench DATA=DIR                    measure retrieval on the public datasets, into build/bench/"
+	@echo "make bench-scale [SIZES=10k,100k]      measure stores of 10 thousand to a million documents"
+	@echo "make tune [STORE=DIR] [MINUTES=N]      train a LoRA adapter on the documents of a store"
+	@echo "make ranker DATA=DIR                   train the passage ranker, with cross-validated figures"
+	@echo "make sentences DATA=DIR                train the sentence selector, with cross-validated figures"
+	@echo "make relations DATA=DIR                train the relation classifier, with cross-validated figures"
+	@echo "make judge DATA=DIR                    train the judge of claims, with cross-validated figures"
+	@echo "make reader DATA=DIR                   train the reader adapter of the default model: minutes on a GPU, a day without"
+	@echo "make gpu-check                         measure the language model on a GPU and print a table"
+	@echo "make test-slow                         run the tests that need the language model"
+	@echo "make neo4j                             start a Neo4j server on this machine"
+	@echo "make test-neo4j                        run the tests that need Neo4j: starts a server and stops it"
+	@echo "make docs                              build the documentation site with a strict link check, into build/site/"
 	@echo "make check | format | lock | clean"
 
 install: .venv/installed .venv/models

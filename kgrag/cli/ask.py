@@ -53,12 +53,9 @@ def ask(
     if not json_:
         console.show_spinner()
     try:
-        if closed_book:
-            answer = opened_store.answer_pipeline.answer_closed_book(question, stream)
-        else:
-            answer = opened_store.answer_pipeline.answer(
-                question, k or opened_store.config.k, reader=reader.value, on_text=stream, on_progress=stream
-            )
+        answer = opened_store.ask(
+            question, k=k, reader=reader.value, closed_book=closed_book, on_text=stream, on_progress=stream
+        )
     finally:
         console.end_progress()
         console.clear_draft()

@@ -31,7 +31,6 @@ def show_merges(
     json_: JsonOption = False,
 ) -> None:
     """List merged entities with the reason for each merge (`graph apart` undoes one)."""
-    from graphs.predicates import load_predicate_schema
     from kgrag.explore.entity_view import resolve_entities
     from kgrag.explore.merge_report import list_merges
     from kgrag.text import normalize_name
@@ -39,7 +38,7 @@ def show_merges(
     opened_store = open_store(store)
     with opened_store.graph_store.snapshot():
         records = list_merges(
-            opened_store.graph_store, opened_store.indices.merges, load_predicate_schema().country_names
+            opened_store.graph_store, opened_store.indices.merges, opened_store.predicates.country_names
         )
         if name is not None:
             entity_ids = set(resolve_entities(opened_store.merged_graph, opened_store.facts, name))
