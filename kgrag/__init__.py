@@ -48,7 +48,7 @@ __all__ = [
 logging.getLogger("kgrag").addHandler(logging.NullHandler())
 
 
-def open(  # the name that lancedb, sqlite and the standard library have taught
+def open(  # shadows the builtin in this module only
     location: str | os.PathLike[str],
     *,
     create: bool = False,

@@ -177,7 +177,11 @@ def test_questions_without_answers_or_gold_are_used_partly(shell: Shell, small_s
     )
     code, out, err = shell("eval", path, "--store", small_store, "--out", tmp_path / "r", "--json")
     report = json.loads(out)
-    assert code == 0 and "1 of 2 questions have no accepted answer" in err and "1 of 2 questions have no gold document" in err
+    assert (
+        code == 0
+        and "1 of 2 questions have no accepted answer" in err
+        and "1 of 2 questions have no gold document" in err
+    )
     assert "gold" not in report["rates"]["answerable"] and report["rates"]["answerable"]["grounded"]["questions"] == 1
     assert "counterfactual" not in report["rates"]
 
