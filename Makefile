@@ -19,7 +19,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-scale tune ranker sentences relations judge reader docs lock clean
+.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-manuals bench-scale tune ranker sentences relations judge reader docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,6 +27,7 @@ help:
 	@echo "make chat [STORE=DIR]                  ask in a conversation"
 	@echo "make eval QUESTIONS=FILE [STORE=DIR]   compare answers with and without evidence, into report/"
 	@echo "make bench DATA=DIR                    measure retrieval on the public datasets, into build/bench/"
+	@echo "make bench-manuals DATA=DIR            measure retrieval on technical documents (ANSWERS=1: and answers), into build/bench/manuals/"
 	@echo "make bench-scale [SIZES=10k,100k]      measure stores of 10 thousand to a million documents"
 	@echo "make tune [STORE=DIR] [MINUTES=N]      train a LoRA adapter on the documents of a store"
 	@echo "make ranker DATA=DIR                   train the passage ranker, with cross-validated figures"
@@ -74,8 +75,8 @@ demo: install
 	@echo "        make chat                              and ask them"
 
 test: install check
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not alone"
-	@$(BIN)/python -m pytest -n $(JOBS) -m "alone and not slow"
+	@$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder -m "not slow and not alone"
+	@$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder -m "alone and not slow"
 
 test-neo4j: install
 	@$(BIN)/python -m graphs.neo4j.local_server around $(BIN)/python -m pytest -m neo4j $(TESTS)
@@ -116,6 +117,9 @@ eval: install
 
 bench: install
 	@$(KGRAG) bench table --data $(DATA) --stores build/stores --out build/bench
+
+bench-manuals: install
+	@$(KGRAG) bench manuals --data $(DATA) $(if $(ANSWERS),--answers) --out build/bench/manuals
 
 bench-scale: install
 	@$(KGRAG) bench scale $(if $(SIZES),--sizes $(SIZES)) --out build/scale

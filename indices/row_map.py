@@ -63,6 +63,14 @@ class RowMap(Sequence[RowKey]):
             return [self[number] for number in range(*place.indices(len(self)))]
         return RowKey(self._passages[place], self._documents[int(self._owner[place])])
 
+    def document_ids(self) -> Sequence[str]:
+        """Return the distinct document ids; a document's number is its place here."""
+        return self._documents
+
+    def select_rows(self, documents: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return (rows,): whether each row's document is selected in ``documents``, by document number."""
+        return np.asarray(documents[self._owner])
+
     def passage_ids(self) -> Sequence[str]:
         """Return the passage ids by row."""
         return self._passages

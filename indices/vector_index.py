@@ -28,6 +28,8 @@ OVERSAMPLING_FACTOR = 4
 """Candidates taken from the lists per result, to be reordered by exact cosines."""
 SAMPLES_PER_LIST = 64
 """Training vectors per inverted list."""
+ROWS_PER_BLOCK = 65_536
+"""Vectors read from disk at once when the rows of a filter are compared."""
 Transfer = Callable[[Any], Any]
 
 
@@ -63,12 +65,14 @@ class VectorIndex:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def search(self, query: Matrix, k: int) -> tuple[Rows, Matrix]:
+    def search(self, query: Matrix, k: int, allowed: NDArray[np.bool_] | None = None) -> tuple[Rows, Matrix]:
         """Return rows and cosines of the ``k`` nearest vectors; ties in row order.
 
         Above `MAX_EXACT_VECTORS` rows, some of the nearest may be missing, and ties at the cut are resolved
-        arbitrarily.
+        arbitrarily. With ``allowed`` (rows,), only these rows are compared, and all of them.
         """
+        if allowed is not None:
+            return self._search_rows(query, k, np.flatnonzero(allowed))
         k = min(k, len(self))
         if k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -82,6 +86,17 @@ class VectorIndex:
             if len(cosines) > k and cosines[k - 1] == cosines[k]:
                 # FAISS resolves ties at the cut arbitrarily: compare all vectors
                 rows, cosines = np.arange(len(self)), _cosines(self._vectors, query)
+        order = np.lexsort((rows, -cosines))[:k]
+        return rows[order].astype(np.int64), cosines[order].astype(np.float32)
+
+    def _search_rows(self, query: Matrix, k: int, rows: Rows) -> tuple[Rows, Matrix]:
+        cosines = np.concatenate(
+            [np.zeros(0, np.float32)]
+            + [
+                _cosines(self._vectors[rows[start : start + ROWS_PER_BLOCK]], query)
+                for start in range(0, len(rows), ROWS_PER_BLOCK)
+            ]
+        )
         order = np.lexsort((rows, -cosines))[:k]
         return rows[order].astype(np.int64), cosines[order].astype(np.float32)
 

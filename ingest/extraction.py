@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from ingest.entities.recognition import RecognizedEntity, recognize_entities
 from ingest.entities.resolution import EntityResolver
 from ingest.extraction_config import DEFAULT, ExtractionConfig
+from ingest.prose import CODE, NOT_SENTENCES, blank_spans, blank_unnamed_sentences, block_spans
 from ingest.relations.classifier import SpanStatesFn
 from ingest.relations.pattern_extractor import SentenceContext, extract_triples, sentence_contexts
 from ingest.relations.quantity_mentions import quantity_mentions
@@ -23,6 +24,7 @@ from ingest.relations.token_states import PassageStates, encode_token_states
 from ingest.splitter import split_document
 from kgrag.protocols import Matrix
 from kgrag.text import to_simplified
+from kgrag.tree import DocumentTree
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
 
@@ -62,10 +64,11 @@ def extract_with_vectors(
     )
     names_by_passage: dict[str, list[RecognizedEntity]] = {}
     for lang in ("en", "zh"):
-        passages = [
-            p for document, ps in zip(documents, passages_by_document, strict=True) if document.lang == lang for p in ps
-        ]
-        for passage, names in zip(passages, recognize_entities([p.text for p in passages], lang), strict=True):
+        of_language = [pair for pair in zip(documents, passages_by_document, strict=True) if pair[0].lang == lang]
+        passages = [passage for _, ps in of_language for passage in ps]
+        trees = [document.tree for document, ps in of_language for _ in ps]
+        texts, tagged_texts = zip(*map(_readable_texts, passages, trees), strict=True) if passages else ((), ())
+        for passage, names in zip(passages, recognize_entities(texts, lang, tagged_texts), strict=True):
             names_by_passage[passage.id] = names
     with threadpool_limits(1):  # small products gain nothing from threads; one gives the same bits as a worker
         extractions = [
@@ -75,6 +78,14 @@ def extract_with_vectors(
     restored = [_restore_original_script(*parts) for parts in zip(extractions, *originals, strict=True)]
     vector_matrix = np.array(token_states.vectors, np.float32) if token_states.vectors else np.zeros((0, 0), np.float32)
     return restored, vector_matrix if with_vectors else None
+
+
+def _readable_texts(passage: Passage, tree: DocumentTree) -> tuple[str, str]:
+    """Return a passage's text without its code, and what the tagger of names reads of it."""
+    if not tree.blocks:
+        return passage.text, passage.text
+    text = blank_spans(passage.text, block_spans(tree, passage, CODE))
+    return text, blank_unnamed_sentences(blank_spans(text, block_spans(tree, passage, NOT_SENTENCES)))
 
 
 class _TokenStateStream:
@@ -97,7 +108,7 @@ class _TokenStateStream:
             for p in ps
             if all_languages or d.lang == "en"
         )
-        self._encodings = encode_token_states((d.title, p.text) for d, p in encoded_passages)
+        self._encodings = encode_token_states((p.context(d.title), p.text) for d, p in encoded_passages)
 
     def next_states(self, lang: str) -> PassageStates | None:
         """Return the states of the next passage, which is in the language ``lang``; None if it is not English."""
@@ -191,6 +202,8 @@ def _extract_document(
             lang=document.lang,
             states=token_states.next_states(document.lang),
             user_predicates=config.predicates_toml,
+            skipped_spans=block_spans(document.tree, passage, NOT_SENTENCES),
+            is_selective=bool(document.tree.blocks),
         )
         triples += passage_triples
         mentions += quantity_mentions(passage, passage_triples, config.predicates_toml)

@@ -55,7 +55,7 @@ def reextract_affected(graph: GraphStore, embedder: Embedder, passage_size: int,
         ]
         for rule_extraction in extract_documents(documents, passage_size, config):
             extraction = _keep_llm_triples(graph, rule_extraction)
-            texts = [f"{extraction.document.title}. {p.text}" for p in extraction.passages]
+            texts = [p.indexed_text(extraction.document.title) for p in extraction.passages]
             graph.put(extraction, embedder.embed(texts))
     if changed_pairs:
         graph.set_meta(NEVER_MERGE_META_KEY, json.dumps(sorted(map(sorted, config.never_merge))))

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kgrag.errors import UsageError
+from kgrag.storage.text_files import read_text_file
 
 
 class ServerConfig(BaseModel):
@@ -73,7 +74,7 @@ def load_config(store: Path, overrides: Mapping[str, str | None] | None = None) 
     values: dict[str, object] = {}
     if path.is_file():
         try:
-            values = tomllib.loads(path.read_text("utf-8"))
+            values = tomllib.loads(read_text_file(path))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} is not valid TOML ({error}): fix that line or delete the file.") from error
     if os.environ.get("KGRAG_MODEL"):

@@ -51,6 +51,7 @@ def as_document(hit: Hit) -> Document:
     passage = hit.passage
     metadata = {"title": hit.title, "source": hit.source, "document_id": passage.document_id, "rank": hit.rank}
     metadata |= {"start": passage.start, "end": passage.end, "score": hit.score, "parts": dict(hit.component_scores)}
+    metadata |= {"page": passage.page, "headings": list(passage.headings)}
     metadata["paths"] = [list(path.names) for path in hit.paths]
     return Document(id=passage.id, page_content=passage.text, metadata=metadata)
 
@@ -63,9 +64,13 @@ class KgragRetriever(BaseRetriever):
     k: int = 8
 
     @classmethod
-    def from_store(cls, app: Store, k: int | None = None) -> KgragRetriever:
-        """Build the retriever of an open store; ``k`` defaults to the store's configuration."""
-        return cls(retriever=app.retriever, k=k or app.config.k)
+    def from_store(cls, app: Store, k: int | None = None, where: str | None = None) -> KgragRetriever:
+        """Build the retriever of an open store; ``k`` defaults to its configuration, ``where`` filters its documents.
+
+        Raises:
+            UsageError: the filter is none, or names a field that no document has.
+        """
+        return cls(retriever=app.filtered_retriever(where), k=k or app.config.k)
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         retriever: Retriever = self.retriever
@@ -176,9 +181,9 @@ def _to_kgrag_messages(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
     return [{"role": _ROLE_BY_TYPE[m.type], "content": str(m.text)} for m in messages]
 
 
-def cited_chain(app: Store, k: int | None = None) -> Runnable[str, Answer]:
+def cited_chain(app: Store, k: int | None = None, where: str | None = None) -> Runnable[str, Answer]:
     """Build a chain that takes a question and returns an `Answer` with checked citations, or an abstention."""
-    return RunnableLambda(lambda question: app.answer_pipeline.answer(question, k or app.config.k), name="kgrag")
+    return RunnableLambda(lambda question: app.ask(question, k=k, where=where), name="kgrag")
 
 
 class LangChainLLM(ChatModel):

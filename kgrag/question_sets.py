@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from kgrag.errors import ReadError, UsageError
 from kgrag.storage.checksums import file_sha256
+from kgrag.storage.text_files import open_text_file
 from kgrag.text import detect_language
 from kgrag.types import Question
 
@@ -31,9 +31,8 @@ def load_questions(path: Path, limit: int | None = None, *, worded: bool = True)
     if not path.is_file():
         raise UsageError(f"Expected a file of questions at {path} and found none: check the path.")
     questions: list[Question] = []
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
     try:
-        with opened as lines:
+        with open_text_file(path) as lines:
             for number, line in enumerate(lines, 1):
                 if limit is not None and len(questions) >= limit:
                     break

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from kgrag.types import Answer, Hit, Path
+from kgrag.types import Answer, Hit, MetadataValue, Path
 
 JsonObject = dict[str, Any]
 """A JSON object, as parsed or to be printed."""
@@ -21,6 +23,18 @@ def nan_to_none(value: Any) -> Any:
     return [nan_to_none(part) for part in value] if isinstance(value, list | tuple) else value
 
 
+def pack_metadata(metadata: Mapping[str, MetadataValue]) -> str:
+    """Return the metadata of a document as JSON text; values of several strings become lists."""
+    return json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
+
+
+def unpack_metadata(text: str | None) -> dict[str, MetadataValue]:
+    """Return the metadata that `pack_metadata` packed."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text or "{}").items()
+    }
+
+
 def hit_json(hit: Hit) -> JsonObject:
     """Return a hit as the JSON of `kgrag retrieve`."""
     return {
@@ -33,6 +47,8 @@ def hit_json(hit: Hit) -> JsonObject:
         "text": hit.passage.text,
         "start": hit.passage.start,
         "end": hit.passage.end,
+        "headings": list(hit.passage.headings),
+        "page": hit.passage.page,
         "paths": [path_json(path) for path in hit.paths],
         "parts": dict(hit.component_scores),
     }

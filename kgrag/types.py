@@ -14,6 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kgrag.tree import NO_TREE, DocumentTree
+
+MetadataValue = str | int | float | tuple[str, ...]
+"""Value of a document's metadata; a tuple has several values, such as tags."""
 VALUE_TYPES = frozenset(["DATE", "QUANTITY"])
 """Mention types that are values. Facts may point at them; graph walks skip them (a year would join most documents)."""
 PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
@@ -32,7 +36,9 @@ class Document:
         text: Body text, which all offsets refer to.
         source: The file that the document comes from.
         lang: ``"en"`` or ``"zh"``.
-        sha256: Hex digest of title and text; equal digests mean an unchanged document.
+        sha256: Hex digest of title, text, tree and metadata; equal digests mean an unchanged document.
+        tree: Blocks, links and places on pages, as spans of the text; empty for plain text.
+        metadata: Properties that the document states of itself, such as ``author`` and ``tags``.
     """
 
     id: str
@@ -41,6 +47,8 @@ class Document:
     source: str
     lang: str
     sha256: str
+    tree: DocumentTree = NO_TREE
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,40 @@ class DocumentHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentProperties:
+    """Identity and metadata of a document, without its text, for filters."""
+
+    id: str
+    title: str
+    source: str
+    lang: str
+    metadata: Mapping[str, MetadataValue]
+
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """Return the values of every field; ``date`` is the date of creation, or else of the last change."""
+        fields = {
+            name.lower(): value if isinstance(value, tuple) else (str(value),) for name, value in self.metadata.items()
+        }
+        if date := fields.get("created") or fields.get("modified"):
+            fields.setdefault("date", date)
+        extension = self.source.rpartition("/")[2].rpartition(".")[2].lower()
+        fields.setdefault("format", (extension,))
+        return fields | {"id": (self.id,), "title": (self.title,), "path": (self.source,), "lang": (self.lang,)}
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A run of whole sentences in a document: ``document.text[start:end] == text``.
 
-    ``id`` is the document's id with a running number: ``notes.md#0001``.
+    Attributes:
+        id: The document's id with a running number: ``notes.md#0001``.
+        document_id: Id of its document.
+        text: Its text.
+        start: Start in the document's text.
+        end: End in the document's text, exclusive.
+        headings: Headings above it, the outermost first, without one that repeats the document's title.
+        page_starts: (offset, page) of the first character on each of its pages, from page 1; the first offset is
+            ``start``. Empty if the document has no pages.
     """
 
     id: str
@@ -64,6 +102,27 @@ class Passage:
     text: str
     start: int
     end: int
+    headings: tuple[str, ...] = ()
+    page_starts: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def page(self) -> int | None:
+        """The page on which the passage begins, or None if the document has no pages."""
+        return self.page_starts[0][1] if self.page_starts else None
+
+    def page_at(self, offset: int) -> int | None:
+        """Return the page of the character at ``offset`` of the document's text, or None."""
+        return next((page for start, page in reversed(self.page_starts) if start <= offset), self.page)
+
+    def context(self, title: str) -> str:
+        """Return the document's title and the headings above the passage, which its text does not repeat."""
+        own_start = self.text[:200].lstrip("# ")
+        above = [heading for heading in self.headings if not own_start.startswith(heading)]
+        return ". ".join([title, *above])
+
+    def indexed_text(self, title: str) -> str:
+        """Return the text by which the passage is found: its title, the headings above it, and its own text."""
+        return f"{self.context(title)}. {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +217,15 @@ class Hit:
 class Citation:
     """The sentence that supports a statement.
 
-    ``start`` and ``end`` are offsets into the document's text; ``quote`` is the text between them.
+    ``start`` and ``end`` are offsets into the document's text; ``quote`` is the text between them. ``page`` is the page
+    on which it begins, if the document has pages.
     """
 
     passage_id: str
     start: int
     end: int
     quote: str = ""
+    page: int | None = None
 
 
 class DiagnosticCode(StrEnum):

@@ -40,6 +40,17 @@ EXAMPLE_FILES = (
     "en/howard-aiken.md",
     "zh/hua-luogeng.md",
 )
+SLOW_FILES = (
+    "tests/test_crash.py",
+    "tests/cli/test_cli_main.py",
+    "tests/llm/test_llm_contract.py",
+    "tests/cli/test_eval_commands.py",
+    "tests/models/test_precision.py",
+    "tests/ingest/test_ingest_pipeline.py",
+    "tests/tune/test_encoder_adapt.py",
+    "tests/tune/test_training_run.py",
+)
+"""Files that take the longest, which start first, so that no process waits for another at the end."""
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +161,9 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a process of its own where others are in it, and say so."""
+    """Start slow files first, and skip tests marked alone in runs that hold other tests."""
+    ranks = {ROOT / name: rank for rank, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     isolated_items = [
         item for item in items if item.get_closest_marker("alone") and not item.get_closest_marker("slow")
     ]

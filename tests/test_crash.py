@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 import ingest.extraction
+import ingest.relations.pattern_extractor
 from graphs.sqlite.store import SQLiteGraph
 from ingest.pipeline import IngestPipeline
-from ingest.readers.discovery import discover_sources
+from ingest.readers.files.discovery import discover_sources
 from kgrag.retrieve.candidates import IndexSet
 from kgrag.retrieve.index_set import open_index_set
 from tests.support.documents import (
@@ -30,6 +31,7 @@ from tests.support.documents import (
     find_store_damage,
     read_all_rows,
     read_empty_states,
+    relate_neighbouring_names,
 )
 from tests.support.paths import ROOT
 
@@ -108,6 +110,7 @@ def assert_store_consistent(
 def fake_extraction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest.extraction, "recognize_entities", find_capitalized_names)
     monkeypatch.setattr(ingest.extraction, "encode_token_states", read_empty_states)
+    monkeypatch.setattr(ingest.relations.pattern_extractor, "classify_relations", relate_neighbouring_names)
 
 
 def test_ingest_killed_keeps_acknowledged_documents(tmp_path: Path, fake_extraction: None) -> None:
@@ -115,6 +118,7 @@ def test_ingest_killed_keeps_acknowledged_documents(tmp_path: Path, fake_extract
     write_files(files, chinese=False)
     ingest_in_process(files, tmp_path / "whole" / "graph.db")
     reference = read_all_rows(tmp_path / "whole" / "graph.db")
+    assert all(reference[table] for table in ("mentions", "triples"))
     rng = random.Random(7)
     line_counts = [0, 0, 1, *(rng.randrange(2, 150) for _ in range(3))]
     interrupted = 0
@@ -255,6 +259,7 @@ def test_index_build_killed_at_any_step_is_repaired(tmp_path: Path, step_size: i
             assert index_fingerprint(indices) == expected
         graph.close()
         assert sorted(path.name for path in (store / "indices").iterdir()) == [
+            "documents",
             "facts",
             "generation.json",
             "merges",

@@ -25,17 +25,23 @@ def old_files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_old_store_opens_with_its_index_files_as_they_are(old_files: Path) -> None:
+def test_old_store_is_upgraded_in_place_and_its_indices_are_built_once(old_files: Path) -> None:
+    stamp = old_files / "store" / "indices" / "generation.json"
+    before = json.loads(stamp.read_text())
     notices: list[str] = []
-    before = (old_files / "store" / "indices" / "generation.json").read_bytes()
     with kgrag.open(old_files / "store", notice=notices.append) as store:
         assert store.graph_store.counts()["documents"] == 5
         assert store.retrieve("Who designed the Harvard Mark I?", k=1)[0].title == "Harvard Mark I"
         answer = store.ask("Who designed the Harvard Mark I?", reader="graph")
         assert answer.text == "Howard Aiken" and answer.citations
         assert {f.object for f in store.graph.entity("Ada Lovelace").facts} >= {"London", "Lord Byron"}
-    assert not notices, "nothing is built again"
-    assert (old_files / "store" / "indices" / "generation.json").read_bytes() == before
+        assert [p.page for p in store.graph_store.passages()] == [None] * store.graph_store.passage_count()
+        assert store.retrieve("Who designed the Harvard Mark I?", where="path:nowhere") == []
+    assert not notices
+    first = stamp.read_bytes()
+    with kgrag.open(old_files / "store") as store:
+        assert store.retrieve("Who designed the Harvard Mark I?", k=1)
+    assert stamp.read_bytes() == first and json.loads(first)["generation"] == before["generation"]
 
 
 def test_old_store_changes_like_a_new_one(old_files: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
+        "kgrag.tree",
+        "kgrag.filters",
         "kgrag.types",
         "kgrag.errors",
         "kgrag.text",
@@ -105,7 +107,7 @@ def package_of(module: str) -> str:
 
 
 def test_import_of_the_base_loads_no_heavy_library() -> None:
-    code = "import sys, kgrag.types, kgrag.text, kgrag.errors, kgrag.cli.main; print([m for m in ('torch', 'faiss', 'spacy', 'openvino', 'transformers', 'scipy') if m in sys.modules])"
+    code = "import sys, kgrag.types, kgrag.text, kgrag.errors, kgrag.cli.main; from kgrag.cli.command_table import LoadedCommands; [*LoadedCommands().values()]; print([m for m in ('torch', 'faiss', 'spacy', 'openvino', 'transformers', 'scipy') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "[]"
 

@@ -31,6 +31,7 @@ class MergedGraph:
         self.documents = graph.documents
         self.document = graph.document
         self.document_headers = graph.document_headers
+        self.document_properties = graph.document_properties
         self.document_hashes = graph.document_hashes
         self.document_names = graph.document_names
         self.extractors = graph.extractors

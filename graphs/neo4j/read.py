@@ -15,12 +15,15 @@ from graphs.display_names import document_name_forms, resolve_display_names
 from graphs.neo4j.connection import Connection, ResultRow
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
-from kgrag.types import Document, DocumentHeader, Entity, Mention, Passage, Triple
+from kgrag.serialize import unpack_metadata
+from kgrag.tree import unpack_tree
+from kgrag.types import Document, DocumentHeader, DocumentProperties, Entity, Mention, Passage, Triple
 
 ROWS_PER_BLOCK = 1000
 """Number of passages read at once."""
-_RETURN_DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256"
-_MATCH_PASSAGES = "UNWIND $ids AS id MATCH (p:Passage {id: id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
+_RETURN_DOCUMENT = "RETURN d.id, d.title, d.text, d.source, d.lang, d.sha256, d.tree, d.metadata"
+_RETURN_PASSAGE = "RETURN p.id, p.document_id, p.text, p.start, p.end, p.headings, p.page_starts"
+_MATCH_PASSAGES = f"UNWIND $ids AS id MATCH (p:Passage {{id: id}}) {_RETURN_PASSAGE}"
 _MATCH_TRIPLES = """
 UNWIND $ids AS id MATCH (s:Entity)-[f:FACT]->(o:Entity) WHERE f.passage_id = id
 RETURN s.id, f.predicate, o.id, f.passage_id, f.start, f.end, f.confidence, f.found_by"""
@@ -89,17 +92,23 @@ class Neo4jReader(Connection):
         """Yield all documents, ordered by id."""
         ids = sorted(row[0] for row in self._query("MATCH (d:Document) RETURN d.id"))
         for rows in self._query_blocks(f"UNWIND $ids AS id MATCH (d:Document {{id: id}}) {_RETURN_DOCUMENT}", ids):
-            yield from (Document(*row) for row in sorted(rows))
+            yield from map(_document_from_row, sorted(rows, key=lambda row: str(row[0])))
 
     def document(self, document_id: str) -> Document | None:
         """Return one document, or None."""
         rows = self._query(f"MATCH (d:Document {{id: $id}}) {_RETURN_DOCUMENT}", id=document_id)
-        return Document(*rows[0]) if rows else None
+        return _document_from_row(rows[0]) if rows else None
 
     def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
         """Map document ids to the entity, title and source of each document; unknown ids are left out."""
         query = "UNWIND $ids AS id MATCH (d:Document {id: id}) RETURN d.id, d.entity_id, d.title, d.source"
         return {row[0]: DocumentHeader(*row[1:]) for row in self._query(query, ids=list(document_ids))}
+
+    def document_properties(self) -> Iterator[DocumentProperties]:
+        """Yield the identity and the metadata of all documents, ordered by id."""
+        rows = self._query("MATCH (d:Document) RETURN d.id, d.title, d.source, d.lang, d.metadata")
+        for document_id, title, source, lang, metadata in sorted(rows, key=lambda row: str(row[0])):
+            yield DocumentProperties(document_id, title, source, lang, unpack_metadata(metadata))
 
     def document_hashes(self) -> Mapping[str, str]:
         """Map each document id to the sha256 of title and text, to recognise unchanged documents."""
@@ -133,18 +142,18 @@ class Neo4jReader(Connection):
     def passages(self) -> Iterator[Passage]:
         """Yield all passages, ordered by id: the position is the row number in every index."""
         for rows in self._query_blocks(_MATCH_PASSAGES, self._passage_ids()):
-            yield from (Passage(*row) for row in sorted(rows))
+            yield from map(_passage_from_row, sorted(rows, key=lambda row: str(row[0])))
 
     def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """Map passage ids to passages; unknown ids are left out."""
-        return {
-            row[0]: Passage(*row) for rows in self._query_blocks(_MATCH_PASSAGES, list(passage_ids)) for row in rows
-        }
+        blocks = self._query_blocks(_MATCH_PASSAGES, list(passage_ids))
+        return {row[0]: _passage_from_row(row) for rows in blocks for row in rows}
 
     def passages_of_document(self, document_id: str) -> list[Passage]:
         """Return the passages of one document, in order."""
-        query = "MATCH (p:Passage)-[:PART_OF]->(:Document {id: $id}) RETURN p.id, p.document_id, p.text, p.start, p.end"
-        return [Passage(*row) for row in sorted(self._query(query, id=document_id))]
+        query = f"MATCH (p:Passage)-[:PART_OF]->(:Document {{id: $id}}) {_RETURN_PASSAGE}"
+        rows = self._query(query, id=document_id)
+        return [_passage_from_row(row) for row in sorted(rows, key=lambda row: str(row[0]))]
 
     def embeddings(self) -> Matrix:
         """Return the float32 matrix (passages, dimensions), in the order of `passages`."""
@@ -244,3 +253,15 @@ def entities_from_rows(
 def _sorted_triples(rows: Iterable[ResultRow]) -> Iterator[Triple]:
     triples = (Triple(*row) for row in rows)
     yield from sorted(triples, key=lambda t: (t.passage_id, t.start, t.end, t.subject, t.predicate, t.object))
+
+
+def _document_from_row(row: ResultRow) -> Document:
+    document_id, title, text, source, lang, sha256, tree, metadata = row  # the last two are null in earlier stores
+    return Document(document_id, title, text, source, lang, sha256, unpack_tree(tree), unpack_metadata(metadata))
+
+
+def _passage_from_row(row: ResultRow) -> Passage:
+    passage_id, document_id, text, start, end, headings, page_starts = row
+    flat = page_starts or ()
+    pages = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return Passage(passage_id, document_id, text, start, end, tuple(headings or ()), pages)

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from graphs.neo4j import write
 from graphs.neo4j.connection import Transaction, run_query
 from graphs.neo4j.read import ROWS_PER_BLOCK, Neo4jReader, entities_from_rows, spelling_queries
+from graphs.neo4j.sources import SourceRenaming
 from kgrag.protocols import Matrix, SourceRecord
 from kgrag.types import Extraction
 
 
-class Neo4jGraph(Neo4jReader):
+class Neo4jGraph(Neo4jReader, SourceRenaming):
     """A `kgrag.protocols.GraphStore` in a Neo4j database."""
 
     passages_per_transaction = 256

@@ -15,6 +15,8 @@ import numpy as np
 from graphs.neo4j.connection import Transaction, run_query
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
+from kgrag.serialize import pack_metadata
+from kgrag.tree import pack_tree
 from kgrag.types import Extraction
 
 MAX_ROWS_PER_STATEMENT = 5000
@@ -168,7 +170,8 @@ def _document_row(extraction: Extraction) -> dict[str, object]:
     document = extraction.document
     fields = {name: getattr(document, name) for name in ("id", "title", "text", "source", "lang", "sha256")}
     entity = extraction.names[0][0] if extraction.names else ""
-    return {**fields, "entity_id": entity, "read_by": extraction.extractor}
+    structure = {"tree": pack_tree(document.tree), "metadata": pack_metadata(document.metadata)}
+    return {**fields, **structure, "entity_id": entity, "read_by": extraction.extractor}
 
 
 def _passage_rows(extraction: Extraction, embeddings: Matrix) -> Iterator[dict[str, object]]:
@@ -176,6 +179,8 @@ def _passage_rows(extraction: Extraction, embeddings: Matrix) -> Iterator[dict[s
         exact = np.asarray(vector, "<f4")
         yield {
             **{name: getattr(passage, name) for name in ("id", "document_id", "start", "end", "text")},
+            "headings": list(passage.headings),
+            "page_starts": [number for pair in passage.page_starts for number in pair],  # no nested lists
             "embedding": exact.tolist(),  # for the server's vector index and for readable queries
             "vector": exact.tobytes(),  # the same values, read back in a hundredth of the time
         }

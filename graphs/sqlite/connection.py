@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from graphs.sqlite.schema import check_version, create_tables, is_empty
+from graphs.sqlite.schema import check_version, create_tables, is_empty, needs_upgrade, upgrade_tables
 from kgrag.errors import StoreError
 
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -92,6 +92,9 @@ class Database:
             check_version(self._db, self.path)
         self._enable_wal()
         self._configure()
+        if not empty and needs_upgrade(self._db):
+            with self._transaction(bump=False) as db:
+                upgrade_tables(db)
         if empty:
             with self._transaction(bump=False) as db:
                 create_tables(db)

@@ -10,24 +10,30 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from graphs.display_names import document_name_forms, resolve_display_names
-from graphs.sqlite.connection import BUSY_TIMEOUT_SECONDS, Database
+from graphs.sqlite.connection import BUSY_TIMEOUT_SECONDS
 from graphs.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION
+from graphs.sqlite.sources import SourceRenaming
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix, SourceRecord
-from kgrag.types import Document, DocumentHeader, Entity, Extraction, Mention, Passage, Triple
+from kgrag.serialize import pack_metadata, unpack_metadata
+from kgrag.tree import pack_tree, unpack_tree
+from kgrag.types import Document, DocumentHeader, DocumentProperties, Entity, Extraction, Mention, Passage, Triple
 
 MAX_SINGLE_LOOKUPS = 500
 """Maximum number of entities that a query looks up by id."""
 _JSON_VALUES = "(SELECT value FROM json_each(?))"
 """Any number of ids, as one parameter."""
+_SELECT_DOCUMENT = "SELECT id, title, text, source, lang, sha256, tree, metadata FROM documents"
+_SELECT_PASSAGE = "SELECT id, document_id, start, end, headings, page_starts FROM passages"
 __all__ = ["APPLICATION_ID", "BUSY_TIMEOUT_SECONDS", "SCHEMA", "VERSION", "SQLiteGraph"]
 
 
-class SQLiteGraph(Database):
+class SQLiteGraph(SourceRenaming):
     """A `kgrag.protocols.GraphStore` in the file ``path``.
 
     Raises:
@@ -59,17 +65,27 @@ class SQLiteGraph(Database):
         db.execute(delete_former_source, (document.id, document.source))
         db.execute("DELETE FROM documents WHERE id = ?", (document.id,))
         db.execute(
-            "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(getattr(document, f) for f in ("id", "title", "text", "source", "lang", "sha256")),
                 entity,
                 extraction.extractor,
+                pack_tree(document.tree),
+                pack_metadata(document.metadata),
             ),
         )
         db.executemany(
-            "INSERT INTO passages VALUES(?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES(?, ?, ?, ?, ?, ?, ?)",
             [
-                (p.id, document.id, p.start, p.end, np.asarray(vector, "<f4").tobytes())
+                (
+                    p.id,
+                    document.id,
+                    p.start,
+                    p.end,
+                    np.asarray(vector, "<f4").tobytes(),
+                    json.dumps(p.headings, ensure_ascii=False),
+                    json.dumps(p.page_starts),
+                )
                 for p, vector in zip(extraction.passages, embeddings, strict=True)
             ],
         )
@@ -187,19 +203,24 @@ class SQLiteGraph(Database):
 
     def documents(self) -> Iterator[Document]:
         """Yield all documents, ordered by id."""
-        for row in self._query("SELECT id, title, text, source, lang, sha256 FROM documents ORDER BY id"):
-            yield Document(*row)
+        for row in self._query(f"{_SELECT_DOCUMENT} ORDER BY id"):
+            yield _document_from_row(row)
 
     def document(self, document_id: str) -> Document | None:
         """Return one document, or None."""
-        query = "SELECT id, title, text, source, lang, sha256 FROM documents WHERE id = ?"
-        row = next(self._query(query, document_id), None)
-        return None if row is None else Document(*row)
+        row = next(self._query(f"{_SELECT_DOCUMENT} WHERE id = ?", document_id), None)
+        return None if row is None else _document_from_row(row)
 
     def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
         """Map document ids to the entity, title and source of each document; unknown ids are left out."""
         query = f"SELECT id, entity_id, title, source FROM documents WHERE id IN {_JSON_VALUES}"
         return {row[0]: DocumentHeader(*row[1:]) for row in self._query(query, json.dumps(list(document_ids)))}
+
+    def document_properties(self) -> Iterator[DocumentProperties]:
+        """Yield the identity and the metadata of all documents, ordered by id."""
+        query = "SELECT id, title, source, lang, metadata FROM documents ORDER BY id"
+        for document_id, title, source, lang, metadata in self._query(query):
+            yield DocumentProperties(document_id, title, source, lang, unpack_metadata(metadata))
 
     def document_hashes(self) -> Mapping[str, str]:
         """Map each document id to the sha256 of title and text, to recognise unchanged documents."""
@@ -220,13 +241,11 @@ class SQLiteGraph(Database):
     def passages(self) -> Iterator[Passage]:
         """Yield all passages, ordered by id: the position is the row number in every index."""
         texts: dict[str, str] = {}
-        for passage_id, document_id, start, end in self._query(
-            "SELECT id, document_id, start, end FROM passages ORDER BY id"
-        ):
+        for row in self._query(f"{_SELECT_PASSAGE} ORDER BY id"):
+            document_id = row[1]
             if document_id not in texts:
-                row = next(self._query("SELECT text FROM documents WHERE id = ?", document_id))
-                texts = {document_id: row[0]}
-            yield Passage(passage_id, document_id, texts[document_id][start:end], start, end)
+                texts = {document_id: next(self._query("SELECT text FROM documents WHERE id = ?", document_id))[0]}
+            yield _passage_from_row(row, texts)
 
     def passage_count(self) -> int:
         """Return the number of passages."""
@@ -244,14 +263,11 @@ class SQLiteGraph(Database):
 
     def passages_by_id(self, passage_ids: Iterable[str]) -> dict[str, Passage]:
         """Map passage ids to passages; unknown ids are left out."""
-        query = f"SELECT id, document_id, start, end FROM passages WHERE id IN {_JSON_VALUES}"
+        query = f"{_SELECT_PASSAGE} WHERE id IN {_JSON_VALUES}"
         rows = list(self._query(query, json.dumps(list(passage_ids))))
         query = f"SELECT id, text FROM documents WHERE id IN {_JSON_VALUES}"
         texts = dict(self._query(query, json.dumps([*{row[1] for row in rows}])))
-        return {
-            passage_id: Passage(passage_id, document_id, texts[document_id][start:end], start, end)
-            for passage_id, document_id, start, end in rows
-        }
+        return {row[0]: _passage_from_row(row, texts) for row in rows}
 
     def passages_of_document(self, document_id: str) -> list[Passage]:
         """Return the passages of one document, in order."""
@@ -324,3 +340,15 @@ class SQLiteGraph(Database):
         names = self._query(f"SELECT entity_id, name, type, {is_own_name} FROM names{where}", *looked_up_ids)
         query = f"SELECT entity_id, surface, type, count(*) FROM mentions{where} GROUP BY 1, 2, 3"
         yield from resolve_display_names(names, self._query(query, *looked_up_ids), entity_ids)
+
+
+def _document_from_row(row: tuple[Any, ...]) -> Document:
+    document_id, title, text, source, lang, sha256, tree, metadata = row
+    return Document(document_id, title, text, source, lang, sha256, unpack_tree(tree), unpack_metadata(metadata))
+
+
+def _passage_from_row(row: tuple[Any, ...], texts: Mapping[str, str]) -> Passage:
+    passage_id, document_id, start, end, headings, page_starts = row
+    text = texts[document_id][start:end]
+    pages = tuple((offset, page) for offset, page in json.loads(page_starts))
+    return Passage(passage_id, document_id, text, start, end, tuple(json.loads(headings)), pages)

@@ -81,15 +81,25 @@ class RecognizedEntity(NamedTuple):
     type: str
 
 
-def recognize_entities(texts: Sequence[str], lang: str) -> Iterator[list[RecognizedEntity]]:
-    """Yield the names of each text, ordered by position, without overlaps; ``lang`` is ``"en"`` or ``"zh"``."""
+def recognize_entities(
+    texts: Sequence[str], lang: str, tagged_texts: Sequence[str] | None = None
+) -> Iterator[list[RecognizedEntity]]:
+    """Yield the names of each text, ordered by position, without overlaps.
+
+    Args:
+        texts: the texts.
+        lang: ``"en"`` or ``"zh"``.
+        tagged_texts: what the English tagger reads of each text: the text with white space for parts that it skips.
+    """
     if texts:  # so that a store with Chinese documents only does not load the English model
-        yield from (_recognize_chinese(text) for text in texts) if lang == "zh" else _recognize_english(texts)
+        if lang == "zh":
+            yield from map(_recognize_chinese, texts)
+        else:
+            yield from _recognize_english(texts, tagged_texts or texts)
 
 
-def _recognize_english(texts: Sequence[str]) -> Iterator[list[RecognizedEntity]]:
-    for parsed in _load_spacy().pipe(texts, batch_size=64):
-        text = parsed.text
+def _recognize_english(texts: Sequence[str], tagged_texts: Sequence[str]) -> Iterator[list[RecognizedEntity]]:
+    for text, parsed in zip(texts, _load_spacy().pipe(tagged_texts, batch_size=64), strict=True):
         dates = [RecognizedEntity(m.group(), m.start(), m.end(), "DATE") for m in _DATE_EN.finditer(text)]
         tagged_names = []
         for entity in parsed.ents:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from graphs.gazetteer import without_bracket
 from ingest.entities.recognition import RecognizedEntity
@@ -53,9 +54,9 @@ def find_document_subject(
     )
 
 
-def _find_in_english(
-    sentence: str, names: list[tuple[RecognizedEntity, str]], title: str, is_first_sentence: bool
-) -> list[tuple[int, int, str]]:
+@lru_cache(maxsize=256)
+def _title_forms(title: str) -> tuple[str, dict[str, None], frozenset[str]]:
+    """Return the title without its bracket, its content words, and the names of its subject, normalised."""
     bare_title = without_bracket(title)
     title_words = [t.text for t in tokenize(bare_title.split(",")[0])]
     # in the title's order: a set's order depends on the process's hash seed, and results would differ
@@ -65,7 +66,14 @@ def _find_in_english(
         forms = {" ".join(title_words[i:]) for i in range(len(title_words))} | {
             " ".join(title_words[: i + 1]) for i in range(len(title_words))
         }
-    forms = {f for f in forms if len(f) > 2 and f not in STOPWORDS} | {normalize_name(bare_title)}
+    distinctive_forms = {f for f in forms if len(f) > 2 and f not in STOPWORDS}
+    return bare_title, title_tokens, frozenset(distinctive_forms | {normalize_name(bare_title)})
+
+
+def _find_in_english(
+    sentence: str, names: list[tuple[RecognizedEntity, str]], title: str, is_first_sentence: bool
+) -> list[tuple[int, int, str]]:
+    bare_title, title_tokens, forms = _title_forms(title)
     subject_spans: list[tuple[int, int, str]] = []
     if match := GENERIC_OPENING.match(sentence):
         subject_spans.append((0, match.end(), SUBJECT))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from array import array
 
-from ingest.readers.converters import clean_text, decode_bytes
+from ingest.readers.encodings.decoding import clean_text, decode_bytes
+
+MAX_NAMED_LINES = 5
+"""Lines that a note names."""
 
 
 class ReadLog:
@@ -15,6 +18,8 @@ class ReadLog:
         self.encodings: dict[str, None] = {}
         self.cleaned_count = 0
         self.undecodable_count = 0
+        self.lone_quote_lines: list[int] = []
+        self.lone_quote_count = 0
 
     def clean(self, text: str) -> str:
         """Clean a text and count the cleaned characters.
@@ -41,6 +46,12 @@ class ReadLog:
         self.undecodable_count += text.count("\ufffd")
         return text
 
+    def record_lone_quote(self, line: int) -> None:
+        """Record the line of a quote that opens a table cell and is not closed."""
+        self.lone_quote_count += 1
+        if self.lone_quote_lines[-1:] != [line] and len(self.lone_quote_lines) < MAX_NAMED_LINES:
+            self.lone_quote_lines.append(line)
+
     def notes(self) -> list[str]:
         """Return the notes, one sentence each."""
         note_texts = [f"read as {name}, not UTF-8" for name in self.encodings]
@@ -48,6 +59,10 @@ class ReadLog:
             note_texts.append(f"{self.undecodable_count} places that could not be decoded are marked with \ufffd")
         if self.cleaned_count:
             note_texts.append(f"{self.cleaned_count} control characters or broken surrogates were cleaned")
+        if self.lone_quote_count:
+            lines = ", ".join(map(str, self.lone_quote_lines))
+            more = " and others" if self.lone_quote_count > len(self.lone_quote_lines) else ""
+            note_texts.append(f"quotes that are not closed are read as plain characters, in lines {lines}{more}")
         return note_texts
 
 

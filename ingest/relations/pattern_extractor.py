@@ -38,6 +38,7 @@ _AWARD, _ORGANISATION_WORD, _ORGANISATION_WORD_ZH = (word_pattern(w) for w in ("
 _PERSON_NOUN, _SCHOOL = (word_pattern(w) for w in ("person", "school"))
 _NOT_PERSONS, _NEVER_COUNTRIES = (word_set(w) for w in ("not_person", "never_countries"))
 _KINSHIP_PREDICATES = frozenset(["father", "mother", "spouse", "child", "sibling"])
+_UNTYPED_KINDS = frozenset(["MISC", "DATE", ""])  # a reference to the subject has no type
 _PRIZE = re.compile(r"\b(?:prize|award|medal)\b", re.IGNORECASE)
 _SUBJECT_IS_PLACE = re.compile(
     rf"{SUBJECT}(?:,? \([^()]*\))*(?:,[^.;]{{0,60}}?,)? (?:is|was|are|were|lies) (?:an?|the|one of the)\b"
@@ -67,6 +68,8 @@ def extract_triples(
     lang: str,
     states: PassageStates | None = None,
     user_predicates: str = "",
+    skipped_spans: Sequence[tuple[int, int]] = (),
+    is_selective: bool = False,
 ) -> list[Triple]:
     """Return the typed facts of a passage, ordered by sentence, each with its highest confidence.
 
@@ -79,12 +82,17 @@ def extract_triples(
         lang: ``"en"`` or ``"zh"``.
         states: states of the passage's words; without them, only patterns are used.
         user_predicates: text of a ``predicates.toml`` with the user's predicates and patterns.
+        skipped_spans: parts of the passage that are not sentences, ordered.
+        is_selective: classify only sentences that `SentenceContext.may_state_fact`; most of a manual states none.
     """
     best_triples: dict[tuple[int, str, str, str], Triple] = {}
-    for context in sentence_contexts(passage, names, entity_ids, title, lang):
+    contexts = list(sentence_contexts(passage, names, entity_ids, title, lang, skipped_spans))
+    if states is not None and is_selective:
+        states.encode_sentences([(c.start, c.start + len(c.text)) for c in contexts if c.may_state_fact])
+    for context in contexts:
         start, end = context.start, context.start + len(context.text)
         facts = [(*fact, PATTERN) for fact in _pattern_facts(context, title, title_id, lang, user_predicates)]
-        if states is not None:
+        if states is not None and (context.may_state_fact or not is_selective):
             pattern_pairs = {frozenset((s, o)) for s, _, o, _, _ in facts}
             classified_facts = classify_relations(
                 context.text, context.placeholders, title_id, partial(states.span_means, context.start)
@@ -109,15 +117,30 @@ class SentenceContext(NamedTuple):
     subject_spans: list[tuple[int, int, str]]
     is_first_sentence: bool
 
+    @property
+    def may_state_fact(self) -> bool:
+        """Whether the sentence names several entities, one of them of a known type or the subject with a date."""
+        kinds = {placeholder.kind for placeholder in self.placeholders}
+        has_typed_name = bool(kinds - _UNTYPED_KINDS) or {"", "DATE"} <= kinds
+        return has_typed_name and len({placeholder.entity for placeholder in self.placeholders}) > 1
+
 
 def sentence_contexts(
-    passage: Passage, names: Sequence[RecognizedEntity], entity_ids: Sequence[str], title: str, lang: str
+    passage: Passage,
+    names: Sequence[RecognizedEntity],
+    entity_ids: Sequence[str],
+    title: str,
+    lang: str,
+    skipped_spans: Sequence[tuple[int, int]] = (),
 ) -> Iterator[SentenceContext]:
-    """Yield the sentences of a passage with their placeholders; headings are left out."""
+    """Yield the sentences of a passage with their placeholders; headings and ``skipped_spans`` are left out."""
     is_first_sentence = passage.start == 0
+    title_key = normalize_name(title)
     for start, end in sentence_spans(passage.text):
         sentence = passage.text[start:end]
-        if sentence.startswith("#") or normalize_name(sentence) == normalize_name(title):
+        if any(skip_start <= start < skip_end for skip_start, skip_end in skipped_spans):
+            continue
+        if sentence.startswith("#") or _is_title(sentence, title_key):
             continue
         sentence_names = [
             (n._replace(start=n.start - start, end=n.end - start), i)
@@ -137,10 +160,20 @@ def sentence_contexts(
         is_first_sentence = False
 
 
+def _is_title(sentence: str, title_key: str) -> bool:
+    # the first words suffice for most sentences
+    opening = tokenize(sentence[:80])
+    if len(opening) > 1 and not title_key.startswith(opening[0].text):
+        return False
+    return normalize_name(sentence) == title_key
+
+
 def _pattern_facts(
     context: SentenceContext, title: str, title_id: str, lang: str, user_predicates: str
 ) -> Iterator[tuple[str, str, str, float]]:
     _, sentence, placeholders, subject_spans, is_first_sentence = context
+    if not placeholders:  # each fact has a name or the subject
+        return
     masked = mask_sentence(sentence, placeholders, lang)
     has_subject = SUBJECT in masked or POSSESSIVE in masked
     schema = load_predicate_schema(user_predicates)

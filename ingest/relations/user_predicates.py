@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from graphs.predicates import load_predicate_schema
 from ingest.relations.pattern_library import compile_pattern
 from kgrag.errors import UsageError
+from kgrag.storage.text_files import read_text_file
 
 USER_PREDICATES_FILENAME = "predicates.toml"
 _SNAKE_CASE = re.compile(r"[^\W\d_A-Z]\w*")
@@ -54,7 +55,7 @@ def load_user_predicates(path: Path) -> str:
             undeclared predicate.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_text_file(path)
         data = tomllib.loads(text)
         file = _PredicatesFile.model_validate(data)
     except FileNotFoundError:

@@ -29,6 +29,7 @@ from kgrag.types import Answer
 HELP = """[bold]/sources[/bold]      passages behind the last answer
 [bold]/path[/bold]         graph paths that led to the last answer
 [bold]/closed-book[/bold]  switch between the model's memory and the documents
+[bold]/where FILTER[/bold] ask only documents that fulfil a filter, such as path:reports/ (default: show it; none ends it)
 [bold]/rewrite LINE[/bold] standalone form of a follow-up (default: of the last question)
 [bold]/export FILE[/bold]  save the conversation as Markdown, with citations
 [bold]/model NAME[/bold]   switch to another language model
@@ -37,6 +38,8 @@ HELP = """[bold]/sources[/bold]      passages behind the last answer
 [bold]/status[/bold]       model, store and tokens per second
 [bold]/help[/bold]         list of commands
 [bold]/quit[/bold]         end the chat (also Ctrl-D); Ctrl-C stops an answer"""
+
+NO_FILTER = "none"
 
 
 class Chat:
@@ -47,6 +50,7 @@ class Chat:
         self.history: list[Turn] = []
         self.last_answer: Answer | None = None
         self.is_closed_book = False
+        self.where: str | None = None
         self.session = session or ChatSession.create(app.folder)
         self.history += [turn.turn for turn in self.session.turns]
         self.meter = ThroughputMeter()
@@ -55,6 +59,7 @@ class Chat:
             "/sources": self._show_sources,
             "/path": self._show_paths,
             "/closed-book": self._toggle_closed_book,
+            "/where": self._set_filter,
             "/rewrite": self._show_rewrite,
             "/export": self._export_conversation,
             "/model": self._select_model,
@@ -113,9 +118,8 @@ class Chat:
             if self.is_closed_book:
                 answer = self.app.answer_pipeline.answer_closed_book(question, stream)
             else:
-                answer = self.app.answer_pipeline.answer(
-                    question, self.app.config.k, on_text=stream, on_progress=self._show_step
-                )
+                pipeline = self.app.filtered_pipeline(self.where) if self.where else self.app.answer_pipeline
+                answer = pipeline.answer(question, self.app.config.k, on_text=stream, on_progress=self._show_step)
         finally:
             console.end_progress()
             console.clear_draft()
@@ -191,6 +195,24 @@ class Chat:
             if self.is_closed_book
             else "Answering from the documents."
         )
+
+    def _set_filter(self, where: str) -> None:
+        if where:
+            self.set_filter(None if where == NO_FILTER else where)
+        console.print_result(
+            f"Answering from the documents with {escape(self.where)}."
+            if self.where
+            else "Answering from all documents."
+        )
+
+    def set_filter(self, where: str | None) -> None:
+        """Answer only from documents that fulfil a filter; from all for None.
+
+        Raises:
+            UsageError: the filter is none, or names a field that no document has.
+        """
+        self.app.filtered_retriever(where)
+        self.where = where
 
     def _show_rewrite(self, line: str) -> None:
         if line:

@@ -16,6 +16,7 @@ from kgrag.cli.options import (
     ReaderChoice,
     StoreOption,
     WalkOption,
+    WhereOption,
     open_store,
     print_json,
     replace_surrogates,
@@ -35,6 +36,7 @@ def ask(
     reader: Annotated[
         ReaderChoice, typer.Option(help="Source of the answer: graph, llm, or auto for whichever fits.")
     ] = ReaderChoice.auto,
+    where: WhereOption = None,
     model: ModelOption = None,
     walk: WalkOption = None,
     precision: PrecisionOption = None,
@@ -54,7 +56,13 @@ def ask(
         console.show_spinner()
     try:
         answer = opened_store.ask(
-            question, k=k, reader=reader.value, closed_book=closed_book, on_text=stream, on_progress=stream
+            question,
+            k=k,
+            reader=reader.value,
+            closed_book=closed_book,
+            where=where,
+            on_text=stream,
+            on_progress=stream,
         )
     finally:
         console.end_progress()

@@ -14,6 +14,7 @@ from kgrag.cli.options import (
     PrecisionOption,
     StoreOption,
     WalkOption,
+    WhereOption,
     open_store,
 )
 
@@ -25,6 +26,7 @@ def chat(
     attention: AttentionOption = None,
     adapter: AdapterOption = None,
     walk: WalkOption = None,
+    where: WhereOption = None,
     resume: Annotated[
         str, typer.Option(help="Name of a saved conversation to continue, or last for the most recent one.")
     ] = "",
@@ -34,4 +36,7 @@ def chat(
     from kgrag.chat.sessions import load_session
 
     opened_store = open_store(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
-    Chat(opened_store, load_session(opened_store.folder, resume) if resume else None).run()
+    conversation = Chat(opened_store, load_session(opened_store.folder, resume) if resume else None)
+    if where:
+        conversation.set_filter(where)
+    conversation.run()

@@ -12,7 +12,9 @@ from kgrag.terminal import console
 
 
 def forget(
-    document: Annotated[str, typer.Argument(help="Id of a document, or a file for all documents in it.")],
+    document: Annotated[
+        str, typer.Argument(help="Id of a document, or a file, folder or glob for all documents in it.")
+    ],
     store: StoreOption = DEFAULT_STORE,
     json_: JsonOption = False,
 ) -> None:
@@ -20,7 +22,7 @@ def forget(
     forgotten_ids = open_store(store).forget(document)
     if json_:
         print_json({"forgotten": forgotten_ids})
-    else:
+    elif forgotten_ids:
         console.print_result(
             f"Forgot {len(forgotten_ids)} document{'s' * (len(forgotten_ids) > 1)}: {escape(', '.join(forgotten_ids[:5]))}{' …' * (len(forgotten_ids) > 5)}"
         )

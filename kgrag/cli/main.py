@@ -1,4 +1,4 @@
-"""The command line `kgrag`: wires the commands together."""
+"""The command line `kgrag`: its own options, streams and exit code. `command_table.py` lists the commands."""
 
 from __future__ import annotations
 
@@ -9,21 +9,8 @@ from typing import Annotated
 
 import typer
 
-from kgrag.cli.adapters import adapters
-from kgrag.cli.ask import ask
-from kgrag.cli.bench import bench
-from kgrag.cli.chat import chat
-from kgrag.cli.copy import copy
-from kgrag.cli.entities import graph
-from kgrag.cli.eval import evaluation
 from kgrag.cli.exit_codes import CommandInterruptedError, run_command
-from kgrag.cli.forget import forget
-from kgrag.cli.ingest import ingest
-from kgrag.cli.models import models, plan
-from kgrag.cli.retrieve import retrieve
 from kgrag.cli.root_group import RootGroup
-from kgrag.cli.status import status
-from kgrag.cli.tune import tune
 from kgrag.logs import LOG_VARIABLE, configure_logging
 
 app = typer.Typer(
@@ -35,17 +22,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for command in (ingest, ask, retrieve, chat, forget, status, copy, plan):
-    app.command()(command)
-for group, name in (
-    (graph, "graph"),
-    (models, "models"),
-    (adapters, "adapters"),
-    (evaluation, "eval"),
-    (tune, "tune"),
-    (bench, "bench"),
-):
-    app.add_typer(group, name=name)
 
 
 def _version(is_requested: bool) -> None:

@@ -62,6 +62,15 @@ def replace_surrogates(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _validate_filter(where: str | None) -> str | None:
+    """Return a filter; raise UsageError for an invalid one before anything is opened."""
+    from kgrag.filters import parse_filter
+
+    if where is not None:
+        parse_filter(where)
+    return where
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -86,6 +95,16 @@ AdapterOption = Annotated[
         "--adapter",
         help="LoRA adapter of the model: a name from `kgrag adapters`, a folder, or none (default: none, or as in kgrag.toml).",
         autocompletion=adapter_names,
+    ),
+]
+
+
+WhereOption = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        help='Filter on the documents, such as: path:reports/ and date>=2025-01-01 and tag:"q3".',
+        callback=_validate_filter,
     ),
 ]
 
@@ -214,11 +233,13 @@ class ExtractorChoice(StrEnum):
     both = "both"
 
 
-def ingest_into(store: Store, paths: list[str], extract: str | None = None) -> IngestReport:
+def ingest_into(store: Store, paths: list[str], extract: str | None = None, *, prune: bool = False) -> IngestReport:
     """Ingest files with a progress bar; after Ctrl-C, the message says what was kept."""
+    from kgrag.terminal.ingest_progress import show_ingest_progress
+
     try:
-        with console.show_ingest_progress() as progress:
-            return store.ingest(paths, progress, extract)
+        with show_ingest_progress() as progress:
+            return store.ingest(paths, progress, extract, prune=prune)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Finished documents are kept: run the same command again to continue.") from None
 

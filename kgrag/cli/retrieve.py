@@ -11,6 +11,7 @@ from kgrag.cli.options import (
     JsonOption,
     StoreOption,
     WalkOption,
+    WhereOption,
     open_store,
     print_json,
     replace_surrogates,
@@ -22,6 +23,7 @@ def retrieve(
     question: Annotated[str, typer.Argument(help="Question or keywords.", callback=replace_surrogates)],
     store: StoreOption = DEFAULT_STORE,
     k: Annotated[int, typer.Option("-k", help="Number of passages to show.")] = 5,
+    where: WhereOption = None,
     walk: WalkOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -31,11 +33,12 @@ def retrieve(
     from kgrag.terminal.render import hit_lines
 
     validate_question(question, k)
-    hits = open_store(store, walk=walk).retriever.retrieve(question, k)
+    hits = open_store(store, walk=walk).retrieve(question, k, where=where)
     if json_:
         print_json([hit_json(hit) for hit in hits])
         return
     for hit in hits:
         console.print_lines(hit_lines(hit))
     if not hits:
-        console.print_notice("No passage in the store shares a word or a name with the question.")
+        scope = "that the filter selects " if where else ""
+        console.print_notice(f"No passage in the store {scope}shares a word or a name with the question.")

@@ -39,10 +39,17 @@ class GraphQAReader:
         facts: the typed facts.
         schema: the predicates, with the nouns and patterns that ask for them.
         finder: finds known names in a question; the facts' own gazetteer by default.
+        hidden: ids of documents whose facts are ignored in every question.
     """
 
-    def __init__(self, facts: FactIndex, schema: PredicateSchema, finder: NameFinder | None = None) -> None:
-        self._facts = facts
+    def __init__(
+        self,
+        facts: FactIndex,
+        schema: PredicateSchema,
+        finder: NameFinder | None = None,
+        hidden: frozenset[str] = NO_DOCUMENTS,
+    ) -> None:
+        self._facts, self._hidden = facts, hidden
         self._schema = schema
         self._finder: NameFinder = finder or facts.gazetteer
         self._parser = QuestionParser(schema)
@@ -57,6 +64,7 @@ class GraphQAReader:
             lookup: called for missing steps if the facts give no answer and the question takes more than one step.
             hidden: ids of documents whose facts are ignored.
         """
+        hidden |= self._hidden
         answers = self._find_answers(question, PathExecutor(self._facts, self._schema, hidden=hidden))
         if not answers and lookup is not None:
             answers = self._find_answers(question, PathExecutor(self._facts, self._schema, lookup, hidden), min_steps=2)
@@ -107,7 +115,7 @@ class GraphQAReader:
         if self.parse(question):
             return []
         text, matches = self._find_names(question)
-        executor = PathExecutor(self._facts, self._schema, lookup, hidden)
+        executor = PathExecutor(self._facts, self._schema, lookup, hidden | self._hidden)
         for match in sorted(matches, key=lambda f: f.start - f.end):
             steps, rest = self._parser.split_innermost(mask_entity(text, match))
             if steps:

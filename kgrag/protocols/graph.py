@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from kgrag.protocols.arrays import Matrix
-from kgrag.types import Document, DocumentHeader, Entity, Extraction, Mention, Passage, Triple
+from kgrag.types import Document, DocumentHeader, DocumentProperties, Entity, Extraction, Mention, Passage, Triple
 
 SourceRecord = tuple[str, str, Sequence[tuple[int | None, str]]]
 """A file that was read completely: its id, its sha256, and its problems as (line or None, message)."""
@@ -24,6 +24,9 @@ class DocumentStore(Protocol):
 
     def document_headers(self, document_ids: Iterable[str]) -> dict[str, DocumentHeader]:
         """Map document ids to the entity, title and source of each document; unknown ids are left out."""
+
+    def document_properties(self) -> Iterator[DocumentProperties]:
+        """Yield the identity and the metadata of all documents, ordered by id."""
 
     def document_hashes(self) -> Mapping[str, str]:
         """Map each document id to the sha256 of title and text, to recognise unchanged documents."""
@@ -73,6 +76,15 @@ class SourceLedger(Protocol):
 
     def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
         """Record that files were read completely, and replace their recorded problems."""
+
+    def rename_source(self, old: str, new: str, document_ids: Mapping[str, str]) -> None:
+        """Give a source and its documents other ids, in one transaction; nothing else about them changes.
+
+        Args:
+            old: id of the source.
+            new: its new id, of which no document is stored; a recorded source of this id is replaced.
+            document_ids: maps the id of each of its documents to the new one, which no other document has.
+        """
 
     def forget_source(self, source: str) -> None:
         """Delete a source and its recorded problems."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from graphs.merging.merge_sets import Merges
 from graphs.walk.adjacency import Adjacency, Neighbourhood
 from graphs.walk.pagerank import PersonalizedPageRank, SeedWeights
 from indices.bm25_index import BM25Index, top_k
+from indices.document_index import DocumentIndex
 from indices.row_map import RowMap
 from indices.sentence_index import SentenceIndex
 from indices.vector_index import VectorIndex
+from kgrag.filters import Filter
 from kgrag.protocols import Matrix
 from kgrag.retrieve.fusion import reciprocal_rank_fusion
 
@@ -38,6 +41,28 @@ class IndexSet:
     walker: PersonalizedPageRank
     facts: FactIndex
     merges: Merges
+    documents: DocumentIndex
+    allowed_rows: NDArray[np.bool_] | None = None
+    """Rows that a filter on metadata leaves; None for all."""
+    allowed_documents: NDArray[np.bool_] | None = None
+    """The same by document number."""
+
+    def restrict(self, condition: Filter) -> IndexSet:
+        """Return the same indices with only the passages of documents that fulfil ``condition``.
+
+        Raises:
+            UsageError: no document has a field of the condition.
+        """
+        selected = self.documents.select(condition)
+        return replace(self, allowed_rows=self.rows.select_rows(selected), allowed_documents=selected)
+
+    @cached_property
+    def hidden_documents(self) -> frozenset[str]:
+        """Ids of the documents that a filter leaves out."""
+        if self.allowed_documents is None:
+            return frozenset()
+        ids = self.rows.document_ids()
+        return frozenset(ids[int(number)] for number in np.flatnonzero(~self.allowed_documents))
 
 
 @dataclass(frozen=True)
@@ -74,10 +99,13 @@ def gather_candidates(
     graph = indices.graph
     vector = vector if "vectors" in components else None
     word_scores = indices.words.scores(question if "words" in components else "")
+    allowed = indices.allowed_rows
+    if allowed is not None:
+        word_scores[~allowed] = 0
     word_rows, _ = top_k(word_scores, TOP_PER_RETRIEVER * 5)
     vector_rows = np.zeros(0, np.int64)
     if vector is not None:
-        vector_rows, _ = indices.vectors.search(vector, TOP_PER_RETRIEVER * 5)
+        vector_rows, _ = indices.vectors.search(vector, TOP_PER_RETRIEVER * 5, allowed)
     fused_scores = reciprocal_rank_fusion([word_rows, vector_rows], len(indices.words))
     fused_rows = np.flatnonzero(fused_scores)
     fused_rows = fused_rows[np.argsort(-fused_scores[fused_rows], kind="stable")]
@@ -86,6 +114,8 @@ def gather_candidates(
     walks = np.zeros((len(indices.words), len(PAGERANK_VARIANTS)), np.float32)
     if "graph" in components:
         walks = indices.walker.pagerank(_pagerank_seeds(linked, fused_rows))
+        if allowed is not None:
+            walks[~allowed] = 0
     union = [word_rows[:TOP_PER_RETRIEVER], vector_rows[:TOP_PER_RETRIEVER], fused_rows[:TOP_PER_RETRIEVER]]
     union += [top_k(walks[:, walk], TOP_PER_WALK)[0] for walk in range(len(PAGERANK_VARIANTS))]
     rows = np.unique(np.concatenate(union))

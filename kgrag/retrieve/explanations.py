@@ -89,7 +89,7 @@ class PathExplainer:
         usable_names = [
             [name for name in names_of_row(neighbourhood.edges, row) if name in members] for row in range(len(pool))
         ]
-        max_idf = float(graph.idf.max()) or 1.0
+        max_idf = float(graph.idf.max(initial=0)) or 1.0
         entered: dict[int, tuple[float, list[tuple[int, int]]]] = {}
         queue: list[tuple[float, int, int, list[tuple[int, int]]]] = []
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kgrag.errors import UsageError
+from kgrag.filters import Filter
 from kgrag.protocols import Embedder, GraphStore, Matrix, Reranker
 from kgrag.retrieve.boosted_trees import TreeEnsemble
 from kgrag.retrieve.candidates import PAGERANK_VARIANTS, Candidates, IndexSet, RowNumbers, gather_candidates
@@ -19,7 +21,7 @@ from kgrag.retrieve.passage_features import inverse_rank, passage_features
 from kgrag.retrieve.passages import load_passages
 from kgrag.retrieve.sentence_matches import match_sentences
 from kgrag.text import content_words, detect_language
-from kgrag.types import Hit
+from kgrag.types import Hit, Path
 
 MAX_QUESTION_CHARS = 4000
 """Maximum characters of a question; a longer one is refused rather than cut."""
@@ -63,6 +65,16 @@ class HybridRetriever:
         assert self._load_reranker is not None
         return self._load_reranker()
 
+    def restrict(self, condition: Filter) -> HybridRetriever:
+        """Return a retriever of the documents that fulfil ``condition``, with the same models.
+
+        Raises:
+            UsageError: no document has a field of the condition.
+        """
+        restricted = copy(self)
+        restricted.indices = self.indices.restrict(condition)
+        return restricted
+
     def document_id_of_row(self, row: int) -> str:
         """Return the id of the document that an index row belongs to."""
         return self.indices.rows[int(row)].document_id
@@ -104,12 +116,19 @@ class HybridRetriever:
                 source=text.header.source,
                 score=1.0 / (1.0 + math.exp(-float(scores[i]))),
                 rank=rank,
-                paths=path,
+                paths=self._allowed_paths(path),
                 component_scores=parts[i],
             )
             for rank, (i, path) in enumerate(zip(best, paths, strict=True), 1)
             for text in [texts[int(candidates.rows[i])]]
         ]
+
+    def _allowed_paths(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """Return the paths without a fact of a document that a filter leaves out."""
+        if self.indices.allowed_rows is None:
+            return tuple(paths)
+        hidden = self.indices.hidden_documents
+        return tuple(p for p in paths if all(t.passage_id.rpartition("#")[0] not in hidden for t in p.triples))
 
     def _rerank(
         self, question: str, rows: RowNumbers, order: NDArray[np.int64], parts: list[dict[str, float]]
@@ -117,7 +136,7 @@ class HybridRetriever:
         """Return ``order`` with the cross-encoder's vote on its first passages; adds its scores to ``parts``."""
         top_places = order[:RERANK_DEPTH]
         texts = [
-            f"{t.header.title}. {t.passage.text}"
+            t.passage.indexed_text(t.header.title)
             for t in load_passages(self._graph, self.indices, rows[top_places]).values()
         ]
         scores = self._reranker.score(question, texts)

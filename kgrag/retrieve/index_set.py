@@ -23,6 +23,7 @@ from graphs.merging.rules import AliasOverride, find_entity_merges
 from graphs.walk.adjacency import Adjacency, build_adjacency
 from graphs.walk.pagerank import PersonalizedPageRank
 from indices.bm25_index import BM25Index
+from indices.document_index import DocumentIndex
 from indices.row_map import RowMap
 from indices.sentence_index import SentenceBuilder, SentenceIndex
 from indices.vector_index import VectorIndex, to_device
@@ -32,9 +33,9 @@ from kgrag.retrieve.candidates import IndexSet
 from kgrag.storage.atomic import atomic_write
 from kgrag.types import Passage
 
-INDEX_FORMAT = 5
+INDEX_FORMAT = 6
 """Increased when the files change their meaning, so that the indices of older versions are rebuilt."""
-INDEX_FOLDERS = ("rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
+INDEX_FOLDERS = ("documents", "rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
 MAX_REBUILDS = 5
 """Number of attempts while other processes write to the store."""
 MIN_REPORTED_PASSAGES = 2000
@@ -45,7 +46,16 @@ CHECKSUM_END_BYTES = 64 << 10
 Notice = Callable[[str], None]
 Progress = Callable[[str, float], None]
 AnyIndex = TypeVar(
-    "AnyIndex", BM25Index, Adjacency, SentenceIndex, PersonalizedPageRank, VectorIndex, FactIndex, RowMap, Merges
+    "AnyIndex",
+    BM25Index,
+    Adjacency,
+    SentenceIndex,
+    PersonalizedPageRank,
+    VectorIndex,
+    FactIndex,
+    RowMap,
+    Merges,
+    DocumentIndex,
 )
 
 
@@ -111,7 +121,7 @@ def _build_index_set(
         for number, passage in enumerate(graph.passages()):
             if number % MIN_REPORTED_PASSAGES == 0 and total > MIN_REPORTED_PASSAGES:
                 progress("indexing the words", number / total)
-            yield f"{names[passage.document_id][0]}. {passage.text}"
+            yield passage.indexed_text(names[passage.document_id][0])
 
     def transfer(index: Any) -> Any:
         return to_device(index, notice)
@@ -121,6 +131,10 @@ def _build_index_set(
             progress("looking for the names", done / total)
 
     rows = files.save_and_reload("rows", RowMap.of(graph.passage_keys()), RowMap.load)
+    number_of = {document_id: number for number, document_id in enumerate(rows.document_ids())}
+    documents = files.save_and_reload(
+        "documents", DocumentIndex.build(graph.document_properties(), number_of), DocumentIndex.load
+    )
     words = files.save_and_reload("words", BM25Index.build(texts()), BM25Index.load)
     builder = SentenceBuilder()
 
@@ -145,7 +159,7 @@ def _build_index_set(
     if total > MIN_REPORTED_PASSAGES:
         progress("indexing the vectors", 1.0)
     facts = files.save_and_reload("facts", build_fact_index(with_merges(graph, merges)), FactIndex.load)
-    return files, IndexSet(rows, words, sentences, vectors, adjacency, walker, facts, merges)
+    return files, IndexSet(rows, words, sentences, vectors, adjacency, walker, facts, merges, documents)
 
 
 class _StoredPassages:
@@ -246,10 +260,11 @@ def _load_index_set(folder: Path, stamp: dict[str, object], notice: Notice) -> I
         sentence_index = SentenceIndex.load(folder / "sentences")
         adjacency, walker = Adjacency.load(folder / "names"), PersonalizedPageRank.load(folder / "walk")
         facts, merges = FactIndex.load(folder / "facts"), Merges.load(folder / "merges")
+        documents = DocumentIndex.load(folder / "documents")
         if json.loads((folder / "generation.json").read_text()) != stored_stamp:
             return None  # another process began to write while this one read
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError):
         return None
     if not len(rows) == len(words) == len(sentence_index) == len(vectors) == adjacency.edges.shape[0]:
         return None
-    return IndexSet(rows, words, sentence_index, vectors, adjacency, walker, facts, merges)
+    return IndexSet(rows, words, sentence_index, vectors, adjacency, walker, facts, merges, documents)

@@ -135,7 +135,7 @@ def _top_walked(candidates: Candidates) -> NDArray[np.bool_]:
 
 def _mentioned_by(sources: NDArray[np.bool_], ties, titles) -> Column:  # type: ignore[no-untyped-def]
     """Return how strongly the ``sources`` mention each candidate's title, relative to the best."""
-    if not sources.any():
+    if not sources.any() or not titles.shape[1]:  # no passage has a name
         return np.zeros(len(sources), np.float32)
     name_strengths = np.asarray(ties[sources].max(axis=0).todense()).ravel()
     scores = np.asarray(titles.multiply(name_strengths[None]).tocsr().max(axis=1).todense()).ravel().astype(np.float32)
@@ -145,7 +145,7 @@ def _mentioned_by(sources: NDArray[np.bool_], ties, titles) -> Column:  # type: 
 
 def _mentions_of(targets: NDArray[np.bool_], ties, titles) -> Column:  # type: ignore[no-untyped-def]
     """Return how strongly each candidate mentions the titles of the ``targets``, relative to the best."""
-    if not targets.any():
+    if not targets.any() or not titles.shape[1]:
         return np.zeros(len(targets), np.float32)
     has_title_name = (np.asarray(titles[targets].sum(axis=0)).ravel() > 0).astype(np.float32)
     scores = np.asarray(ties @ has_title_name).ravel().astype(np.float32)

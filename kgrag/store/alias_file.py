@@ -19,6 +19,7 @@ from pathlib import Path
 from graphs.merging.rules import AliasOverride
 from kgrag.errors import StoreError, UsageError
 from kgrag.storage.atomic import atomic_write
+from kgrag.storage.text_files import read_text_file
 from kgrag.text import normalize_name
 
 ALIASES_FILE = "aliases.toml"
@@ -32,7 +33,7 @@ def load_alias_overrides(path: Path) -> list[AliasOverride]:
         UsageError: the file is not TOML, or has entries other than names to merge or to separate.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_text_file(path)
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -80,7 +81,7 @@ def append_alias_override(path: Path, table: str, first_name: str, second_name: 
     """
     entry = f"[[{table}]]\nnames = [{json.dumps(first_name, ensure_ascii=False)}, {json.dumps(second_name, ensure_ascii=False)}]\n"
     try:
-        previous_text = path.read_text("utf-8") if path.exists() else ""
+        previous_text = read_text_file(path) if path.exists() else ""
         with atomic_write(path) as temporary:
             temporary.write_text(f"{previous_text.rstrip()}\n\n{entry}".lstrip(), "utf-8")
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kgrag.errors import StoreError
+from kgrag.filters import parse_filter
 from kgrag.location import Neo4jLocation
 from kgrag.logs import log_stage
 from kgrag.protocols import GraphReader
@@ -146,6 +147,32 @@ class QueryableStore(StoreResources):
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
             max_lookups=self.config.lookups,
+        )
+
+    def filtered_retriever(self, where: str | None) -> HybridRetriever:
+        """Return the retriever of the documents that fulfil a filter (`kgrag.filters`); of all for None.
+
+        Raises:
+            UsageError: the filter is none, or names a field that no document has.
+        """
+        return self.retriever.restrict(parse_filter(where)) if where else self.retriever
+
+    def filtered_pipeline(self, where: str | None) -> AnswerPipeline:
+        """Return the pipeline that answers from the documents that fulfil a filter alone; from all for None.
+
+        Raises:
+            UsageError: the filter is none, or names a field that no document has.
+        """
+        if not where:
+            return self.answer_pipeline
+        from kgrag.graphqa.reader import GraphQAReader
+
+        retriever = self.filtered_retriever(where)
+        indices = retriever.indices
+        return replace(
+            self.answer_pipeline,
+            retriever=lambda: retriever,
+            graph_qa=lambda: GraphQAReader(indices.facts, self.predicates, hidden=indices.hidden_documents),
         )
 
     def passages_stating(self, triples: Iterable[Triple]) -> list[Hit]:

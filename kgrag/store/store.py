@@ -41,6 +41,7 @@ class Store(QueryableStore):
         k: int | None = None,
         reader: ReaderMode = "auto",
         closed_book: bool = False,
+        where: str | None = None,
         on_text: OnText | None = None,
         on_progress: OnStep | None = None,
     ) -> Answer:
@@ -51,31 +52,35 @@ class Store(QueryableStore):
             k: passages to retrieve (default: the store's configuration).
             reader: ``graph`` for typed facts only, ``llm`` for the language model only, ``auto`` for whichever fits.
             closed_book: answer from the model's memory, without evidence.
+            where: filter on the documents' metadata, such as ``path:reports/ and date>=2025-01-01``.
             on_text: called with each piece of the model's text; returns True to stop it.
             on_progress: called with each sub-question.
 
         Raises:
-            UsageError: the question is empty or too long.
+            UsageError: the question is empty or too long, or the filter is none.
             ModelError: the language model is needed and cannot be used.
         """
         if closed_book:
             return self.answer_pipeline.answer_closed_book(question, on_text)
         k = self.config.k if k is None else k
-        return self.answer_pipeline.answer(question, k, reader=reader, on_text=on_text, on_progress=on_progress)
+        pipeline = self.filtered_pipeline(where)
+        return pipeline.answer(question, k, reader=reader, on_text=on_text, on_progress=on_progress)
 
-    def retrieve(self, question: str, k: int = 5) -> list[Hit]:
-        """Return the ``k`` best passages for a question, best first.
+    def retrieve(self, question: str, k: int = 5, *, where: str | None = None) -> list[Hit]:
+        """Return the ``k`` best passages for a question, best first; ``where`` filters the documents as in `ask`.
 
         Raises:
-            UsageError: the question is empty or too long, or ``k`` is below 1.
+            UsageError: the question is empty or too long, ``k`` is below 1, or the filter is none.
         """
-        return self.retriever.retrieve(question, k)
+        return self.filtered_retriever(where).retrieve(question, k)
 
     def ingest(
         self,
         paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
         progress: IngestProgress | None = None,
         extract: str | None = None,
+        *,
+        prune: bool = False,
     ) -> IngestReport:
         """Bring the store in step with files and folders; see `ingest.pipeline`.
 
@@ -84,6 +89,7 @@ class Store(QueryableStore):
             progress: called with the number of documents done, their total, and further figures.
             extract: fact extractor, ``rules``, ``llm`` or ``both``; documents of another extractor are read again. By
                 default the configured extractor, which leaves documents of another one as they are.
+            prune: forget the documents of files that are gone from the given paths, or that an ignore file leaves out.
 
         Raises:
             UsageError: a path does not exist.
@@ -92,10 +98,12 @@ class Store(QueryableStore):
         from kgrag.store.changes import ingest_sources
 
         named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        return ingest_sources(self, [os.fspath(path) for path in named], progress or (lambda *_: None), extract)
+        return ingest_sources(
+            self, [os.fspath(path) for path in named], progress or (lambda *_: None), extract, prune=prune
+        )
 
     def forget(self, name: str) -> list[str]:
-        """Forget a document by its id, or all documents of a file; return the ids of the forgotten documents.
+        """Forget a document by its id, or the documents of a file, folder or glob; return their ids.
 
         Raises:
             UsageError: no document or file has this name.

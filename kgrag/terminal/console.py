@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -157,43 +156,6 @@ def end_progress() -> None:
 
 
 @contextmanager
-def show_ingest_progress() -> Iterator[Callable[[int, int, int], None]]:
-    """Show a bar with passages per second and the time left; without a terminal, a line every ten seconds."""
-    start = time.monotonic()
-    bar = Progress(
-        TextColumn("Ingesting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("documents, {task.fields[rate]} passages/s,"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        console=err,
-        transient=True,
-    )
-    task = bar.add_task("", total=None, rate="…", start=True)
-    last = start
-
-    def update(done: int, total: int, passages: int) -> None:
-        nonlocal last
-        end_progress()
-        if err.is_terminal and not bar.live.is_started:
-            bar.start()
-        now = time.monotonic()
-        rate = passages / max(now - start, 0.001)
-        bar.update(task, completed=done, total=total, rate=f"{rate:.0f}")
-        if not err.is_terminal and passages and now - last > 10:
-            last = now
-            left = (total - done) * (now - start) / max(done, 1)
-            print_notice(f"{done:,} of {total:,} documents, {rate:.0f} passages/s, {left:.0f} s left")
-
-    try:
-        yield update
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
-@contextmanager
 def show_counter(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Show a bar that counts to ``total``, on a terminal only."""
     if not err.is_terminal:
@@ -241,7 +203,8 @@ def print_unread(report: IngestReport) -> None:
         print_notice(f"skipped {number:,}: {reason}")
     for source in report.vanished[:MAX_LISTED_PROBLEMS]:
         _print_markup(
-            err, f"[yellow]deleted on disk, still in the store:[/yellow] {escape(source)} (`kgrag forget` removes it)"
+            err,
+            f"[yellow]gone or ignored, still in the store:[/yellow] {escape(source)} (`kgrag ingest --prune` removes it)",
         )
     _print_remainder(len(report.vanished), "`kgrag status --documents` lists the store's documents")
 

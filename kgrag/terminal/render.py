@@ -34,7 +34,9 @@ def citation_lines(answer: Answer) -> list[str]:
     lines = []
     for citation in answer.citations:
         title, source = titles.get(citation.passage_id, (citation.passage_id, ""))
-        location = f" [dim]({escape(display_path(source))})[/dim]" if source and source != title else ""
+        place = [display_path(source)] if source and source != title else []
+        place += [f"p. {citation.page}"] if citation.page is not None else []
+        location = f" [dim]({escape(', '.join(place))})[/dim]" if place else ""
         lines.append(
             f"  [cyan]•[/cyan] [bold]{escape(title)}[/bold]{location}: “{escape(shorten(citation.quote, 240))}”"
         )
@@ -65,11 +67,18 @@ def hit_lines(hit: Hit) -> list[str]:
     retrievers = [n for n in ("bm25", "vector", "graph:names+3", "cross") if n in hit.component_scores]
     ranks = ", ".join(f"{n.split(':')[0]} #{hit.component_scores[f'{n} rank']:.0f}" for n in retrievers) or "typed fact"
     lines = [
-        f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(display_path(hit.source))}[/dim]"
+        f"[bold]{hit.rank}. {escape(hit.title)}[/bold] [dim]{hit.score:.2f} · {escape(ranks)} · {escape(_location(hit))}[/dim]"
     ]
     lines.append(f"   {escape(shorten(_text_without_title(hit), 160))}")
     lines += [f"   [green]↳[/green] {format_path(path)}" for path in hit.paths if path.triples]
     return lines
+
+
+def _location(hit: Hit) -> str:
+    """Return the file of a hit, its page if it has pages, and the headings above it."""
+    passage = hit.passage
+    page = [f"p. {passage.page}"] if passage.page is not None else []
+    return " · ".join([display_path(hit.source), *page, " › ".join(passage.headings)]).removesuffix(" · ")
 
 
 def _text_without_title(hit: Hit) -> str:

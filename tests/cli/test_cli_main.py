@@ -93,7 +93,7 @@ def test_results_on_stdout_everything_else_on_stderr(tmp_path: Path) -> None:
     )
     assert found.returncode == 0 and found.stderr == ""
     hits = json.loads(found.stdout)
-    keys = "rank score passage_id document_id source title text start end paths parts"
+    keys = "rank score passage_id document_id source title text start end headings page paths parts"
     assert list(hits[0]) == keys.split() and hits[0]["rank"] == 1 and hits[0]["source"].endswith("good.txt")
 
 
@@ -382,7 +382,7 @@ def test_ask_json_has_citations_and_paths(shell: Shell, store: Path) -> None:
     assert answer["dropped"] == ["[2] refused"]
     assert answer["diagnostics"] == [{"code": "citation_refused", "message": "[2] refused"}]
     assert answer["evidence"][0]["score"] is None, "what is not a number is null"
-    assert list(answer["citations"][0]) == ["passage_id", "start", "end", "quote"]
+    assert list(answer["citations"][0]) == ["passage_id", "start", "end", "quote", "page"]
     assert answer["paths"][0]["names"] == ["Lord Byron", "Missolonghi"]
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from ingest.readers.content import make_document
 from kgrag.protocols import GraphStore
-from kgrag.types import DocumentHeader
+from kgrag.tree import Block, BlockKind, DocumentTree, Link, PageLine
+from kgrag.types import DocumentHeader, DocumentProperties, Extraction, Passage
 from tests.support.documents import (
     ada_extraction,
     build_document,
@@ -45,6 +47,26 @@ def test_put_documents_are_read_back(graph: GraphStore) -> None:
     vectors = graph.embeddings()
     assert vectors.dtype == np.float32
     np.testing.assert_array_equal(vectors, np.concatenate([embed_passages(e) for e in extractions]))
+
+
+def test_structure_and_metadata_are_read_back(graph: GraphStore) -> None:
+    tree = DocumentTree(
+        (Block(BlockKind.HEADING, 0, 7, 2, "Setup"), Block(BlockKind.CODE, 9, 20, 0, "sh")),
+        (Link(9, 12, "https://example.org/"),),
+        (PageLine(0, 7, 3, (72.0, 90.5, 200.0, 101.0)), PageLine(9, 20, 4, None, 0.87)),
+    )
+    metadata = {"author": "Ada", "tags": ("q3", "终稿"), "pages": 12}
+    document = make_document("guide", "Guide", "# Setup\n\nmake install now", "guide.pdf", tree, metadata)
+    passage = Passage("guide#0001", "guide", document.text, 0, len(document.text), ("Part", "部分"), ((0, 3), (9, 4)))
+    extraction = Extraction(document, (passage,), (("guide", "Guide", "MISC"),), (), ())
+    put_extractions(graph, extraction, wu_extraction())
+    assert graph.document("guide") == document
+    assert next(d for d in graph.documents() if d.id == "guide") == document
+    assert graph.passages_of_document("guide") == [passage] == [*graph.passages_by_id(["guide#0001"]).values()]
+    assert (passage.page, passage.page_at(8), passage.page_at(9)) == (3, 3, 4)
+    properties = {p.id: p for p in graph.document_properties()}
+    assert properties["guide"] == DocumentProperties("guide", "Guide", "guide.pdf", "en", metadata)
+    assert properties["吴"].metadata == {}
 
 
 def test_reopened_store_has_same_content(open_store: StoreFactory) -> None:
@@ -267,3 +289,46 @@ def test_put_from_other_source_marks_former_unread(graph: GraphStore) -> None:
     put_extractions(graph, build_extraction(build_document("ada", "Ada wrote.", source="other.jsonl")))
     assert graph.sources() == {}
     assert graph.document_ids_by_source(["people.jsonl", "other.jsonl"]) == {"people.jsonl": [], "other.jsonl": ["ada"]}
+
+
+def test_rename_source_changes_ids_alone(graph: GraphStore) -> None:
+    text, old, new = "Ada met Byron. Nobody came. Ada left Byron.", "old/ß.txt", "new/吴 1.txt"
+    ids = {old: new, f"{old}/part.md": f"{new}/part.md", "row": "row"}
+    for document_id in ids:
+        put_extractions(
+            graph,
+            build_extraction(
+                build_document(document_id, text, "Ada", old),
+                {"Ada": "PERSON", "Byron": "PERSON"},
+                [("Ada", "knew", "Byron")],
+            ),
+        )
+    put_extractions(graph, wu_extraction())
+    graph.mark_sources_read([(old, "1" * 64, [(3, "no text")]), (new, "2" * 64, [])])
+
+    def renamed_passage(passage_id: str) -> str:
+        document_id, _, number = passage_id.rpartition("#")
+        return f"{ids.get(document_id, document_id)}#{number}"
+
+    def vectors() -> dict[str, bytes]:
+        rows = zip(graph.passages(), graph.embeddings(), strict=True)
+        return {passage.id: vector.tobytes() for passage, vector in rows}
+
+    def spans() -> list[tuple[str, int, int]]:
+        return [(item.passage_id, item.start, item.end) for item in (*graph.mentions(), *graph.triples())]
+
+    generation, entities = graph.generation, list(graph.entities())
+    texts = {renamed_passage(p.id): p.text for p in graph.passages()}
+    expected_vectors = {renamed_passage(i): vector for i, vector in vectors().items()}
+    expected_spans = sorted((renamed_passage(i), start, end) for i, start, end in spans())
+    graph.rename_source(old, new, ids)
+    assert graph.generation > generation
+    assert (graph.sources(), graph.problems()) == ({new: "1" * 64}, [(new, 3, "no text")])
+    assert graph.document_ids_by_source([new, old]) == {new: sorted(ids.values()), old: []}
+    assert {p.id: p.text for p in graph.passages()} == texts
+    assert vectors() == expected_vectors
+    assert sorted(spans()) == expected_spans
+    assert list(graph.entities()) == entities
+    for document_id in [*ids.values(), "吴"]:
+        assert graph.forget(document_id)
+    assert list(graph.entities()) == []

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import json
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,85 +14,18 @@ import pytest
 import ingest.entities.recognition
 import ingest.extraction
 import ingest.pipeline
+import ingest.steady_reader
 from graphs.sqlite.store import SQLiteGraph
-from ingest.pipeline import IngestPipeline, IngestReport, missing_sources
-from ingest.readers.discovery import discover_sources
+from ingest.pipeline import IngestPipeline, IngestReport
+from ingest.readers.files.discovery import Source
 from kgrag.errors import KgragError
-from kgrag.protocols import Matrix
 from tests.support.documents import (
-    FakeEmbedder,
     find_capitalized_names,
     find_store_damage,
     read_all_rows,
     read_empty_states,
 )
-
-SIZE = 200
-
-
-class CountingEmbedder(FakeEmbedder):
-    """An embedder that counts its texts."""
-
-    def __init__(self) -> None:
-        self.texts = 0
-
-    def embed(self, texts: Sequence[str]) -> Matrix:
-        """Return vectors (texts, 16)."""
-        self.texts += len(texts)
-        return super().embed(texts)
-
-
-class Project:
-    """A folder of files, and a store beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files = folder / "files"
-        self.files.mkdir(parents=True)
-        self.base = folder
-        self.path = folder / "store" / "graph.db"
-        self.embedder = CountingEmbedder()
-
-    def ingest(
-        self, *names: str, workers: int = 0, progress: ingest.pipeline.IngestProgress = lambda *_: None
-    ) -> IngestReport:
-        """Ingest files by name, or the whole folder."""
-        arguments = [str(self.files / name) for name in names] or [str(self.files)]
-        graph = SQLiteGraph(self.path)
-        try:
-            run = IngestPipeline(graph, self.embedder, passage_size=SIZE, workers=workers, progress=progress)
-            report = run.run(discover_sources(arguments, self.base))
-            report.vanished = missing_sources(graph, [Path(argument) for argument in arguments], self.base)
-            return report
-        finally:
-            graph.close()
-
-    def write(self, name: str, text: str) -> Path:
-        """Write a file with a text."""
-        (self.files / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.files / name).write_text(text, "utf-8")
-        return self.files / name
-
-    def jsonl(self, name: str, rows: Iterable[tuple[str, str]]) -> Path:
-        """Write a file of rows (_id, text), each with its id as its title."""
-        return self.write(name, "".join(json.dumps({"_id": i, "title": i, "text": t}) + "\n" for i, t in rows))
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """Return document id -> text."""
-        graph = SQLiteGraph(self.path)
-        try:
-            return {document.id: document.text for document in graph.documents()}
-        finally:
-            graph.close()
-
-    @property
-    def problems(self) -> list[tuple[str, int | None, str]]:
-        """Return the problems recorded in the store."""
-        graph = SQLiteGraph(self.path)
-        try:
-            return graph.problems()
-        finally:
-            graph.close()
+from tests.support.ingest_project import PASSAGE_SIZE, Project
 
 
 @pytest.fixture
@@ -146,9 +77,9 @@ def test_unchanged_files_are_not_read_or_embedded(
     project.ingest()
     embedded = project.embedder.texts
     opened: list[str] = []
-    reader = ingest.pipeline.read_source
+    reader = ingest.steady_reader.read_source
     monkeypatch.setattr(
-        ingest.pipeline, "read_source", lambda source, *a: opened.append(source.id) or reader(source, *a)
+        ingest.steady_reader, "read_source", lambda source, *a: opened.append(source.id) or reader(source, *a)
     )
     assert counts(project.ingest()) == (0, 0, 44, 0)
     assert opened == []
@@ -233,24 +164,6 @@ def test_missing_file_without_documents_is_removed(project: Project, light: None
     assert project.problems == []
 
 
-def test_moved_file_is_a_new_document(project: Project, light: None) -> None:
-    file = project.write("old.txt", "Ada wrote.")
-    project.ingest()
-    file.rename(project.files / "new.txt")
-    report = project.ingest()
-    assert (report.added, report.vanished) == (1, ["files/old.txt"])
-
-
-def test_moved_table_keeps_its_rows(project: Project, light: None) -> None:
-    file = project.jsonl("old.jsonl", [("a", "Ada wrote."), ("b", "Byron wrote.")])
-    project.ingest()
-    file.rename(project.files / "new.jsonl")
-    report = project.ingest()
-    assert (report.added, report.replaced, report.vanished, report.problems) == (0, 2, [], [])
-    assert {row[3] for row in read_all_rows(project.path)["documents"]} == {"files/new.jsonl"}
-    assert project.ingest().unchanged == 2
-
-
 def test_forgotten_document_returns_with_next_ingest(project: Project, light: None) -> None:
     bilingual(project)
     project.ingest()
@@ -290,8 +203,8 @@ def test_unreadable_file_keeps_its_documents(project: Project, light: None) -> N
     (project.files / "rows.jsonl").unlink()
     (project.files / "rows.jsonl").mkdir()  # opening it fails for the superuser too
     graph = SQLiteGraph(project.path)
-    run = IngestPipeline(graph, project.embedder, passage_size=SIZE, workers=0, progress=lambda *_: None)
-    report = run.run([ingest.pipeline.Source(project.files / "rows.jsonl", "files/rows.jsonl")])
+    run = IngestPipeline(graph, project.embedder, passage_size=PASSAGE_SIZE, workers=0, progress=lambda *_: None)
+    report = run.run([Source(project.files / "rows.jsonl", "files/rows.jsonl")])
     graph.close()
     assert [problem.source_id for problem in report.problems] == ["files/rows.jsonl"]
     assert "expected a file that can be read" in report.problems[0].message
@@ -354,8 +267,10 @@ def test_workers_give_same_rows_as_one_process(tmp_path: Path) -> None:
         table.unlink()
         calls: list[tuple[int, int, int]] = []
         project.ingest(workers=workers, progress=lambda *call, calls=calls: calls.append(call))
-        assert [done for done, _, _ in calls] == list(range(1, 105))
+        assert [documents for _, _, documents in calls] == list(range(105))
+        assert [done for done, _, _ in calls] == sorted(done for done, _, _ in calls)
         assert all(done <= total for done, total, _ in calls)
+        assert calls[-1][0] == calls[-1][1]
         stores.append(read_all_rows(project.path))
     assert stores[0] == stores[1]
     assert multiprocessing.active_children() == []
@@ -365,8 +280,8 @@ def test_killed_worker_keeps_committed_documents(project: Project) -> None:
     project.jsonl("rows.jsonl", [(f"{n:03}", f"陈省身在上海教过{n}个学生，吴文俊是其中之一。" * 3) for n in range(320)])
     committed: list[int] = []
 
-    def kill_one(done: int, total: int, passages: int) -> None:
-        committed.append(done)
+    def kill_one(done: int, total: int, documents: int) -> None:
+        committed[:] = range(documents)
         if len(committed) == 40:
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 

@@ -82,3 +82,25 @@ def test_workers_give_same_vectors_and_facts_as_one_process() -> None:
         worker_extractions, worker_vectors = pool.submit(documents).result()
     assert worker_extractions == extractions
     np.testing.assert_array_equal(worker_vectors, vectors)
+
+
+def test_single_sentences_of_long_passage_are_encoded() -> None:
+    ((_, states),) = encode_token_states([("Guests", LONG)])
+    spans = sentence_spans(LONG)
+    states.encode_sentences([spans[0], spans[50], spans[51], spans[59]])
+    assert states.span_means(spans[0][0], [(0, 6)]).any()
+    (alone,) = load_token_encoder().compute_token_states([f"Guests. {LONG[spans[59][0] : spans[59][1]]}"])
+    first_word = [i for i, (start, end) in enumerate(alone.spans) if 8 <= start < end <= 8 + 6]
+    means = states.span_means(spans[59][0], [(0, 6)])
+    np.testing.assert_allclose(means[0], alone.states[first_word].mean(0), atol=1e-4)
+    assert states.span_means(spans[51][0], [(0, 6)]).any()
+    assert not states.span_means(spans[55][0], [(0, 6)]).any(), "others are not encoded"
+
+
+def test_states_without_vectors_are_the_same() -> None:
+    encoder = load_token_encoder()
+    (full,) = encoder.compute_token_states([SHORT])
+    (lower,) = encoder.compute_token_states([SHORT], with_vectors=False)
+    assert lower.vector.shape == (0,)
+    np.testing.assert_array_equal(lower.spans, full.spans)
+    np.testing.assert_allclose(lower.states, full.states, atol=1e-4)

@@ -42,6 +42,31 @@ def test_retrieve_recall_on_examples(app: Store) -> None:
     assert report["latency p50 ms"]["value"] < 1000  # guards against hanging; benchmarks measure speed
 
 
+@pytest.mark.parametrize("where", ["path:examples/zh", "lang:zh", "not lang:en", "path:*ada-lovelace.md"])
+def test_filter_leaves_only_its_documents_in_hits_and_paths(app: Store, where: str) -> None:
+    wanted = {p.id for p in app.graph_store.document_properties() if ("/zh/" in p.source) or "ada-lov" in p.source}
+    for question in ("Where did Ada Lovelace's father die?", "华罗庚的老师是谁？"):
+        retriever = app.filtered_retriever(where)
+        hits = retriever.retrieve(question, 20)
+        shown = {hit.passage.document_id for hit in hits}
+        shown |= {t.passage_id.rpartition("#")[0] for hit in hits for path in hit.paths for t in path.triples}
+        assert shown <= wanted and not shown & retriever.indices.hidden_documents
+    assert len(app.retrieve("Where did Ada Lovelace's father die?", 20, where="lang:en or lang:zh")) == 20
+
+
+def test_filter_is_applied_before_ranking(app: Store) -> None:
+    question = "Where did Ada Lovelace's father die?"
+    last = app.retrieve(question, 50)[-1]
+    only = app.retrieve(question, 1, where=f'path="{last.source}"')
+    assert [hit.source for hit in only] == [last.source]
+
+
+def test_answer_from_facts_heeds_the_filter(app: Store) -> None:
+    question = "Where did Ada Lovelace's father die?"
+    assert app.ask(question, reader="graph").text == "Missolonghi"
+    assert app.ask(question, reader="graph", where="not path:byron").text != "Missolonghi"
+
+
 def test_builtin_ranker_has_current_features(app: Store) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices

@@ -7,14 +7,17 @@ import multiprocessing
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from graphs.sqlite.store import SQLiteGraph
 from ingest.entities.recognition import RecognizedEntity
-from ingest.readers.tabular import make_document
-from ingest.relations.token_states import STATE_SIZE, PassageStates, _EncodedPart
+from ingest.readers.content import make_document
+from ingest.relations.placeholders import Placeholder
+from ingest.relations.token_states import STATE_SIZE, PassageStates
+from kgrag.embedders import TokenStates
 from kgrag.protocols import GraphStore, Matrix
 from kgrag.text import normalize_name, sentence_spans
 from kgrag.types import CLASSIFIER, Document, Extraction, Mention, Passage, Triple
@@ -82,28 +85,39 @@ def embed_passages(extraction: Extraction) -> Matrix:
     return FakeEmbedder().embed([passage.text for passage in extraction.passages])
 
 
-def find_capitalized_names(texts: Sequence[str], lang: str) -> Iterator[list[RecognizedEntity]]:
+def find_capitalized_names(texts: Sequence[str], lang: str, *_: object) -> Iterator[list[RecognizedEntity]]:
     """Find names without models, like `recognize_entities`: capitalised words, and pairs of Chinese characters."""
     pattern = re.compile("[\u4e00-\u9fff]{2}" if lang == "zh" else r"[A-Z][a-z]+(?: [A-Z][a-z]+)*")
     for text in texts:
         yield [RecognizedEntity(m.group(), m.start(), m.end(), "MISC") for m in pattern.finditer(text)]
 
 
+def relate_neighbouring_names(
+    sentence: str, placeholders: Sequence[Placeholder], title_id: str, states: object
+) -> Iterator[tuple[str, str, str, float]]:
+    """Relate each name of a sentence to the next without a model, like `classify_relations`."""
+    for left, right in pairwise(placeholders):
+        if left.entity != right.entity:
+            yield left.entity, "related", right.entity, 0.5
+
+
 def read_empty_states(passages: Iterable[tuple[str, str]]) -> Iterator[tuple[Matrix, PassageStates]]:
     """Return empty token states without a model, like `ingest.relations.token_states.encode_token_states`."""
-    empty_part = _EncodedPart(0, np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((1, STATE_SIZE)))
+    no_tokens = np.zeros((0, 2), np.int32)
     for _ in passages:
-        yield np.zeros(STATE_SIZE, np.float32), PassageStates([empty_part])
+        vector = np.zeros(STATE_SIZE, np.float32)
+        yield vector, PassageStates("", "", TokenStates(vector, no_tokens, np.zeros((0, STATE_SIZE), np.float32)))
 
 
 def ingest_and_report(files: Path, path: Path, workers: int) -> None:
     """Ingest a folder; print ``begin``, each acknowledged document id with the workers' process ids, and ``end``.
 
-    Without workers, names are found by `find_capitalized_names` and token states come from `read_empty_states`.
+    Without workers, `find_capitalized_names`, `read_empty_states` and `relate_neighbouring_names` replace the models.
     """
     from ingest import extraction as extract
     from ingest.pipeline import IngestPipeline
-    from ingest.readers.discovery import discover_sources
+    from ingest.readers.files.discovery import discover_sources
+    from ingest.relations import pattern_extractor
 
     class ReportingGraph(SQLiteGraph):
         def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
@@ -116,6 +130,7 @@ def ingest_and_report(files: Path, path: Path, workers: int) -> None:
     if not workers:
         extract.recognize_entities = find_capitalized_names  # type: ignore[assignment]
         extract.encode_token_states = read_empty_states
+        pattern_extractor.classify_relations = relate_neighbouring_names
     print("begin", flush=True)
     graph = ReportingGraph(path)
     run = IngestPipeline(graph, FakeEmbedder(), passage_size=200, workers=workers, progress=lambda *_: None)

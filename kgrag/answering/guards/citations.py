@@ -92,7 +92,8 @@ def verify_citations(
 
 def make_citation(passage: Passage, start: int, end: int) -> Citation:
     """Build a citation of a passage's span, given as offsets into the document."""
-    return Citation(passage.id, start, end, passage.text[start - passage.start : end - passage.start])
+    quote = passage.text[start - passage.start : end - passage.start]
+    return Citation(passage.id, start, end, quote, passage.page_at(start))
 
 
 def split_statements(answer: str) -> list[str]:

@@ -11,6 +11,7 @@ import typer
 from kgrag.cli.bench.datasets import (
     open_store_with_corpus,
 )
+from kgrag.cli.bench.manuals import print_manual_answers, run_manual_answers
 from kgrag.cli.bench.output import print_report, require_parent_folder
 from kgrag.cli.options import (
     DEFAULT_STORE,
@@ -19,13 +20,14 @@ from kgrag.cli.options import (
     ModelOption,
     ReaderChoice,
     StoreOption,
+    print_json,
 )
 from kgrag.serialize import nan_to_none
 from kgrag.terminal import console
 
 
 def bench_answers(
-    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, answers, gold.")],
+    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, answers or nuggets, gold.")],
     store: StoreOption = DEFAULT_STORE,
     corpus: Annotated[
         Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it (default: none).")
@@ -35,21 +37,33 @@ def bench_answers(
     limit: Annotated[
         int | None, typer.Option(help="Number of questions to use, from the start (default: all).")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File for all answers (jsonl).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for all answers (jsonl); with nuggets, a stopped run continues from it.")
+    ] = None,
     model: ModelOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Measure token F1, exact match, abstention and seconds per question."""
+    """Measure token F1, exact match, abstention and seconds per question.
+
+    Questions with nuggets are scored by these, and by corpus, kind and language.
+    """
     from functools import partial
 
+    from kgrag.dev.benchmarks.manuals.questions import load_any_questions
     from kgrag.dev.benchmarks.runner import measure_answers
     from kgrag.factuality.experiment.sources import gold_passages
-    from kgrag.question_sets import load_questions
     from kgrag.serialize import answer_json
 
-    question_list = load_questions(questions, limit)
+    question_list, manual_questions = load_any_questions(questions, limit)
     require_parent_folder(out, "--out")
     opened_store = open_store_with_corpus(store, corpus, model)
+    if manual_questions:
+        figures = run_manual_answers(opened_store, manual_questions, reader=reader.value, arm=arm.value, out=out)
+        if json_:
+            print_json(figures)
+        else:
+            print_manual_answers(figures)
+        return
     with console.show_counter("questions", len(question_list)) as tick:
         report, given_answers = measure_answers(
             opened_store.answer_pipeline,

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from kgrag.cli.options import AttentionOption, JsonOption, PrecisionOption, model_names, print_json, require_library
 from kgrag.errors import ReadError, UsageError
+from kgrag.storage.text_files import read_text_file
 from kgrag.terminal import console
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _load_llama_cpp(file: Path, stack: ExitStack) -> LLM:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return read_text_file(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ReadError(f"{path} cannot be read ({reason}): pass a text in UTF-8.") from error

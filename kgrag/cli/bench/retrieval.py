@@ -13,19 +13,23 @@ from kgrag.cli.bench.datasets import (
     open_store_with_corpus,
     parse_run,
 )
+from kgrag.cli.bench.manuals import print_manual_retrieval, run_manual_retrieval
 from kgrag.cli.bench.output import print_report, require_parent_folder
 from kgrag.cli.options import (
     DEFAULT_STORE,
     JsonOption,
     StoreOption,
     WalkOption,
+    print_json,
 )
 from kgrag.errors import UsageError
 from kgrag.terminal import console
 
 
 def bench_retrieval(
-    questions: Annotated[Path, typer.Option(help="Questions: jsonl with _id, text, gold.")],
+    questions: Annotated[
+        Path, typer.Option(help="Questions: jsonl with _id, text, gold: document ids, or quotes of files.")
+    ],
     store: StoreOption = DEFAULT_STORE,
     corpus: Annotated[
         Path | None, typer.Option(help="Corpus to ingest first, if the store lacks it (default: none).")
@@ -40,15 +44,31 @@ def bench_retrieval(
     walk: WalkOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Measure recall, mean reciprocal rank and latency of `retrieve`, beside other systems' runs."""
+    """Measure recall, mean reciprocal rank and latency of `retrieve`, beside other systems' runs.
+
+    Questions with gold quotes and nuggets are scored by passages, beside BM25, vectors and their fusion.
+    """
+    from kgrag.dev.benchmarks.manuals.questions import load_any_questions
     from kgrag.dev.benchmarks.run_comparison import score_against_baseline
     from kgrag.dev.benchmarks.runner import retrieval_report, time_retrieval
     from kgrag.dev.benchmarks.trec_runs import write_run
     from kgrag.metrics.formatting import format_difference, format_interval
-    from kgrag.question_sets import check_unique_ids, fingerprint, load_questions
+    from kgrag.question_sets import check_unique_ids, fingerprint
     from kgrag.retrieve.boosted_trees import TreeEnsemble
 
-    question_list = load_questions(questions, limit)
+    question_list, manual_questions = load_any_questions(questions, limit)
+    if manual_questions:
+        if run or runs_out:
+            raise UsageError(
+                "Expected no --run and no --runs-out with questions that have quotes, found one: a TREC run ranks "
+                "documents, and these questions are scored by passages."
+            )
+        report = run_manual_retrieval(open_store_with_corpus(store, corpus, walk=walk), manual_questions)
+        if json_:
+            print_json(report)
+        else:
+            print_manual_retrieval(report)
+        return
     named_runs = [parse_run(text) for text in run or []]
     if len({name for name, _ in named_runs}) < len(named_runs):
         raise UsageError("Expected a different name for every --run, found one twice: pass another.")

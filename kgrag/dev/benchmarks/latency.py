@@ -106,8 +106,8 @@ def copy_first_documents(path: Path, limit: int, target: Path) -> int:
         UsageError: there is no such path.
         ReadError: it contains no document.
     """
-    from ingest.readers.converters import ReadProblem
-    from ingest.readers.discovery import discover_sources
+    from ingest.readers.content import ReadProblem
+    from ingest.readers.files.discovery import discover_sources
     from ingest.readers.readers import read_source
 
     all_items = (

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ingest.pipeline import IngestPipeline
-from ingest.readers.discovery import discover_sources
+from ingest.readers.files.discovery import discover_sources
 from kgrag.dev.benchmarks.synthetic_corpus import SyntheticCorpus
 from kgrag.metrics.ranking import recall_at
 from kgrag.protocols import Embedder, GraphStore, Matrix, Retriever

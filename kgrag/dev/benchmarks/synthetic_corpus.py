@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ingest.readers.tabular import make_document
+from ingest.readers.content import make_document
 from kgrag.text import normalize_name
 from kgrag.text.dates import MONTH_NAMES
 from kgrag.types import Document, Extraction, Mention, Passage, Question, Triple

@@ -73,7 +73,7 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
         raise UsageError(f"Expected a TREC run at {path}, found none: check the path.")
     scores: dict[str, dict[str, float]] = {}
     try:
-        with path.open(encoding="utf-8", newline="\n") as lines:
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     question, document, score = _parse_run_line(path, number, line)

@@ -18,6 +18,7 @@ from kgrag.factuality.report.files import to_csv, write_text
 from kgrag.metrics.agreement import kappa
 from kgrag.metrics.intervals import rogan_gladen, wilson
 from kgrag.metrics.significance import mcnemar
+from kgrag.storage.text_files import read_text_file
 
 LABELS_FILE, SHEET_FILE, SHEET_KEY_FILE = "labels.jsonl", "preference.csv", "preference.key.json"
 VERDICTS = ("supported", "contradicted", "unverifiable")
@@ -76,7 +77,7 @@ def load_labels(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        rows = [json.loads(line) for line in read_text_file(path).splitlines() if line.strip()]
         return {row["key"]: row["verdict"] for row in rows if row["verdict"] in VERDICTS}
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ReadError(f"{path} cannot be read ({error}): fix or delete the line.") from error

@@ -14,6 +14,7 @@ from typing import TypeVar
 from kgrag.errors import ReadError
 from kgrag.protocols import Messages
 from kgrag.storage.atomic import atomic_write
+from kgrag.storage.text_files import read_text_file
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def load_rows(path: Path, row_type: type[ExampleRow]) -> list[ExampleRow]:
         ReadError: the file cannot be read, or a line is not such a row; the message has its number.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_text_file(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(f"{path} cannot be read ({error}): choose a file of JSON lines.") from error
     return [

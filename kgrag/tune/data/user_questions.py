@@ -6,7 +6,6 @@ comes from the store, and rows with ``passages`` (a list of ``{title, text, gold
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from kgrag.errors import ReadError, UsageError
 from kgrag.factuality.experiment.conditions import mentions_answer
 from kgrag.question_sets import load_questions
+from kgrag.storage.text_files import open_text_file
 from kgrag.text import content_words
 from kgrag.tune.data.synthetic_questions import seeded_digest
 from kgrag.types import Hit, Passage
@@ -93,7 +93,7 @@ def read_numbered_rows(path: Path) -> Iterator[tuple[int, Any]]:
         ReadError: the file cannot be read to its end, or a line is not JSON.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with open_text_file(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     try:

@@ -18,6 +18,7 @@ from kgrag.models.fingerprint import weights_sha256
 from kgrag.protocols import Embedder, Matrix
 from kgrag.serialize import JsonObject
 from kgrag.storage.atomic import atomic_write
+from kgrag.storage.text_files import read_text_file
 from kgrag.store.changes import refresh_derived
 from kgrag.store.store import Store
 from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
@@ -283,7 +284,7 @@ def update_embedder_name(path: Path, name: str) -> None:
     """Replace the encoder's name in a kgrag.toml that names one; other files are left alone."""
     if not path.is_file():
         return
-    previous_text = path.read_text("utf-8")
+    previous_text = read_text_file(path)
     updated_text = re.sub(
         r"(?m)^(\s*embedder\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda match: f'{match[1]}"{name}"', previous_text
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from graphs.facts.builder import fact_index_from
 from graphs.predicates import PredicateSchema, load_predicate_schema
-from ingest.readers.tabular import make_document
+from ingest.readers.content import make_document
 from kgrag.dev.benchmarks.extraction.datasets import read_text
 from kgrag.dev.benchmarks.extraction.name_matching import (
     NormalizedTriple,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from kgrag.errors import ReadError, UsageError
 from kgrag.judge.tokenization import question_answer_to_claim
+from kgrag.storage.text_files import open_text_file
 
 HALUEVAL_KEYS = ("knowledge", "question", "right_answer", "hallucinated_answer")
 
@@ -46,9 +46,8 @@ def load_claims(path: Path, limit: int | None = None) -> JudgedClaims:
         raise UsageError(f"Expected a file of claims at {path}, found none: check the path.")
     claims: list[JudgedClaim] = []
     pairings: set[bool] = set()
-    file = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
     try:
-        with file as lines:
+        with open_text_file(path) as lines:
             for line in nonblank_lines(lines, limit):
                 rows = list(_parse_claims(path, *line))
                 pairings.add(len(rows) == 2)

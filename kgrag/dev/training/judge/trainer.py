@@ -7,7 +7,6 @@ makes from documents. The trained judge is trees and a few weights, without any 
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from kgrag.judge.features import FEATURE_NAMES, claim_features
 from kgrag.judge.literal_checks import run_literal_checks
 from kgrag.judge.tokenization import tokenize_pair
 from kgrag.serialize import JsonObject
+from kgrag.storage.text_files import open_text_file
 
 HUMAN_SETS = {"begin": "begin.dev", "wice": "wice.dev", "qags-cnndm": "qags-cnndm", "halueval-qa": "halueval-qa.dev"}
 """Sets with human labels, all English, and their files in ``support``; each has its figures."""
@@ -135,8 +135,7 @@ def _as_judged_claim(claim: PerturbedClaim) -> JudgedClaim:
 def _read_json_lines(path: Path) -> Iterator[JsonObject]:
     if not path.is_file():
         raise UsageError(f"Expected {path.name} in {path.parent}, found none: pass the folder that contains the sets.")
-    file = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115 (the with below closes it)
-    with file as lines:
+    with open_text_file(path) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield json.loads(line)

@@ -1,0 +1,1 @@
+"""Read archives and compressed files."""

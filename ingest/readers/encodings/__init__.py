@@ -1,0 +1,1 @@
+"""Detect encodings and clean text."""

@@ -1,0 +1,1 @@
+"""Find files: arguments, folders, ignore files, sidecars."""

@@ -1,0 +1,1 @@
+"""Read images and scanned pages by optical character recognition."""

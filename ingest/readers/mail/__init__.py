@@ -1,0 +1,1 @@
+"""Read mail: messages, mailboxes, Outlook files."""

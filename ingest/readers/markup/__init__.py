@@ -1,0 +1,1 @@
+"""Read text with light markup: Markdown, reStructuredText, LaTeX, Org, AsciiDoc, subtitles, notebooks."""

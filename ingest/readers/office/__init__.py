@@ -1,0 +1,1 @@
+"""Read office documents and books: Word, Excel, PowerPoint, OpenDocument, EPUB, RTF."""

@@ -1,0 +1,1 @@
+"""Read tables and JSONL as streams of rows."""
