@@ -19,6 +19,7 @@ from kgrag.answering.prompt_budget import evidence_budget, format_fact_lines, ma
 from kgrag.answering.reasoning_steps import parse_step, verify_steps
 from kgrag.answering.stages.evidence_selection import SelectedPassage, select_evidence
 from kgrag.answering.stages.fact_lookup import FactLookup, LookupResult, OnStep
+from kgrag.answering.stages.table_ranking import RankedRow, rank_table_rows
 from kgrag.graphqa.protocol import GraphQA
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.llm.chat_model import model_label
@@ -26,7 +27,7 @@ from kgrag.logs import log_stage
 from kgrag.protocols import LLM, GenerationOptions, OnText, Retriever
 from kgrag.text import detect_language
 from kgrag.text.citation_marks import strip_citation_marks
-from kgrag.types import Answer, Diagnostic, DiagnosticCode, Hit, Triple
+from kgrag.types import Answer, Diagnostic, DiagnosticCode, Hit, Passage, Triple
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class AnswerPipeline:
     """Answers questions over one store.
 
     ``retriever``, ``graph_qa`` and ``llm`` are functions, so that each part loads only when it is needed.
-    ``evidence_for_triples`` returns the passages that state the given triples, as hits. ``schema`` has the store's
+    ``evidence_for_triples`` returns the passages that state the given triples, as hits; ``passages_of_document`` those of
+    a document, in order. ``schema`` has the store's
     predicates. At most ``max_lookups`` facts that the graph lacks are looked up for a question
     (`kgrag.answering.stages.fact_lookup`).
     """
@@ -55,6 +57,7 @@ class AnswerPipeline:
     graph_qa: Callable[[], GraphQA]
     llm: Callable[[], LLM]
     evidence_for_triples: Callable[[Sequence[Triple]], list[Hit]] = lambda _: []
+    passages_of_document: Callable[[str], Sequence[Passage]] = lambda _: ()
     schema: PredicateSchema = field(default_factory=load_predicate_schema)
     evidence_tokens: int = 400
     answer_tokens: int = 96
@@ -102,6 +105,8 @@ class AnswerPipeline:
             answer = abstention(question, hits, [Diagnostic(DiagnosticCode.COMPARISON_INCOMPLETE, missing_value)])
         elif reader == "llm":
             answer = self._answer_if_relevant(question, hits, graph_answers, on_text)
+        elif ranked_row := rank_table_rows(question, hits, self.passages_of_document):
+            answer = _answer_from_table(question, hits, ranked_row)
         else:
             answer = self._answer_decomposed(question, k, lookup, on_text, on_progress) or self._require_stated_kinship(
                 self._answer_if_relevant(question, hits, graph_answers, on_text)
@@ -290,6 +295,19 @@ class AnswerPipeline:
 
     def _evidence_budget(self, llm: LLM, question: str) -> int:
         return evidence_budget(llm, prompts.grounded_prompt(question, []), self.evidence_tokens, self.answer_tokens)
+
+
+def _answer_from_table(question: str, hits: Sequence[Hit], ranked_row: RankedRow) -> Answer:
+    """Return the row of a table as an answer, which cites it."""
+    evidence = [ranked_row.hit, *(hit for hit in hits if hit is not ranked_row.hit)]
+    known_ids = {hit.passage.id for hit in evidence}
+    for passage, _, _ in ranked_row.spans:  # a table may continue in passages that were not retrieved
+        if passage.id not in known_ids:
+            evidence.append(replace(ranked_row.hit, passage=passage, paths=(), component_scores={"table": 1.0}))
+            known_ids.add(passage.id)
+    evidence = [replace(hit, rank=rank) for rank, hit in enumerate(evidence, 1)]
+    citations = tuple(make_citation(passage, start, end) for passage, start, end in ranked_row.spans)
+    return Answer(question, ranked_row.text, tuple(evidence), citations, reader="table")
 
 
 def abstention(question: str, hits: Sequence[Hit], diagnostics: Sequence[Diagnostic]) -> Answer:

@@ -44,7 +44,9 @@ def document_lines(view: DocumentView) -> Iterator[str]:
 
 def _passage_rule(passage: Passage) -> str:
     location = [f"#{passage.id.rpartition('#')[2]}"]
-    location += [f"p. {passage.page}"] if passage.page is not None else []
+    pages = [number for _, number in passage.page_starts]
+    if pages:
+        location.append(f"p. {pages[0]}" if len(set(pages)) == 1 else f"pp. {pages[0]}–{pages[-1]}")
     location += [" › ".join(passage.headings)] if passage.headings else []
     return f"[dim]── {escape(' · '.join(location))} · {passage.end - passage.start:,} characters ──[/dim]"
 

@@ -42,7 +42,7 @@ def view_document(store: GraphStore, name: str, page: int | None = None) -> Docu
     Args:
         store: the store.
         name: id of a document, the end of one (``lang_vacuum.html``), or a title.
-        page: only the passages that begin on this page, from 1.
+        page: only the passages with text on this page, from 1.
 
     Raises:
         UsageError: no document or several have this name, or the document has no such page.
@@ -51,11 +51,11 @@ def view_document(store: GraphStore, name: str, page: int | None = None) -> Docu
     assert document is not None
     passages = store.passages_of_document(document.id)
     if page is not None:
-        pages = sorted({p.page for p in passages if p.page is not None})
+        pages = sorted({number for p in passages for _, number in p.page_starts})
         if page not in pages:
             available = f"pages {pages[0]} to {pages[-1]}" if pages else "no pages"
             raise UsageError(f"Expected a page of {document.id}, which has {available}, found {page}.")
-        passages = [p for p in passages if p.page == page]
+        passages = [p for p in passages if any(number == page for _, number in p.page_starts)]
     ids = {p.id for p in passages}
     problems = [
         f"line {line}: {message}" if line else message

@@ -143,6 +143,7 @@ class QueryableStore(StoreResources):
             lambda: self.graph_reader,
             lambda: self.llm,
             self.passages_stating,
+            self.graph_store.passages_of_document,
             self.predicates,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,

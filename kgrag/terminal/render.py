@@ -56,7 +56,7 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
         if answer.model
         else "from the knowledge graph"
     )
-    provenance = graph_provenance if answer.reader == "graph" else answer.model
+    provenance = {"graph": graph_provenance, "table": "from the rows of a table"}.get(answer.reader, answer.model)
     if provenance and not (answer.abstained and not answer.model):
         lines.append(f"  [dim]{escape(provenance)}, {answer.seconds:.1f} s[/dim]")
     return lines

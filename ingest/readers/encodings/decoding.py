@@ -13,9 +13,9 @@ _CONTROL_CHARS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _COMMON_CHARS = re.compile("[\t\n\r -~\u00a0-\u024f\u2010-\u2027\u3000-\u303f\u4e00-\u9fff\uff00-\uff5e]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NEWLINE = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-_LIGATURE = re.compile("[\ufb00-\ufb06]")
+_LIGATURE = re.compile("[\ufb00-\ufb06\u00ad]")
 _LIGATURE_LETTERS = dict(
-    zip("\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06", ["ff", "fi", "fl", "ffi", "ffl", "st", "st"], strict=True)
+    zip("\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06\u00ad", ["ff", "fi", "fl", "ffi", "ffl", "st", "st", ""], strict=True)
 )
 _SAMPLE_BYTES = 65536
 
@@ -127,7 +127,7 @@ def remove_control_chars(text: str) -> tuple[str, int]:
     r"""Remove control characters, and return the text and their number.
 
     Line ends become ``\n``, lone surrogates U+FFFD, and Latin ligatures their letters (``ﬁ`` becomes ``fi``), which
-    typesetters add. Zero-width and right-to-left marks stay.
+    typesetters add, as soft hyphens, which go. Zero-width and right-to-left marks stay.
     """
     text, removed_count = _CONTROL_CHARS.subn("", _NEWLINE.sub("\n", text.removeprefix("\ufeff")))
     text, replaced_count = _SURROGATE.subn("\ufffd", text)

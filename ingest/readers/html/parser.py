@@ -17,6 +17,8 @@ Element: TypeAlias = Any
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?\s*([\w-]{2,20})", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _XHTML = re.compile(r"\s*<\?xml|\s*<!DOCTYPE[^>]*XHTML|.{0,500}<html[^>]*\sxmlns=", re.DOTALL | re.IGNORECASE)
+_DOCTYPE_SUBSET = re.compile(r"(<!DOCTYPE[^\[>]{0,500})\[.{0,100000}?\]\s*>", re.DOTALL | re.IGNORECASE)
+"""A document type with declarations of its own, which HTML does not have: the parser would read their end as text."""
 _VOID = "area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr"
 _SELF_CLOSED = re.compile(rf"<(?!(?:{_VOID})\b)([a-z][\w:-]*)(\s[^<>]*)?/>", re.IGNORECASE)
 _INVISIBLE = re.compile(r"<(script|style|template|noscript)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -62,6 +64,7 @@ def parse_page(text: str) -> Page:
     Raises:
         ReadError: the text has no element and no text.
     """
+    text = _DOCTYPE_SUBSET.sub(r"\1>", text, count=1)
     if _XHTML.match(text):
         text = _SELF_CLOSED.sub(r"<\1\2></\1>", text)
     root, is_complete = _parse(text)
