@@ -8,6 +8,7 @@ includes all of June. ``and`` binds closer than ``or``; ``not`` and parentheses 
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from fnmatch import fnmatchcase
 from kgrag.errors import UsageError
 
 FIELD_ALIASES = {"tag": "tags", "language": "lang", "source": "path", "file": "path", "author": "author"}
+DATE_FIELDS, ORDER_OPERATORS = frozenset(("date", "created", "modified")), frozenset(("<", "<=", ">", ">="))
 PATH_FIELD, LIST_FIELDS = "path", frozenset(("tags", "paths"))
 _TOKEN = re.compile(
     r"""\s*(?:(?P<paren>[()])|(?P<term>(?P<field>[^\s():=!<>"']+)\s*(?P<operator>>=|<=|!=|[:=<>])\s*"""
@@ -124,9 +126,12 @@ class _Parser:
         match = _TOKEN.match(self._text, self._position)
         if not match or not match["term"]:
             raise self._error('a condition such as path:reports/ or date>=2025-01-01 or tag:"q3"')
-        self._position = match.end()
         field = match["field"].lower()
-        return Term(FIELD_ALIASES.get(field, field), match["operator"], _unquote(match["value"]))
+        term = Term(FIELD_ALIASES.get(field, field), match["operator"], _unquote(match["value"]))
+        if term.field in DATE_FIELDS and term.operator in ORDER_OPERATORS and not _is_calendar_date(term.value):
+            raise self._error(f"a date such as {term.field}{term.operator}2025-03-01, 2025-03 or 2025")
+        self._position = match.end()
+        return term
 
     def _accept(self, token: str) -> bool:
         match = _TOKEN.match(self._text, self._position)
@@ -151,6 +156,17 @@ def _unquote(value: str) -> str:
 
 def _is_date(text: str) -> bool:
     return bool(re.fullmatch(r"\d{4}(-\d{2}(-\d{2}(t[\d:.+z-]*)?)?)?", text))
+
+
+def _is_calendar_date(text: str) -> bool:
+    """Whether a text is a date, shortened or not, that the calendar has."""
+    if not _is_date(text.casefold()):
+        return False
+    try:
+        datetime.date.fromisoformat(text[:10] + "0000-01-01"[len(text[:10]) :])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_number(text: str) -> bool:

@@ -76,6 +76,9 @@ def test_filter_selects_exactly_the_matching_documents(text: str, ids: str) -> N
         "not",
         'tag:"a" "b"',
         "(" * 99 + "a:b",
+        "date>=2025-13",
+        "created<2025-02-30",
+        "date>yesterday",
     ],
 )
 def test_text_that_is_no_filter_is_refused_with_a_sentence(text: str) -> None:

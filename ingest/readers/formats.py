@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,9 @@ ContentReader = Callable[[bytes, ReadLog], Content]
 """Reads the bytes of a document; raises ReadError if they are not of its format."""
 PartReader = Callable[[bytes, ReadLog], Iterator[Part]]
 """Reads the bytes of a container of documents."""
+
+EXTRA_LIBRARIES = {"code": "tree_sitter_language_pack", "ocr": "rapidocr", "office": "olefile"}
+"""Extras of this package for formats, and the library by which each is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Format:
     extra: str = ""
     magic: tuple[bytes, ...] = ()
     is_code: bool = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the libraries of its extra are installed."""
+        return not self.extra or find_spec(EXTRA_LIBRARIES[self.extra]) is not None
 
     def read(self, data: bytes, log: ReadLog) -> Content:
         """Read a document.
@@ -69,7 +78,7 @@ class Format:
             ) from error
 
 
-TEXT = Format("text", (".txt", ".text", ".md", ".markdown"), "markup.text_reader:read_text")
+TEXT = Format("text", (".txt", ".text"), "markup.text_reader:read_text")
 ZIP = Format("zip", (".zip",), "archives.archive_reader:read_zip", is_container=True)
 _ZIP_MAGIC = b"PK\x03\x04"
 _ZIP_MARKS = (
@@ -119,6 +128,7 @@ _CODE_EXTENSIONS = {
 }
 FORMATS: tuple[Format, ...] = (
     TEXT,
+    Format("Markdown", (".md", ".markdown"), "markup.text_reader:read_markdown"),
     Format("html", (".html", ".htm", ".xhtml"), "html.reader:read_html", magic=(b"<!doctype html", b"<html")),
     Format("pdf", (".pdf",), "pdf.reader:read_pdf", magic=(b"%PDF",)),
     Format("PNG", (".png",), "images.image_reader:read_image", extra="ocr", magic=(b"\x89PNG\r\n\x1a\n",)),

@@ -15,7 +15,7 @@ MAX_VALUE_CHARS = 2000
 MAX_VALUES = 1000
 """Maximum number of values of a field; further ones are left out."""
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?![ \t]*\n)(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _LIST_FIELDS = frozenset(("tags", "keywords", "categories"))
 _FIELD_NAMES = {"date": "created", "keywords": "tags", "categories": "tags", "authors": "author", "lang": "language"}
 
@@ -23,7 +23,8 @@ _FIELD_NAMES = {"date": "created", "keywords": "tags", "categories": "tags", "au
 def parse_front_matter(text: str) -> tuple[str, dict[str, MetadataValue], str]:
     """Return the title, the metadata, and the rest of a text that begins with YAML between lines of ``---``.
 
-    A text without front matter, or with one that is no YAML mapping, is returned unchanged.
+    A text without front matter, or with one that is no YAML mapping, is returned unchanged. A line of ``---`` above a
+    blank line is a rule.
     """
     match = _FRONT_MATTER.match(text)
     if not match:

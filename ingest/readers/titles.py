@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ingest.readers.content import Content
+from ingest.readers.encodings.decoding import remove_control_chars
 from kgrag.tree import Block, BlockKind
 
 MAX_TITLE_CHARS = 100
@@ -19,7 +20,7 @@ _GENERIC = re.compile(
 )
 _SITE_WORD = re.compile(
     r"\b(?:documentation|docs|manual|wiki(?:pedia)?|blog|website|help cent(?:er|re)|knowledge base|developer|github"
-    r"|stack overflow|the free encyclopedia|home ?page)\b|文档|手册|百科|博客|官网|知乎|维基|论坛",
+    r"|stack overflow|the free encyclopedia|home ?page)\b|文档|手册|百科|博客|官网|网站|知乎|维基|论坛",
     re.IGNORECASE,
 )
 _SEPARATOR = re.compile(
@@ -37,7 +38,7 @@ def choose_title(content: Content) -> str:
     above code is a comment.
     """
     if content.title.strip():
-        return " ".join(content.title.split())
+        return remove_control_chars(" ".join(content.title.split()))[0]
     headings = [
         b for b in content.tree.blocks if b.kind is BlockKind.HEADING and b.level <= MAX_TITLE_LEVEL and b.label
     ]

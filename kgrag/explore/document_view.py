@@ -41,7 +41,7 @@ def view_document(store: GraphStore, name: str, page: int | None = None) -> Docu
 
     Args:
         store: the store.
-        name: id of a document, the end of one (``lang_vacuum.html``), or a title.
+        name: id of a document, the end of one (``lang_vacuum.html``), its title, or its file if it has one document.
         page: only the passages with text on this page, from 1.
 
     Raises:
@@ -76,13 +76,21 @@ def _resolve_document_id(store: GraphStore, name: str) -> str:
     if name in titles:
         return name
     wanted = name.removeprefix("./")
-    found = [i for i in titles if i == wanted or i.endswith(f"/{wanted}")]
+
+    def is_meant(path: str) -> bool:
+        return path == wanted or path.endswith(f"/{wanted}")
+
+    found = [i for i in titles if is_meant(i)]
     found = found or [i for i, title in titles.items() if title.casefold() == name.casefold()]
+    found = found or [i for i, source in store.sources_by_document().items() if is_meant(source)]
     if len(found) == 1:
         return found[0]
     if found:
         shown = ", ".join(sorted(found)[:5]) + (" …" if len(found) > 5 else "")
         raise UsageError(f"Expected one document, found {len(found)} called {name!r}: {shown}. Give one of these ids.")
+    for source, _, message in store.problems():
+        if is_meant(source):
+            raise UsageError(f"Expected a document of the store, found that {source} was not read: {message}")
     close = difflib.get_close_matches(name, [*titles, *titles.values()], 1, 0.5)
     hint = f"; did you mean {close[0]!r}?" if close else "; `kgrag status --documents` lists them."
     raise UsageError(f"Expected a document of the store, found none called {name!r}{hint}")

@@ -59,11 +59,41 @@ def test_view_shows_structure_names_facts_and_problems(store: SQLiteGraph) -> No
     assert "".join(shown.split()).count("AdaLovelacewrote") == 20  # nothing twice, nothing lost
 
 
-def test_page_selects_the_passages_that_begin_on_it(store: SQLiteGraph) -> None:
+def test_page_selects_a_passage_that_goes_on_over_pages(tmp_path: Path) -> None:
+    builder = TreeBuilder()
+    for number, body in enumerate(("One is first.", "Two is second.", "Three is third."), 1):
+        builder.add_paragraph(body, lines=[PageLine(0, len(body), number)])
+    text, tree = builder.build()
+    document = make_document("short.pdf", "Short", text, "short.pdf", tree)
+    extraction = Extraction(document, tuple(split_document(document, 400)), (), (), ())
+    graph = SQLiteGraph(tmp_path / "graph.db")
+    graph.put(extraction, embed_passages(extraction))
+    view = view_document(graph, "short.pdf", page=2)
+    assert [p.page_starts for p in view.passages] == [((0, 1), (15, 2), (31, 3))]
+    assert "#0001 · pp. 1–3 · 46 characters" in plain(document_lines(view))
+    with pytest.raises(UsageError, match="pages 1 to 3, found 4"):
+        view_document(graph, "short.pdf", page=4)
+
+
+def test_page_selects_the_passages_with_text_on_it(store: SQLiteGraph) -> None:
     view = view_document(store, "b/guide.pdf", page=8)
     assert {p.page for p in view.passages} == {8} and view.mentions == ()
     with pytest.raises(UsageError, match="which has pages 7 to 8, found 3"):
         view_document(store, "b/guide.pdf", page=3)
+
+
+def test_file_is_found_by_its_document_and_one_that_was_not_read_says_why(tmp_path: Path) -> None:
+    graph = SQLiteGraph(tmp_path / "graph.db")
+    for name, source in (("in/a.eml/message", "in/a.eml"), ("in/b.csv:2", "in/b.csv"), ("in/b.csv:3", "in/b.csv")):
+        document = make_document(name, f"Title {name}", "The pump runs.", source)
+        extraction = Extraction(document, tuple(split_document(document, 400)), (), (), ())
+        graph.put(extraction, embed_passages(extraction))
+    graph.mark_sources_read([("in/empty.txt", "0", [(None, "expected text, found an empty file")])])
+    assert view_document(graph, "a.eml").document.id == "in/a.eml/message"
+    with pytest.raises(UsageError, match=r"found 2 called 'b.csv': in/b.csv:2, in/b.csv:3"):
+        view_document(graph, "b.csv")
+    with pytest.raises(UsageError, match=r"in/empty.txt was not read: expected text, found an empty file"):
+        view_document(graph, "empty.txt")
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_docx_is_converted(tmp_path: Path) -> None:
         ("broken.pdf", b"%PDF-1.4\nnonsense", "damaged"),
         ("cut.pdf", make_pdf("Hello there, world")[:150], ""),
         ("locked.pdf", make_pdf("Hello", encrypt=True), "password"),
-        ("scan.pdf", make_pdf(), "OCR"),
+        ("empty.pdf", make_pdf(), "no text"),
         ("broken.docx", make_docx("Hello")[:200], "damaged"),
         ("other.docx", b"PK\x05\x06" + bytes(18), "other file"),
         ("notxml.docx", make_docx("</w:nothing>"), ""),
@@ -425,7 +425,7 @@ def folder(tmp_path: Path) -> Path:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"text")
-    (tmp_path / "p.png").write_bytes(b"\x89PNG\0")
+    (tmp_path / "p.mp3").write_bytes(b"ID3\0")
     (tmp_path / "program").write_bytes(b"\x7fELF\0\0")
     return tmp_path
 
@@ -438,7 +438,7 @@ def test_folder_sources_skip_hidden_and_unknown_files(folder: Path) -> None:
     skipped: Counter[str] = Counter()
     sources = discover_sources([str(folder)], folder, skipped)
     assert ids(sources) == ["README", "a.md", "b.txt", "e.PDF", "sub/c.html", "sub/deep/d.jsonl.gz"]
-    assert skipped == {"hidden": 2, "unknown kind .png": 1, "no ending, and not text": 1}
+    assert skipped == {"hidden": 2, "unknown kind .mp3": 1, "no ending, and not text": 1}
 
 
 def test_each_file_is_found_once_with_relative_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,7 +447,7 @@ def test_each_file_is_found_once_with_relative_id(folder: Path, monkeypatch: pyt
         "b.txt"
     ]
     assert ids(discover_sources(["b.txt"], folder / "sub")) == [(folder / "b.txt").as_posix()]
-    assert ids(discover_sources([".hidden.txt", "p.png", "-"], folder)) == ["-", ".hidden.txt", "p.png"]
+    assert ids(discover_sources([".hidden.txt", "p.mp3", "-"], folder)) == ["-", ".hidden.txt", "p.mp3"]
 
 
 def test_globs_are_expanded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NEWLINE = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _LIGATURE = re.compile("[\ufb00-\ufb06\u00ad]")
 _LIGATURE_LETTERS = dict(
-    zip("\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06\u00ad", ["ff", "fi", "fl", "ffi", "ffl", "st", "st", ""], strict=True)
+    zip(
+        "\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06\u00ad",
+        ["ff", "fi", "fl", "ffi", "ffl", "st", "st", ""],
+        strict=True,
+    )
 )
 _SAMPLE_BYTES = 65536
 

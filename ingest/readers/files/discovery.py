@@ -14,7 +14,7 @@ from ingest.readers.content import ReadProblem
 from ingest.readers.files.ignore_files import IgnoreTree
 from ingest.readers.files.sidecar import is_sidecar
 from ingest.readers.files.source_ids import matches_pattern, regular_file_id, source_id, split_pattern
-from ingest.readers.formats import file_extension
+from ingest.readers.formats import file_extension, format_of
 from kgrag.errors import UsageError
 
 
@@ -216,8 +216,9 @@ def _reason_to_skip(path: str, name: str, is_file: bool) -> str:
         return "not a file"
     if is_sidecar(name):
         return "sidecar"
-    if file_extension(name):
-        return ""
+    if extension := file_extension(name):
+        form = format_of(name)
+        return "" if form.is_installed else f"{extension} needs `pip install 'kgrag[{form.extra}]'`"
     suffix = Path(name).suffix
     if suffix:
         return f"unknown kind {suffix.lower()}"

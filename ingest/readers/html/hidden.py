@@ -36,6 +36,7 @@ INVISIBLE_TAGS = frozenset(
         "s",
         "strike",
         "frameset",
+        "noframes",
         "meter",
         "progress",
         "param",

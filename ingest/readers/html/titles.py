@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from ingest.readers.encodings.decoding import remove_control_chars
 from ingest.readers.html.hidden import HiddenRules
 from ingest.readers.html.parser import Element, Page
 from ingest.readers.html.text import plain_text
@@ -30,7 +31,7 @@ def page_title(page: Page) -> str:
     The title element comes first, then the title for previews (``og:title``), then the first heading without a number.
     """
     element = next((e for e in page.root.iter("title") if e.getparent() is None or e.getparent().tag != "svg"), None)
-    stated = " ".join((element.text or "").split()) if element is not None else ""
+    stated = remove_control_chars(" ".join((element.text or "").split()))[0] if element is not None else ""
     headings = _headings(page)
     return clean_page_title(stated or page.meta.get("og:title", ""), headings, tuple(_site_names(page)))
 

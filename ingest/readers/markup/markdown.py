@@ -50,6 +50,17 @@ def find_blocks(text: str) -> list[Block]:
     return list(_iter_blocks(text, [])) if _MARKUP.search(text) else []
 
 
+def find_code_spans(text: str) -> list[tuple[int, int]]:
+    """Return the spans of fenced code, in order."""
+    spans, lines, number = [], _lines(text), 0
+    while number < len(lines):
+        last = _code_end(lines, number) if _FENCE.match(lines[number].text) else number
+        if last > number:
+            spans.append((lines[number].start, lines[last].end))
+        number = last + 1
+    return spans
+
+
 def strip_inline_markup(text: str) -> str:
     """Return a heading or a title without emphasis, code marks and link targets."""
     return _EMPHASIS.sub("", _LINK.sub(r"\1", text) if "](" in text else text).strip()

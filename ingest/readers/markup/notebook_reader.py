@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 from ingest.readers.content import Content
 from ingest.readers.content_join import join_contents
+from ingest.readers.markup.hidden_markup import remove_hidden_markup
 from ingest.readers.markup.markdown import parse_markup
 from ingest.readers.metadata import normalize_metadata
 from ingest.readers.read_log import ReadLog
@@ -82,6 +83,7 @@ def _read_cell(cell: Mapping[str, object], language: str, log: ReadLog) -> Itera
         level = cell.get("level")
         yield Content(*parse_markup(f"{'#' * (level if isinstance(level, int) else 1)} {source}"))
     elif kind == "markdown":
+        source = remove_hidden_markup(source)
         yield Content(*parse_markup(_HTML_TAG.sub("", _PICTURE.sub("", source)).strip("\n")))
     elif kind == "code":
         builder = TreeBuilder()

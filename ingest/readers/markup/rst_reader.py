@@ -17,6 +17,7 @@ from ingest.readers.markup.rst_tables import (
 )
 from ingest.readers.metadata import normalize_metadata
 from ingest.readers.read_log import ReadLog
+from ingest.readers.superscripts import mark_superscript
 from ingest.readers.tree_builder import TreeBuilder
 from ingest.readers.word_set import word_set
 
@@ -316,6 +317,7 @@ class _RstReader:
 
     def _plain_part(self, text: str) -> str:
         text = re.sub(r"\|([^|\s][^|]*)\|_{0,2}", lambda m: self._substitutions.get(m[1], m[0]), text)
+        text = re.sub(r":sup(?:erscript)?:`([^`]+)`", lambda m: mark_superscript(m[1]), text)
         text = re.sub(r"(?::[\w:.+-]+:)?`([^`]+)`(?::[\w.+-]+:)?_{0,2}", lambda m: _link_text(m[1]), text)
         text = re.sub(r"\[(#?[\w-]*|\*)\]_(?!\w)", r"[\1]", text)
         text = re.sub(r"(?<![\w*\\])\*{1,2}(?=\S)([^*\n]+?(?:\n[^*\n]+?)?)(?<=\S)\*{1,2}(?!\w)", r"\1", text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ingest.readers.content import Content
 from ingest.readers.read_log import ReadLog
+from ingest.readers.superscripts import mark_superscript
 from ingest.readers.tree_builder import TreeBuilder
 from kgrag.errors import ReadError
 
@@ -20,6 +21,7 @@ MAX_PARAGRAPH_SECONDS = 60
 _TIMES = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,]\d{1,3}[ \t]*-->[ \t]*[\d:.,]+.*")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^}]*\}")
+_SUPERSCRIPT = re.compile(r"<sup>([^<>]*)</sup>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?。！？…♪][\"'”’」』）)\]]*$")
 
 
@@ -80,6 +82,7 @@ def _cues(text: str) -> Iterator[_Cue]:
 
 
 def _plain(line: str) -> str:
+    line = _SUPERSCRIPT.sub(lambda match: mark_superscript(match.group(1)), line)
     line = _TAG.sub("", _VOICE.sub(r"\1: ", line))
     return " ".join(html.unescape(line).split())
 

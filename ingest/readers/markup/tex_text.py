@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ingest.readers.superscripts import mark_superscript
 from ingest.readers.word_set import word_set
 
 MAX_NESTING = 20
@@ -102,6 +103,8 @@ def _command(match: re.Match[str]) -> str:
         return ""
     if name in _SYMBOLS:
         return _SYMBOLS[name] + "".join(arguments)
+    if name == "textsuperscript":
+        return mark_superscript(arguments[-1])
     if name in _LAST_ARGUMENT:
         return str(arguments[-1])
     if _BRACKETED.fullmatch(name):

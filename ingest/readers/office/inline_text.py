@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from ingest.readers.superscripts import mark_superscript
 from kgrag.tree import Link
-
-_MARKED_SUPERSCRIPT = re.compile(r"[-+−–]?\d[\d.,+\-−–/]*|[-−][a-z\d]+|[a-z*†‡§]", re.IGNORECASE)
 
 
 class InlineText:
@@ -76,8 +73,7 @@ class InlineText:
         text, self._superscript = self._superscript, ""
         if text:
             before = self._parts[-1][-1:] if self._parts else ""
-            is_marked = _MARKED_SUPERSCRIPT.fullmatch(text.strip()) and (before.isalnum() or before in tuple(")]"))
-            self._append(("^" if is_marked else "") + text)
+            self._append(mark_superscript(text) if before.isalnum() or before in tuple(")]") else text)
             self._visible += len("".join(text.split()))
 
     def _append(self, text: str) -> None:

@@ -22,6 +22,12 @@ from kgrag.errors import ReadError
 _NEWER = {"doc": "a .docx", "xls": "an .xlsx", "ppt": "a .pptx"}
 _RTF_TITLE = re.compile(r"\{\\title\s([^{}]*)\}")
 _RTF_AUTHOR = re.compile(r"\{\\author\s([^{}]*)\}")
+_RTF_SUPERSCRIPT = re.compile(
+    r"((?<=[^\s{\\])\{?(?:\\super(?![a-z\d])|\\up[1-9]\d*+)(?:\\(?!nosupersub)[a-z]++-?\d*+)*+[ \n])(?=[-+]?\d)"
+)
+"""Raised digits; ``^`` before them keeps ten to the sixth from one hundred and six."""
+_RTF_HIDDEN = re.compile(r"\\v(?![a-z\d])(?:(?!\\v0|\\plain)(?:\\'[\da-f]{2}|\\[a-z]+-?\d*+ ?|[^\\{}]))*+")
+"""Hidden text, to its end or that of its group."""
 MAX_RTF_BYTES = 64 << 20
 """Maximum size in bytes of an RTF document without its pictures."""
 
@@ -81,7 +87,8 @@ def read_rtf(data: bytes, log: ReadLog) -> Content:
     if len(source) > MAX_RTF_BYTES:
         raise ReadError(f"expected at most {MAX_RTF_BYTES >> 20} MB, found more: save it as .docx")
     try:
-        text = log.clean(str(convert(source, errors="replace")))
+        shown = _RTF_HIDDEN.sub("", _RTF_SUPERSCRIPT.sub(r"\1^", source))
+        text = log.clean(str(convert(shown, errors="replace")))
     except (ValueError, LookupError, IndexError, UnicodeError, RecursionError) as error:
         raise ReadError("expected an RTF document, found a damaged one: open it and save it again") from error
     builder = TreeBuilder()

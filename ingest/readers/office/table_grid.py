@@ -83,17 +83,34 @@ def count_header_rows(rows: Sequence[Sequence[Cell]]) -> int:
     while depth < min(3, len(rows) - 1) and any(left is right for left, right in pairwise(rows[depth - 1])):
         depth += 1
     for count in range(depth, 0, -1):
+        if count > 1 and _is_body(rows[count - 1], rows[count]):
+            continue
         is_bold = all(cell.is_bold for row in rows[:count] for cell in row if cell.text)
         names = [Cell(name, is_bold=is_bold) for name in join_headers(rows[:count])]
+        for column in range(1, len(names)):  # a merged name counts once
+            if all(column < len(row) and row[column] is row[column - 1] for row in rows[:count]):
+                names[column] = names[column - 1]
         if _is_header(names, rows[count:]):
             return count
     return 0
 
 
+def _is_body(row: Sequence[Cell], below: Sequence[Cell]) -> bool:
+    """Whether a row below the first holds values: a number other than a year, or a cell that reaches further down."""
+    has_number = any(is_number(cell.text) and not _YEAR.fullmatch(cell.text) for cell in row)
+    return has_number or any(cell is other and cell.text for cell, other in zip(row, below, strict=False))
+
+
 def _is_header(names: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> bool:
     """Whether a row names the columns of the rows below it."""
     texts = [cell.text for cell in names if cell.text]
-    if not body or len(names) < 2 or not texts or len(set(texts)) < len(texts) or max(map(len, texts)) > MAX_NAME_CHARS:
+    if (
+        not body
+        or len(names) < 2
+        or not texts
+        or len(set(texts)) < len({id(cell) for cell in names if cell.text})
+        or max(map(len, texts)) > MAX_NAME_CHARS
+    ):
         return False
     is_bold = all(cell.is_bold for cell in names if cell.text)
     has_years = any(_YEAR.fullmatch(text) for text in texts)

@@ -24,6 +24,7 @@ _CAPTION = re.compile(
     r"(?:Figure|Fig\.|Table|Listing|Example)\s+[A-Z]?\d[\d.]*\s*[:.—–-]|[图表]\s*\d[\d.\-]*(?:\s*[:：]|\s+(?![中的所给是列和与、，]))"
 )
 _ENDED = re.compile(r"[.!?:;。！？：；…][\"'”’)\]）』」]*$")
+_CUT_WORD = re.compile(r"[^\W\d_]{2}[-\u2010]$")
 _OPEN_KINDS = (BlockKind.PARAGRAPH, BlockKind.ITEM)
 SMALL_TEXT = 0.93
 """Greatest size of a footnote, in sizes of the text."""
@@ -187,6 +188,8 @@ class BlockWriter:
                 return False
         elif shift < -0.8 * size and not is_first:
             return False
+        if _CUT_WORD.search(last.text) and line.text[0].islower():
+            return True
         return self._is_full(last, line) or not (
             _ENDED.search(last.text) or last.column_right - last.right > 0.25 * (last.column_right - last.column_left)
         )

@@ -44,7 +44,9 @@ def open_pdf(data: bytes) -> PdfDocument:
         if "password" in str(error).lower() or "security" in str(error).lower():
             raise ReadError("it is protected by a password: save a copy without one") from error
         if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-            raise ReadError("expected a pdf, found an office file or an archive: rename it to its own extension") from error
+            raise ReadError(
+                "expected a pdf, found an office file or an archive: rename it to its own extension"
+            ) from error
         raise ReadError("expected a pdf, found a damaged one: open it and save or print it again") from error
     if not len(document):
         document.close()

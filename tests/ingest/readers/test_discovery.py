@@ -190,3 +190,11 @@ def test_double_star_stands_for_no_folder_and_many() -> None:
     assert matches_pattern(["a", "x.md"], ["**", "a", "**", "*.md"])
     assert matches_pattern(["q", "a", "b", "c", "x.md"], ["**", "a", "**", "*.md"])
     assert not matches_pattern(["q", "x.md"], ["**", "a", "**", "*.md"])
+
+
+def test_file_whose_extra_is_missing_is_skipped_with_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.txt", "photo.png", "tool.py")
+    monkeypatch.setattr("ingest.readers.formats.find_spec", lambda name: None)
+    skipped: Counter[str] = Counter()
+    assert ids(".", skipped=skipped) == ["a.txt"]
+    assert skipped == {".png needs `pip install 'kgrag[ocr]'`": 1, ".py needs `pip install 'kgrag[code]'`": 1}

@@ -126,6 +126,20 @@ def test_header_rows_are_joined() -> None:
     assert content.tree.blocks[0].label == "Region | 2024 Q1 | 2024 Q2"
 
 
+def test_row_of_values_below_a_merged_name_is_no_header() -> None:
+    head = cell("Part") + cell("Size", '<w:gridSpan w:val="2"/>')
+    rows = (
+        cell("Box", '<w:vMerge w:val="restart"/>') + cell("1") + cell("2"),
+        cell("", "<w:vMerge/>") + cell("3") + cell("4"),
+    )
+    assert read(table(head, *rows)).text == "Part: Box; Size: 1; Size: 2\nPart: Box; Size: 3; Size: 4"
+    words = (
+        cell("Box", '<w:vMerge w:val="restart"/>') + cell("a") + cell("b"),
+        cell("", "<w:vMerge/>") + cell("c") + cell("d"),
+    )
+    assert read(table(head, *words)).text == "Part: Box; Size: a; Size: b\nPart: Box; Size: c; Size: d"
+
+
 def test_nested_table_follows_its_row() -> None:
     inner = table(cell("Pin") + cell("Volt"), cell("3") + cell("5"))
     outer = table(cell("Part") + cell("Pins"), cell("AX-1") + f"<w:tc>{paragraph('see below')}{inner}</w:tc>")

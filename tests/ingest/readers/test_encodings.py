@@ -42,7 +42,7 @@ def test_damaged_byte_in_gbk_is_marked() -> None:
 
 
 def test_ligatures_become_letters() -> None:
-    assert clean_text("The o\ufb03ce \ufb01lter \ufb02ow, x\u00b2, \uff21") == (
+    assert clean_text("The o\ufb03ce \ufb01l\u00adter \ufb02ow, x\u00b2, \uff21") == (
         "The office filter flow, x\u00b2, \uff21",
         0,
     )

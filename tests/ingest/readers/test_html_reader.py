@@ -31,6 +31,17 @@ def test_blocks_have_their_kinds_and_spans() -> None:
     assert kinds == ["heading", "paragraph", "item", "item", "code"]
 
 
+def test_declarations_of_a_document_type_are_not_read() -> None:
+    head = '<?xml version="1.0"?><!DOCTYPE html [<!ENTITY x SYSTEM "file:///etc/passwd"> <!ENTITY y "]">]>'
+    content = read(f'{head}<html xmlns="http://www.w3.org/1999/xhtml"><body><p>Before &x; after.</p></body></html>')
+    assert content.text == "Before &x; after."
+
+
+def test_soft_hyphens_are_not_in_the_title_and_the_text() -> None:
+    content = read("<title>Kiln&shy;haus</title><h1>Kiln&shy;haus</h1><p>tem&shy;per</p><noframes>No frames</noframes>")
+    assert (content.title, content.text) == ("Kilnhaus", "# Kilnhaus\n\ntemper")
+
+
 def test_links_point_at_their_text() -> None:
     content = read('<ul><li>See <a href="a.html#x">the  page</a>.</li></ul><p><a href="javascript:x()">no</a></p>')
     assert [(content.text[link.start : link.end], link.target) for link in content.tree.links] == [

@@ -353,7 +353,7 @@ def test_parse_date_returns_iso_date(text: str, date: str) -> None:
     ("data", "message"),
     [
         (b"%PDF-1.4\nnonsense", "damaged"),
-        (b"PK\x03\x04 no pdf", "damaged"),
+        (b"PK\x03\x04 no pdf", "found an office file or an archive: rename it"),
         (b"", "damaged"),
         (build_pdf(), "no|none|damaged"),
         (build_pdf([]), "no text"),
@@ -363,6 +363,13 @@ def test_parse_date_returns_iso_date(text: str, date: str) -> None:
 def test_pdf_that_cannot_be_read_gets_a_sentence(data: bytes, message: str) -> None:
     with pytest.raises(ReadError, match=message):
         read_pdf(data, ReadLog(), find_no_text)
+
+
+def test_pdf_word_cut_at_a_short_line_is_joined() -> None:
+    content = read(
+        lines([*PROSE, "The stor-", "age of the town is full. It is in the north, beside the old harbour wall."])
+    )
+    assert "The storage of the town is full." in content.text
 
 
 def test_pdf_cut_off_is_read_or_refused() -> None:
