@@ -64,7 +64,7 @@ def recognize_image(
     pieces = []
     for (text, box, confidence), size in zip(lines, sizes, strict=True):
         text = " ".join(text.split())
-        if text:
+        if any(map(str.isalnum, text)):  # shapes of a picture are recognised as symbols
             left, top, right, bottom = (value / scale for value in box)
             baseline = bottom - 0.22 * (bottom - top)
             lefts = _char_lefts(text, left, right)

@@ -286,6 +286,14 @@ def test_pdf_recognizer_reads_pages_without_text() -> None:
     assert len(shapes) == 1 and shapes[0][0] > shapes[0][1] > 1600
 
 
+def test_pdf_shapes_that_are_recognised_as_symbols_are_no_text() -> None:
+    found = [RecognizedLine("■ ■", (100, 100, 300, 130), 0.95), RecognizedLine("—", (100, 200, 300, 230), 0.9)]
+    data = build_pdf(lines(["Begins at nine."]), [PICTURE], lines(["Ends at noon."]))
+    content = read_pdf(data, ReadLog(), lambda image: RecognizedPage(found))
+    assert content.text == "Begins at nine.\n\nEnds at noon." and "ocr_pages" not in content.metadata
+    assert len(content.problems) == 1 and "on page 2" in content.problems[0]
+
+
 def test_pdf_glyph_numbers_are_left_out_and_reported() -> None:
     content = read(lines(PROSE), lines(["no map for these glyphs"], font=UNMAPPED))
     assert content.text == " ".join(PROSE)
