@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from kgrag.errors import UsageError
 
-FIELD_ALIASES = {"tag": "tags", "language": "lang", "source": "path", "file": "path", "author": "author"}
+FIELD_ALIASES = {"tag": "tags", "language": "lang", "source": "path", "file": "path"}
 DATE_FIELDS, ORDER_OPERATORS = frozenset(("date", "created", "modified")), frozenset(("<", "<=", ">", ">="))
 PATH_FIELD, LIST_FIELDS = "path", frozenset(("tags", "paths"))
 _TOKEN = re.compile(
