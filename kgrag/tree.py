@@ -129,12 +129,15 @@ class HeadingPath:
         return self._paths[place - 1] if place else ()
 
 
+def tree_json(tree: DocumentTree) -> bytes:
+    """Return the tree as JSON; equal trees give equal bytes on every machine."""
+    columns = [[astuple(row) for row in rows] for rows in (tree.blocks, tree.links, tree.lines)]
+    return json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def pack_tree(tree: DocumentTree) -> bytes:
     """Return the tree as compressed JSON; b"" for an empty one."""
-    if not tree:
-        return b""
-    columns = [[astuple(row) for row in rows] for rows in (tree.blocks, tree.links, tree.lines)]
-    return zlib.compress(json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode(), 6)
+    return zlib.compress(tree_json(tree), 6) if tree else b""
 
 
 def unpack_tree(data: bytes | None) -> DocumentTree:

@@ -116,8 +116,8 @@ class Passage:
 
     def context(self, title: str) -> str:
         """Return the document's title and the headings above the passage, which its text does not repeat."""
-        own_start = self.text[:200].lstrip("# ")
-        above = [heading for heading in self.headings if not own_start.startswith(heading)]
+        first_line = self.text.partition("\n")[0].strip("#* ")
+        above = [heading for heading in self.headings if heading != first_line]
         return ". ".join([title, *above])
 
     def indexed_text(self, title: str) -> str:

@@ -21,7 +21,7 @@ from tests.support.paths import DATA
 def old_files(tmp_path: Path) -> Path:
     """A folder with ``store`` and ``report`` of the first version."""
     with tarfile.open(DATA / "formats" / "first-version.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     return tmp_path
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kgrag.serialize import pack_metadata
 from kgrag.text import detect_language
-from kgrag.tree import NO_TREE, DocumentTree, pack_tree
+from kgrag.tree import NO_TREE, DocumentTree, tree_json
 from kgrag.types import Document, MetadataValue
 
 
@@ -73,6 +73,6 @@ def make_document(
     metadata = metadata or {}
     digest = hashlib.sha256(f"{title}\0{text}".encode())
     if tree or metadata:
-        digest.update(pack_tree(tree))
+        digest.update(tree_json(tree))
         digest.update(pack_metadata(metadata).encode())
     return Document(document_id, title, text, source, detect_language(text), digest.hexdigest(), tree, metadata)

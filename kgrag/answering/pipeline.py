@@ -48,9 +48,8 @@ class AnswerPipeline:
 
     ``retriever``, ``graph_qa`` and ``llm`` are functions, so that each part loads only when it is needed.
     ``evidence_for_triples`` returns the passages that state the given triples, as hits; ``passages_of_document`` those of
-    a document, in order. ``schema`` has the store's
-    predicates. At most ``max_lookups`` facts that the graph lacks are looked up for a question
-    (`kgrag.answering.stages.fact_lookup`).
+    a document, in order. ``schema`` has the store's predicates. At most ``max_lookups`` facts that the graph lacks are
+    looked up for a question (`kgrag.answering.stages.fact_lookup`).
     """
 
     retriever: Callable[[], Retriever]
@@ -105,7 +104,9 @@ class AnswerPipeline:
             answer = abstention(question, hits, [Diagnostic(DiagnosticCode.COMPARISON_INCOMPLETE, missing_value)])
         elif reader == "llm":
             answer = self._answer_if_relevant(question, hits, graph_answers, on_text)
-        elif ranked_row := rank_table_rows(question, hits, self.passages_of_document):
+        elif ranked_row := rank_table_rows(
+            question, [hit for hit in hits if hit.score >= MIN_PASSAGE_PROBABILITY], self.passages_of_document
+        ):
             answer = _answer_from_table(question, hits, ranked_row)
         else:
             answer = self._answer_decomposed(question, k, lookup, on_text, on_progress) or self._require_stated_kinship(

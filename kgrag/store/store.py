@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from kgrag.errors import UsageError
 from kgrag.store.queries import QueryableStore
 from kgrag.types import Answer, Hit
 
@@ -57,9 +58,11 @@ class Store(QueryableStore):
             on_progress: called with each sub-question.
 
         Raises:
-            UsageError: the question is empty or too long, or the filter is none.
+            UsageError: the question is empty or too long, the filter is none, or ``closed_book`` has one.
             ModelError: the language model is needed and cannot be used.
         """
+        if closed_book and where:
+            raise UsageError("Expected a filter or a closed-book answer, found both: leave one out.")
         if closed_book:
             return self.answer_pipeline.answer_closed_book(question, on_text)
         k = self.config.k if k is None else k

@@ -10,7 +10,7 @@ _LETTER = re.compile(r"[^\W\d_]", re.UNICODE)
 _CLOSING_MARKS = "\"'”’」』）)\\]*"
 _BOUNDARY = re.compile(  # possessive and anchored, so that a run of a million dots takes linear time
     f"[。！？；]++[.…]*+[{_CLOSING_MARKS}]*+"
-    f"|(?<![.!?…])[.!?…]++[{_CLOSING_MARKS}]*+(?:\\[\\d{{1,3}}\\])*+(?=\\s++[\"'“‘(\\[*]*+[^\\Wa-z]|\\s*+[{CJK}])"
+    f"|(?<![.!?…])[.!?…]++[{_CLOSING_MARKS}]*+(?:\\[\\d{{1,3}}\\])*(?=\\s++[\"'“‘(\\[*]*+[^\\Wa-z]|\\s*+[{CJK}])"
     "|(?<=[a-z]{3})[.!?](?=[A-Z][a-z]+ )"
     f"|(?<=[{CJK}])[.!?]++[{_CLOSING_MARKS}]*+(?=\\s|[A-Z])"
     "|\\n\\s*+"

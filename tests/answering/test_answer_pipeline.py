@@ -7,6 +7,7 @@ import pytest
 
 from kgrag import prompts
 from kgrag.answering.guards.citations import split_statements, verify_citations
+from kgrag.answering.pipeline import MIN_PASSAGE_PROBABILITY
 from kgrag.answering.prompt_budget import PROMPT_OVERHEAD_TOKENS
 from kgrag.answering.stages.evidence_selection import select_evidence
 from kgrag.graphqa.traversal import GraphAnswer
@@ -125,6 +126,16 @@ def test_supported_answer_has_its_citation() -> None:
     assert answer.citations[0].quote.startswith("He died in Missolonghi")
     assert answer.model == "fake" and answer.seconds > 0
     assert "[1] Lord Byron:" in llm.calls[0][1]["content"]
+
+
+def test_superlative_is_answered_from_the_rows_of_a_relevant_table() -> None:
+    hit = make_hit("Members", "Name: Ann; Age: 41\nName: Bo; Age: 19")
+    pipeline, llm = make_pipeline("The documents do not say.", hit)
+    answer = pipeline.answer("Who is the oldest?")
+    assert (answer.text, answer.reader) == ("Ann (41)", "table") and not llm.calls
+    assert [citation.quote for citation in answer.citations] == ["Name: Ann; Age: 41"]
+    pipeline, _ = make_pipeline("The documents do not say.", replace(hit, score=MIN_PASSAGE_PROBABILITY / 2))
+    assert pipeline.answer("Who is the oldest?").reader != "table"
 
 
 def test_answer_without_hits_abstains() -> None:

@@ -53,6 +53,8 @@ def answer(question: str, text: str, *cuts: int) -> str:
         ("Who is the youngest?", PEOPLE, "Bo (19)"),
         ("Who is the oldest in Rome?", PEOPLE, "Cy (41)"),
         ("Which team has the most points?", SCORES, ""),  # units differ
+        ("Who is the oldest?", "Name: Ann; Note: tall; thin; Age: 41\nName: Bo; Note: -; Age: 19", "Ann (41)"),
+        ("Who is the oldest?", PEOPLE + "\n\nFormer members:\nName: Di; Age: 90; City: Rome", ""),  # two tables
     ],
 )
 def test_row_with_the_extreme_value_is_found(question: str, text: str, expected: str) -> None:

@@ -114,12 +114,15 @@ def test_failed_batch_is_tried_again(store: Store, capsys: pytest.CaptureFixture
 
 
 def test_store_is_not_locked_between_batches(store: Store) -> None:
+    acquired = []
+
     def changes() -> Iterator[list[str]]:
         yield [write("docs/ada.md", "# Ada\n\nAda wrote.")]
         with acquire_lock(Path("store/lock"), "busy"):
-            pass
+            acquired.append(list(store.graph_store.document_hashes()))
 
     Watcher(store, ["docs"], lambda *_: None).run(changes())
+    assert acquired == [["docs/ada.md"]]
 
 
 def test_folder_that_is_gone_keeps_its_documents(store: Store) -> None:

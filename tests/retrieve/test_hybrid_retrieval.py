@@ -67,6 +67,11 @@ def test_answer_from_facts_heeds_the_filter(app: Store) -> None:
     assert app.ask(question, reader="graph", where="not path:byron").text != "Missolonghi"
 
 
+def test_closed_book_answer_takes_no_filter(app: Store) -> None:
+    with pytest.raises(UsageError, match="both"):
+        app.ask("Where did Ada Lovelace's father die?", closed_book=True, where="lang:en")
+
+
 def test_builtin_ranker_has_current_features(app: Store) -> None:
     question = "Where did Ada Lovelace's father die?"
     indices = app.retriever.indices

@@ -23,10 +23,10 @@ _NEWER = {"doc": "a .docx", "xls": "an .xlsx", "ppt": "a .pptx"}
 _RTF_TITLE = re.compile(r"\{\\title\s([^{}]*)\}")
 _RTF_AUTHOR = re.compile(r"\{\\author\s([^{}]*)\}")
 _RTF_SUPERSCRIPT = re.compile(
-    r"((?<=[^\s{\\])\{?(?:\\super(?![a-z\d])|\\up[1-9]\d*+)(?:\\(?!nosupersub)[a-z]++-?\d*+)*+[ \n])(?=[-+]?\d)"
+    r"((?<=[^\s{\\])\{?(?:\\super(?![a-z\d])|\\up[1-9]\d*+)(?:\\(?!nosupersub)[a-z]++-?\d*+)*[ \n])(?=[-+]?\d)"
 )
 """Raised digits; ``^`` before them keeps ten to the sixth from one hundred and six."""
-_RTF_HIDDEN = re.compile(r"\\v(?![a-z\d])(?:(?!\\v0|\\plain)(?:\\'[\da-f]{2}|\\[a-z]+-?\d*+ ?|[^\\{}]))*+")
+_RTF_HIDDEN = re.compile(r"\\v(?![a-z\d])(?:(?!\\v0|\\plain)(?:\\'[\da-f]{2}|\\[a-z]+-?\d*+ ?|[^\\{}]))*")
 """Hidden text, to its end or that of its group."""
 MAX_RTF_BYTES = 64 << 20
 """Maximum size in bytes of an RTF document without its pictures."""

@@ -66,6 +66,7 @@ class RankedRow:
 @dataclass(frozen=True, slots=True)
 class _Row:
     cells: tuple[tuple[str, str], ...]
+    table: int  # number of its table in the document
     passage: Passage
     start: int
     end: int
@@ -93,15 +94,15 @@ def rank_table_rows(
         return None
     direction, column_kind = asked
     for hit in hits[:MAX_EXAMINED_HITS]:
-        rows = _table_rows([hit.passage])
-        cells = (cell for row in rows for cell in row.cells[1:])
+        rows = _table_rows(passages_of_document(hit.passage.document_id) or [hit.passage])
+        shown = [row for row in rows if row.passage.id == hit.passage.id]
+        cells = (cell for row in shown for cell in row.cells[1:])
         columns = list(dict.fromkeys(column for column, value in cells if _parse_value(value) is not None))
         column = _asked_column(question, columns, column_kind)
-        if column is None:
+        tables = {row.table for row in shown if column and row.value(column)}
+        if column is None or len(tables) != 1:
             continue
-        name_column = rows[0].cells[0][0]
-        document_rows = _table_rows(passages_of_document(hit.passage.document_id) or [hit.passage])
-        table = [row for row in document_rows if row.cells[0][0] == name_column and row.value(column)]
+        table = [row for row in rows if row.table in tables and row.value(column)]
         if found := _extreme_rows(_select_rows(question, table), column, direction):
             value = found[0].value(column)
             names = ", ".join(dict.fromkeys(row.name for row in found))
@@ -129,17 +130,32 @@ def _asked_column(question: str, columns: Iterable[str], column_kind: str) -> st
 
 
 def _table_rows(passages: Iterable[Passage]) -> list[_Row]:
-    """Return the lines of passages that name at least two columns."""
-    rows = []
+    """Return the lines that name at least two columns; other text between two rows begins a new table."""
+    rows: list[_Row] = []
+    table = 0
     for passage in passages:
         start = passage.start
         for line in passage.text.split("\n"):
-            cells = [_CELL.fullmatch(part) for part in line.split("; ")]
-            if len(cells) > 1 and all(cells):
-                pairs = tuple((cell["column"].strip(), cell["value"].strip()) for cell in cells if cell)
-                rows.append(_Row(pairs, passage, start, start + len(line)))
+            cells = _parse_cells(line)
+            if len(cells) > 1:
+                rows.append(_Row(cells, table, passage, start, start + len(line)))
+            elif line.strip():
+                table += 1
             start += len(line) + 1
     return rows
+
+
+def _parse_cells(line: str) -> tuple[tuple[str, str], ...]:
+    """Return the (column, value) pairs of a row, as `ingest.readers.tree_builder.row_text` writes it; () for other text."""
+    cells: list[tuple[str, str]] = []
+    for part in line.split("; "):
+        if match := _CELL.fullmatch(part):
+            cells.append((match["column"].strip(), match["value"].strip()))
+        elif cells:  # a semicolon inside a cell
+            cells[-1] = (cells[-1][0], f"{cells[-1][1]}; {part}")
+        else:
+            return ()
+    return tuple(cells)
 
 
 def _select_rows(question: str, table: Sequence[_Row]) -> list[_Row]:

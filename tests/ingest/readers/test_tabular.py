@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -122,8 +123,10 @@ def test_table_nul_bytes_are_removed() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(alphabet='ab,;"\n\r\t| \\1é', max_size=80))
-def test_table_any_text_is_read_without_error(text: str) -> None:
-    table(text)
+def test_table_any_text_is_read_and_no_word_is_new(text: str) -> None:
+    items = table(text)
+    words = {word for item in items if isinstance(item, Document) for word in re.findall(r"[ab1é]+", item.text)}
+    assert all(word in text for word in words)
 
 
 @settings(max_examples=150, deadline=None)

@@ -46,7 +46,7 @@ def unpack(archive: Path, name: str, out: Path) -> Path:
         with tarfile.open(archive) as opened:
             members = opened.getmembers()
             _check_members(archive, name, members)
-            opened.extractall(temporary, members, filter="data")
+            opened.extractall(temporary, members)  # _check_members left files and folders below the name only
         stamp.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         (temporary / name).rename(folder)
