@@ -9,6 +9,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from indices.copy_groups import CopyGroups
 from kgrag.storage.arrays import load_arrays, pack_strings, save_arrays, unpack_strings
 from kgrag.storage.string_table import StringTable
 
@@ -27,14 +28,17 @@ class RowMap(Sequence[RowKey]):
         passages: passage ids by row.
         documents: distinct document ids.
         owner: (rows,), the position of each passage's document in ``documents``.
+        copies: the groups of rows whose passages are copies of each other.
     """
 
-    def __init__(self, passages: StringTable, documents: StringTable, owner: NDArray[np.int32]) -> None:
-        self._passages, self._documents, self._owner = passages, documents, owner
+    def __init__(
+        self, passages: StringTable, documents: StringTable, owner: NDArray[np.int32], copies: CopyGroups
+    ) -> None:
+        self._passages, self._documents, self._owner, self.copies = passages, documents, owner, copies
 
     @staticmethod
-    def of(pairs: Iterable[tuple[str, str]]) -> RowMap:
-        """Pack (passage id, document id) pairs in row order."""
+    def of(pairs: Iterable[tuple[str, str]], copies: CopyGroups | None = None) -> RowMap:
+        """Pack (passage id, document id) pairs in row order; ``copies`` are of these rows, none by default."""
         document_numbers: dict[str, int] = {}
         numbered_pairs = [
             (passage, document_numbers.setdefault(document, len(document_numbers))) for passage, document in pairs
@@ -44,6 +48,7 @@ class RowMap(Sequence[RowKey]):
             StringTable.from_strings(passage for passage, _ in numbered_pairs),
             StringTable.from_strings(document_numbers),
             owner,
+            copies or CopyGroups.from_leaders(np.arange(len(owner), dtype=np.int32)),
         )
 
     def __len__(self) -> int:
@@ -78,10 +83,11 @@ class RowMap(Sequence[RowKey]):
     def save(self, folder: Path) -> None:
         """Write the rows to ``folder``, atomically."""
         parts = pack_strings("passages", self._passages) | pack_strings("documents", self._documents)
-        save_arrays(folder, parts | {"owner": self._owner})
+        save_arrays(folder, parts | self.copies.arrays() | {"owner": self._owner})
 
     @staticmethod
     def load(folder: Path) -> RowMap:
         """Load saved rows; the arrays are read from disk on demand."""
         arrays = load_arrays(folder)
-        return RowMap(unpack_strings("passages", arrays), unpack_strings("documents", arrays), arrays["owner"])
+        passages, documents = unpack_strings("passages", arrays), unpack_strings("documents", arrays)
+        return RowMap(passages, documents, arrays["owner"], CopyGroups.from_arrays(arrays))

@@ -16,15 +16,13 @@ from kgrag.errors import ModelError
 from kgrag.models.convert import local_folder, openvino_folder, pull_model, transformers_folder
 from kgrag.models.device import has_cuda
 from kgrag.models.download import ProgressCallback, no_progress
-from kgrag.models.registry import ModelEntry, find_model
+from kgrag.models.registry import ModelEntry, all_models, find_model
 from kgrag.protocols import Embedder, Matrix
 
 BUCKET_TOKENS = 16
 """Texts are padded to a multiple of this many tokens."""
 MAX_BATCH_TOKENS = 512
 """Tokens of a batch at most, padding included: larger ones leave the cache and take an eighth longer."""
-MAX_TEXT_TOKENS = 256
-"""Tokens after which a text is truncated, unless the model was made for fewer."""
 TOKEN_ENCODER = "all-MiniLM-L6-v2"
 """The embedder on whose token states `ingest.relations.classifier` was trained."""
 _STATES_LAYER = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
@@ -51,7 +49,8 @@ def load_embedder(name: str = "all-MiniLM-L6-v2", progress: ProgressCallback = n
     """
     model = find_model(name)
     if model.kind != "embedder":
-        raise ModelError(f"Expected an embedder, found the language model {model.name!r}: choose all-MiniLM-L6-v2.")
+        names = " or ".join(entry.name for entry in all_models() if entry.kind == "embedder")
+        raise ModelError(f"Expected an embedder, found the language model {model.name!r}: choose {names}.")
     folder = local_folder(model) or pull_model(name, progress)
     if has_cuda():
         return SentenceTransformersEmbedder(model, transformers_folder(model, folder))
@@ -93,7 +92,6 @@ class OpenVINOEmbedder:
         self.model = model
         self.name = Path(model.name).name
         self.languages = model.languages
-        self._max_tokens = min(model.context or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
         core = openvino.Core()
         # Half the time, and a cosine of .9999 to single precision; emulated and slow if the processor lacks it.
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
@@ -103,7 +101,8 @@ class OpenVINOEmbedder:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             graph = core.read_model(folder / "openvino_model.xml")
-            inner = [op.output(0) for op in graph.get_ops() if op.get_friendly_name() == _STATES_LAYER]
+            has_states = model.name == TOKEN_ENCODER  # other encoders may have a layer of this name
+            inner = [op.output(0) for op in graph.get_ops() if has_states and op.get_friendly_name() == _STATES_LAYER]
             graph.add_outputs(inner)  # the first output stays the last layer
             self._compiled = core.compile_model(graph, "CPU", settings)
             # the states need no later layer, which is a third of the work
@@ -115,7 +114,7 @@ class OpenVINOEmbedder:
                 f"The embedder in {folder} cannot be loaded ({reason}): delete the folder and pull {model.name} again."
             ) from error
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self._max_tokens)
+        self._tokenizer.enable_truncation(model.context)
         self._inputs = {port.get_any_name() for port in self._compiled.inputs}
         self._queue = openvino.AsyncInferQueue(self._compiled)
         self._lower_queue = openvino.AsyncInferQueue(self._lower) if self._lower else None
@@ -124,13 +123,14 @@ class OpenVINOEmbedder:
         self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """Return (texts, dimensions), float32, rows of length 1, in the order of the texts."""
+        """Return the vectors of passages, (texts, dimensions), float32, rows of length 1, in the order of the texts."""
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
 
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
             vectors[rows] = _mean_pool(request.get_output_tensor(0).data, mask)
 
-        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        prefix = self.model.passage_prefix
+        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch([prefix + text for text in texts])]
         self._run_batches(self._queue, token_ids, collect)
         return vectors
 
@@ -166,7 +166,7 @@ class OpenVINOEmbedder:
 
     def embed_query(self, text: str) -> Matrix:
         """Return (dimensions,), float32, of length 1."""
-        ids = self._tokenizer.encode(text).ids
+        ids = self._tokenizer.encode(self.model.query_prefix + text).ids
         feed, mask = self._model_inputs([ids], _padded_length(len(ids)))
         with self._lock:
             self._request.infer(feed)
@@ -191,25 +191,29 @@ class SentenceTransformersEmbedder:
         """Load the transformers folder ``folder`` on ``device``."""
         from sentence_transformers import SentenceTransformer
 
+        self.model = model
         self.name = Path(model.name).name
         self.languages = model.languages
-        self._model = SentenceTransformer(str(folder), device=device)
-        self._model.max_seq_length = min(self._model.max_seq_length or MAX_TEXT_TOKENS, MAX_TEXT_TOKENS)
+        self._encoder = SentenceTransformer(str(folder), device=device)
+        self._encoder.max_seq_length = min(self._encoder.max_seq_length or model.context, model.context)
         self.dimensions = model.dimensions or int(self.embed_query("size").shape[0])
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """Return (texts, dimensions), float32, rows of length 1, in the order of the texts."""
-        if not texts:
-            return np.zeros((0, self.dimensions), np.float32)
-        encoded = self._model.encode(
-            list(texts), batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
-        return np.asarray(encoded, dtype=np.float32)
+        return self._encode([self.model.passage_prefix + text for text in texts])
 
     def embed_query(self, text: str) -> Matrix:
         """Return (dimensions,), float32, of length 1."""
-        vector: Matrix = self.embed([text])[0]
+        vector: Matrix = self._encode([self.model.query_prefix + text])[0]
         return vector
+
+    def _encode(self, texts: list[str]) -> Matrix:
+        if not texts:
+            return np.zeros((0, self.dimensions), np.float32)
+        encoded = self._encoder.encode(
+            texts, batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(encoded, dtype=np.float32)
 
 
 def _padded_length(length: int) -> int:

@@ -51,6 +51,7 @@ def hit_json(hit: Hit) -> JsonObject:
         "page": hit.passage.page,
         "paths": [path_json(path) for path in hit.paths],
         "parts": dict(hit.component_scores),
+        "copies": list(hit.copies),
     }
 
 

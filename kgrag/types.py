@@ -201,7 +201,7 @@ class Hit:
     """A retrieved passage with its score and rank.
 
     ``component_scores`` holds the score or rank that each retriever gives the passage, by name. ``paths`` are the graph
-    paths that lead to it.
+    paths that lead to it. ``copies`` are the ids of the other passages with the same text, which are not retrieved.
     """
 
     passage: Passage
@@ -211,6 +211,7 @@ class Hit:
     rank: int
     paths: tuple[Path, ...] = ()
     component_scores: Mapping[str, float] = field(default_factory=dict)
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

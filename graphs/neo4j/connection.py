@@ -19,6 +19,7 @@ from graphs.neo4j.schema import (
     FIND_ANY_NODE,
     FIND_STORE_NODE,
     INCREMENT_VERSION,
+    INDEXED_DIMENSIONS,
     SCHEMA,
     VECTOR_INDEX,
 )
@@ -49,7 +50,7 @@ class Connection:
         timeout_seconds: float = RETRY_TIMEOUT_SECONDS,
     ) -> None:
         self.server = server
-        self._has_vector_index = False
+        self._indexed_dimensions = 0
         self._driver = neo4j.GraphDatabase.driver(
             server.uri,
             auth=(server.user, password),
@@ -113,11 +114,14 @@ class Connection:
             self.execute_write(lambda tx, old_version=older: run_query(tx, INCREMENT_VERSION, version=old_version))  # type: ignore[misc]
 
     def index_vectors(self, dimensions: int) -> None:
-        """Create the server's vector index of passages, once the number of dimensions is known."""
-        if self._has_vector_index or not dimensions:
+        """Create the server's vector index of passages, once the number of dimensions is known, or for another number."""
+        if dimensions in (0, self._indexed_dimensions):
             return
+        indexed = self._query(INDEXED_DIMENSIONS)
+        if indexed and indexed[0][0] != dimensions:
+            self.define_schema("DROP INDEX kgrag_vectors IF EXISTS")
         self.define_schema(VECTOR_INDEX.format(dimensions=dimensions))
-        self._has_vector_index = True
+        self._indexed_dimensions = dimensions
 
     def define_schema(self, *statements: str) -> None:
         """Create missing indexes and constraints; Neo4j does not mix definitions and data in one transaction."""

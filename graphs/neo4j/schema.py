@@ -48,6 +48,10 @@ VECTOR_INDEX = (
     "CREATE VECTOR INDEX kgrag_vectors IF NOT EXISTS FOR (p:Passage) ON (p.embedding) "
     "OPTIONS {{indexConfig: {{`vector.dimensions`: {dimensions}, `vector.similarity_function`: 'cosine'}}}}"
 )
+INDEXED_DIMENSIONS = (
+    "SHOW VECTOR INDEXES YIELD name, options WHERE name = 'kgrag_vectors' "
+    "RETURN options.indexConfig['vector.dimensions']"
+)
 CREATE_STORE_NODE = "MERGE (s:Store {id: 'kgrag'}) ON CREATE SET s.version = $version, s.generation = 0, s.made = $made"
 INCREMENT_VERSION = "MATCH (s:Store {id: 'kgrag', version: $version}) SET s.version = $version + 1"
 FIND_STORE_NODE = "MATCH (s:Store {id: 'kgrag'}) RETURN s.version, s.made"

@@ -77,6 +77,12 @@ class Neo4jGraph(Neo4jReader, SourceRenaming):
             lambda tx: run_query(tx, "MERGE (s:Setting {key: $key}) SET s.value = $value", key=key, value=value)
         )
 
+    def replace_embeddings(self, embedder: str, vectors: Iterable[tuple[str, Matrix]], generation: int) -> None:
+        """Replace the vectors of all passages and record their embedder, in one transaction."""
+        rows = list(vectors)  # a transaction may be repeated
+        self.execute_write(lambda tx: write.replace_vectors(tx, embedder, rows, generation))
+        self.index_vectors(len(rows[0][1]) if rows else 0)
+
     def mark_sources_read(self, records: Iterable[SourceRecord]) -> None:
         """Record that files were read completely, and replace their recorded problems."""
         source_records = list(records)

@@ -13,6 +13,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 
 from graphs.neo4j.connection import Transaction, run_query
+from graphs.vector_replacement import check_generation, check_vector_count
 from kgrag.errors import StoreError
 from kgrag.protocols import Matrix
 from kgrag.serialize import pack_metadata
@@ -24,6 +25,11 @@ MAX_ROWS_PER_STATEMENT = 5000
 RowT = TypeVar("RowT")
 DocumentBatch = Sequence[tuple[Extraction, Matrix]]
 _ADVANCE_GENERATION = "MATCH (s:Store {id: 'kgrag'}) SET s.generation = s.generation + $by RETURN s.generation"
+_GENERATION_AND_EMBEDDER = """
+MATCH (s:Store {id: 'kgrag'}) OPTIONAL MATCH (e:Setting {key: 'embedder'}) RETURN s.generation, e.value"""
+_UPDATE_VECTORS = """
+UNWIND $rows AS row MATCH (p:Passage {id: row.id})
+SET p.embedding = row.embedding, p.vector = row.vector RETURN count(p)"""
 _CREATE_DOCUMENTS = "UNWIND $rows AS row CREATE (d:Document) SET d = row"
 _CREATE_PASSAGES = """
 UNWIND $rows AS row MATCH (d:Document {id: row.document_id})
@@ -150,6 +156,22 @@ def remove_document(tx: Transaction, document_id: str) -> bool:
     return True
 
 
+def replace_vectors(tx: Transaction, embedder: str, vectors: Sequence[tuple[str, Matrix]], generation: int) -> None:
+    """Replace the vectors of all passages and record their embedder, if the store is still at ``generation``."""
+    lock_store(tx, by=1)
+    found = run_query(tx, _GENERATION_AND_EMBEDDER)[0]
+    if found == (generation + 2, embedder):
+        lock_store(tx, by=-1)  # a repeated transaction, whose first commit succeeded
+        return
+    check_generation(found[0] - 1, generation)
+    updated_count = 0
+    for block in split_blocks(vectors):
+        rows = [{"id": passage_id, **_vector_fields(vector)} for passage_id, vector in block]
+        updated_count += run_query(tx, _UPDATE_VECTORS, rows=rows)[0][0]
+    check_vector_count(updated_count, run_query(tx, "MATCH (p:Passage) RETURN count(p)")[0][0])
+    run_query(tx, "MERGE (s:Setting {key: 'embedder'}) SET s.value = $value", value=embedder)
+
+
 def _remove_documents(tx: Transaction, ids: list[str]) -> set[str]:
     """Delete documents without their entities, and return the ids of these entities."""
     passages = [row[0] for row in run_query(tx, _PASSAGES_OF_DOCUMENTS, ids=ids)]
@@ -176,14 +198,20 @@ def _document_row(extraction: Extraction) -> dict[str, object]:
 
 def _passage_rows(extraction: Extraction, embeddings: Matrix) -> Iterator[dict[str, object]]:
     for passage, vector in zip(extraction.passages, embeddings, strict=True):
-        exact = np.asarray(vector, "<f4")
         yield {
             **{name: getattr(passage, name) for name in ("id", "document_id", "start", "end", "text")},
             "headings": list(passage.headings),
             "page_starts": [number for pair in passage.page_starts for number in pair],  # no nested lists
-            "embedding": exact.tolist(),  # for the server's vector index and for readable queries
-            "vector": exact.tobytes(),  # the same values, read back in a hundredth of the time
+            **_vector_fields(vector),
         }
+
+
+def _vector_fields(vector: Matrix) -> dict[str, object]:
+    exact = np.asarray(vector, "<f4")
+    return {
+        "embedding": exact.tolist(),  # for the server's vector index and for readable queries
+        "vector": exact.tobytes(),  # the same values, read back in a hundredth of the time
+    }
 
 
 def _name_rows(extraction: Extraction) -> Iterator[NameRow]:

@@ -18,7 +18,7 @@ from graphs.display_names import document_name_forms, resolve_display_names
 from graphs.sqlite.connection import BUSY_TIMEOUT_SECONDS
 from graphs.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION
 from graphs.sqlite.sources import SourceRenaming
-from kgrag.errors import StoreError
+from graphs.vector_replacement import check_generation, check_vector_count
 from kgrag.protocols import Matrix, SourceRecord
 from kgrag.serialize import pack_metadata, unpack_metadata
 from kgrag.tree import pack_tree, unpack_tree
@@ -139,26 +139,15 @@ class SQLiteGraph(SourceRenaming):
             db.execute("DELETE FROM sources WHERE id = ?", (source,))
             db.execute("DELETE FROM problems WHERE source = ?", (source,))
 
-    def replace_embeddings(self, embedder: str, vectors: Iterable[tuple[str, Matrix]]) -> None:
-        """Replace the vectors of all passages and record their embedder, in one transaction.
-
-        Args:
-            embedder: its name, stored as the value ``embedder`` of `meta`.
-            vectors: (passage id, vector) for every passage.
-
-        Raises:
-            StoreError: some passage has no new vector; the store is unchanged.
-        """
+    def replace_embeddings(self, embedder: str, vectors: Iterable[tuple[str, Matrix]], generation: int) -> None:
+        """Replace the vectors of all passages and record their embedder, in one transaction."""
         with self._transaction() as db:
+            check_generation(self.generation, generation)
             update_query = "UPDATE passages SET embedding = ? WHERE id = ?"
             updated_count = sum(
                 db.execute(update_query, (np.asarray(v, "<f4").tobytes(), i)).rowcount for i, v in vectors
             )
-            if updated_count != self.passage_count():
-                raise StoreError(
-                    f"Expected vectors for all {self.passage_count():,} passages, found {updated_count:,}: run it again; "
-                    "no vector was changed."
-                )
+            check_vector_count(updated_count, self.passage_count())
             db.execute("INSERT OR REPLACE INTO meta VALUES('embedder', ?)", (embedder,))
 
     # --- reading -------------------------------------------------------------------------------------------------

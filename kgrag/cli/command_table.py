@@ -62,6 +62,10 @@ COMMANDS = {
         "kgrag.cli.copy:copy",
         "Copy a store, for example from a folder to a Neo4j server. Run it again to continue an interrupted copy.",
     ),
+    "reindex": CommandEntry(
+        "kgrag.cli.reindex:reindex",
+        "Compute a store's vectors with another embedder. Run it again to continue an interrupted run.",
+    ),
     "plan": CommandEntry(
         "kgrag.cli.models:plan",
         "Show the memory that a model needs in each precision, whether it fits here, and what would make it fit.",

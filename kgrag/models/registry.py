@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from kgrag.models.safetensors_header import count_parameters
 MODEL_KINDS = ("embedder", "llm")
 MAX_INT8_WEIGHT_BYTES = 2 * 10**9
 """Above this many bytes in bf16 or fp16, weights are packed in int4; below it int8 answers better and reads faster."""
+
+MAX_FOLDER_TEXT_TOKENS = 256
+"""Tokens that an embedder in a folder reads of a text at most, unless its config.json has another ``text_tokens``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,11 @@ ModelSource = LocalFolder | GgufFile | HubRepository | PackageWheels
 class ModelEntry:
     """An entry of the registry.
 
-    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens. ``size_bytes`` and ``sha256`` (hex) describe the
+    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens, after which an embedder truncates a text. ``size_bytes`` and ``sha256`` (hex) describe the
     weights' file (0 and empty: unknown and unchecked). ``sources`` are tried in order. ``precision`` is the weights'
-    precision on a CPU. ``dimensions`` is the length of an embedder's vectors, 0 for other models. ``shape`` is a
-    language model's architecture, None if it is unknown before the download.
+    precision on a CPU. ``dimensions`` is the length of an embedder's vectors, 0 for other models. An embedder reads a
+    question after ``query_prefix`` and a passage after ``passage_prefix``. ``shape`` is a language model's architecture,
+    None if it is unknown before the download.
     """
 
     name: str
@@ -79,6 +84,8 @@ class ModelEntry:
     sources: tuple[ModelSource, ...]
     precision: str = "int4"
     dimensions: int = 0
+    query_prefix: str = ""
+    passage_prefix: str = ""
     shape: ModelArchitecture | None = None
 
     @property
@@ -154,21 +161,38 @@ def _model_from_folder(path: Path) -> ModelEntry:
     architectures = config.get("architectures") or [""]
     is_llm = "CausalLM" in str(architectures[0])
     files = weights or [path / "openvino_model.bin"]
+    prompts = {} if is_llm else _read_prompts(path)
+    context = int(config.get("max_position_embeddings") or 0)
+    text_tokens = int(config.get("text_tokens") or MAX_FOLDER_TEXT_TOKENS)
     size = sum(file.stat().st_size for file in files if file.is_file())
     return ModelEntry(
         name=str(path),
         kind="llm" if is_llm else "embedder",
         licence="see its folder",
-        languages=frozenset({"en", "zh"} if is_llm else {"en"}),
-        context=int(config.get("max_position_embeddings") or 0),
+        languages=frozenset(config.get("languages") or ({"en", "zh"} if is_llm else {"en"})),
+        context=context if is_llm else min(context or MAX_FOLDER_TEXT_TOKENS, text_tokens),
         parameters=count_parameters(path) if weights else 0,
         size_bytes=size,
         sha256="",
         sources=(LocalFolder(path),),
         precision=("int4" if size > MAX_INT8_WEIGHT_BYTES else "int8") if is_llm else "fp32",
         dimensions=0 if is_llm else int(config.get("hidden_size") or 0),
+        query_prefix=prompts.get("query", ""),
+        passage_prefix=prompts.get("document", ""),
         shape=_architecture_or_none(config, str(path)) if is_llm else None,
     )
+
+
+def _read_prompts(path: Path) -> dict[str, str]:
+    """Return the prefixes that sentence-transformers records for "query" and "document", if there are any."""
+    file = path / "config_sentence_transformers.json"
+    if not file.is_file():
+        return {}
+    try:
+        prompts = json.loads(file.read_text("utf-8")).get("prompts") or {}
+        return {str(name): str(text) for name, text in prompts.items()}
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"Cannot read {file} ({error}): download or copy it again.") from error
 
 
 def _architecture_or_none(config: Mapping[str, Any], name: str) -> ModelArchitecture | None:

@@ -165,6 +165,18 @@ class GraphStore(GraphReader, SourceLedger, MetaStore, Protocol):
     def put_many(self, documents: Iterable[tuple[Extraction, Matrix]]) -> None:
         """Put several documents in one transaction: all of them or none."""
 
+    def replace_embeddings(self, embedder: str, vectors: Iterable[tuple[str, Matrix]], generation: int) -> None:
+        """Replace the vectors of all passages and record their embedder, in one transaction.
+
+        Args:
+            embedder: its name, stored as the value ``embedder`` of `meta`.
+            vectors: (passage id, vector) for every passage.
+            generation: the generation whose passages were encoded.
+
+        Raises:
+            StoreError: the store has another generation, or some passage has no vector; nothing was changed.
+        """
+
     def forget(self, document_id: str) -> bool:
         """Delete a document and all data that only it supports; return False if the id is unknown."""
 

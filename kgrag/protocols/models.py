@@ -34,17 +34,17 @@ class GenerationOptions:
 
 
 class Embedder(Protocol):
-    """Encodes text as unit vectors."""
+    """Encodes text as unit vectors; some encoders encode a question in another way than a passage."""
 
     name: str
     dimensions: int
     languages: frozenset[str]
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        """Return (texts, dimensions), rows of length 1."""
+        """Return the vectors of passages, (texts, dimensions), rows of length 1."""
 
     def embed_query(self, text: str) -> Matrix:
-        """Return (dimensions,), of length 1."""
+        """Return the vector of a question, (dimensions,), of length 1."""
 
 
 class LLM(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from indices.sentence_index import SentenceIndex
 from indices.vector_index import VectorIndex
 from kgrag.filters import Filter
 from kgrag.protocols import Matrix
+from kgrag.retrieve.diversity import QuestionCopies
 from kgrag.retrieve.fusion import reciprocal_rank_fusion
 
 RowNumbers = NDArray[np.int64]
@@ -100,12 +101,21 @@ def gather_candidates(
     vector = vector if "vectors" in components else None
     word_scores = indices.words.scores(question if "words" in components else "")
     allowed = indices.allowed_rows
+    excluded = indices.words.excluded_rows(question) if "words" in components else None
+    if excluded is not None:
+        allowed = ~excluded if allowed is None else allowed & ~excluded
     if allowed is not None:
         word_scores[~allowed] = 0
-    word_rows, _ = top_k(word_scores, TOP_PER_RETRIEVER * 5)
+    copies = QuestionCopies(question, indices.rows, indices.words)
+
+    def best_rows(scores: NDArray[np.float32], count: int) -> RowNumbers:
+        return copies.best(lambda size: top_k(scores, size)[0], count)
+
+    word_rows = best_rows(word_scores, TOP_PER_RETRIEVER * 5)
     vector_rows = np.zeros(0, np.int64)
     if vector is not None:
-        vector_rows, _ = indices.vectors.search(vector, TOP_PER_RETRIEVER * 5, allowed)
+        search = partial(indices.vectors.search, vector, allowed=allowed)
+        vector_rows = copies.best(lambda size: search(size)[0], TOP_PER_RETRIEVER * 5)
     fused_scores = reciprocal_rank_fusion([word_rows, vector_rows], len(indices.words))
     fused_rows = np.flatnonzero(fused_scores)
     fused_rows = fused_rows[np.argsort(-fused_scores[fused_rows], kind="stable")]
@@ -117,7 +127,7 @@ def gather_candidates(
         if allowed is not None:
             walks[~allowed] = 0
     union = [word_rows[:TOP_PER_RETRIEVER], vector_rows[:TOP_PER_RETRIEVER], fused_rows[:TOP_PER_RETRIEVER]]
-    union += [top_k(walks[:, walk], TOP_PER_WALK)[0] for walk in range(len(PAGERANK_VARIANTS))]
+    union += [best_rows(walks[:, walk], TOP_PER_WALK) for walk in range(len(PAGERANK_VARIANTS))]
     rows = np.unique(np.concatenate(union))
     return Candidates(
         rows=rows,

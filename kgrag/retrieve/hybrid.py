@@ -16,10 +16,13 @@ from kgrag.protocols import Embedder, GraphStore, Matrix, Reranker
 from kgrag.retrieve.boosted_trees import TreeEnsemble
 from kgrag.retrieve.candidates import PAGERANK_VARIANTS, Candidates, IndexSet, RowNumbers, gather_candidates
 from kgrag.retrieve.cross_encoder import RERANK_DEPTH, fuse_with_ranker
+from kgrag.retrieve.diversity import QuestionCopies, copy_ids
 from kgrag.retrieve.explanations import PathExplainer
+from kgrag.retrieve.fusion_vote import fusion_vote
 from kgrag.retrieve.passage_features import inverse_rank, passage_features
 from kgrag.retrieve.passages import load_passages
 from kgrag.retrieve.sentence_matches import match_sentences
+from kgrag.retrieve.two_sided import QuestionSides
 from kgrag.text import content_words, detect_language
 from kgrag.types import Hit, Path
 
@@ -86,6 +89,8 @@ class HybridRetriever:
     def retrieve(self, question: str, k: int) -> list[Hit]:
         """Return the best ``k`` passages, best first; fewer if fewer passages share anything with the question.
 
+        Copies of a passage take no place: the hit names them (`Hit.copies`). If the question compares, each of its
+        sides has a passage among the first five.
         A question of stop words alone, none of which is a known name, has no hits.
 
         Raises:
@@ -94,18 +99,28 @@ class HybridRetriever:
         validate_question(question, k)
         if not self.indices.rows:
             return []
-        candidates = gather_candidates(question, self.embed_question(question), self.indices)
-        if not candidates.linked_names and not content_words(question):
+        vector = self.embed_question(question)
+        candidates = gather_candidates(question, vector, self.indices)
+        if not candidates.linked_names and not content_words(question) and not self._asks_for_capitals(question):
             return []  # "what is the": the nearest passages would be arbitrary
+        if sides := QuestionSides(question, self.indices):
+            candidates = sides.add_candidates(candidates, vector)
         matches = match_sentences(question, candidates, self.indices)
         names, rows = passage_features(question, candidates, matches, self.indices)
         scores = self._ranker.score(names, rows) if len(rows) else np.zeros(0)
+        votes = scores + fusion_vote(candidates)
         # break ties by walk, then by row, so that the ranking is deterministic
-        order = np.lexsort((candidates.rows, -candidates.fused, -candidates.walk_scores.sum(axis=1), -scores))
+        order = np.lexsort((candidates.rows, -candidates.fused, -candidates.walk_scores.sum(axis=1), -votes))
+        scores[order] = -np.sort(-scores)  # a vote moves passages, and each place keeps its probability
+        copies = QuestionCopies(question, self.indices.rows, self.indices.words)
+        order = order[copies.first_places(candidates.rows[order])]
         parts = _score_breakdown(candidates, scores)
         if self._load_reranker is not None:
             order = self._rerank(question, candidates.rows, order, parts)
+        if sides:
+            order = order[sides.place(candidates.rows[order])]
         best = order[:k]
+        shown = {int(row) for row in candidates.rows[best]}
         # one query for all passages: on a server each query costs as much as a search
         texts = load_passages(self._graph, self.indices, candidates.rows[order[: max(k, PATH_DEPTH)]])
         paths = self._explainer.find_paths(question, texts, candidates.rows[best])
@@ -118,10 +133,15 @@ class HybridRetriever:
                 rank=rank,
                 paths=self._allowed_paths(path),
                 component_scores=parts[i],
+                copies=copy_ids(int(candidates.rows[i]), shown, self.indices.rows, self.indices.allowed_rows),
             )
             for rank, (i, path) in enumerate(zip(best, paths, strict=True), 1)
             for text in [texts[int(candidates.rows[i])]]
         ]
+
+    def _asks_for_capitals(self, question: str) -> bool:
+        """Whether a word of the question is a name by its capitals: "What is IT?"."""
+        return any(token != token.lower() for token in self.indices.words.question_tokens(question))
 
     def _allowed_paths(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Return the paths without a fact of a document that a filter leaves out."""

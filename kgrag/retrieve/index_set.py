@@ -22,7 +22,8 @@ from graphs.merging.merged_view import with_merges
 from graphs.merging.rules import AliasOverride, find_entity_merges
 from graphs.walk.adjacency import Adjacency, build_adjacency
 from graphs.walk.pagerank import PersonalizedPageRank
-from indices.bm25_index import BM25Index
+from indices.bm25_index import BM25Index, IndexedText
+from indices.copy_groups import CopyFinder
 from indices.document_index import DocumentIndex
 from indices.row_map import RowMap
 from indices.sentence_index import SentenceBuilder, SentenceIndex
@@ -33,7 +34,7 @@ from kgrag.retrieve.candidates import IndexSet
 from kgrag.storage.atomic import atomic_write
 from kgrag.types import Passage
 
-INDEX_FORMAT = 6
+INDEX_FORMAT = 7
 """Increased when the files change their meaning, so that the indices of older versions are rebuilt."""
 INDEX_FOLDERS = ("documents", "rows", "words", "names", "sentences", "walk", "vectors", "facts", "merges")
 MAX_REBUILDS = 5
@@ -116,12 +117,15 @@ def _build_index_set(
         notice(f"Building the indices of {total:,} passages …")
     names = graph.document_names()
     files = _IndexFiles(folder, notice, persist=persist)
+    copies = CopyFinder()
 
-    def texts() -> Iterator[str]:
+    def texts() -> Iterator[IndexedText]:
         for number, passage in enumerate(graph.passages()):
             if number % MIN_REPORTED_PASSAGES == 0 and total > MIN_REPORTED_PASSAGES:
                 progress("indexing the words", number / total)
-            yield passage.indexed_text(names[passage.document_id][0])
+            title = names[passage.document_id][0]
+            copies.add(passage.text, title)
+            yield IndexedText(title, passage.indexed_text("").removeprefix(". "))
 
     def transfer(index: Any) -> Any:
         return to_device(index, notice)
@@ -130,12 +134,12 @@ def _build_index_set(
         if total > MIN_REPORTED_PASSAGES:
             progress("looking for the names", done / total)
 
-    rows = files.save_and_reload("rows", RowMap.of(graph.passage_keys()), RowMap.load)
+    words = files.save_and_reload("words", BM25Index.build(texts()), BM25Index.load)
+    rows = files.save_and_reload("rows", RowMap.of(graph.passage_keys(), copies.groups()), RowMap.load)
     number_of = {document_id: number for number, document_id in enumerate(rows.document_ids())}
     documents = files.save_and_reload(
         "documents", DocumentIndex.build(graph.document_properties(), number_of), DocumentIndex.load
     )
-    words = files.save_and_reload("words", BM25Index.build(texts()), BM25Index.load)
     builder = SentenceBuilder()
 
     def add_sentences(passage: Passage, found: Sequence[NameMatch]) -> None:

@@ -18,6 +18,48 @@ COMPONENT_FEATURES = {
     "graph": ("neighbour of lead", "names lead"),
 }
 """Features that depend on a component without being its scores: 0 if the component is disabled."""
+FEATURE_NAMES = (
+    "walk names/best",
+    "walk names/rank",
+    "walk names+1/best",
+    "walk names+1/rank",
+    "walk names+3/best",
+    "walk names+3/rank",
+    "walk far/best",
+    "walk far/rank",
+    "bm25/best",
+    "bm25/rank",
+    "fused/best",
+    "fused/rank",
+    "cosine/gap",
+    "cosine/rank",
+    "words covered",
+    "title asked",
+    "names covered",
+    "names linked",
+    "titles asked",
+    "neighbour of asked",
+    "names asked",
+    "neighbour of lead",
+    "names lead",
+    "rest covered",
+    "free words covered",
+    "like lead",
+    "asked share of title",
+    "sentence covers",
+    "sentence covers free",
+    "told by asked",
+    "tells of asked",
+    "told by lead",
+    "tells of lead",
+    "sentence covers/best",
+    "sentence covers free/best",
+    "told by asked/best",
+    "tells of asked/best",
+    "told by lead/best",
+    "tells of lead/best",
+)
+"""The features in the order of a row, as the trees of the ranker know them."""
 
 
 def passage_features(
@@ -46,10 +88,12 @@ def passage_features(
     add_scores("fused", candidates.fused)
     has_cosine = not np.isnan(candidates.cosine).any()
     cosine = candidates.cosine if has_cosine else np.zeros(len(rows), np.float32)
-    columns["cosine/gap"] = cosine - (cosine.max() if has_cosine and len(rows) else 0)
+    # in standard deviations: the cosines of one encoder lie in 0.1 to 0.7, those of another in 0.7 to 0.9
+    spread = float(cosine.std()) if has_cosine and len(rows) else 0.0
+    columns["cosine/gap"] = (cosine - cosine.max()) / spread if spread > 0 else np.zeros(len(rows), np.float32)
     columns["cosine/rank"] = inverse_rank(cosine) if has_cosine else np.zeros(len(rows), np.float32)
 
-    words = list(dict.fromkeys(index_tokens(question)))
+    words = indices.words.question_tokens(question)
     word_weights = np.array([indices.words.idf(word) for word in words], np.float32)
     present = indices.words.scores_by_word(words, rows) > 0
     columns["words covered"] = _weighted_share(present, word_weights)
@@ -85,10 +129,9 @@ def passage_features(
     for part, owned in COMPONENT_FEATURES.items():
         if part not in candidates.components:
             columns |= {name: np.zeros(len(rows), np.float32) for name in owned}
-    names = list(columns)
-    return names, np.stack([columns[n] for n in names], axis=1).astype(np.float32) if len(rows) else np.zeros(
-        (0, len(names)), np.float32
-    )
+    if not len(rows):
+        return list(FEATURE_NAMES), np.zeros((0, len(FEATURE_NAMES)), np.float32)
+    return list(FEATURE_NAMES), np.stack([columns[name] for name in FEATURE_NAMES], axis=1).astype(np.float32)
 
 
 def _sentence_features(

@@ -64,7 +64,7 @@ def match_sentences(question: str, candidates: Candidates, indices: IndexSet) ->
         indices: the indices of one store.
     """
     graph, rows = indices.graph, candidates.rows
-    words = list(dict.fromkeys(index_tokens(question)))
+    words = indices.words.question_tokens(question)
     name_words = {word for name in candidates.linked_names for word in index_tokens(graph.names[int(name)])}
     weight = np.array([0.0 if word in name_words else indices.words.idf(word) for word in words], np.float32)
     total = float(weight.sum())

@@ -56,6 +56,7 @@ class StoreResources:
         self.folder = self.location.folder if isinstance(self.location, Neo4jLocation) else self.location
         self._lock = RLock()
         self._loaded: dict[str, object] = {}
+        self._embedder_name = ""  # of the embedder that was loaded by its name
         if isinstance(self.location, Path):
             self._require_store_folder(self.location)
         self.config: Config = load_config(self.folder, {**(overrides or {}), "model": model})
@@ -108,22 +109,38 @@ class StoreResources:
         Raises:
             StoreError: ``kgrag.toml`` names another embedder than the one the store was made with.
         """
-        return self._load("embedder", self._load_embedder)
+        with self._lock:
+            if self._embedder_name and self._embedder_name != (
+                self.graph_store.meta("embedder") or self._embedder_name
+            ):
+                self.unload("embedder")  # another process has switched the store to other vectors
+            return self._load("embedder", self._load_embedder)
 
     def _load_embedder(self) -> Embedder:
         from kgrag.embedders import load_embedder
+        from kgrag.store.embedder_switch import configured_embedder
 
-        stored_name, configured_name = self.graph_store.meta("embedder"), self.config.embedder
-        if stored_name and stored_name != configured_name and "embedder" in self.config.model_fields_set:
-            raise StoreError(
-                f"{self.location} was made with the embedder {stored_name}, and kgrag.toml names {configured_name}: "
-                "set it back, or ingest into a new folder."
-            )
-        return load_embedder(self.embedder_folder(stored_name or configured_name), self.progress)
+        stored_name, name = self.graph_store.meta("embedder"), self.config.embedder
+        if stored_name and stored_name != name and "embedder" in self.config.model_fields_set:
+            name = configured_embedder(self.folder, stored_name) or stored_name
+            if name != stored_name:
+                raise StoreError(
+                    f"{self.location} has vectors of the embedder {stored_name}, and kgrag.toml names {name}: set it back, "
+                    f"or run `kgrag reindex --embedder {name} --store {self.location}`."
+                )
+        self._embedder_name = stored_name or name
+        return load_embedder(self.embedder_folder(self._embedder_name), self.progress)
+
+    def use_stored_embedder(self) -> None:
+        """Load the embedder that the store records now with its next use, after a switch."""
+        name = self.graph_store.meta("embedder") or self.config.embedder
+        with self._lock:
+            self.config = self.config.model_copy(update={"embedder": name})
+            self.unload("embedder")
 
     def embedder_folder(self, name: str) -> str:
         """Return an embedder's name, as a path if it is a folder in the store."""
-        return str(self.folder / name) if (self.folder / name).is_dir() else name
+        return str(self.folder / name) if name and (self.folder / name).is_dir() else name
 
     @property
     def llm(self) -> LLM:
@@ -166,6 +183,8 @@ class StoreResources:
         with self._lock:
             given = {"llm": llm, "embedder": embedder, "reranker": reranker}
             self._loaded |= {name: model for name, model in given.items() if model is not None}
+            if embedder is not None:
+                self._embedder_name = ""
 
     def unload(self, name: str) -> None:
         """Drop a loaded resource, so that its next use loads it again."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kgrag.answering.pipeline import ReaderMode
     from kgrag.answering.stages.fact_lookup import OnStep
     from kgrag.protocols import OnText
+    from kgrag.store.reindex import OnProgress, ReindexResult
 
 
 class Store(QueryableStore):
@@ -115,6 +116,24 @@ class Store(QueryableStore):
         from kgrag.store.changes import forget_documents
 
         return forget_documents(self, name)
+
+    def reindex(self, embedder: str, progress: OnProgress = lambda done, total: None) -> ReindexResult:
+        """Compute all vectors with another embedder, then switch to them in one transaction.
+
+        The store answers with its former vectors until then. After an interruption, the next call continues.
+
+        Args:
+            embedder: a name of `kgrag models`, or a model folder.
+            progress: called with the numbers of embedded passages and of all passages.
+
+        Raises:
+            UsageError: there is no embedder of this name.
+            ModelError: the embedder cannot be pulled or loaded.
+            StoreError: another process writes to the store, or the disk is full; the vectors are unchanged.
+        """
+        from kgrag.store.reindex import reindex_store
+
+        return reindex_store(self, embedder, progress)
 
     def set_alias(self, kind: str, first_name: str, second_name: str) -> list[str]:
         """Merge two names (``kind`` is "same") or keep them separate ("apart"); return the ids of documents read again.

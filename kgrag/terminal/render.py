@@ -10,6 +10,9 @@ from rich.markup import escape
 from kgrag.text import shorten
 from kgrag.types import Answer, DiagnosticCode, Hit, Path
 
+MAX_SHOWN_COPIES = 5
+"""Maximum number of documents named beside a hit that hold the same text."""
+
 
 def format_path(path: Path) -> str:
     """Format ``Ada Lovelace —father→ Lord Byron —place of death→ Missolonghi``, arrows from subject to object."""
@@ -63,7 +66,7 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
 
 
 def hit_lines(hit: Hit) -> list[str]:
-    """Format a hit on two or three lines: rank, title, beginning of the text, and graph paths."""
+    """Format a hit on two to four lines: rank, title, beginning of the text, graph paths and copies."""
     retrievers = [n for n in ("bm25", "vector", "graph:names+3", "cross") if n in hit.component_scores]
     ranks = ", ".join(f"{n.split(':')[0]} #{hit.component_scores[f'{n} rank']:.0f}" for n in retrievers) or "typed fact"
     lines = [
@@ -71,7 +74,14 @@ def hit_lines(hit: Hit) -> list[str]:
     ]
     lines.append(f"   {escape(shorten(_text_without_title(hit), 160))}")
     lines += [f"   [green]↳[/green] {format_path(path)}" for path in hit.paths if path.triples]
-    return lines
+    return lines + ([f"   [dim]also in: {escape(_copy_places(hit))}[/dim]"] if hit.copies else [])
+
+
+def _copy_places(hit: Hit) -> str:
+    """Return the documents that hold a hit's copies, at most `MAX_SHOWN_COPIES` by name."""
+    places = list(dict.fromkeys(display_path(copy.rpartition("#")[0]) for copy in hit.copies))
+    more = f" and {len(places) - MAX_SHOWN_COPIES} more" if len(places) > MAX_SHOWN_COPIES else ""
+    return ", ".join(places[:MAX_SHOWN_COPIES]) + more
 
 
 def _location(hit: Hit) -> str:

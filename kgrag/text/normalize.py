@@ -14,8 +14,8 @@ from typing import NamedTuple
 CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ebef"
 _CJK = re.compile(f"[{CJK}]")
 _INVISIBLE_CHARS = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-_WORD_JOINERS = f"{_INVISIBLE_CHARS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u20d0-\u20dc"  # belong to the word around them
-_TOKEN = re.compile(f"[{CJK}]|[^\\W_{CJK}]+(?:['\u2019{_WORD_JOINERS}]+[^\\W_{CJK}]+)*", re.UNICODE)
+WORD_JOINERS = f"{_INVISIBLE_CHARS}\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u20d0-\u20dc"  # belong to the word around them
+_TOKEN = re.compile(f"[{CJK}]|[^\\W_{CJK}]+(?:['\u2019{WORD_JOINERS}]+[^\\W_{CJK}]+)*", re.UNICODE)
 _LETTER = re.compile(r"[^\W\d_]", re.UNICODE)
 _INVISIBLE_PATTERN = re.compile(f"[{_INVISIBLE_CHARS}]")
 _POSSESSIVE = re.compile(r"'s?$")

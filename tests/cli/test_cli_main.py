@@ -93,7 +93,7 @@ def test_results_on_stdout_everything_else_on_stderr(tmp_path: Path) -> None:
     )
     assert found.returncode == 0 and found.stderr == ""
     hits = json.loads(found.stdout)
-    keys = "rank score passage_id document_id source title text start end headings page paths parts"
+    keys = "rank score passage_id document_id source title text start end headings page paths parts copies"
     assert list(hits[0]) == keys.split() and hits[0]["rank"] == 1 and hits[0]["source"].endswith("good.txt")
 
 
@@ -331,6 +331,7 @@ def test_missing_library_is_named_with_extra(shell: Shell, tmp_path: Path, monke
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "questions.dev.jsonl").write_text("{}")
+        (tmp_path / name / "corpus.jsonl.gz").write_text("")
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     line = shell.expect_error(1, "bench", "ranker", "--data", tmp_path)
     assert "lightgbm" in line and "kgrag[train]" in line

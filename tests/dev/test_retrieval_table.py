@@ -407,3 +407,23 @@ def test_bench_linking_reports_shares(table: dict[str, Any], bench_folder: Path,
     assert code == 0 and report["one"]["named"]["value"] == 0.5 and report["one"]["reachable"]["value"] == 0.5
     code, out, _ = shell(*arguments)
     assert code == 0 and "unreached" in out
+
+
+def test_kinds_are_left_out_together_and_weigh_the_same() -> None:
+    sets = {
+        "up": [example(n % 12) for n in range(60)],
+        "down/a": [example(n % 12, -1.0) for n in range(60)],
+        "down/b": [example(n % 12, -1.0) for n in range(60)],
+    }
+    by_set, by_kind = leave_one_set_out(sets), leave_one_set_out(sets, by_kind=True)
+    gold = [str(n % 12) for n in range(60)]
+    assert [ranked_documents(r)[-1] for r in by_kind["down/a"]] == gold  # only "up" is left to learn from
+    assert [ranked_documents(r)[-1] for r in by_kind["up"]] == gold == [ranked_documents(r)[-1] for r in by_set["up"]]
+
+
+def test_votes_change_the_order_of_a_trained_ranker() -> None:
+    sets = {"a": [example(n % 12) for n in range(60)], "b": [example(n % 12) for n in range(60)]}
+    votes = np.full(12, -99, np.float32)
+    votes[3] = 0
+    sets["b"] = [replace(e, votes=votes) for e in sets["b"]]
+    assert {ranked_documents(r)[0] for r in leave_one_set_out(sets)["b"]} == {"3"}

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from kgrag.embedders import SentenceTransformersEmbedder
 from kgrag.errors import KgragError, ModelError, StoreError
 from kgrag.models.registry import find_model
 from kgrag.protocols import Embedder
+from kgrag.store.embedder_switch import update_embedder_name
 from kgrag.store.store import Store
 from kgrag.tune.adapters.card import load_card
 from kgrag.tune.encoder import adapt
-from kgrag.tune.encoder.adapt import WORK_FOLDER, tune_encoder, update_embedder_name
+from kgrag.tune.encoder.adapt import WORK_FOLDER, tune_encoder
 from kgrag.tune.encoder.pairs import TrainingPair
 from kgrag.tune.encoder.trainer import EncoderTrainingConfig, train_encoder
 from tests.support.cli_shell import Shell
@@ -245,17 +247,39 @@ def test_replace_embeddings_is_atomic(people: Path) -> None:
     ids, generation = [i for i, _ in graph.passage_keys()], graph.generation
     other = np.ones(32, np.float32)
     with pytest.raises(StoreError, match="Expected vectors for all 225 passages, found 1: "):
-        graph.replace_embeddings("other", [(ids[0], other)])
+        graph.replace_embeddings("other", [(ids[0], other)], generation)
 
     def broken() -> Any:
         yield ids[0], other
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError):
-        graph.replace_embeddings("other", broken())
+        graph.replace_embeddings("other", broken(), generation)
     assert vectors_and_embedder(people) == before and graph.generation == generation
-    graph.replace_embeddings("other", [(i, other) for i in ids])
+    graph.replace_embeddings("other", [(i, other) for i in ids], generation)
     assert graph.meta("embedder") == "other" and (graph.embeddings() == 1).all() and graph.generation == generation + 1
+
+
+def test_tuned_encoder_reads_texts_as_its_base(encoder: Path, tmp_path: Path) -> None:
+    """Prefixes, languages and length of the base are in the pairs and in the new encoder's folder."""
+    base = replace(
+        find_model(str(encoder)),
+        query_prefix="who ",
+        passage_prefix="born ",
+        languages=frozenset({"en", "zh"}),
+        context=9,
+    )
+    pair = adapt.add_prefixes(TrainingPair("Ada Bell", "Paris", ("Oslo", "Rome")), base)
+    assert pair == TrainingPair("who Ada Bell", "born Paris", ("born Oslo", "born Rome"))
+    folder = Path(shutil.copytree(encoder, tmp_path / "tuned"))
+    adapt.record_usage(folder, base)
+    tuned = find_model(str(folder))
+    assert (tuned.query_prefix, tuned.passage_prefix, tuned.context) == ("who ", "born ", 9)
+    assert tuned.languages == {"en", "zh"}
+    embedder, plain = (SentenceTransformersEmbedder(m, folder, "cpu") for m in (tuned, find_model(str(encoder))))
+    np.testing.assert_allclose(embedder.embed(["in Paris"]), plain.embed(["born in Paris"]), atol=1e-6)
+    np.testing.assert_allclose(embedder.embed_query("in Paris"), plain.embed(["who in Paris"])[0], atol=1e-6)
+    assert find_model(str(encoder)).query_prefix == "" and find_model(str(encoder)).languages == {"en"}
 
 
 def test_tune_encoder_too_few_questions_raises(people: Path, tmp_path: Path) -> None:

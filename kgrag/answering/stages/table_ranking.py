@@ -146,7 +146,7 @@ def _table_rows(passages: Iterable[Passage]) -> list[_Row]:
 
 
 def _parse_cells(line: str) -> tuple[tuple[str, str], ...]:
-    """Return the (column, value) pairs of a row, as `ingest.readers.tree_builder.row_text` writes it; () for other text."""
+    """Return the (column, value) pairs of a row that `ingest.readers.tree_builder.row_text` wrote; () for others."""
     cells: list[tuple[str, str]] = []
     for part in line.split("; "):
         if match := _CELL.fullmatch(part):

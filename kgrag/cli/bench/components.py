@@ -108,7 +108,8 @@ def bench_ingest(
         model = find_model(store.config.embedder)
         folder = local_folder(model)
         assert folder is not None  # the embedder was loaded from it
-        embedder_figures = compare_encoders(store.embedder, transformers_folder(model, folder), texts)
+        source_folder = transformers_folder(model, folder)
+        embedder_figures = compare_encoders(store.embedder, source_folder, texts, model.passage_prefix)
         report["embedder"] = embedder_figures
     if json_:
         print_json(report)

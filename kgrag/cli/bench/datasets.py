@@ -34,7 +34,7 @@ def find_set_folders(data: Path, sets: str | None = None, min_folders: int = 1) 
     Raises:
         UsageError: there are fewer than ``min_folders``, or a named one is missing.
     """
-    folders = sorted(f for f in data.iterdir() if (f / QUESTIONS_FILE).is_file()) if data.is_dir() else []
+    folders = sorted(f for f in data.iterdir() if _is_dataset(f)) if data.is_dir() else []
     if sets is not None:
         wanted_names = [name.strip() for name in sets.split(",") if name.strip()]
         folders_by_name = {folder.name: folder for folder in folders}
@@ -52,6 +52,10 @@ def find_set_folders(data: Path, sets: str | None = None, min_folders: int = 1) 
             "see docs/benchmarks/README.md for the datasets."
         )
     return folders
+
+
+def _is_dataset(folder: Path) -> bool:
+    return (folder / QUESTIONS_FILE).is_file() and (folder / CORPUS_FILE).is_file()
 
 
 def open_store_with_corpus(

@@ -124,6 +124,8 @@ def write_examples(path: Path, examples: Sequence[RankingExample]) -> None:
             rows=np.vstack([e.rows for e in examples]),
             sizes=np.array([len(e.rows) for e in examples], np.int64),
             places=np.array([number_by_document[d] for e in examples for d in e.documents], np.int32),
+            votes=np.concatenate([e.votes for e in examples]),
+            voting=np.array([len(e.votes) for e in examples], np.int64),
             alone=np.hstack([_stack_scores(e) for e in examples]),
             said=np.frombuffer(json.dumps(metadata).encode(), np.uint8),
         )
@@ -147,14 +149,18 @@ def read_examples(path: Path) -> list[RankingExample]:
             arrays: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
         metadata = json.loads(arrays["said"].tobytes())
         ends = np.cumsum(arrays["sizes"])
+        votes = np.split(arrays["votes"], np.cumsum(arrays["voting"])[:-1])
         return [
             RankingExample(
                 rows=arrays["rows"][end - size : end],
                 documents=tuple(metadata["documents"][place] for place in arrays["places"][end - size : end]),
                 gold=tuple(gold),
                 retriever_scores=dict(zip(metadata["alone"], arrays["alone"][:, end - size : end], strict=True)),
+                votes=vote,
             )
-            for gold, size, end in zip(metadata["gold"], arrays["sizes"].tolist(), ends.tolist(), strict=True)
+            for gold, size, end, vote in zip(
+                metadata["gold"], arrays["sizes"].tolist(), ends.tolist(), votes, strict=True
+            )
         ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ReadError(f"{path}, cached by an earlier benchmark, is damaged ({error}): delete it.") from error

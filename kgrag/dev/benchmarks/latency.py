@@ -127,7 +127,7 @@ def copy_first_documents(path: Path, limit: int, target: Path) -> int:
     return copied
 
 
-def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> EncoderComparison:
+def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str], prefix: str = "") -> EncoderComparison:
     """Compare our embedder with plain sentence-transformers on the same texts.
 
     sentence-transformers runs on the processor, in batches of 32, on the first `MAX_BASELINE_PASSAGES` texts.
@@ -136,6 +136,7 @@ def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> 
         embedder: ours; it encodes one text first, to warm up, as does the other.
         folder: the same model for sentence-transformers.
         texts: one or more.
+        prefix: text that the model reads before each passage; ours adds it by itself.
     """
     from sentence_transformers import SentenceTransformer
 
@@ -149,7 +150,9 @@ def compare_encoders(embedder: Embedder, folder: Path, texts: Sequence[str]) -> 
     baseline_model = SentenceTransformer(str(folder), device="cpu")
     baseline_model.encode(sample[:1], show_progress_bar=False)
     plain_rate, baseline_vectors = _measure_rate(
-        lambda: baseline_model.encode(sample, batch_size=32, normalize_embeddings=True, show_progress_bar=False),
+        lambda: baseline_model.encode(
+            [prefix + text for text in sample], batch_size=32, normalize_embeddings=True, show_progress_bar=False
+        ),
         len(sample),
     )
     return {

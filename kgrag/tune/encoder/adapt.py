@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +18,8 @@ from kgrag.models.fingerprint import weights_sha256
 from kgrag.protocols import Embedder, Matrix
 from kgrag.serialize import JsonObject
 from kgrag.storage.atomic import atomic_write
-from kgrag.storage.text_files import read_text_file
 from kgrag.store.changes import refresh_derived
+from kgrag.store.embedder_switch import switch_embedder
 from kgrag.store.store import Store
 from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
 from kgrag.tune.data.store_questions import generate_from_store
@@ -128,7 +128,9 @@ def tune_encoder(
     )
     work, name = store.folder / WORK_FOLDER, f"embedder-{encoder_fingerprint(model.name, training_pairs, settings)}"
     out = store.folder / name
-    trained = train_encoder(base, training_pairs, out, work, settings, tick("steps"))
+    prefixed_pairs = [add_prefixes(pair, model) for pair in training_pairs]
+    trained = train_encoder(base, prefixed_pairs, out, work, settings, tick("steps"))
+    record_usage(out, model)
     converted = model_folder(find_model(str(out)))
     try:
         new_embedder = load_embedder(str(out), store.progress)
@@ -153,6 +155,28 @@ def tune_encoder(
             shutil.rmtree(converted, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
     return EncoderTuningResult(is_kept, reason, dense, hybrid, trained, len(training_pairs), out if is_kept else None)
+
+
+def add_prefixes(pair: TrainingPair, model: ModelEntry) -> TrainingPair:
+    """Return a pair as the encoder reads it: with the prefixes of questions and of passages."""
+    return replace(
+        pair,
+        query=model.query_prefix + pair.query,
+        positive=model.passage_prefix + pair.positive,
+        negatives=tuple(model.passage_prefix + text for text in pair.negatives),
+    )
+
+
+def record_usage(out: Path, model: ModelEntry) -> None:
+    """Record how the base reads texts in a new encoder's folder, where `find_model` looks for it."""
+    prompts = {"query": model.query_prefix, "document": model.passage_prefix}
+    for name, values in (
+        ("config_sentence_transformers.json", {"prompts": prompts}),
+        ("config.json", {"languages": sorted(model.languages), "text_tokens": model.context}),
+    ):
+        content = json.loads((out / name).read_text("utf-8"))
+        with atomic_write(out / name) as temporary:
+            temporary.write_text(json.dumps({**content, **values}, indent=2) + "\n", "utf-8")
 
 
 def _write_card(
@@ -225,7 +249,7 @@ def _passage_texts(store: Store) -> Iterator[tuple[str, str]]:
     """Yield (passage id, its text for the encoder), in the order of the index rows, as `ingest.pipeline` does."""
     titles = {document: title for document, (_, title) in store.graph_store.titles().items()}
     for passage in store.graph_store.passages():
-        yield passage.id, f"{titles[passage.document_id]}. {passage.text}"
+        yield passage.id, passage.indexed_text(titles[passage.document_id])
 
 
 def embed_all(embedder: Embedder, texts: Sequence[str], tick: EncoderProgress, group: int = 256) -> Matrix:
@@ -269,28 +293,12 @@ def _with_vectors(indices: IndexSet, vectors: Matrix) -> IndexSet:
 
 def _install_encoder(store: Store, out: Path, ids: Sequence[str], vectors: Matrix, generation: int) -> None:
     """Replace the store's vectors and its encoder's name in one transaction."""
-    graph = _require_sqlite_graph(store)
     with store.write_lock():
-        if graph.generation != generation:
+        if store.graph_store.generation != generation:
             raise KgragError("The store changed in the meantime, so its vectors are kept: run the same command again.")
-        graph.replace_embeddings(out.name, zip(ids, vectors, strict=True))
-        update_embedder_name(store.folder / "kgrag.toml", out.name)
-        store.config = store.config.model_copy(update={"embedder": out.name})
-        store.unload("embedder")
+        switch_embedder(store.graph_store, store.folder, out.name, zip(ids, vectors, strict=True), generation)
+        store.use_stored_embedder()
         refresh_derived(store)
-
-
-def update_embedder_name(path: Path, name: str) -> None:
-    """Replace the encoder's name in a kgrag.toml that names one; other files are left alone."""
-    if not path.is_file():
-        return
-    previous_text = read_text_file(path)
-    updated_text = re.sub(
-        r"(?m)^(\s*embedder\s*=\s*)(\"[^\"]*\"|'[^']*')", lambda match: f'{match[1]}"{name}"', previous_text
-    )
-    if updated_text != previous_text:
-        with atomic_write(path) as temporary:
-            temporary.write_text(updated_text, "utf-8")
 
 
 def pairs_sha256(training_pairs: Sequence[TrainingPair]) -> str:
