@@ -128,7 +128,7 @@ tune: install
 	@$(KGRAG) tune --store $(STORE) $(if $(EXAMPLES),--examples $(EXAMPLES)) $(if $(QUESTIONS),--questions $(QUESTIONS)) $(if $(OUT),--out $(OUT)) $(if $(MINUTES),--minutes $(MINUTES))
 
 ranker: install
-	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores --out kgrag/data/ranker.json
+	@$(KGRAG) bench ranker --data $(DATA) --stores build/stores $(if $(wildcard $(DATA)/manuals/questions.dev.jsonl),--manuals $(DATA)/manuals) --out kgrag/data/ranker.json
 
 # The passages of the reader's training questions as a store.
 READER := build/reader
