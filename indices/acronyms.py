@@ -10,7 +10,8 @@ from indices.tokens import index_tokens
 from kgrag.storage.string_table import StringTable
 from kgrag.text import CJK, STOPCHARS, STOPWORDS, has_cjk, to_simplified
 
-MAX_PAIRS = 50_000
+MAX_PAIRS = 10_000
+"""Pairs of a store, the most frequent first: more take over half a second whenever an index is loaded."""
 MAX_FORMS = 2
 """Expansions of an acronym, the most frequent first: a third one is most often a misreading."""
 MIN_CHINESE_LONG, MAX_CHINESE_LONG = 3, 8

@@ -88,7 +88,8 @@ class BM25Index:
     def scores(self, question: str) -> Floats:
         """Return (rows,): the score of every row, 0 where it shares no word with the question or has an excluded one.
 
-        Rows with a quoted phrase come before all others; if no row has the phrase, its words count alone.
+        Rows with a quoted phrase come before all others; if no row has the phrase, its words count alone. A single
+        quoted word is no phrase: 'a file "big"' asks for no other passages than without the marks.
         """
         analysis = self.analyze(question)
         total = np.zeros(len(self), np.float32)
@@ -99,8 +100,9 @@ class BM25Index:
         if len(analysis.sequence) > 1:
             self._add_proximity(analysis, total)
         for phrase in analysis.query.phrases:
-            rows_with_phrase = self._rows_with(phrase)
-            total[rows_with_phrase] += total.max(initial=0) + np.float32(1)
+            if len(word_codes(phrase)) > 1:
+                rows_with_phrase = self._rows_with(phrase)
+                total[rows_with_phrase] += total.max(initial=0) + np.float32(1)
         if (excluded := self.excluded_rows(question)) is not None:
             total[excluded] = 0
         return total
@@ -147,16 +149,6 @@ class BM25Index:
         """Return the rows with any form of a word; a stop word is found as a phrase of one."""
         tokens = index_tokens(word.lower())
         return self._postings.find(tokens[0])[0].astype(np.int64) if tokens else self._rows_with(word)
-
-    def phrase_rows(self, question: str) -> NDArray[np.bool_] | None:
-        """Return (rows,): whether a row has all quoted phrases that any row has; None without such a phrase."""
-        mask: NDArray[np.bool_] | None = None
-        for phrase in self.analyze(question).query.phrases:
-            if len(rows := self._rows_with(phrase)):
-                has_phrase = np.zeros(len(self), bool)
-                has_phrase[rows] = True
-                mask = has_phrase if mask is None else mask & has_phrase
-        return mask
 
     def question_tokens(self, question: str) -> list[str]:
         """Return the distinct tokens that a passage may share with a question; a misspelt word is replaced."""

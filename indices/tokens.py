@@ -8,13 +8,11 @@ from itertools import pairwise
 from zlib import crc32
 
 from kgrag.text import STOPWORDS, casefold_text, has_cjk, to_simplified, tokenize
+from kgrag.text.dates import MONTH_NUMBERS
 from kgrag.text.identifiers import RUN, identifier_forms, written_date_forms
 from kgrag.text.stemming import stem_word
 
-_MONTH = (
-    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    "|nov(?:ember)?|dec(?:ember)?"
-)
+_MONTH = "|".join(sorted(MONTH_NUMBERS, key=len, reverse=True))
 _WRITTEN_DATE = re.compile(
     rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTH})\.?,?\s\d{{4}}\b"
     rf"|(?:{_MONTH})\.?\s(?:\d{{1,2}}(?:st|nd|rd|th)?,?\s)?\d{{4}}\b)"

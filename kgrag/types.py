@@ -116,9 +116,15 @@ class Passage:
 
     def context(self, title: str) -> str:
         """Return the document's title and the headings above the passage, which its text does not repeat."""
+        return ". ".join([title, *self._headings_above()])
+
+    def _headings_above(self) -> list[str]:
         first_line = self.text.partition("\n")[0].strip("#* ")
-        above = [heading for heading in self.headings if heading != first_line]
-        return ". ".join([title, *above])
+        return [heading for heading in self.headings if heading != first_line]
+
+    def text_below_headings(self) -> str:
+        """Return the headings above the passage, which its text does not repeat, and its text."""
+        return ". ".join([*self._headings_above(), self.text])
 
     def indexed_text(self, title: str) -> str:
         """Return the text by which the passage is found: its title, the headings above it, and its own text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,18 @@ def test_embed_vector_depends_on_its_text_alone() -> None:
         np.testing.assert_array_equal(embedder.embed_query(texts[row]), vectors[row])
     again = OpenVINOEmbedder(model, openvino_folder(model, folder)).embed(texts)
     np.testing.assert_array_equal(again, vectors)
+
+
+def test_questions_and_passages_are_read_after_their_prefixes() -> None:
+    model = find_model(NAME)
+    folder = local_folder(model)
+    if folder is None:
+        pytest.skip(f"{NAME} is not installed: pull it")
+    plain = OpenVINOEmbedder(model, openvino_folder(model, folder))
+    prefixed_model = replace(model, query_prefix="query: ", passage_prefix="passage: ")
+    prefixed = OpenVINOEmbedder(prefixed_model, openvino_folder(model, folder))
+    np.testing.assert_array_equal(prefixed.embed(TEXTS), plain.embed([f"passage: {text}" for text in TEXTS]))
+    np.testing.assert_array_equal(prefixed.embed_query(TEXTS[0]), plain.embed_query(f"query: {TEXTS[0]}"))
 
 
 def test_bucket_batches_have_every_row_once() -> None:

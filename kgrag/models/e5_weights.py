@@ -1,7 +1,8 @@
 """Convert an E5S1 file to a transformers folder: ``python -m kgrag.models.e5_weights FILE FOLDER``.
 
-The file holds a BERT encoder: a header, the pieces of a unigram tokenizer with their scores, a map of characters for normalisation, and
-tensors in float32 or in Q4_0 (blocks of 32 weights: a scale in half precision, then 16 bytes of two weights each).
+The file holds a BERT encoder: a header, the pieces of a unigram tokenizer with their scores, a map of characters for
+normalisation, and tensors in float32 or in Q4_0 (blocks of 32 weights: a scale in half precision, then 16 bytes of two
+weights each).
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ ModelSource = LocalFolder | GgufFile | HubRepository | PackageWheels
 class ModelEntry:
     """An entry of the registry.
 
-    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens, after which an embedder truncates a text. ``size_bytes`` and ``sha256`` (hex) describe the
-    weights' file (0 and empty: unknown and unchecked). ``sources`` are tried in order. ``precision`` is the weights'
-    precision on a CPU. ``dimensions`` is the length of an embedder's vectors, 0 for other models. An embedder reads a
+    ``kind`` is ``"embedder"`` or ``"llm"``; ``context`` is in tokens, after which an embedder truncates a text.
+    ``size_bytes`` and ``sha256`` (hex) describe the weights' file (0 and empty: unknown and unchecked). ``sources`` are
+    tried in order. ``precision`` is the weights' precision on a CPU. ``dimensions`` is the length of an embedder's vectors, 0 for other models. An embedder reads a
     question after ``query_prefix`` and a passage after ``passage_prefix``. ``shape`` is a language model's architecture,
     None if it is unknown before the download.
     """

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from indices.bm25_index import BM25Index, index_tokens
+from indices.bm25_index import BM25Index
 from indices.row_map import RowMap
 
 RowNumbers = NDArray[np.int64]
@@ -83,7 +83,7 @@ class QuestionCopies:
     def _words_of(self, rows: RowNumbers) -> list[int]:
         """Return the words of the question that each row has, as the bits of a number."""
         if self._words is None:
-            self._words = list(dict.fromkeys(index_tokens(self._question)))
+            self._words = self._index.question_tokens(self._question)
         present = self._index.scores_by_word(self._words, rows) > 0
         return [int.from_bytes(row.tobytes(), "big") for row in np.packbits(present, axis=1)]
 

@@ -111,7 +111,8 @@ class HybridRetriever:
         votes = scores + fusion_vote(candidates)
         # break ties by walk, then by row, so that the ranking is deterministic
         order = np.lexsort((candidates.rows, -candidates.fused, -candidates.walk_scores.sum(axis=1), -votes))
-        scores[order] = -np.sort(-scores)  # a vote moves passages, and each place keeps its probability
+        place_scores = np.empty_like(scores)
+        place_scores[order] = -np.sort(-scores)  # a vote moves passages, and each place keeps its probability
         copies = QuestionCopies(question, self.indices.rows, self.indices.words)
         order = order[copies.first_places(candidates.rows[order])]
         parts = _score_breakdown(candidates, scores)
@@ -129,7 +130,7 @@ class HybridRetriever:
                 passage=text.passage,
                 title=text.header.title,
                 source=text.header.source,
-                score=1.0 / (1.0 + math.exp(-float(scores[i]))),
+                score=1.0 / (1.0 + math.exp(-float(place_scores[i]))),
                 rank=rank,
                 paths=self._allowed_paths(path),
                 component_scores=parts[i],

@@ -125,7 +125,7 @@ def _build_index_set(
                 progress("indexing the words", number / total)
             title = names[passage.document_id][0]
             copies.add(passage.text, title)
-            yield IndexedText(title, passage.indexed_text("").removeprefix(". "))
+            yield IndexedText(title, passage.text_below_headings())
 
     def transfer(index: Any) -> Any:
         return to_device(index, notice)

@@ -72,6 +72,9 @@ class QuestionSides:
         scores = self._indices.words.scores(self._phrases[side])
         if self._indices.allowed_rows is not None:
             scores[~self._indices.allowed_rows] = 0
+        excluded = self._indices.words.excluded_rows(self._question)
+        if excluded is not None:
+            scores[excluded] = 0
         rows, _ = top_k(scores, SEARCHED_PER_SIDE)
         covering = rows[self.covered(rows)[:, side]] if len(rows) else rows
         return int(covering[0]) if len(covering) else None

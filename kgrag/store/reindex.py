@@ -98,11 +98,12 @@ def _fingerprint(model: ModelEntry, embedder: Embedder) -> str:
 
 def _passage_keys(graph: GraphStore) -> Iterator[tuple[str, bytes]]:
     """Yield (passage id, key of the text that is embedded) of every passage."""
-    for passage_id, text in _passage_texts(graph):
+    for passage_id, text in passage_texts(graph):
         yield passage_id, text_key(text)
 
 
-def _passage_texts(graph: GraphStore) -> Iterator[tuple[str, str]]:
+def passage_texts(graph: GraphStore) -> Iterator[tuple[str, str]]:
+    """Yield (passage id, the text that is embedded) of every passage, in the order of the index rows."""
     titles = {document_id: title for document_id, (_, title) in graph.titles().items()}
     for passage in graph.passages():
         yield passage.id, passage.indexed_text(titles[passage.document_id])

@@ -27,7 +27,9 @@ from kgrag.dev.benchmarks.manuals.questions import (
 )
 from kgrag.dev.benchmarks.manuals.quote_words import locate_quote, quote_words
 from kgrag.dev.benchmarks.manuals.retrieval import page_accuracy, quote_recall, retrieval_text
+from kgrag.dev.training.ranker.quote_examples import build_quote_examples
 from kgrag.errors import ReadError, UsageError
+from kgrag.retrieve.passage_features import FEATURE_NAMES
 from kgrag.types import Passage
 from tests.support.cli_shell import Shell
 from tests.support.fake_llm import FakeLLM
@@ -309,6 +311,17 @@ def test_bench_retrieval_reports_every_method(manuals: Path, shell: Shell) -> No
         assert figures["by_corpus"]["git"]["passage_recall@1"]["value"] == 1 and figures["seconds"]["value"] > 0
         assert figures["by_kind"]["unanswerable"]["passage_recall@20"]["value"] is None
     assert "--runs-out" in shell.expect_error(2, *arguments, "--runs-out", manuals / "run")
+
+
+def test_quote_examples_label_the_passages_that_hold_a_quote(manuals: Path, questions: list[ManualQuestion]) -> None:
+    with kgrag.open(manuals / "out" / "store") as store:
+        names, examples = build_quote_examples(store, questions)
+    assert list(examples) == ["git"]  # "lock" has a quote that the store lacks, "none" has no quote
+    (example,) = examples["git"]
+    assert example.rows.shape == (len(example.documents), len(names)) and names == list(FEATURE_NAMES)
+    assert example.gold == ("quote 0",) and example.labels.sum() == example.documents.count("quote 0") == 1
+    assert len(example.votes) == len(example.documents)
+    assert all(document == "quote 0" or "#" in document for document in example.documents)
 
 
 def test_bench_answers_continues_from_its_file(manuals: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

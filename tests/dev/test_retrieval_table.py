@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kgrag.cli.bench.datasets import find_set_folders
 from kgrag.cli.main import app, run_command
 from kgrag.dev.benchmarks.ablations import (
     ALL_PARTS,
@@ -25,6 +27,7 @@ from kgrag.dev.benchmarks.baselines import fuse_scores
 from kgrag.dev.benchmarks.candidate_cache import BLOCK_SIZE, ExampleCache, code_digest, read_examples, write_examples
 from kgrag.dev.benchmarks.run_comparison import score_rankings
 from kgrag.dev.benchmarks.trec_runs import ranked_documents, read_run, slug
+from kgrag.dev.training.ranker import cross_validation
 from kgrag.dev.training.ranker.cross_validation import cross_validate, leave_one_set_out, rank_documents
 from kgrag.dev.training.ranker.examples import RankingExample
 from kgrag.errors import ReadError, UsageError
@@ -95,12 +98,17 @@ def questions(number: int) -> list[Question]:
 
 def make_examples(block: list[Question]) -> list[RankingExample]:
     examples = [example(int(q.gold[0]), size=1 + len(q.text)) for q in block]
-    return [replace(e, retriever_scores={"BM25": np.arange(len(e.rows), dtype=np.float32) * np.nan}) for e in examples]
+    scores = [np.arange(len(e.rows), dtype=np.float32) for e in examples]
+    return [
+        replace(e, retriever_scores={"BM25": s * np.nan}, votes=-s[: len(s) * (int(e.gold[0]) % 2)])  # half have votes
+        for e, s in zip(examples, scores, strict=True)
+    ]
 
 
 def are_equal(a: list[RankingExample], b: list[RankingExample]) -> bool:
     return len(a) == len(b) and all(
         np.array_equal(x.rows, y.rows)
+        and np.array_equal(x.votes, y.votes)
         and (x.documents, x.gold, list(x.retriever_scores)) == (y.documents, y.gold, list(y.retriever_scores))
         and all(
             np.array_equal(x.retriever_scores[n], y.retriever_scores[n], equal_nan=True) for n in x.retriever_scores
@@ -427,3 +435,23 @@ def test_votes_change_the_order_of_a_trained_ranker() -> None:
     votes[3] = 0
     sets["b"] = [replace(e, votes=votes) for e in sets["b"]]
     assert {ranked_documents(r)[0] for r in leave_one_set_out(sets)["b"]} == {"3"}
+
+
+def test_sets_of_a_kind_are_one_group_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[list[int]] = []
+
+    def train(groups: list[list[RankingExample]]) -> Any:
+        trained.append([len(group) for group in groups])
+        return SimpleNamespace(predict=lambda rows, raw_score: np.zeros(len(rows)))
+
+    monkeypatch.setattr(cross_validation, "train_boosted_trees", train)
+    leave_one_set_out({"a": [example(1)] * 10, "m/x": [example(1)] * 5, "m/y": [example(1)] * 7})
+    assert trained == [[12], [10, 7], [10, 5]]
+
+
+def test_folder_of_questions_without_a_corpus_is_no_dataset(tmp_path: Path) -> None:
+    for name, files in (("whole", ("corpus.jsonl.gz", "questions.dev.jsonl")), ("manuals", ("questions.dev.jsonl",))):
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+    assert [folder.name for folder in find_set_folders(tmp_path)] == ["whole"]

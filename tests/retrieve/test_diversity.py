@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kgrag.filters import parse_filter
+from kgrag.retrieve import hybrid
 from kgrag.retrieve.diversity import QuestionCopies
 from kgrag.serialize import hit_json
 from kgrag.terminal.render import hit_lines
@@ -70,7 +71,8 @@ def test_copy_under_the_title_asked_for_is_the_hit(tmp_path: Path) -> None:
     assert {hit.copies for hit in both} == {("p0#0001", "p2#0001")}
 
 
-def test_order_without_copies_and_sides_is_the_rankers(tmp_path: Path) -> None:
+def test_order_without_copies_sides_and_vote_is_the_rankers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hybrid, "fusion_vote", lambda candidates: 0)
     pages = [(f"d{n:02}", f"Page {n}", f"The Oslo office {'has a holiday ' * n}and {n} rooms.") for n in range(30)]
     retriever = build_retriever(tmp_path, pages)
     hits = retriever.retrieve("holiday of the Oslo office", 30)

@@ -16,6 +16,7 @@ from kgrag.retrieve.sentence_matches import MENTION_PRIOR, match_sentences
 from kgrag.store.store import Store
 from kgrag.types import Question
 from tests.support.paths import ROOT
+from tests.support.small_retriever import build_retriever
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +226,20 @@ def test_bridge_scores_link_to_named_candidate(app: Store) -> None:
     source_words = matches.has_word[matches.sentence_owners == source]
     assert source_words.any() and source_words.shape[1] == len(matches.word_weights)
     assert matches.word_weights.sum() == pytest.approx(1)
+
+
+def test_vote_moves_passages_and_scores_fall_with_the_rank(tmp_path: Path) -> None:
+    """The ranker prefers the worst match by words; where no title is named, words and vectors put it behind."""
+    pages = [(f"p{n}", f"Page {n}", "gears " * (n + 1) + f"turn {'slowly ' * (9 - n)}") for n in range(9)]
+    retriever = build_retriever(tmp_path, pages, weight=-1)
+    hits = retriever.retrieve("How do gears turn?", 9)
+    own_scores = [hit.component_scores["ranker"] for hit in hits]
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert own_scores != sorted(own_scores, reverse=True)
+
+
+@pytest.mark.parametrize(("question", "found"), [("What is IT?", True), ("WHO", True), ("What is it?", False)])
+def test_stop_word_in_capitals_is_asked_for(tmp_path: Path, question: str, found: bool) -> None:
+    pages = [("a", "Departments", "The IT department works with the WHO."), ("b", "Tea", "Tea is a drink.")]
+    hits = build_retriever(tmp_path, pages).retrieve(question, 1)
+    assert [hit.passage.document_id for hit in hits] == (["a"] if found else [])

@@ -91,3 +91,10 @@ def test_other_questions_have_no_sides(tmp_path: Path) -> None:
     indices = build_retriever(tmp_path, [REVERT]).indices
     assert not QuestionSides("How do I undo a commit?", indices)
     assert not QuestionSides("the difference between -> and ->>", indices)
+
+
+def test_excluded_word_keeps_a_side_out(tmp_path: Path) -> None:
+    retriever = build_retriever(tmp_path, [*RESET, REVERT], weight=-1)
+    question = "What is the difference between git reset and git revert?"
+    assert "z1" in hit_ids(retriever, question, 5)
+    assert "z1" not in hit_ids(retriever, f"-history {question}", 41)

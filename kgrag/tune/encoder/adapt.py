@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from kgrag.serialize import JsonObject
 from kgrag.storage.atomic import atomic_write
 from kgrag.store.changes import refresh_derived
 from kgrag.store.embedder_switch import switch_embedder
+from kgrag.store.reindex import passage_texts
 from kgrag.store.store import Store
 from kgrag.tune.adapters.card import AdapterCard, TrainingDataInfo, save_card
 from kgrag.tune.data.store_questions import generate_from_store
@@ -114,7 +115,7 @@ def tune_encoder(
             f"Expected at least {MIN_HELDOUT_QUESTIONS} held-out questions, found {len(held_out_questions)}: the documents "
             "state too few facts to generate questions; pass questions with --questions."
         )
-    texts = dict(_passage_texts(store))
+    texts = dict(passage_texts(store.graph_store))
     training_pairs = build_training_pairs(training_questions, texts, [_bm25_search(store.indices, list(texts)), _vector_search(store.indices, old_embedder)], negatives, settings.seed)  # fmt: skip
     if len(training_pairs) < settings.batch:
         raise KgragError(
@@ -243,13 +244,6 @@ def _training_questions(
             data_description + (" and sentences of passages" if extra_questions else ""),
         )
     return training_questions, data_description
-
-
-def _passage_texts(store: Store) -> Iterator[tuple[str, str]]:
-    """Yield (passage id, its text for the encoder), in the order of the index rows, as `ingest.pipeline` does."""
-    titles = {document: title for document, (_, title) in store.graph_store.titles().items()}
-    for passage in store.graph_store.passages():
-        yield passage.id, passage.indexed_text(titles[passage.document_id])
 
 
 def embed_all(embedder: Embedder, texts: Sequence[str], tick: EncoderProgress, group: int = 256) -> Matrix:
