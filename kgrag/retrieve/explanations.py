@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from scipy import sparse
 
 from graphs.gazetteer import without_bracket
 from graphs.walk.adjacency import Adjacency
-from kgrag.text import normalize_name, sentence_spans
+from kgrag.text import has_cjk, normalize_name, sentence_spans
 from kgrag.types import DocumentHeader, Passage, Path, Triple
 
 RowNumbers = NDArray[np.int64]
@@ -172,15 +174,31 @@ class PathExplainer:
 
 def _surface_form(passage: Passage, graph: Adjacency, name: int) -> str:
     """Return a name as the passage writes it; "" if the passage lacks it."""
-    for name_match in graph.gazetteer.find(passage.text):
+    text, normalized = passage.text, graph.names[name]
+    for match in _pattern_of(normalized).finditer(text):
+        if " " in normalized or has_cjk(normalized) or not match.group()[0].islower():
+            return match.group()
+    for name_match in graph.gazetteer.find(text):  # written with accents or other characters than the normalised name
         if name_match.name == name:
-            return passage.text[name_match.start : name_match.end]
+            return text[name_match.start : name_match.end]
     return ""
 
 
 def _find_sentence(passage: Passage, name: str) -> tuple[int, int]:
     """Return the document span of the first sentence with a name, or the whole passage if no sentence has it."""
-    for start, end in sentence_spans(passage.text):
+    spans, match = sentence_spans(passage.text), _pattern_of(name).search(passage.text)
+    if match is not None:
+        for start, end in spans:
+            if start <= match.start() and match.end() <= end:
+                return passage.start + start, passage.start + end
+    for start, end in spans:
         if f" {name} " in f" {normalize_name(passage.text[start:end])} ":
             return passage.start + start, passage.start + end
     return passage.start, passage.end
+
+
+@lru_cache(maxsize=1024)
+def _pattern_of(name: str) -> re.Pattern[str]:
+    """Return a pattern of a normalised name in running text, which is far faster than a search for all names."""
+    words = r"[\W_]{0,3}".join(re.escape(word) for word in name.split())
+    return re.compile(words if has_cjk(name) else rf"(?<![^\W_]){words}(?![^\W_])", re.IGNORECASE)
