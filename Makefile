@@ -9,6 +9,8 @@ REPORT  ?= report
 DEMO    := .kgrag-demo
 # Processes of make test.
 JOBS    ?= 2
+# Precisions of make injections.
+PRECISIONS ?= int4 int8 fp16
 # A package index for another build of torch, such as the one for machines without a GPU.
 TORCH_INDEX ?=
 
@@ -19,7 +21,7 @@ VISION := $(shell sed -n 's/^torchvision==\([0-9.]*\).*/\1/p' requirements.lock 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-manuals bench-scale tune ranker sentences relations judge reader docs lock clean
+.PHONY: help install demo neo4j test test-neo4j test-slow gpu-check check format ingest chat eval bench bench-manuals bench-scale injections tune ranker sentences relations judge reader docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -28,6 +30,7 @@ help:
 	@echo "make eval QUESTIONS=FILE [STORE=DIR]   compare answers with and without evidence, into report/"
 	@echo "make bench DATA=DIR                    measure retrieval on the public datasets, into build/bench/"
 	@echo "make bench-manuals DATA=DIR            measure retrieval on technical documents (ANSWERS=1: and answers), into build/bench/manuals/"
+	@echo "make injections [PRECISIONS=int4]      measure whether answers obey injected text, in each precision"
 	@echo "make bench-scale [SIZES=10k,100k]      measure stores of 10 thousand to a million documents"
 	@echo "make tune [STORE=DIR] [MINUTES=N]      train a LoRA adapter on the documents of a store"
 	@echo "make ranker DATA=DIR                   train the passage ranker, with cross-validated figures"
@@ -120,6 +123,9 @@ bench: install
 
 bench-manuals: install
 	@$(KGRAG) bench manuals --data $(DATA) $(if $(ANSWERS),--answers) --out build/bench/manuals
+
+injections: install
+	@for precision in $(PRECISIONS); do $(KGRAG) bench injections --precision $$precision || exit 1; done
 
 bench-scale: install
 	@$(KGRAG) bench scale $(if $(SIZES),--sizes $(SIZES)) --out build/scale

@@ -10,12 +10,16 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kgrag.errors import UsageError
 from kgrag.storage.text_files import read_text_file
+
+Style = Literal["auto", "phrase", "sentences", "full"]
+"""Form of answers: ``auto`` for the form that a question asks for, ``full`` for the longest."""
+STYLES: tuple[Style, ...] = get_args(Style)
 
 
 class ServerConfig(BaseModel):
@@ -50,8 +54,19 @@ class Config(BaseModel):
         1800, ge=200, le=20000, description="maximum passage length in characters; half of it for Chinese"
     )
     k: int = Field(8, ge=1, le=1000, description="passages given to the reader")
-    evidence_tokens: int = Field(400, ge=100, le=100_000, description="tokens of evidence in a prompt")
-    answer_tokens: int = Field(96, ge=8, le=4096, description="maximum tokens of an answer")
+    evidence_tokens: int = Field(
+        0, ge=0, le=100_000, description="tokens of evidence in a prompt; 0: as the profile has it"
+    )
+    answer_tokens: int = Field(
+        0, ge=0, le=4096, description="maximum tokens of an answer; 0: as the profile has it, by the form of the answer"
+    )
+    profile: Literal["auto", "small", "strong"] = Field(
+        "auto", description="how questions are answered; auto: strong for a model on a server, else small"
+    )
+    style: Style = Field(
+        "auto",
+        description="form of the answers: phrase, sentences, full, or auto for the form that a question asks for",
+    )
     lookups: int = Field(
         4, ge=0, le=64, description="maximum steps of a question looked up in text if the graph lacks them"
     )

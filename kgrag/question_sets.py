@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from kgrag.errors import ReadError, UsageError
@@ -51,13 +52,13 @@ def load_questions(path: Path, limit: int | None = None, *, worded: bool = True)
 
 
 def check_unique_ids(questions: Sequence[Question]) -> None:
-    """Raise UsageError unless each question has an id of its own: TREC runs name questions by id alone."""
+    """Raise UsageError unless each question has an id of its own: results and TREC runs name questions by id alone."""
     seen_ids: set[str] = set()
     for question in questions:
         if question.id in seen_ids:
             raise UsageError(
                 f"Expected each question to have an _id of its own, found {question.id!r} twice: "
-                "number the questions, as TREC runs identify them by their ids alone."
+                "number the questions, as results and TREC runs identify them by their ids alone."
             )
         seen_ids.add(question.id)
 
@@ -74,16 +75,17 @@ def fingerprint(path: Path) -> str:
 def _question(path: Path, number: int, line: str) -> Question:
     try:
         row = json.loads(line)
-        text = str(row["text"])
-        if not all(isinstance(row.get(name, []), list) for name in ("answers", "gold")):
-            raise TypeError("answers and gold are lists")
+        if not isinstance(row["text"], str):
+            raise TypeError(f"text is {row['text']!r}")
+        for name in ("answers", "gold"):
+            _check_texts(row, name)
         kind = row.get("type") or (f"{row['hops']} hops" if "hops" in row else "")
         return Question(
-            id=str(row.get("_id", number)),
-            text=text,
+            id=_identifier(row.get("_id", number)),
+            text=row["text"],
             answers=tuple(map(str, row.get("answers", ()))),
             gold=tuple(map(str, row.get("gold", ()))),
-            lang=str(row.get("lang") or detect_language(text)),
+            lang=str(row.get("lang") or detect_language(row["text"])),
             type=str(kind),
             hops=int(row.get("hops") or len(row.get("decomposition", ())) or len(row.get("gold", ()))),
         )
@@ -92,3 +94,22 @@ def _question(path: Path, number: int, line: str) -> Question:
             f'{path}, line {number}: expected a JSON object with "_id", "text", "answers" and "gold" '
             f"({type(error).__name__}: {error}); fix that line."
         ) from error
+
+
+def _identifier(value: object) -> str:
+    """Return an ``_id`` as text; raise TypeError for any other value than a text or a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise TypeError(f"_id is {value!r}")
+    return str(value)
+
+
+def _check_texts(row: dict[str, object], name: str) -> None:
+    """Raise TypeError unless the value of a key is a list of texts or numbers, or missing under any like name."""
+    values = row.get(name, [])
+    if not isinstance(values, list):
+        raise TypeError("answers and gold are lists")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise TypeError(f"{name} has {value!r}")
+    if name not in row and (misspelt := get_close_matches(name, row, 1, cutoff=0.75)):
+        raise TypeError(f"{misspelt[0]!r} is no key: rename it to {name!r}")

@@ -75,5 +75,6 @@ def answer_json(answer: Answer) -> JsonObject:
         "model": answer.model,
         "reader": answer.reader,
         "steps": list(answer.steps),
+        "trace": [asdict(result) for result in answer.trace],
         "seconds": round(answer.seconds, 3),
     }

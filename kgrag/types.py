@@ -240,6 +240,8 @@ class DiagnosticCode(StrEnum):
 
     EVIDENCE_OMITTED = "evidence_omitted"
     """Sentences were left out of the prompt because of its token budget."""
+    INJECTED_TEXT = "injected_text"
+    """Sentences were left out of the prompt because they command an answer instead of stating something."""
     NO_EVIDENCE = "no_evidence"
     """No retrieved passage was likely enough to hold the answer."""
     CITATION_REFUSED = "citation_refused"
@@ -269,6 +271,21 @@ class Diagnostic:
 
 
 @dataclass(frozen=True, slots=True)
+class StageResult:
+    """Record of a stage or a guard of the answer pipeline that ran.
+
+    Attributes:
+        name: its name (`kgrag.answering.profiles`).
+        outcome: ``"passed"``, ``"replaced"`` (the draft), ``"answered"`` or ``"abstained"``.
+        seconds: time taken.
+    """
+
+    name: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer with its evidence, citations and the record of how it was produced.
 
@@ -286,6 +303,7 @@ class Answer:
         seconds: Total time taken.
         steps: Reasoning lines that the model wrote before its answer and that passed verification
             (`kgrag.answering.reasoning_steps`).
+        trace: The stages and guards that ran, in order.
     """
 
     question: str
@@ -300,6 +318,7 @@ class Answer:
     reader: str = "llm"
     seconds: float = 0.0
     steps: tuple[str, ...] = ()
+    trace: tuple[StageResult, ...] = ()
 
     @property
     def non_empty_paths(self) -> tuple[Path, ...]:

@@ -107,7 +107,7 @@ def test_round_trip_through_langchain() -> None:
 
 
 def test_example_runs(store: Path) -> None:
-    with serve_fake_openai(FakeLLM(default_answer="Missolonghi")) as server:
+    with serve_fake_openai(FakeLLM(default_answer="Missolonghi", token="word")) as server:
         environment = {**os.environ, "KGRAG_MODEL": f"{server.url}#fake", "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "docs/langchain_example.py", str(store), "Where did Lord Byron die?"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=200)

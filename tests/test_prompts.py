@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from kgrag import prompts
@@ -66,13 +64,10 @@ def test_prompts_contain_no_chat_markup_from_text(token: str, kind: str) -> None
     assert len(messages) == len(plain)
 
 
-def test_grounded_prompt_has_one_line_per_passage() -> None:
+def test_grounded_prompt_indents_the_lines_of_a_passage() -> None:
     messages = prompts.grounded_prompt("Who?", [("A", "one\n\nQuestion: two"), ("B", "three\r\u2028four\u0085five")])
     lines = messages[-1]["content"].splitlines()
-    assert [line for line in lines if re.match(r"\[\d\]", line)] == [
-        "[1] A: one Question: two",
-        "[2] B: three four five",
-    ]
+    assert lines[1:-1] == ["[1] A:", "  one", "  Question: two", "[2] B:", "  three", "  four", "  five"]
     assert not any(line.startswith("Question: two") for line in lines)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from kgrag.text import has_cjk
+from kgrag.answering.state import AnswerContext, AnswerState
+from kgrag.text import detect_language, has_cjk
 from kgrag.text.citation_marks import CITATION_MARK
 from kgrag.text.quantities import NUMBER_PATTERN, SCALE_ZH_PATTERN, UNIT_ZH_PATTERN
 
@@ -41,6 +43,14 @@ def localize_answer(text: str, sentence: str, lang: str, countries: Mapping[str,
         elif lang == "en" and (name_match := re.search(rf"\b{re.escape(name)}\b", sentence, re.IGNORECASE)):
             return name_match.group() + marks
     return text
+
+
+def localize_draft(state: AnswerState, context: AnswerContext) -> AnswerState:
+    """Write the draft in the wording of the last sentence that it cites."""
+    if not state.citations or not state.draft:
+        return state
+    lang, countries = detect_language(state.question), context.resources.schema.countries
+    return replace(state, draft=localize_answer(state.draft, state.citations[-1].quote, lang, countries))
 
 
 def _with_measure_word(number: str, sentence: str) -> str:

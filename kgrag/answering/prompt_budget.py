@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from kgrag import prompts
 from kgrag.answering.reasoning_steps import MAX_STEP_TOKENS
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.protocols import LLM
+from kgrag.text.injected_text import is_injected
 
+ASSUMED_CONTEXT = 4096
+"""Context of a server that does not state its own: the smallest that servers have by default."""
 PROMPT_OVERHEAD_TOKENS = 128
 """Tokens reserved for the parts that are not counted: chat template, passage numbers, titles and facts."""
 
@@ -20,15 +23,14 @@ def evidence_budget(llm: LLM, prompt: prompts.Messages, evidence_tokens: int, an
     It is smaller if the model's context cannot hold the prompt, the evidence and the answer together.
 
     Args:
-        llm: the model; a ``context`` of 0 means unlimited.
+        llm: the model; a ``context`` of 0 means unknown, and `ASSUMED_CONTEXT` is assumed.
         prompt: the messages without any evidence.
         evidence_tokens: wanted tokens of evidence.
         answer_tokens: tokens to reserve for the answer.
     """
-    if not llm.context:
-        return evidence_tokens
+    context = llm.context or ASSUMED_CONTEXT
     prompt_tokens = sum(llm.count(message["content"]) for message in prompt)
-    return max(min(evidence_tokens, llm.context - answer_tokens - prompt_tokens - PROMPT_OVERHEAD_TOKENS), 0)
+    return max(min(evidence_tokens, context - answer_tokens - prompt_tokens - PROMPT_OVERHEAD_TOKENS), 0)
 
 
 def max_answer_tokens(llm: LLM, tokens: int) -> int:
@@ -47,5 +49,6 @@ def format_fact_lines(graph_answers: Sequence[GraphAnswer], selected: Sequence[S
                 ends = (left, right) if triple.object == end else (right, left)
                 mark = f" [{passage_numbers[triple.passage_id]}]" if triple.passage_id in passage_numbers else ""
                 fact = f"{ends[0]} – {triple.predicate.replace('_', ' ')}: {ends[1]}"
-                lines.append(prompts.quote_untrusted(fact) + mark)
+                if not is_injected(fact):
+                    lines.append(prompts.quote_untrusted(fact) + mark)
     return list(dict.fromkeys(lines))

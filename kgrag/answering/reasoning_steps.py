@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from indices.bm25_index import index_tokens
 from kgrag.answering.guards.citations import CitationCheck, verify_citations
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.text.citation_marks import citation_numbers
 
 ANSWER_PREFIX = {"en": "Answer: ", "zh": "答案："}
@@ -74,9 +74,7 @@ def parse_step(line: str) -> ReasoningStep | None:
     return ReasoningStep(*(part.strip() for part in fact.groups())) if fact else None
 
 
-def verify_steps(
-    question: str, steps: Sequence[str], selected: Sequence[SelectedPassage], min_score: float = 0.0
-) -> CitationCheck:
+def verify_steps(question: str, steps: Sequence[str], selected: Sequence[SelectedPassage]) -> CitationCheck:
     """Verify the citations of reasoning steps.
 
     For a `ReasoningStep`, the cited passages must mention its subject, and one of their sentences must contain its
@@ -86,7 +84,7 @@ def verify_steps(
     for line in steps:
         step = parse_step(line)
         if step is None:
-            checks.append((line, verify_citations(question, line, selected, min_score)))
+            checks.append((line, verify_citations(question, line, selected)))
             continue
         subject_words, numbers = {*index_tokens(step.subject)}, citation_numbers(step.marks)
         cited_passages = [s for s in selected if s.number in numbers]
@@ -94,10 +92,11 @@ def verify_steps(
             s for s in cited_passages if subject_words & {*index_tokens(f"{s.hit.title}. {s.hit.passage.text}")}
         ]
         step_question = f"{question} {step.subject} {step.predicate}"
-        checks.append((line, verify_citations(step_question, f"{step.object} {step.marks}", cited_passages, min_score)))
+        checks.append((line, verify_citations(step_question, f"{step.object} {step.marks}", cited_passages)))
     return CitationCheck(
         tuple(step for step, line_check in checks if not line_check.unsupported),
         tuple(dict.fromkeys(citation for _, line_check in checks for citation in line_check.citations)),
         tuple(step for step, line_check in checks if line_check.unsupported),
         tuple(dict.fromkeys(message for _, line_check in checks for message in line_check.refusals)),
+        reasons=tuple(next(iter(line_check.reasons), "") for _, line_check in checks if line_check.unsupported),
     )

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
 from kgrag import prompts
+from kgrag.chat.conversation_context import ask_of_other_side, complete_follow_up, depends_on_conversation
 from kgrag.chat.coreference import CAPITALIZED_NAME, QUESTION_START, CoreferenceResolver, Turn
 from kgrag.protocols import GenerationOptions
 from kgrag.store.store import Store
 from kgrag.text import content_words, has_cjk, normalize_name, tokenize
+from kgrag.text.injected_text import is_injected, remove_injections
+from kgrag.text.question_form import AnswerForm, answer_form
+
+MAX_NAME_ANSWER_WORDS = 8
+"""Maximum words, or Chinese characters, of an answer that is a name, a date or a number rather than a statement."""
+_NAME_FORMS = (AnswerForm.PHRASE, AnswerForm.YES_NO)
+_PERSON_PRONOUN = re.compile(r"\b(?:he|she|him|her|his)\b|[他她](?!们?说的)", re.IGNORECASE)
 
 
 class FollowUpRewriter:
@@ -21,9 +30,18 @@ class FollowUpRewriter:
     def standalone_question(self, line: str, history: Sequence[Turn]) -> str:
         """Return a follow-up as a standalone question; any other line unchanged.
 
-        Rules replace a pronoun by the name it stands for. If no rule applies, the language model rewrites the question. Its
-        text is used only if it keeps the question's words and adds no new name.
+        After a question with a short answer about a named entity, rules replace a pronoun by the name it stands for. If no
+        rule applies, the language model rewrites the question. Its text is used only if it keeps the question's words and
+        adds no new name. After any other question, rules add its topic, without a model.
         """
+        history = [
+            Turn(remove_injections(turn.question)[0], remove_injections(turn.answer)[0], turn.bridge_entity)
+            for turn in history
+        ]
+        if other := ask_of_other_side(line.strip(), history):
+            return other
+        if history and not self._is_about_names(line, history):
+            return complete_follow_up(line, history)
         resolved = self._resolver.resolve(line, history)
         if resolved is not None:
             return resolved
@@ -42,6 +60,7 @@ class FollowUpRewriter:
         keeps_words = line_words and line_words <= rewritten_words and rewritten != history[-1].question
         if (
             rewritten
+            and (not is_injected(rewritten) or is_injected(line))
             and len(rewritten) < 400
             and keeps_words
             and not [t for t in new_tokens if has_cjk(t.text) or t.start > 0]
@@ -51,6 +70,16 @@ class FollowUpRewriter:
         if not names:
             return line
         return f"{line.rstrip('？')}（{names[0]}）？" if has_cjk(line) else f"{line.rstrip('?')} ({names[0]})?"
+
+    def _is_about_names(self, line: str, history: Sequence[Turn]) -> bool:
+        """Whether a line refers to a person, or follows a question with a short answer about a named entity."""
+        if _PERSON_PRONOUN.search(line):
+            return True
+        complete = (turn for turn in reversed(history) if not depends_on_conversation(turn.question))
+        last = next(complete, history[-1])
+        is_short = len(tokenize(last.answer)) <= MAX_NAME_ANSWER_WORDS
+        names = [name for name in self._names_in(last.question) if name[:1].isupper() or has_cjk(name)]
+        return is_short and answer_form(last.question) in _NAME_FORMS and bool(names)
 
     @cached_property
     def _entity_types(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from kgrag.chat.coreference import Turn
 from kgrag.chat.query_rewriter import FollowUpRewriter
 from kgrag.chat.sessions import ChatSession
 from kgrag.chat.throughput import ThroughputMeter
+from kgrag.config import STYLES
 from kgrag.errors import KgragError, UsageError
 from kgrag.llm.adapter_registry import NO_ADAPTER, list_adapters, resolve_adapter_folder
 from kgrag.location import parse_location
@@ -22,14 +24,17 @@ from kgrag.models.registry import all_models
 from kgrag.storage.atomic import atomic_write
 from kgrag.store.store import Store
 from kgrag.terminal import console
+from kgrag.terminal.passage_view import find_cited_passage, passage_lines
 from kgrag.terminal.render import answer_lines, format_path, hit_lines
 from kgrag.text import normalize_name, shorten
 from kgrag.types import Answer
 
 HELP = """[bold]/sources[/bold]      passages behind the last answer
+[bold]/open N[/bold]       passage of citation N of the last answer, with its surroundings (default: 1)
 [bold]/path[/bold]         graph paths that led to the last answer
 [bold]/closed-book[/bold]  switch between the model's memory and the documents
 [bold]/where FILTER[/bold] ask only documents that fulfil a filter, such as path:reports/ (default: show it; none ends it)
+[bold]/style NAME[/bold]   form of the answers: phrase, sentences, full or auto (default: show it)
 [bold]/rewrite LINE[/bold] standalone form of a follow-up (default: of the last question)
 [bold]/export FILE[/bold]  save the conversation as Markdown, with citations
 [bold]/model NAME[/bold]   switch to another language model
@@ -51,15 +56,18 @@ class Chat:
         self.last_answer: Answer | None = None
         self.is_closed_book = False
         self.where: str | None = None
+        self.style: str | None = None
         self.session = session or ChatSession.create(app.folder)
         self.history += [turn.turn for turn in self.session.turns]
         self.meter = ThroughputMeter()
         self._rewriter = FollowUpRewriter(app)
         self._commands: dict[str, Callable[[str], None]] = {
             "/sources": self._show_sources,
+            "/open": self._open_citation,
             "/path": self._show_paths,
             "/closed-book": self._toggle_closed_book,
             "/where": self._set_filter,
+            "/style": self._select_style,
             "/rewrite": self._show_rewrite,
             "/export": self._export_conversation,
             "/model": self._select_model,
@@ -115,10 +123,10 @@ class Chat:
             question = self.standalone_question(line)
             if question != line:
                 console.print_notice(f"→ {question}")
+            pipeline = self.app.pipeline_for(None if self.is_closed_book else self.where, self.style)
             if self.is_closed_book:
-                answer = self.app.answer_pipeline.answer_closed_book(question, stream)
+                answer = pipeline.answer_closed_book(question, stream)
             else:
-                pipeline = self.app.filtered_pipeline(self.where) if self.where else self.app.answer_pipeline
                 answer = pipeline.answer(question, self.app.config.k, on_text=stream, on_progress=self._show_step)
         finally:
             console.end_progress()
@@ -180,6 +188,20 @@ class Chat:
         if not answer.evidence:
             console.print_result("[dim]The last answer came from the model's memory: it has no sources.[/dim]")
 
+    def _open_citation(self, number: str) -> None:
+        answer = self._require_answer()
+        if number and not re.fullmatch(r"\d{1,6}", number):
+            raise UsageError(f"Expected the number of a citation, such as /open 2, found {number!r}.")
+        passage_id, cited = find_cited_passage(answer, int(number or 1))
+        passage = self.app.graph_store.passages_by_id([passage_id]).get(passage_id)
+        if passage is None:
+            raise UsageError(
+                f"Expected the passage {passage_id} in the store, found none: it was forgotten, ask again."
+            )
+        header = self.app.graph_store.document_headers([passage.document_id])[passage.document_id]
+        neighbours = self.app.graph_store.passages_of_document(passage.document_id)
+        console.print_lines(passage_lines(passage, header.title, header.source, cited, neighbours))
+
     def _show_paths(self, _: str) -> None:
         answer = self._require_answer()
         paths = answer.non_empty_paths or dict.fromkeys(p for hit in answer.evidence for p in hit.paths if p.triples)
@@ -204,6 +226,12 @@ class Chat:
             if self.where
             else "Answering from all documents."
         )
+
+    def _select_style(self, name: str) -> None:
+        if name:
+            self.app.pipeline_for(style=name)
+            self.style = name
+        console.print_result(f"Style of the answers: {self.style or self.app.config.style}.")
 
     def set_filter(self, where: str | None) -> None:
         """Answer only from documents that fulfil a filter; from all for None.
@@ -272,6 +300,7 @@ class Chat:
             *self._commands,
             "/quit",
             *adapters,
+            *(f"/style {name}" for name in STYLES),
             *(f"/model {model.name}" for model in all_models() if model.kind == "llm"),
         ]
 

@@ -15,6 +15,7 @@ from kgrag.cli.options import (
     PrecisionOption,
     ReaderChoice,
     StoreOption,
+    StyleOption,
     WalkOption,
     WhereOption,
     open_store,
@@ -36,6 +37,7 @@ def ask(
     reader: Annotated[
         ReaderChoice, typer.Option(help="Source of the answer: graph, llm, or auto for whichever fits.")
     ] = ReaderChoice.auto,
+    style: StyleOption = None,
     where: WhereOption = None,
     model: ModelOption = None,
     walk: WalkOption = None,
@@ -50,7 +52,9 @@ def ask(
     from kgrag.terminal.render import answer_lines
 
     validate_question(question, 1 if k is None else k)
-    opened_store = open_store(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
+    opened_store = open_store(
+        store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter, style=style
+    )
     stream = None if json_ or not console.is_interactive() else console.stream_draft
     if not json_:
         console.show_spinner()

@@ -13,6 +13,7 @@ from kgrag.cli.options import (
     ModelOption,
     PrecisionOption,
     StoreOption,
+    StyleOption,
     WalkOption,
     WhereOption,
     open_store,
@@ -26,6 +27,7 @@ def chat(
     attention: AttentionOption = None,
     adapter: AdapterOption = None,
     walk: WalkOption = None,
+    style: StyleOption = None,
     where: WhereOption = None,
     resume: Annotated[
         str, typer.Option(help="Name of a saved conversation to continue, or last for the most recent one.")
@@ -35,7 +37,9 @@ def chat(
     from kgrag.chat.repl import Chat
     from kgrag.chat.sessions import load_session
 
-    opened_store = open_store(store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter)
+    opened_store = open_store(
+        store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter, style=style
+    )
     conversation = Chat(opened_store, load_session(opened_store.folder, resume) if resume else None)
     if where:
         conversation.set_filter(where)

@@ -157,20 +157,24 @@ AttentionOption = Annotated[
 ]
 
 
+STYLES = ("auto", "phrase", "sentences", "full")
+StyleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--style",
+        help="Form of the answer: phrase, sentences, full, or auto for the form that the question asks for (default: auto, or as in kgrag.toml).",
+        callback=_choice_validator(STYLES),
+        autocompletion=lambda: list(STYLES),
+    ),
+]
+
+
 class ReaderChoice(StrEnum):
     """Source of an answer."""
 
     auto = "auto"
     llm = "llm"
     graph = "graph"
-
-
-class ArmChoice(StrEnum):
-    """Evidence of an answer."""
-
-    grounded = "grounded"
-    closed_book = "closed-book"
-    gold = "gold"
 
 
 def open_store(
@@ -182,11 +186,17 @@ def open_store(
     attention: str | None = None,
     walk: WalkChoice | None = None,
     adapter: str | None = None,
+    style: str | None = None,
 ) -> Store:
     """Open a store, with progress on standard error; None stands for the value in the store's kgrag.toml."""
     from kgrag.llm.adapter_registry import NO_ADAPTER
 
-    overrides = {"precision": precision, "attention": attention, "walk": walk.value if walk else None}
+    overrides = {
+        "precision": precision,
+        "attention": attention,
+        "walk": walk.value if walk else None,
+        "style": style,
+    }
     if adapter is not None:
         overrides["adapter"] = "" if adapter in ("", NO_ADAPTER) else validate_adapter(adapter, store)
     from kgrag.store.store import Store

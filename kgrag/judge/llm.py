@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from kgrag import prompts
 from kgrag.protocols import LLM
 from kgrag.text import tokenize
+from kgrag.text.injected_text import remove_injections
 from kgrag.types import ClaimVerdict, Verdict
 
 
@@ -31,7 +32,7 @@ class LLMJudge:
         """
         if not tokenize(claim) or not any(tokenize(text) for text in evidence):
             return ClaimVerdict(Verdict.NOT_ENOUGH_INFO, math.nan)
-        messages = prompts.judge_prompt(claim, list(evidence))
+        messages = prompts.judge_prompt(claim, [remove_injections(text)[0] for text in evidence])
         log_probabilities = {verdict: self._llm.score(messages, verdict.value) for verdict in Verdict}
         highest = max(log_probabilities.values())
         shares = {verdict: math.exp(logarithm - highest) for verdict, logarithm in log_probabilities.items()}

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kgrag.errors import StoreError
+from kgrag.config import STYLES
+from kgrag.errors import StoreError, UsageError
 from kgrag.filters import parse_filter
 from kgrag.location import Neo4jLocation
 from kgrag.logs import log_stage
+from kgrag.models.endpoint import is_address
 from kgrag.protocols import GraphReader
 from kgrag.store.resources import StoreResources
 from kgrag.types import Hit, Triple
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from graphs.facts.fact_index import FactIndex
     from graphs.merging.rules import AliasOverride
     from kgrag.answering.pipeline import AnswerPipeline
+    from kgrag.answering.profiles import Profile
     from kgrag.explore.graph_view import GraphView
     from kgrag.graphqa.reader import GraphQAReader
     from kgrag.retrieve.candidates import IndexSet
@@ -145,10 +148,23 @@ class QueryableStore(StoreResources):
             self.passages_stating,
             self.graph_store.passages_of_document,
             self.predicates,
+            lambda: self.embedder,
+            profile=self._profile,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
             max_lookups=self.config.lookups,
+            style=self.config.style,
         )
+
+    @property
+    def _profile(self) -> Profile:
+        """The profile of the configuration; ``auto`` chooses it by the model."""
+        from kgrag.answering.profiles import PROFILES
+
+        name = self.config.profile
+        if name == "auto":
+            name = "strong" if is_address(self.config.model) else "small"
+        return PROFILES[name]
 
     def filtered_retriever(self, where: str | None) -> HybridRetriever:
         """Return the retriever of the documents that fulfil a filter (`kgrag.filters`); of all for None.
@@ -158,20 +174,31 @@ class QueryableStore(StoreResources):
         """
         return self.retriever.restrict(parse_filter(where)) if where else self.retriever
 
-    def filtered_pipeline(self, where: str | None) -> AnswerPipeline:
-        """Return the pipeline that answers from the documents that fulfil a filter alone; from all for None.
+    def pipeline_for(self, where: str | None = None, style: str | None = None) -> AnswerPipeline:
+        """Return the pipeline that answers from some documents, in one style.
+
+        Args:
+            where: filter that the documents fulfil; None for all documents.
+            style: one of `kgrag.config.STYLES`; None for the store's configuration.
 
         Raises:
-            UsageError: the filter is none, or names a field that no document has.
+            UsageError: the filter or the style is none, or the filter names a field that no document has.
         """
-        if not where:
-            return self.answer_pipeline
+        pipeline = self.answer_pipeline
+        if style is not None:
+            if style not in STYLES:
+                raise UsageError(f"Expected a style ({', '.join(STYLES)}), found {style!r}: choose one of them.")
+            pipeline = replace(pipeline, style=style)
+        return self._restrict_pipeline(pipeline, where) if where else pipeline
+
+    def _restrict_pipeline(self, pipeline: AnswerPipeline, where: str) -> AnswerPipeline:
+        """Return a pipeline that answers only from the documents that fulfil a filter."""
         from kgrag.graphqa.reader import GraphQAReader
 
         retriever = self.filtered_retriever(where)
         indices = retriever.indices
         return replace(
-            self.answer_pipeline,
+            pipeline,
             retriever=lambda: retriever,
             graph_qa=lambda: GraphQAReader(indices.facts, self.predicates, hidden=indices.hidden_documents),
         )

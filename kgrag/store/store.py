@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from kgrag.config import Style
 from kgrag.errors import UsageError
 from kgrag.store.queries import QueryableStore
 from kgrag.types import Answer, Hit
@@ -44,6 +45,7 @@ class Store(QueryableStore):
         reader: ReaderMode = "auto",
         closed_book: bool = False,
         where: str | None = None,
+        style: Style | None = None,
         on_text: OnText | None = None,
         on_progress: OnStep | None = None,
     ) -> Answer:
@@ -55,19 +57,21 @@ class Store(QueryableStore):
             reader: ``graph`` for typed facts only, ``llm`` for the language model only, ``auto`` for whichever fits.
             closed_book: answer from the model's memory, without evidence.
             where: filter on the documents' metadata, such as ``path:reports/ and date>=2025-01-01``.
+            style: ``phrase``, ``sentences``, ``full`` for the longest answer, or ``auto`` for the form that the question
+                asks for (default: the store's configuration).
             on_text: called with each piece of the model's text; returns True to stop it.
             on_progress: called with each sub-question.
 
         Raises:
-            UsageError: the question is empty or too long, the filter is none, or ``closed_book`` has one.
+            UsageError: the question is empty or too long, the filter or the style is none, or ``closed_book`` has a filter.
             ModelError: the language model is needed and cannot be used.
         """
         if closed_book and where:
             raise UsageError("Expected a filter or a closed-book answer, found both: leave one out.")
+        pipeline = self.pipeline_for(where, style)
         if closed_book:
-            return self.answer_pipeline.answer_closed_book(question, on_text)
+            return pipeline.answer_closed_book(question, on_text)
         k = self.config.k if k is None else k
-        pipeline = self.filtered_pipeline(where)
         return pipeline.answer(question, k, reader=reader, on_text=on_text, on_progress=on_progress)
 
     def retrieve(self, question: str, k: int = 5, *, where: str | None = None) -> list[Hit]:

@@ -20,6 +20,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.text import Text
 
 from kgrag.metrics.formatting import UNDEFINED, format_interval
@@ -34,6 +36,9 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 MAX_LISTED_PROBLEMS = 20
 """Problems of one kind to list; the rest is only counted."""
+VERBATIM = "verbatim"
+"""Markup style of a line, such as code, that is printed as it is: never wrapped, tabs kept."""
+_VERBATIM_STYLE = Style(color="cyan")
 _bar: Progress | None = None
 _draft: tuple[Live, Text] | None = None
 _last_message = ""
@@ -57,9 +62,12 @@ def print_lines(all_lines: Sequence[str]) -> None:
 
 
 def _print_markup(console: Console, line: str) -> None:
-    """Print a line of markup; on a terminal, wrap it between words and indent it below its bullet."""
-    text = Text.from_markup(line)
-    bullet = re.match(r"\s*(?:[•↳!] )?", text.plain)
+    """Print a line of markup; on a terminal, wrap it between words and indent it below its bullet or number."""
+    text = Text.from_markup(line, emoji=False)  # ":b:" in "host:b:80" is no emoji
+    if any(span.style == VERBATIM for span in text.spans):
+        console.print(Segments([Segment(f"{text.plain}\n", _VERBATIM_STYLE)]), end="")
+        return
+    bullet = re.match(r"\s*(?:(?:[•↳!*-]|\d{1,3}[.)]) )?", text.plain)
     indent = bullet.end() if bullet else 0
     if not console.is_terminal or console.width - indent < 20:
         console.print(text)
@@ -71,7 +79,7 @@ def _print_markup(console: Console, line: str) -> None:
 
 def print_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: bool = False) -> None:
     """Print rows of markup in columns, never cutting a cell; the columns in ``right`` are right-aligned."""
-    cells = [[Text.from_markup(cell) for cell in row] for row in rows]
+    cells = [[Text.from_markup(cell, emoji=False) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
     for number, row in enumerate(cells):
         line = Text()
@@ -101,9 +109,16 @@ def stream_draft(piece: str) -> None:
     end_progress()
     if _draft is None:
         text = Text(style="dim")
-        _draft = Live(text, console=out, transient=True, refresh_per_second=12), text
-        _draft[0].start()
+        live = Live(console=out, transient=True, refresh_per_second=12, get_renderable=lambda: _end_of_draft(text))
+        _draft = live, text
+        live.start()
     _draft[1].append(piece)
+
+
+def _end_of_draft(text: Text) -> Text:
+    """Return the last lines of a draft, as many as fit on the screen: a terminal can redraw no others."""
+    lines = text.wrap(out, max(out.width, 1), no_wrap=False)
+    return Text("\n").join(lines[-max(out.height - 1, 1) :])
 
 
 def clear_draft() -> None:

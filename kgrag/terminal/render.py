@@ -7,11 +7,19 @@ import re
 
 from rich.markup import escape
 
-from kgrag.text import shorten
+from kgrag.terminal.citation_numbers import has_marks, number_citations
+from kgrag.terminal.console import VERBATIM
+from kgrag.text import detect_language, sentence_spans, shorten, tokenize
 from kgrag.types import Answer, DiagnosticCode, Hit, Path
 
 MAX_SHOWN_COPIES = 5
 """Maximum number of documents named beside a hit that hold the same text."""
+MAX_CLOSEST_PASSAGES = 3
+"""Maximum number of passages named below an abstention."""
+MIN_SENTENCE_WORDS = 6
+"""Minimum words, or Chinese characters, of a sentence that says what a passage is about."""
+_CLOSEST_LABEL = {"en": "closest:", "zh": "最接近的段落："}
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 
 
 def format_path(path: Path) -> str:
@@ -35,22 +43,71 @@ def citation_lines(answer: Answer) -> list[str]:
     """Format each citation: the document and the sentence."""
     titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
     lines = []
-    for citation in answer.citations:
+    is_marked = has_marks(answer)
+    for number, citation in number_citations(answer):
         title, source = titles.get(citation.passage_id, (citation.passage_id, ""))
-        place = [display_path(source)] if source and source != title else []
-        place += [f"p. {citation.page}"] if citation.page is not None else []
-        location = f" [dim]({escape(', '.join(place))})[/dim]" if place else ""
+        mark = escape(f"[{number}] ") if is_marked else ""
+        place = _format_place(title, source, citation.page)
         lines.append(
-            f"  [cyan]•[/cyan] [bold]{escape(title)}[/bold]{location}: “{escape(shorten(citation.quote, 240))}”"
+            f"  [cyan]•[/cyan] {mark}[bold]{escape(title)}[/bold]{place}: “{escape(shorten(citation.quote, 240))}”"
         )
     return lines
+
+
+def _format_place(title: str, source: str, page: int | None) -> str:
+    """Format a source, unless it is the title, and a page in brackets; "" without both."""
+    place = [display_path(source)] if source and source != title else []
+    place += [f"p. {page}"] if page is not None else []
+    return f" [dim]({escape(', '.join(place))})[/dim]" if place else ""
+
+
+def closest_passages(answer: Answer) -> tuple[Hit, ...]:
+    """Return the best passages of an abstention; none for another answer."""
+    return answer.evidence[:MAX_CLOSEST_PASSAGES] if answer.abstained and answer.grounded else ()
+
+
+def closest_lines(answer: Answer) -> list[str]:
+    """Format the best passages of an abstention: title, headings, place and first sentence."""
+    label = _CLOSEST_LABEL[detect_language(answer.question)]
+    return [
+        f"  [dim]{label}[/dim] {escape(' › '.join(dict.fromkeys([hit.title, *hit.passage.headings])))}"
+        f"{_format_place(hit.title, hit.source, hit.passage.page)}: “{escape(shorten(_first_sentence(hit), 160))}”"
+        for hit in closest_passages(answer)
+    ]
+
+
+def _first_sentence(hit: Hit) -> str:
+    """Return the first sentence of a passage that is no heading; its beginning if it has only short lines."""
+    text = _text_without_title(hit)
+    headings = {hit.title, *hit.passage.headings}
+    sentences = [text[start:end] for start, end in sentence_spans(text)]
+    sentences = [sentence for sentence in sentences if sentence.strip("#* ") not in headings]
+    return next((s for s in sentences if len(tokenize(s)) >= MIN_SENTENCE_WORDS), " ".join(sentences))
+
+
+def text_lines(text: str) -> list[str]:
+    """Format an answer: bold on one line, as it is on several lines, with code that is never wrapped."""
+    lines = text.strip("\n").split("\n")
+    if len(lines) == 1:
+        return [f"[bold]{escape(text)}[/bold]"]
+    formatted, fence = [], ""
+    for line in lines:
+        match = _FENCE.match(line)
+        is_code = bool(fence or match)
+        if match and not fence:
+            fence = match[1]
+        elif match and match[1].startswith(fence):
+            fence = ""
+        formatted.append(f"[{VERBATIM}]{escape(line)}[/{VERBATIM}]" if is_code else escape(line))
+    return formatted
 
 
 def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
     """Format an answer with its citations, its paths and its diagnostics."""
     lines = [f"[dim]{escape(step)}[/dim]" for step in answer.steps] if with_text else []
-    lines += [f"[bold]{escape(answer.text)}[/bold]"] if with_text else []
+    lines += text_lines(answer.text) if with_text else []
     lines += citation_lines(answer)
+    lines += closest_lines(answer)
     lines += [f"  [green]↳[/green] {format_path(path)}" for path in answer.non_empty_paths[:4]]
     shown = [d for d in answer.diagnostics if d.code != DiagnosticCode.EVIDENCE_OMITTED]
     lines += [f"  [yellow]![/yellow] [dim]{escape(shorten(d.message, 200))}[/dim]" for d in shown]

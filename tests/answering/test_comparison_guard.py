@@ -279,7 +279,7 @@ def test_pipeline_of_store_compares_by_its_predicates_toml(tmp_path: Path, monke
         schemas.append(schema)
         return parse_and_verify(question, text, schema)
 
-    monkeypatch.setattr("kgrag.answering.pipeline.parse_and_verify", record_schema)
+    monkeypatch.setattr("kgrag.answering.guards.step_guard.parse_and_verify", record_schema)
     store.use(llm=FakeLLM(default_answer="Ann Bell [1]"))
     store.answer_pipeline.answer_from_passages("Who is it?", [make_hit("Ann Bell", "Ann Bell is a singer.")])
     assert [schema.predicates["sponsor"].meaning for schema in schemas] == ["who pays for it"]

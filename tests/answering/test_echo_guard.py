@@ -8,7 +8,7 @@ import pytest
 
 from kgrag import prompts
 from kgrag.answering.guards.echo import is_echo, replace_echo
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.text import sentence_spans
 from kgrag.types import DiagnosticCode
 from tests.support.answering import make_pipeline, messages

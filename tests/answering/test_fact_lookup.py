@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from graphs.predicates import load_predicate_schema
-from kgrag.answering.pipeline import LOOKUP_EVIDENCE_TOKENS, ReaderMode
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.pipeline import ReaderMode
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.answering.stages.fact_lookup import EXPLICIT_CONFIDENCE, IMPLICIT_CONFIDENCE, FactLookup, LookupResult
+from kgrag.answering.stages.lookup_step import LOOKUP_EVIDENCE_TOKENS
 from kgrag.factuality.experiment.conditions import Condition, EvalCase
 from kgrag.factuality.experiment.filtered_store import FilteredStore
 from kgrag.graphqa.traversal import LookedUpFact

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kgrag.answering.pipeline import GRAPH_ANSWER_MIN_CONFIDENCE, AnswerPipeline, ReaderMode
+from kgrag.answering.pipeline import AnswerPipeline, ReaderMode
+from kgrag.answering.stages.graph_answer import GRAPH_ANSWER_MIN_CONFIDENCE
 from kgrag.factuality.experiment.conditions import Condition, EvalCase
 from kgrag.factuality.experiment.filtered_store import FilteredStore
 from kgrag.types import Question

@@ -73,12 +73,19 @@ class FakeStore:
         self.location = self.folder = Path(tempfile.mkdtemp()) / "somewhere"
         self.model = "auto"
         self.notice = self.progress = lambda *_: None
-        self.config = SimpleNamespace(k=8, adapter="")
+        self.config = SimpleNamespace(k=8, adapter="", style="auto")
         self.llm = self.loaded_llm = llm or FakeLLM(default_answer="")
         self.graph_store = SimpleNamespace(counts=lambda: counts, entities=lambda: entities)
         adjacency = SimpleNamespace(gazetteer=Gazetteer(names), idf=[1.0] * len(names))
         self.retriever = SimpleNamespace(indices=SimpleNamespace(graph=adjacency))
         self.answer_pipeline = FakePipeline({answer.question: answer for answer in answers})
+        self.styles: list[str | None] = []
+
+    def pipeline_for(self, where: str | None = None, style: str | None = None) -> FakePipeline:
+        if style == "nonsense":
+            raise UsageError("Expected a style.")
+        self.styles.append(style)
+        return self.answer_pipeline
 
 
 def make_chat(*history: Turn, llm: FakeLLM | None = None, answers: Sequence[Answer] = ()) -> Chat:

@@ -25,7 +25,7 @@ def run_kgrag(*arguments: str, log: str = "") -> subprocess.CompletedProcess[str
 def test_debug_log_has_stage_timings_on_stderr(store: Path, flags: list[str], log: str) -> None:
     result = run_kgrag(*flags, "ask", QUESTION, "--reader", "graph", "--store", str(store), "--json", log=log)
     assert result.returncode == 0 and json.loads(result.stdout)["text"] == "Missolonghi"
-    assert "DEBUG kgrag.answering.pipeline: retrieve: " in result.stderr
+    assert "DEBUG kgrag.answering.pipeline: retrieval: " in result.stderr
     assert "DEBUG kgrag.store.queries: open indices: " in result.stderr
 
 

@@ -343,7 +343,7 @@ def test_bench_answers_continues_from_its_file(manuals: Path, shell: Shell, monk
     assert code == 0 and asked == ["none"] and out_file.read_text().startswith(first_lines)
     assert report["questions"] == 3 and report["abstained_unanswerable"]["value"] == 1
     assert {"nugget_recall", "right", "wrong", "abstained", "seconds", "by_corpus"} <= set(report)
-    code, out, _ = shell(*arguments)
+    code, out, _ = shell(*arguments, "--without", "graph_answer")
     assert code == 0 and "nugget recall" in out and "by language" in out
 
 
@@ -358,3 +358,41 @@ def test_measure_manual_answers_of_a_model(manuals: Path, questions: list[Manual
         assert report["by_corpus"]["git"]["right"]["value"] == 1 and report["model"] == "fake"
         _, rows = measure_manual_answers(store, questions[:1], arm="closed-book")
         assert rows[0]["grounded"] is False
+
+
+def test_bench_answers_with_a_perfect_model(manuals: Path, shell: Shell, tmp_path: Path) -> None:
+    """The follow-up is rewritten without a real model; a gold file that the store lacks is named."""
+    file, out_file = manuals / "data" / "questions.dev.jsonl", tmp_path / "rows.jsonl"
+    arguments = ("bench", "answers", "--questions", file, "--store", manuals / "out" / "store", "--oracle")
+    code, out, err = shell(*arguments, "--out", out_file, "--json")
+    report = json.loads(out, parse_constant=pytest.fail)
+    assert code == 0 and "gold files are in no source of the store (db/gone.md)" in err
+    assert report["missing_files"] == ["db/gone.md"] and report["gold_retrieved"]["value"] == 1
+    assert {"oracle_nugget_recall", "oracle_whole", "gold_in_prompt", "silenced_by_gate", "withdrawn"} <= set(report)
+    assert set(report["altered"]) == {"number", "name", "option", "negation"}
+    rows = [json.loads(line) for line in out_file.read_text().splitlines()]
+    assert [row["id"] for row in rows] == ["gc", "lock", "none"] and rows[1]["asked"] != "And what does it wait for?"
+    code, out, _ = shell(*arguments, "--arm", "plain")
+    assert code == 0 and "nugget recall" in out and "by language" in out and "altered answers caught" in out
+    assert "--oracle or --model" in shell.expect_error(2, *arguments, "--model", "http://127.0.0.1:9/v1#any")
+    assert "grounded or plain" in shell.expect_error(2, *arguments, "--arm", "gold")
+    assert "--without with --arm" in shell.expect_error(2, *arguments, "--arm", "plain", "--without", "echo")
+    assert "found 'spelling'" in shell.expect_error(2, *arguments, "--without", "spelling")
+
+
+def test_bench_answers_oracle_needs_nuggets(manuals: Path, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "plain.jsonl"
+    file.write_text('{"_id": "1", "text": "a?", "answers": ["b"]}\n')
+    arguments = ("bench", "answers", "--questions", file, "--store", manuals / "out" / "store")
+    assert "nuggets for --oracle" in shell.expect_error(2, *arguments, "--oracle")
+
+
+def test_measure_manual_answers_of_plain_rag(manuals: Path, questions: list[ManualQuestion]) -> None:
+    """The nearest passages are shown whole in one prompt, and nothing is checked but the words of an abstention."""
+    model = FakeLLM(replies=["For 99 years [7].", "The documents do not say."])
+    with kgrag.open(manuals / "out" / "store") as store:
+        store.use(llm=model)
+        report, rows = measure_manual_answers(store, [questions[0], questions[2]], arm="plain")
+    assert rows[0]["text"] == "For 99 years [7]." and rows[0]["citations"] == [] and rows[1]["abstained"]
+    assert GC_TEXT in model.prompts[0] and LOCK_TEXT in model.prompts[0] and questions[0].text in model.prompts[0]
+    assert report["wrong"]["value"] == 0.5 and report["missing_files"] == []

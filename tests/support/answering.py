@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from graphs.facts.builder import fact_index_from
 from graphs.predicates import PredicateSchema, load_predicate_schema
 from kgrag.answering.pipeline import AnswerPipeline
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.graphqa.reader import GraphQAReader
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.text import normalize_name

@@ -112,7 +112,7 @@ class FakeOpenAIHandler(BaseHTTPRequestHandler):
             body.get("response_format") if self.server.supports_schema else None,
         )
         schema = json.dumps(response_format["json_schema"]["schema"]) if response_format else None
-        if sum(len(m["content"]) for m in messages) + body["max_tokens"] > self.server.llm.context:
+        if sum(self.server.llm.count(m["content"]) for m in messages) + body["max_tokens"] > self.server.llm.context:
             self._send_json({"error": {"message": f"maximum context length is {self.server.llm.context}"}}, 400)
             return
         if body.get("continue_final_message"):

@@ -13,7 +13,7 @@ import pytest
 from kgrag import prompts
 from kgrag.answering.guards.citations import verify_citations
 from kgrag.answering.reasoning_steps import parse_steps, verify_steps
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.experiment.conditions import mentions_answer
 from kgrag.judge import load_judge
 from kgrag.tune.data.balanced_sample import sample_questions

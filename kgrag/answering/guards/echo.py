@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from indices.bm25_index import index_tokens
 from kgrag import prompts
-from kgrag.answering.stages.evidence_selection import SelectedPassage, score_sentences
+from kgrag.answering.guards.step_guard import replacement_code
+from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.stages.evidence_selection import score_sentences
+from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.retrieve.sentence_features import HitSentence, sentence_features
 from kgrag.text import detect_language, normalize_name
 from kgrag.text.citation_marks import strip_citation_marks
@@ -85,3 +89,9 @@ def _best_supporting_sentence(question: str, answer: str, selected: Sequence[Sel
         and not is_echo(question, sentence.text)
     ]
     return max(scored_sentences, key=lambda scored: scored[0])[1] if scored_sentences else None
+
+
+def replace_echoed_question(state: AnswerState, context: AnswerContext) -> AnswerState:
+    """Replace a draft that only repeats the question, or withdraw it."""
+    draft, messages = replace_echo(state.question, state.draft or "", state.selected)
+    return replace(state, draft=draft).add_diagnostics(replacement_code(draft), messages)

@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 from graphs.predicates import PredicateSchema
 from indices.bm25_index import index_tokens
-from kgrag.answering.guards.citations import MIN_TOKEN_OVERLAP
+from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.graphqa.protocol import RelationPath
 from kgrag.graphqa.question_templates import fill_template, load_templates
 from kgrag.retrieve.sentence_features import has_answer_cue
 from kgrag.text import detect_language, normalize_name, sentence_spans, strip_disambiguation
 from kgrag.text.citation_marks import strip_citation_marks
-from kgrag.types import Hit
+from kgrag.types import DiagnosticCode, Hit
+
+MIN_NAME_SHARE = 0.6
+"""Share of a name's words that a sentence must have to mention it."""
 
 
 class _TitledSentence(NamedTuple):
@@ -63,7 +66,7 @@ def unsupported_relation(
                     or any(f" {word} " in f" {normalize_name(titled_sentence.text)} " for word in compound_words)
                 )
                 and (step_index > 0 or subject <= titled_sentence.words)
-                and (not is_last or len(answer_words & titled_sentence.words) >= MIN_TOKEN_OVERLAP * len(answer_words))
+                and (not is_last or len(answer_words & titled_sentence.words) >= MIN_NAME_SHARE * len(answer_words))
                 for titled_sentence in titled_sentences
             ):
                 unsupported = unsupported or fill_template(forms[0], X=name if step_index == 0 else "…")
@@ -88,3 +91,14 @@ def _titled_sentences(hits: Sequence[Hit]) -> Iterator[_TitledSentence]:
         for start, end in sentence_spans(hit.passage.text):
             text = hit.passage.text[start:end]
             yield _TitledSentence(text, frozenset(index_tokens(f"{hit.title}. {text}")))
+
+
+def require_stated_kinship(state: AnswerState, context: AnswerContext) -> AnswerState:
+    """Withdraw a draft about relatives if no sentence states the relation."""
+    resources, draft = context.resources, strip_citation_marks(state.draft or "").strip()
+    relation_paths = resources.graph_qa().parse(state.question)
+    missing = unsupported_relation(state.question, relation_paths, draft, state.hits, resources.schema)
+    if not missing:
+        return state
+    message = f"answer {draft!r} withdrawn: no retrieved sentence states the relation asked for: {missing}"
+    return state.abstain(DiagnosticCode.ANSWER_WITHDRAWN, message)

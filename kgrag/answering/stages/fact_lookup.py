@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from graphs.predicates import PredicateSchema
 from indices.bm25_index import index_tokens
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.graphqa.question_templates import fill_template, load_templates
 from kgrag.graphqa.traversal import LookedUpFact
 from kgrag.prompts import is_abstention

@@ -7,6 +7,7 @@ import typer
 from kgrag.cli.bench.answers import bench_answers
 from kgrag.cli.bench.components import bench_ingest, bench_linking
 from kgrag.cli.bench.extraction import bench_extraction, bench_paths, bench_relations
+from kgrag.cli.bench.injections import bench_injections
 from kgrag.cli.bench.judge import bench_judge, bench_judge_set, bench_judge_train
 from kgrag.cli.bench.llm import bench_llm
 from kgrag.cli.bench.manuals import bench_manuals
@@ -26,6 +27,7 @@ bench = typer.Typer(
 bench.command("retrieval")(bench_retrieval)
 bench.command("answers")(bench_answers)
 bench.command("manuals")(bench_manuals)
+bench.command("injections")(bench_injections)
 bench.command("table")(bench_table)
 bench.command("compare")(bench_compare)
 bench.command("linking")(bench_linking)

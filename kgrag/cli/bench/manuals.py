@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from kgrag.cli.bench.gold import notice_missing_files
+from kgrag.cli.bench.manual_answers import run_manual_answers
 from kgrag.cli.options import JsonOption, ModelOption, ingest_into, open_store, print_json, require_ingested
 from kgrag.metrics.formatting import format_interval
 from kgrag.terminal import console
 
 if TYPE_CHECKING:
-    from kgrag.answering.pipeline import ReaderMode
     from kgrag.dev.benchmarks.manuals.figures import Figures
     from kgrag.dev.benchmarks.manuals.questions import ManualQuestion
     from kgrag.store.store import Store
@@ -67,36 +68,11 @@ def run_manual_retrieval(store: Store, questions: Sequence[ManualQuestion]) -> F
 
     with console.show_counter("questions", len(questions)) as tick:
         report = measure_manual_retrieval(store, questions, tick)
-    if missing := report["missing_files"]:
-        console.print_notice(
-            f"{len(missing):,} gold files are in no source of the store ({_shorten(missing)}): ingest them; "
-            "their quotes are only found in other documents."
-        )
+    notice_missing_files(report["missing_files"])
     for file, sources in report["ambiguous_files"].items():
         console.print_notice(f"{file} is several sources of the store ({_shorten(sources)}): passages of all count.")
     if lost := [f"{quote['id']} in {quote['file']}" for quote in report["lost_quotes"]]:
         console.print_notice(f"{len(lost):,} gold quotes are in no passage of their file: {_shorten(lost)}.")
-    return report
-
-
-def run_manual_answers(
-    store: Store,
-    questions: Sequence[ManualQuestion],
-    *,
-    reader: ReaderMode = "auto",
-    arm: str = "grounded",
-    out: Path | None = None,
-) -> Figures:
-    """Measure answers with a bar; after Ctrl-C, the message says what was kept."""
-    from kgrag.dev.benchmarks.manuals.answers import measure_manual_answers
-
-    try:
-        with console.show_counter("answers", len(questions)) as tick:
-            report, _ = measure_manual_answers(store, questions, reader=reader, arm=arm, out=out, tick=tick)
-    except KeyboardInterrupt:
-        if out is None:
-            raise
-        raise KeyboardInterrupt(f"Answers are kept in {out}: run the same command again to continue.") from None
     return report
 
 

@@ -13,6 +13,7 @@ from kgrag.cli.bench.datasets import (
     open_store_with_corpus,
     parse_run,
 )
+from kgrag.cli.bench.gold import report_missing_gold
 from kgrag.cli.bench.manuals import print_manual_retrieval, run_manual_retrieval
 from kgrag.cli.bench.output import print_report, require_parent_folder
 from kgrag.cli.options import (
@@ -72,19 +73,21 @@ def bench_retrieval(
     named_runs = [parse_run(text) for text in run or []]
     if len({name for name, _ in named_runs}) < len(named_runs):
         raise UsageError("Expected a different name for every --run, found one twice: pass another.")
-    if named_runs or runs_out:
-        check_unique_ids(question_list)
+    check_unique_ids(question_list)
     others = {name: load_rankings(name, file, question_list) for name, file in named_runs}
     require_parent_folder(runs_out, "--runs-out")
     opened_store = open_store_with_corpus(store, corpus, walk=walk)
+    missing_gold = report_missing_gold(opened_store, question_list)
     with console.show_counter("questions", len(question_list)) as tick:
         rankings, milliseconds = time_retrieval(opened_store.retriever, question_list, tick)
     report = retrieval_report(question_list, rankings, milliseconds)
     if runs_out:
         write_run(runs_out, {q.id: r for q, r in zip(question_list, rankings, strict=True)}, "kgrag")
     runs = {name: score_against_baseline(question_list, rankings, other) for name, other in others.items()}
-    if runs and json_:
-        report["runs"] = runs
+    if json_:
+        report["missing_gold"] = missing_gold
+        if runs:
+            report["runs"] = runs
     is_trained_on = fingerprint(questions) in TreeEnsemble.load().trained_on
     report["trained on these questions"] = is_trained_on
     if is_trained_on:

@@ -22,6 +22,7 @@ from kgrag.cli.bench.datasets import (
     open_store_with_corpus,
     parse_run,
 )
+from kgrag.cli.bench.gold import report_missing_gold
 from kgrag.cli.options import JsonOption, print_json, require_library
 from kgrag.errors import ModelError, UsageError
 from kgrag.metrics.formatting import format_difference, format_interval
@@ -150,6 +151,7 @@ def _gather_candidates(
 
     questions = [question for question in question_list if question.gold]
     opened_store = open_store_with_corpus(store, folder / CORPUS_FILE)
+    missing_gold = report_missing_gold(opened_store, questions)
     retriever = opened_store.retriever
     stamp = f"{opened_store.graph_store.meta('made')} {opened_store.graph_store.generation} {opened_store.config.embedder} {code_digest()}"
     cache = ExampleCache(cache_folder, folder.name, stamp)
@@ -170,6 +172,7 @@ def _gather_candidates(
         )
     store_figures: StoreFigures = {
         "unscored": len(question_list) - len(questions),
+        "missing_gold": missing_gold,
         "latency": _measure_latency(opened_store, folder.name, question_list),
     }
     return SetCandidates(questions, whole_examples, parts), store_figures

@@ -102,8 +102,8 @@ def eval_run(
         config.k,
         samples,
         seed,
-        config.evidence_tokens,
-        config.answer_tokens,
+        config.evidence_tokens or ExperimentPlan.evidence_tokens,
+        config.answer_tokens or ExperimentPlan.answer_tokens,
     )
     models = arm_models(opened_store, adapter)
     question_metadata = {

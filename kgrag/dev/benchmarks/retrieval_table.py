@@ -28,9 +28,13 @@ ROWS_BY_TYPE = (ALL_PARTS, "without graph", "RRF of both")
 
 
 class StoreFigures(TypedDict):
-    """Figures of a set that need its store: questions without gold, and the retrieval time, if it was measured."""
+    """Figures of a set that need its store.
+
+    Questions without gold, gold ids that are no document, and the retrieval time, if it was measured.
+    """
 
     unscored: int
+    missing_gold: list[str]
     latency: LatencyReport | None
 
 
@@ -40,6 +44,7 @@ SetReport = TypedDict(
     "SetReport",
     {
         "unscored": NotRequired[int],
+        "missing_gold": NotRequired[list[str]],
         "latency": NotRequired[LatencyReport | None],
         "questions": int,
         "rows": dict[str, RunFigures],
@@ -50,7 +55,7 @@ SetReport = TypedDict(
 )
 """One set's part of the table.
 
-- "unscored", "latency": see `StoreFigures`; the command adds them, as it has the store.
+- "unscored", "missing_gold", "latency": see `StoreFigures`; the command adds them, as it has the store.
 - "questions": questions with gold.
 - "rows": row -> measures; "gave nothing", the questions without any document; and, but for `ALL_PARTS`, "against", the
   reference row, and "difference" of `TESTED_MEASURES` to it.

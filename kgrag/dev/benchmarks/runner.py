@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NotRequired, TypedDict
 
 from kgrag.answering.pipeline import AnswerPipeline, ReaderMode
@@ -18,7 +18,7 @@ from kgrag.protocols import Retriever
 from kgrag.types import Answer, Hit, Interval, Question
 
 Tick = Callable[[], None]
-ARMS = ("grounded", "closed-book", "gold")
+ARMS = ("grounded", "closed-book", "gold", "plain")
 RetrievalReport = dict[str, object]
 """Measure -> `IntervalJson`, latency included; "questions", "unscored", and "by type" with recall@5."""
 AnswerReport = TypedDict(
@@ -33,9 +33,13 @@ AnswerReport = TypedDict(
         "by graph": int,
         "model": str,
         "abstained on unanswerable": NotRequired[IntervalJson],
+        "missing_gold": NotRequired[list[str]],
     },
 )
-"""Measures of answers; "by graph" counts the answers that the graph reader gave."""
+"""Measures of answers.
+
+"by graph" counts the answers that the graph reader gave; the command adds "missing_gold" (`find_missing_gold`).
+"""
 
 
 def measure_retrieval(
@@ -98,6 +102,11 @@ def retrieval_report(
     return report
 
 
+def find_missing_gold(questions: Sequence[Question], documents: Container[str]) -> list[str]:
+    """Return the gold ids that are no document, in the order of the questions."""
+    return [gold for gold in dict.fromkeys(gold for q in questions for gold in q.gold) if gold not in documents]
+
+
 def measure_answers(
     answerer: AnswerPipeline,
     questions: Sequence[Question],
@@ -106,6 +115,7 @@ def measure_answers(
     arm: str = "grounded",
     k: int = 8,
     gold: Callable[[Question], list[Hit]] = lambda _: [],
+    plain: Callable[[str], Answer] | None = None,
     tick: Tick = lambda: None,
 ) -> tuple[AnswerReport, list[Answer]]:
     """Return token F1, exact match, share of abstentions and seconds a question; and the answers.
@@ -117,15 +127,16 @@ def measure_answers(
         answerer: of the store.
         questions: with accepted answers, or none for an unanswerable question.
         reader: of the grounded arm.
-        arm: evidence of the store, no evidence, or the gold passages.
+        arm: evidence of the store, no evidence, the gold passages, or ``plain`` for the answers of ``plain``.
         k: passages to retrieve.
         gold: returns the gold passages of a question.
+        plain: answers a question without the pipeline, for the arm of this name.
         tick: called once a question.
 
     Raises:
         UsageError: there is no such arm.
     """
-    if arm not in ARMS:
+    if arm not in ARMS or (arm == "plain" and plain is None):
         raise UsageError(f"Expected --arm to be one of {', '.join(ARMS)}, found {arm!r}.")
     answer_list: list[Answer] = []
     for question in questions:
@@ -133,6 +144,8 @@ def measure_answers(
             answer_list.append(answerer.answer_closed_book(question.text))
         elif arm == "gold":
             answer_list.append(answerer.answer_from_passages(question.text, gold(question)))
+        elif arm == "plain" and plain is not None:
+            answer_list.append(plain(question.text))
         else:
             answer_list.append(answerer.answer(question.text, k, reader=reader))
         tick()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +12,8 @@ from kgrag.answering.guards.comparison import parse_and_verify
 from kgrag.answering.pipeline import AnswerPipeline
 from kgrag.answering.prompt_budget import evidence_budget, format_fact_lines, max_answer_tokens
 from kgrag.answering.reasoning_steps import verify_steps
-from kgrag.answering.stages.evidence_selection import SelectedPassage, select_evidence, selector_fingerprint
+from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.stages.evidence_selection import select_evidence, selector_fingerprint
 from kgrag.factuality.experiment.arms import ArmEvidence, edit_fact_lines
 from kgrag.factuality.experiment.conditions import Condition, EvalCase
 from kgrag.factuality.experiment.response_cache import CachedLLM, ResponseCache
@@ -87,8 +87,8 @@ class ArmRunner:
             self.schema,
         )
         # a score is a cosine in one arm and a share of a random walk in another, so no score is too low for a citation
-        step_check = verify_steps(question, parsed.steps, shown, min_score=-math.inf)
-        citation_check = verify_citations(question, parsed.answer, shown, min_score=-math.inf)
+        step_check = verify_steps(question, parsed.steps, shown)
+        citation_check = verify_citations(question, parsed.answer, shown)
         dropped = [*dropped, *parsed.diagnostics, *step_check.refusals, *citation_check.refusals]
         citations = tuple(dict.fromkeys((*step_check.citations, *citation_check.citations)))
         cited_ids = {citation.passage_id for citation in citations}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.records import (
     CitationRecord,
     ClaimRecord,

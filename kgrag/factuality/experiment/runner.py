@@ -11,13 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypedDict
 
-from kgrag.answering.guards import citations
-from kgrag.answering.pipeline import (
-    GRAPH_ANSWER_MIN_CONFIDENCE,
-    MIN_CITATION_PROBABILITY,
-    MIN_PASSAGE_PROBABILITY,
-    AnswerPipeline,
-)
+from kgrag.answering.guards import claim
+from kgrag.answering.pipeline import AnswerPipeline
+from kgrag.answering.stages.graph_answer import GRAPH_ANSWER_MIN_CONFIDENCE
+from kgrag.answering.stages.retrieval import MIN_PASSAGE_PROBABILITY
 from kgrag.errors import KgragError
 from kgrag.factuality.experiment.arm_runner import ExperimentPlan
 from kgrag.factuality.experiment.arms import ADAPTER_SUFFIX
@@ -258,7 +255,7 @@ def build_report(records: Sequence[RunRecord], out: Path, seed: int) -> RunRepor
 THRESHOLDS = {
     "near_f1": outcomes.FUZZY_MATCH_F1,
     "tokens_beside_an_answer": outcomes.MAX_EXTRA_TOKENS,
-    "words_of_a_citation": citations.MIN_TOKEN_OVERLAP,
+    "words_of_a_citation": claim.MIN_WORD_SHARE,
     "graph_contradicts": graph_check.MIN_REFUTING_CONFIDENCE,
     "passages_for_a_claim": claim_verification.CLAIM_PASSAGES,
     "temperature": uncertainty.SAMPLE_TEMPERATURE,
@@ -267,7 +264,6 @@ THRESHOLDS = {
     "system": {
         "facts_sure": GRAPH_ANSWER_MIN_CONFIDENCE,
         "passages_likely": MIN_PASSAGE_PROBABILITY,
-        "citations_relevant": MIN_CITATION_PROBABILITY,
     },
 }
 """Thresholds that decide figures, for the manifest."""

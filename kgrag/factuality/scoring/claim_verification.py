@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from graphs.predicates import PredicateSchema
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.records import JudgementRecord
 from kgrag.factuality.scoring.claims import Claim
 from kgrag.factuality.scoring.outcomes import answer_matches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.experiment.conditions import Condition, EvalCase, mentions_answer
 from kgrag.factuality.records import RetrievalRecord
 from kgrag.factuality.scoring.outcomes import Outcome

@@ -15,7 +15,7 @@ from graphs.predicates import load_predicate_schema
 from kgrag import prompts
 from kgrag.answering.guards.comparison import parse_and_verify
 from kgrag.answering.reasoning_steps import format_steps, parse_steps
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.experiment.conditions import Condition
 from kgrag.factuality.records import RunRecord
 from kgrag.factuality.scoring.outcomes import Outcome, classify_outcome

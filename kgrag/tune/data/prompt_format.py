@@ -8,7 +8,8 @@ from dataclasses import replace
 from kgrag import prompts
 from kgrag.answering.guards.citations import verify_citations
 from kgrag.answering.prompt_budget import format_fact_lines
-from kgrag.answering.stages.evidence_selection import SelectedPassage, select_evidence
+from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.stages.evidence_selection import select_evidence
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.text import detect_language, normalize_name
 from kgrag.types import Hit

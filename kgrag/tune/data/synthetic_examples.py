@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from kgrag.answering.prompt_budget import format_fact_lines
 from kgrag.answering.reasoning_steps import format_steps
-from kgrag.answering.stages.evidence_selection import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.experiment.conditions import mentions_answer
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.tune.data.example import Example

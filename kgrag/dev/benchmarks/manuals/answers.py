@@ -19,9 +19,11 @@ import kgrag
 from kgrag.answering.pipeline import AnswerPipeline, ReaderMode
 from kgrag.chat.coreference import Turn
 from kgrag.chat.query_rewriter import FollowUpRewriter
+from kgrag.dev.benchmarks.ablated_pipeline import ablated_pipeline
 from kgrag.dev.benchmarks.manuals.figures import Figures, grouped_figures
-from kgrag.dev.benchmarks.manuals.gold_passages import find_gold_passages
+from kgrag.dev.benchmarks.manuals.gold_passages import find_gold_passages, find_missing_files
 from kgrag.dev.benchmarks.manuals.questions import ManualQuestion
+from kgrag.dev.benchmarks.plain_rag import PlainRAG
 from kgrag.factuality.experiment.response_cache import ResponseCache
 from kgrag.factuality.experiment.runner import model_metadata
 from kgrag.serialize import JsonObject, answer_json, nan_to_none
@@ -36,6 +38,7 @@ def measure_manual_answers(
     *,
     reader: ReaderMode = "auto",
     arm: str = "grounded",
+    without: Sequence[str] = (),
     out: Path | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[Figures, list[JsonObject]]:
@@ -45,20 +48,22 @@ def measure_manual_answers(
         store: the opened store.
         questions: to answer; earlier turns of a follow-up are used as `kgrag chat` uses them.
         reader: of the grounded arm.
-        arm: ``grounded``, ``closed-book``, or ``gold`` for the best passage of each gold quote.
+        arm: ``grounded``, ``closed-book``, ``gold`` for the best passage of each gold quote, or ``plain`` for `PlainRAG`.
+        without: stages and guards that the pipeline leaves out (`kgrag.answering.profiles`).
         out: file that every answer is appended to. An answer in it is reused if question, code, store, configuration and
             model are the same.
         tick: called once a question.
 
     Returns:
-        `answer_values` with intervals, by group too, and "model"; the answers as `answer_json` with "id" and "asked",
-        the standalone form of the question.
+        `answer_values` with intervals, by group too, "missing_files" and "model"; the answers as `answer_json` with "id"
+        and "asked", the standalone form of the question.
 
     Raises:
+        UsageError: there is no such stage or guard.
         ReadError: ``out`` is damaged.
         ModelError: the language model is needed and cannot be used.
     """
-    asker = _Asker(store, questions, reader, arm)
+    asker = _Asker(store, questions, reader, arm, without)
     state = asker.state() if out else []
     rows: list[JsonObject] = []
     with ResponseCache(out) if out else nullcontext() as cache:
@@ -70,6 +75,7 @@ def measure_manual_answers(
                 rows.append(cache.get_or_compute(key, lambda question=question: asker.ask(question)))  # type: ignore[misc]
             tick()
     report = grouped_figures(questions, answer_values(questions, rows))
+    report["missing_files"] = find_missing_files(store.graph_store, questions)
     report["model"] = next((row["model"] for row in rows if row["model"]), "")
     return report, rows
 
@@ -77,10 +83,12 @@ def measure_manual_answers(
 class _Asker:
     """Asks questions of a store in one arm."""
 
-    def __init__(self, store: Store, questions: Sequence[ManualQuestion], reader: ReaderMode, arm: str) -> None:
-        self._store, self._reader, self._arm = store, reader, arm
+    def __init__(
+        self, store: Store, questions: Sequence[ManualQuestion], reader: ReaderMode, arm: str, without: Sequence[str]
+    ) -> None:
+        self._store, self._reader, self._arm, self._without = store, reader, arm, without
         self._needs_model = not (arm == "grounded" and reader == "graph")
-        self._rewriter = FollowUpRewriter(store)
+        self._rewriter, self._plain = FollowUpRewriter(store), PlainRAG(store)
         self._holders = find_gold_passages(store.graph_store, questions).holders if arm == "gold" else {}
 
     def state(self) -> list[Any]:
@@ -89,7 +97,16 @@ class _Asker:
         graph = store.graph_store
         model = model_metadata(store, store.config.adapter) if self._needs_model else None
         config = store.config.model_dump(mode="json")
-        return [self._reader, self._arm, code_digest(), graph.meta("made"), graph.generation, config, model]
+        return [
+            self._reader,
+            self._arm,
+            sorted(self._without),
+            code_digest(),
+            graph.meta("made"),
+            graph.generation,
+            config,
+            model,
+        ]
 
     @cached_property
     def _loaded_store(self) -> Store:
@@ -107,7 +124,7 @@ class _Asker:
         if question.history:
             turns = [Turn(earlier, answer) for earlier, answer in question.history]
             asked = self._rewriter.standalone_question(question.text, turns)
-        row = answer_json(self._answer(store.answer_pipeline, question, asked))
+        row = answer_json(self._answer(ablated_pipeline(store, self._without), question, asked))
         seconds = round(time.perf_counter() - start, 3)
         kept: JsonObject = nan_to_none({**row, "id": question.id, "asked": asked, "seconds": seconds})
         return kept
@@ -115,6 +132,8 @@ class _Asker:
     def _answer(self, pipeline: AnswerPipeline, question: ManualQuestion, asked: str) -> Answer:
         if self._arm == "closed-book":
             return pipeline.answer_closed_book(asked)
+        if self._arm == "plain":
+            return self._plain.answer(asked, self._store.llm)
         if self._arm == "gold":
             return pipeline.answer_from_passages(asked, self._gold_hits(question))
         return pipeline.answer(asked, self._store.config.k, reader=self._reader)

@@ -76,9 +76,28 @@ def find_gold_passages(graph: GraphStore, questions: Sequence[ManualQuestion]) -
     )
 
 
+def find_missing_files(graph: GraphStore, questions: Sequence[ManualQuestion]) -> list[str]:
+    """Return the gold files that no source of the store is, in the order of the questions; reads no passage."""
+    sources = sorted(set(graph.sources_by_document().values()))
+    files = dict.fromkeys(quote.file for question in questions for quote in question.gold)
+    return [file for file in files if not find_sources(file, sources)]
+
+
 def find_sources(file: str, sources: Sequence[str]) -> list[str]:
     """Return the sources whose path ends with ``file``, compared by whole path components."""
     return [source for source in sources if f"/{source}".replace("\\", "/").endswith(f"/{file}")]
+
+
+class QuoteMatcher:
+    """Tells whether a text holds one of the gold quotes of a question."""
+
+    def __init__(self, quotes: Sequence[GoldQuote]) -> None:
+        self._quotes = [frozenset(word.text for word in quote_words(quote.quote)) for quote in quotes]
+
+    def is_held_by(self, text: str) -> bool:
+        """Whether a text has at least `MIN_QUOTE_SHARE` of the distinct words of a quote."""
+        words = {word.text for word in quote_words(text)}
+        return any(len(quote & words) >= MIN_QUOTE_SHARE * len(quote) for quote in self._quotes)
 
 
 class _QuoteSearch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,24 @@ from kgrag.types import Question
 
 UNANSWERABLE = "unanswerable"
 """The kind of a question that the documents do not answer."""
+_KEYS = frozenset(
+    [
+        "_id",
+        "corpus",
+        "lang",
+        "kind",
+        "text",
+        "answer",
+        "answers",
+        "nuggets",
+        "gold",
+        "wrong",
+        "page",
+        "history",
+        "cross",
+    ]
+)
+"""Keys of a row; ``answers`` and ``cross`` are for readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,7 @@ class ManualQuestion:
         nuggets: Parts of a correct answer, each as alternative forms.
         wrong: Forms that show a wrong answer.
         history: Earlier turns of a follow-up question, as (question, answer).
+        answer: A reference answer; may be empty.
     """
 
     id: str
@@ -52,6 +72,7 @@ class ManualQuestion:
     nuggets: tuple[tuple[str, ...], ...] = ()
     wrong: tuple[str, ...] = ()
     history: tuple[tuple[str, str], ...] = ()
+    answer: str = ""
 
     @property
     def is_answerable(self) -> bool:
@@ -85,8 +106,8 @@ def _has_nuggets(path: Path) -> bool:
 def load_manual_questions(path: Path, limit: int | None = None) -> list[ManualQuestion]:
     """Load questions with quotes and nuggets from a JSON Lines file (jsonl or jsonl.gz).
 
-    A row is ``{"_id", "corpus", "lang", "kind", "text", "nuggets", "gold", "wrong"?, "page"?, "history"?}``; a gold
-    entry is ``{"file", "quote", "page"?}``. The row's page is the page of its first quote.
+    A row is ``{"_id", "corpus", "lang", "kind", "text", "nuggets", "gold", "answer"?, "wrong"?, "page"?, "history"?}``; a
+    gold entry is ``{"file", "quote", "page"?}``. The row's page is the page of its first quote.
 
     Args:
         path: the file.
@@ -131,7 +152,12 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _parse_question(row: dict[str, Any]) -> ManualQuestion:
-    text, kind = str(row["text"]), str(row["kind"])
+    if not all(isinstance(row[name], str) for name in ("_id", "text", "kind", "corpus", "lang")):
+        raise TypeError("_id, text, kind, corpus and lang are texts")
+    for key in row.keys() - _KEYS:
+        if meant := get_close_matches(key, _KEYS - row.keys(), 1, cutoff=0.75):
+            raise ValueError(f"{key!r} is no key: rename it to {meant[0]!r}")
+    text, kind = row["text"], row["kind"]
     nuggets = tuple(tuple(map(str, _list(forms))) for forms in _list(row["nuggets"]))
     gold = tuple(
         GoldQuote(str(entry["file"]), str(entry["quote"]), entry.get("page", row.get("page") if number == 0 else None))
@@ -150,8 +176,8 @@ def _parse_question(row: dict[str, Any]) -> ManualQuestion:
             raise ValueError(f"the page {quote.page!r} is no number from 1")
     history = tuple((str(asked), str(answer)) for asked, answer in _list(row.get("history", [])))
     wrong = tuple(map(str, _list(row.get("wrong", []))))
-    names = (str(row["_id"]), text, str(row["corpus"]), str(row["lang"]), kind)
-    return ManualQuestion(*names, gold, nuggets, wrong, history)
+    names = (row["_id"], text, row["corpus"], row["lang"], kind)
+    return ManualQuestion(*names, gold, nuggets, wrong, history, str(row.get("answer") or ""))
 
 
 def _list(value: object) -> list[Any]:

@@ -1,0 +1,43 @@
+"""Find a technical term that a question asks about and that no retrieved passage has.
+
+Asked for the default of ``transaction_timeout``, a small model gives that of ``lock_timeout``, which the passages have. Terms
+that the user may have made up, such as the name of a table or a file, say nothing about the documents: only what the
+question asks about is looked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kgrag.types import Hit
+
+_OPTION = r"--?[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_SETTING = r"[a-z_][a-z0-9_]*\(\)|[a-z][a-z0-9]*(?:_[a-z0-9]+)+|[a-z]{2,}(?:\.[a-z_]{2,})*\.[a-z_]{5,}"
+_TERM = rf"(?<![\w./-])(?P<term>{_OPTION}|{_SETTING})(?![\w/-]|\.\w)"
+_ASKED = (
+    re.compile(
+        r"\b(?:what(?:['’]s| is| does| do| are)?|defaults?|meaning|purpose|value|effect|role|unit)"
+        rf"(?:[ ,][\w'’-]+){{0,4}}? [`'\"“‘]?{_TERM}",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"{_TERM}[`'\"”’]? ?(?:这个?(?:选项|参数|变量|设置|命令|函数)?)?(?:是什么|是干什么|有什么|起什么|什么意思|的(?:默认|作用|含义|意思|取值|单位))",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?<![\w./-])(?P<term>[a-z]{1,2}[A-Z]{3,})(?![\w/-])"),  # iSCSI
+)
+
+
+def missing_term(question: str, hits: Sequence[Hit]) -> str:
+    """Return an option, a setting or a function that is asked about and in no passage; "" if there is none.
+
+    Args:
+        question: in English or Chinese.
+        hits: the retrieved passages, whose titles and headings count too.
+    """
+    terms = {match["term"]: None for pattern in _ASKED for match in pattern.finditer(question)}
+    if not terms:
+        return ""
+    texts = [" ".join([hit.title, *hit.passage.headings, hit.passage.text]).casefold() for hit in hits]
+    return next((t for t in terms if not any(t.casefold().removesuffix("()") in text for text in texts)), "")

@@ -1,0 +1,31 @@
+"""Ask the language model for an answer from the selected evidence."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from kgrag import prompts
+from kgrag.answering.prompt_budget import format_fact_lines, max_answer_tokens
+from kgrag.answering.state import AnswerContext, AnswerState
+from kgrag.llm.chat_model import model_label
+from kgrag.protocols import GenerationOptions
+
+logger = logging.getLogger(__name__)
+
+
+def draft_answer(state: AnswerState, context: AnswerContext) -> AnswerState:
+    """Let the model write a draft from the selected passages and the uncertain facts of the graph."""
+    llm, profile = context.resources.llm(), context.profile
+    messages = prompts.grounded_prompt(
+        state.question,
+        [(passage.heading, passage.text) for passage in state.selected],
+        format_fact_lines(state.graph_answers, state.selected),
+        form=state.form,
+        cites_itself=profile.cites_itself,
+    )
+    options = GenerationOptions(max_tokens=max_answer_tokens(llm, profile.answer_tokens[state.form]))
+    logger.debug("prompt: %s", messages)
+    text = llm.generate(messages, options, on_text=context.on_text)
+    logger.debug("reply: %s", text)
+    return replace(state, draft=text, model=model_label(llm))

@@ -1,0 +1,1 @@
+"""Benchmark of injected text: documents and conversations that command an answer."""
