@@ -22,6 +22,8 @@ HIT = make_hit(
         ("What does sqlite3_exec() return?", "sqlite3_exec()"),
         ("What do I install to export an iSCSI target?", "iSCSI"),
         ("transaction_timeout 的默认值是多少？", "transaction_timeout"),
+        ("What is the default of keep-monthly?", "keep-monthly"),
+        ("keep-monthly 的默认值是多少？", "keep-monthly"),
         ("参数 core.longpaths 有什么用？", "core.longpaths"),
     ],
 )
@@ -43,6 +45,7 @@ def test_term_that_no_passage_has_is_missing(question: str, term: str) -> None:
         "lock_timeout 是什么？",
         "给 user_events 表加一列怎么写？",
         "What is the well-known port?",
+        "What is the meaning of line-ends?",
     ],
 )
 def test_known_and_made_up_terms_are_not_missing(question: str) -> None:

@@ -15,7 +15,12 @@ from kgrag.types import Hit
 _OPTION = r"--?[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _SETTING = r"[a-z_][a-z0-9_]*\(\)|[a-z][a-z0-9]*(?:_[a-z0-9]+)+|[a-z]{2,}(?:\.[a-z_]{2,})*\.[a-z_]{5,}"
 _TERM = rf"(?<![\w./-])(?P<term>{_OPTION}|{_SETTING})(?![\w/-]|\.\w)"
+_JOINED_TERM = r"(?<![\w./-])(?P<term>[a-z][a-z0-9]*(?:-[a-z0-9]+)+)(?![\w/-]|\.\w)"
 _ASKED = (
+    re.compile(
+        rf"\b(?:defaults?|value|meaning|purpose)(?: \w+)? (?:of|for) (?:the )?[`'\"“‘]?{_JOINED_TERM}", re.IGNORECASE
+    ),
+    re.compile(rf"{_JOINED_TERM}[`'\"”’]? ?的(?:默认|作用|含义|意思|取值|单位)", re.IGNORECASE),
     re.compile(
         r"\b(?:what(?:['’]s| is| does| do| are)?|defaults?|meaning|purpose|value|effect|role|unit)"
         rf"(?:[ ,][\w'’-]+){{0,4}}? [`'\"“‘]?{_TERM}",
@@ -40,4 +45,9 @@ def missing_term(question: str, hits: Sequence[Hit]) -> str:
     if not terms:
         return ""
     texts = [" ".join([hit.title, *hit.passage.headings, hit.passage.text]).casefold() for hit in hits]
-    return next((t for t in terms if not any(t.casefold().removesuffix("()") in text for text in texts)), "")
+    return next((term for term in terms if not any(_has_term(text, term.casefold()) for text in texts)), "")
+
+
+def _has_term(text: str, term: str) -> bool:
+    """Whether a casefolded text has a term; "open-source" is also written "open source"."""
+    return any(form in text for form in (term.removesuffix("()"), term.replace("-", " ").strip()))
