@@ -18,7 +18,7 @@ from kgrag.errors import UsageError
 from kgrag.storage.text_files import read_text_file
 
 Style = Literal["auto", "phrase", "sentences", "full"]
-"""Form of answers: ``auto`` for the form that a question asks for, ``full`` for the longest."""
+"""Form of answers: ``auto`` for the form that a question asks for, ``full`` for sentences, steps or a list even where a phrase is asked for."""
 STYLES: tuple[Style, ...] = get_args(Style)
 
 
@@ -29,6 +29,9 @@ class ServerConfig(BaseModel):
 
     timeout: float = Field(default=120, gt=0, le=3600, description="seconds without a byte until a request fails")
     tries: int = Field(default=4, ge=1, le=20, description="attempts per request")
+    context: int = Field(
+        default=0, ge=0, description="context of the model, in tokens; 0: as the server states it, or else 4,096"
+    )
     at_once: int = Field(default=4, ge=1, le=256, description="concurrent requests")
 
 

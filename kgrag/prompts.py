@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kgrag.text import detect_language
 from kgrag.text.abstention import is_abstention as is_abstention
+from kgrag.text.disguised_text import UNSEEN_CHARS
 from kgrag.text.question_form import AnswerForm
 from kgrag.types import Verdict
 
@@ -83,9 +84,7 @@ LABELS = {
 }
 _CHAT_TAG = re.compile(r"<(0x[0-9A-Fa-f]{2}|[/|｜<]?[^\W\d][\w|｜▁:/. -]{0,48}|[/|｜][\w|｜▁:/. -]{1,48})>")
 """Matches ``<|im_end|>``, ``</s>``, ``<start_of_turn>`` and similar tags of any model family, but no comparison sign."""
-_INVISIBLE_CHARS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u00ad\u061c\u180e\ufe00-\ufe0f\U000e0000-\U000e01ef]"
-)
+_INVISIBLE_CHARS = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f{UNSEEN_CHARS}]")
 """Invisible characters: they could hide text from the reader that the model would still read."""
 _MARK_OR_TAG = re.compile(r"\[\d+\]|\[/?[A-Z_]{2,}\]")
 """Matches what looks like the number of a passage, or like a chat tag in brackets; not ``[--force]``."""

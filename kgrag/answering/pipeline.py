@@ -33,7 +33,7 @@ from kgrag.types import Answer, Hit, StageResult
 logger = logging.getLogger(__name__)
 
 ReaderMode = Literal["auto", "llm", "graph"]
-_FORM_OF_STYLE = {"phrase": AnswerForm.PHRASE, "sentences": AnswerForm.SENTENCES, "full": AnswerForm.STEPS}
+_BRIEF_FORMS = (AnswerForm.PHRASE, AnswerForm.YES_NO)
 STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "retrieval": retrieve_passages,
     "graph_answer": answer_from_facts,
@@ -133,13 +133,19 @@ class AnswerPipeline(AnswerResources):
         return replace(answer, seconds=time.perf_counter() - start)
 
     def _form(self, question: str) -> AnswerForm:
-        return _FORM_OF_STYLE.get(self.style) or answer_form(question)
+        """Return the form of the answer; the style ``full`` gives sentences where a phrase is asked for."""
+        if self.style == "phrase":
+            return AnswerForm.PHRASE
+        form = answer_form(question) if self.style != "sentences" else AnswerForm.SENTENCES
+        return AnswerForm.SENTENCES if self.style == "full" and form in _BRIEF_FORMS else form
 
     def _budgeted_profile(self) -> Profile:
         """Return the profile with the pipeline's own budgets, if it has any."""
         profile = self.profile
         if self.evidence_tokens:
             profile = replace(profile, evidence_tokens=dict.fromkeys(AnswerForm, self.evidence_tokens))
+        if self.style == "full":
+            profile = replace(profile, answer_tokens=dict.fromkeys(AnswerForm, max(profile.answer_tokens.values())))
         if self.answer_tokens:
             profile = replace(profile, answer_tokens=dict.fromkeys(AnswerForm, self.answer_tokens))
         return profile

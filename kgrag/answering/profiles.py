@@ -25,6 +25,8 @@ STAGES = (
 """Names of all stages, in the order in which they run."""
 GUARDS = ("reasoning_steps", "echo", "citations", "localization", "kinship")
 """Names of all guards, in the order in which they check a drafted answer."""
+REQUIRED = frozenset(["retrieval", "evidence", "generation"])
+"""Stages without which a question has no answer."""
 _WHOLE_QUESTION = frozenset(["graph_answer", "graph_facts", "table_row", "decomposition", "kinship"])
 """Stages and guards that a question with a known part, a looked-up fact, and the reader ``llm`` run without."""
 SMALL_EVIDENCE_TOKENS: Mapping[AnswerForm, int] = {

@@ -61,16 +61,17 @@ class ServerLLM(ChatModel):
 
     @property
     def context(self) -> int:
-        """Context length as the server reports it; 0 if unknown, then the server refuses long prompts itself."""
+        """Context length as the configuration or the server states it; 0 if neither does."""
         if self._context is None:
-            self._context = 0
-            with suppress(ModelError):
-                rows = [row for row in self._list_models() if row.get("id") == self.name]
-                context_tokens = (
-                    (rows[0].get("max_model_len") or (rows[0].get("meta") or {}).get("n_ctx") or 0) if rows else 0
-                )
-                self._context = int(context_tokens)
+            self._context = self.config.context or self._stated_context()
         return self._context
+
+    def _stated_context(self) -> int:
+        with suppress(ModelError):
+            for row in self._list_models():
+                if row.get("id") == self.name:
+                    return int(row.get("max_model_len") or (row.get("meta") or {}).get("n_ctx") or 0)
+        return 0
 
     def generate(
         self, messages: Messages, options: GenerationOptions = GenerationOptions(), *, on_text: OnText | None = None

@@ -57,7 +57,7 @@ class Store(QueryableStore):
             reader: ``graph`` for typed facts only, ``llm`` for the language model only, ``auto`` for whichever fits.
             closed_book: answer from the model's memory, without evidence.
             where: filter on the documents' metadata, such as ``path:reports/ and date>=2025-01-01``.
-            style: ``phrase``, ``sentences``, ``full`` for the longest answer, or ``auto`` for the form that the question
+            style: ``phrase``, ``sentences``, ``full`` for no phrases, or ``auto`` for the form that the question
                 asks for (default: the store's configuration).
             on_text: called with each piece of the model's text; returns True to stop it.
             on_progress: called with each sub-question.

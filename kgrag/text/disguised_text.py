@@ -19,9 +19,9 @@ MAX_KNOWN_WORD_CHARS = 14
 
 _SMUGGLED_CHAR = re.compile("[\U000e0020-\U000e007e]")
 """Matches tag characters, which no font shows and which encode ASCII."""
-_UNSEEN_CHAR = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
-)
+UNSEEN_CHARS = "\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
+"""Characters that no font shows, for a set of a regular expression."""
+_UNSEEN_CHAR = re.compile(f"[{UNSEEN_CHARS}]")
 _COMBINING_MARK = re.compile("[\u0300-\u036f\u0483-\u0487\u20d0-\u20dc]")
 _LOOKALIKE = re.compile("[\u0131\u0251\u0261\u0370-\u03ff\u0400-\u052f]")
 _LOOKALIKES = str.maketrans(

@@ -22,7 +22,6 @@ PIECE_OVERLAP_CHARS = 200
 MIN_WORDS_AROUND_QUOTE = 3
 """Words outside a quotation from which a sentence describes the quoted command instead of giving it."""
 _QUOTATION = re.compile(r"“[^”]*”|\"[^\"]*\"|‘[^’]*’|「[^」]*」|『[^』]*』|«[^»]*»|`[^`]*`|(?<!\w)'[^']*'(?!\w)")
-_WORD = re.compile(r"[a-z]+")
 _CELL = re.compile(r"[^;|\t\n；]+")
 _COUNTED_WORD = re.compile(r"[\u3400-\u9fff]{2}|[^\W\d_\u3400-\u9fff]+")
 
@@ -33,15 +32,6 @@ Span = tuple[int, int]
 def is_injected(text: str) -> bool:
     """Whether a sentence, title, cell, file name or other short text contains a command about the answer."""
     return _commands_answer(_pieces(text))
-
-
-def mentions_answering(text: str) -> bool:
-    """Whether a text has a word about answers, questions or models, as nearly every command about the answer does.
-
-    So do many plain sentences. A sentence that mentions answering and shares no word with the question supports nothing.
-    """
-    words, parts = rule_set().answering_words, rule_set().answering_parts
-    return not words.isdisjoint(_WORD.findall(text.lower())) or any(part in text for part in parts)
 
 
 @lru_cache(maxsize=64)

@@ -94,8 +94,6 @@ class RuleSet:
             )
             for rule in data["rule"]
         ]
-        self.answering_words = frozenset(data["answering_words"].split())
-        self.answering_parts = tuple(data["answering_parts"].split())
         self._plans: dict[int, RulePlan] = {}
 
     def fold(self, text: str) -> FoldedText:

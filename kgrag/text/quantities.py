@@ -142,6 +142,12 @@ def parse_quantity(text: str) -> Quantity | None:
     return Quantity(value if factor == 1 else float(f"{value * factor:.4g}"), unit)
 
 
+def unit_name(word: str) -> str:
+    """Return the name that all words of a unit share ("metre", "米": ``1 m``); "" for an unknown word."""
+    unit, factor = _UNIT_BY_WORD.get(word.lower(), ("", 0.0))
+    return f"{factor:g} {unit}" if unit else ""
+
+
 def quantity_entity_id(text: str) -> str:
     """Return the entity id of a quantity, equal for all units; for other texts, their `normalize_name`."""
     parsed = parse_quantity(text)

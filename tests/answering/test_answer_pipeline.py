@@ -10,7 +10,7 @@ from kgrag.answering.guards.citations import split_statements, verify_citations
 from kgrag.answering.profiles import SMALL
 from kgrag.answering.prompt_budget import PROMPT_OVERHEAD_TOKENS
 from kgrag.answering.stages.evidence_selection import select_evidence
-from kgrag.answering.stages.retrieval import MIN_PASSAGE_PROBABILITY
+from kgrag.answering.stages.table_row import MIN_TABLE_PROBABILITY
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.text.question_form import AnswerForm
 from kgrag.types import DiagnosticCode, Path, Triple
@@ -136,7 +136,7 @@ def test_superlative_is_answered_from_the_rows_of_a_relevant_table() -> None:
     answer = pipeline.answer("Who is the oldest?")
     assert (answer.text, answer.reader) == ("Ann (41)", "table") and not llm.calls
     assert [citation.quote for citation in answer.citations] == ["Name: Ann; Age: 41"]
-    pipeline, _ = make_pipeline("The documents do not say.", replace(hit, score=MIN_PASSAGE_PROBABILITY / 2))
+    pipeline, _ = make_pipeline("The documents do not say.", replace(hit, score=MIN_TABLE_PROBABILITY - 0.01))
     assert pipeline.answer("Who is the oldest?").reader != "table"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kgrag.answering.guards.citations import verify_citations
+from kgrag.answering.guards.number_literals import find_numbers, has_number
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.types import Hit, Passage
 
@@ -143,3 +144,12 @@ def test_answer_without_statement_has_no_citation(answer: str) -> None:
 def test_no_passages_support_nothing() -> None:
     check = verify_citations(QUESTION, "Two weeks [1].", [])
     assert check.unsupported == ("Two weeks.",) and check.refusals == ("[1] refused: the prompt has no such passage",)
+
+
+@pytest.mark.parametrize(
+    ("written", "is_held"),
+    [("300 米", True), ("300 metres", True), ("300", True), ("300 feet", False), ("300M", False), ("301 m", False)],
+)
+def test_unit_of_a_number_counts_in_all_its_words(written: str, is_held: bool) -> None:
+    (number,) = find_numbers(written)
+    assert has_number(find_numbers("The tower is 300 m high."), number) is is_held

@@ -19,6 +19,7 @@ from kgrag.answering.stages.evidence_selection import (
 )
 from kgrag.cli.options import ingest_into
 from kgrag.dev.training.sentence_selector import SentenceLabels, cross_validate, label_sentences
+from kgrag.protocols import Matrix
 from kgrag.question_sets import fingerprint
 from kgrag.retrieve.boosted_trees import TreeEnsemble
 from kgrag.retrieve.sentence_features import FEATURE_NAMES, HitSentence, sentence_features
@@ -55,6 +56,36 @@ def test_select_evidence_includes_second_step() -> None:
     text = " ".join(s.text for s in shown)
     assert "directed by Gia Coppola" in text and "Her father was Gian-Carlo Coppola." in text
     assert "cook" not in text and any("of 'Gia Coppola' left out" in line for line in dropped)
+
+
+class _MeaningEmbedder:
+    """Embeds the one sentence that means what the question asks next to it, and all other texts across."""
+
+    languages = ("en",)
+
+    def __init__(self, meaning: str) -> None:
+        self.meaning, self.embedded = meaning, list[str]()
+
+    def embed(self, texts: list[str]) -> Matrix:
+        self.embedded += texts
+        return np.array([[1.0, 0.0] if text == self.meaning else [0.0, 1.0] for text in texts], np.float32)
+
+    def embed_query(self, text: str) -> Matrix:
+        return np.array([1.0, 0.0], np.float32)
+
+
+def test_sentence_that_means_the_question_is_selected() -> None:
+    sentences = [f"The tool has part {n}, which is described elsewhere." for n in range(12)]
+    sentences.insert(9, "All listed refs are deleted from the remote repository.")
+    hits = [make_hit("git-push", " ".join(sentences))]
+    question, budget = "How do I remove a branch on the server?", 30
+    without, _ = select_evidence(question, hits, budget, count)
+    embedder = _MeaningEmbedder(sentences[9])
+    shown, _ = select_evidence(question, hits, budget, count, embedder)  # type: ignore[arg-type]
+    assert sentences[9] not in without[0].text and sentences[9] in shown[0].text
+    chinese = _MeaningEmbedder(sentences[9])
+    select_evidence("怎么删除服务器上的分支？", hits, budget, count, chinese)  # type: ignore[arg-type]
+    assert len(embedder.embedded) == len(sentences) and not chinese.embedded
 
 
 def test_select_evidence_ignores_score_scale() -> None:

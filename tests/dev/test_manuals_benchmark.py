@@ -378,6 +378,7 @@ def test_bench_answers_with_a_perfect_model(manuals: Path, shell: Shell, tmp_pat
     assert "grounded or plain" in shell.expect_error(2, *arguments, "--arm", "gold")
     assert "--without with --arm" in shell.expect_error(2, *arguments, "--arm", "plain", "--without", "echo")
     assert "found 'spelling'" in shell.expect_error(2, *arguments, "--without", "spelling")
+    assert "found 'generation'" in shell.expect_error(2, *arguments, "--without", "generation")
 
 
 def test_bench_answers_oracle_needs_nuggets(manuals: Path, shell: Shell, tmp_path: Path) -> None:

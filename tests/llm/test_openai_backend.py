@@ -253,3 +253,9 @@ def test_retry_waits_grow_up_to_limit() -> None:
     passing = http_client._TransientError("x", "y")
     least = [min(passing.wait_seconds(n) for _ in range(20)) for n in (1, 2, 3, 10, 50)]
     assert all(a < b for a, b in pairwise(least[:3])) and least[-1] <= http_client.MAX_WAIT_SECONDS * 1.25
+
+
+def test_configured_context_precedes_what_the_server_states(server: FakeOpenAIServer) -> None:
+    address = parse_address(f"{server.url}#fake")
+    assert ServerLLM(address, API_KEY).context == server.llm.context
+    assert ServerLLM(address, API_KEY, ServerConfig(context=9000)).context == 9000

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kgrag.text import CJK, has_cjk
+from kgrag.text.quantities import unit_name
 
 _NUMBER = re.compile(
     rf"(?<![A-Za-z\d_.])(?P<value>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d])(?P<gap>[ .-]?)(?P<unit>[A-Za-z%°µ]+|[{CJK}]{{1,2}})?"
@@ -22,31 +23,24 @@ _NUMERALS = {word: str(number) for number, word in enumerate(_NUMERAL_WORDS.spli
 _NUMBER_WORD = re.compile(rf"(?<![A-Za-z-])({'|'.join(_NUMERALS)})(?:[ -](?=([A-Za-z]+))|(?![A-Za-z]))", re.IGNORECASE)
 _UNIT_WORDS = """
 byte bytes b 字节
-kb kib kilobyte kilobytes k
-mb mib megabyte megabytes m
-gb gib gigabyte gigabytes g
+kb kib kilobyte kilobytes
+mb mib megabyte megabytes
+gb gib gigabyte gigabytes
 tb tib terabyte terabytes
 ms millisecond milliseconds 毫秒
 s sec second seconds 秒 秒钟
-min minute minutes 分 分钟
-h hour hours 小时
 day days 天
 week weeks 周 星期
 month months 个月
 year years 年
-% percent percentage
 mg milligram milligrams 毫克
-kg kilogram kilograms 公斤 千克
-km kilometre kilometres kilometer kilometers 公里 千米
-metre metres meter meters 米
-mm millimetre millimetres millimeter millimeters 毫米
-cm centimetre centimetres centimeter centimeters 厘米
-euro euros eur 欧元
-dollar dollars usd 美元
 page pages 页
 row rows 行
 """
 _UNITS = {word: line.split()[0] for line in _UNIT_WORDS.strip().splitlines() for word in line.split()}
+_UNITS |= {"h": unit_name("hour"), "分": unit_name("minute")}
+_SIZE_LETTERS = {"K": "kb", "M": "mb", "G": "gb"}
+"""Units that `kgrag.text.quantities` does not convert; those of sizes as options write them (``-m 64M``) are capitals."""
 
 
 class NumberLiteral(NamedTuple):
@@ -86,8 +80,11 @@ def is_number(run: str) -> bool:
 
 
 def _unit(word: str) -> str:
-    lowered = word.lower()
-    return _UNITS.get(lowered) or _UNITS.get(lowered[:1] if has_cjk(lowered) else "", "")
+    """Return the name of a unit, in any of its words; "" for another word."""
+    if word in _SIZE_LETTERS:
+        return _SIZE_LETTERS[word]
+    words = [word.lower(), word[:1]] if has_cjk(word) else [word.lower()]
+    return next((name for each in words if (name := _UNITS.get(each) or unit_name(each))), "")
 
 
 def plain_number(value: str) -> str:

@@ -12,7 +12,7 @@ from kgrag.text import normalize_name, sentence_spans
 from kgrag.text.citation_marks import CITATION_MARK, strip_citation_marks
 from kgrag.text.polarity import EXPLICIT_ANSWERS
 
-_YES_NO = EXPLICIT_ANSWERS | {"可 以", "不 可 以", "会", "不 会", "能", "不 能", "需 要", "不 需 要", "不 用", "almost"}
+_YES_NO = EXPLICIT_ANSWERS | {"可 以", "不 可 以", "会", "不 会", "能", "不 能", "需 要", "不 需 要", "不 用"}
 """Answers that stand before their reason."""
 
 _LETTER = re.compile(r"\w")

@@ -12,6 +12,8 @@ from kgrag.types import DiagnosticCode, Hit
 
 MIN_PASSAGE_PROBABILITY = 0.2
 """Abstain unless some passage is evidence with at least this probability, by the ranker."""
+GATE_PASSAGES = 8
+"""Best passages that count for it: with more of them, some passage would always be likely enough."""
 
 
 def retrieve_passages(state: AnswerState, context: AnswerContext) -> AnswerState:
@@ -30,5 +32,6 @@ def require_relevant_passage(state: AnswerState, context: AnswerContext) -> Answ
 
 
 def probability_of_evidence(hits: Sequence[Hit]) -> float:
-    """Return the probability that one of some passages is evidence; near copies share it among themselves."""
-    return 1 - math.prod(1 - min(max(hit.score, 0.0), 1.0) for hit in hits)
+    """Return the probability that one of the best passages is evidence; near copies share it among themselves."""
+    best = sorted((min(max(hit.score, 0.0), 1.0) for hit in hits), reverse=True)[:GATE_PASSAGES]
+    return 1 - math.prod(1 - score for score in best)

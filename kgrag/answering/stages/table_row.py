@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kgrag.answering.guards.citations import make_citation
-from kgrag.answering.stages.retrieval import MIN_PASSAGE_PROBABILITY
 from kgrag.answering.stages.table_ranking import RankedRow, rank_table_rows
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.types import Answer
 
+MIN_TABLE_PROBABILITY = 0.3
+"""Probability that a passage must have for its table to be compared."""
+
 
 def answer_from_table(state: AnswerState, context: AnswerContext) -> AnswerState:
     """Answer with the row of a relevant table if the question asks for a highest or lowest value."""
-    likely_hits = [hit for hit in state.hits if hit.score >= MIN_PASSAGE_PROBABILITY]
+    likely_hits = [hit for hit in state.hits if hit.score >= MIN_TABLE_PROBABILITY]
     ranked_row = rank_table_rows(state.question, likely_hits, context.resources.passages_of_document)
     return replace(state, answer=_build_answer(state, ranked_row)) if ranked_row else state
 
