@@ -31,6 +31,7 @@ class Predicate:
     unit: str = ""
     nouns: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()
     equivalent_paths: tuple[tuple[str, ...], ...] = ()
 
 
@@ -107,6 +108,7 @@ def _make_predicate(name: str, fields: Mapping[str, Any]) -> Predicate:
         meaning=fields.get("meaning", ""),
         nouns=tuple(fields.get("nouns", ())),
         asks=tuple(fields.get("asks", ())),
+        holders=tuple(fields.get("holders", ())),
         equivalent_paths=derived,
         **scalar_fields,
     )
@@ -115,11 +117,16 @@ def _make_predicate(name: str, fields: Mapping[str, Any]) -> Predicate:
 def _extend_predicate(predicate: Predicate, fields: Mapping[str, Any]) -> Predicate:
     """Add a user's question words to a predicate and override its other fields."""
     user_predicate = _make_predicate(predicate.name, fields)
-    overrides = {field: getattr(user_predicate, field) for field in fields if field not in ("nouns", "asks", "derived")}
+    overrides = {
+        field: getattr(user_predicate, field)
+        for field in fields
+        if field not in ("nouns", "asks", "holders", "derived")
+    }
     return replace(
         predicate,
         nouns=(*predicate.nouns, *user_predicate.nouns),
         asks=(*predicate.asks, *user_predicate.asks),
+        holders=(*predicate.holders, *user_predicate.holders),
         equivalent_paths=(*predicate.equivalent_paths, *user_predicate.equivalent_paths),
         **overrides,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ __all__ = ["BM25Index", "IndexedText", "index_tokens", "top_k"]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 BLOCK_ROWS = 64
+_NO_ROWS: Rows = np.zeros(0, np.int64)
 PROXIMITY_ROWS, PROXIMITY_WEIGHT = 100, 0.3
 """Best rows whose words are compared by distance, and the weight of two close words; 3 % more manuals in the first 5."""
 
@@ -101,8 +103,7 @@ class BM25Index:
             self._add_proximity(analysis, total)
         for phrase in analysis.query.phrases:
             if len(word_codes(phrase)) > 1:
-                rows_with_phrase = self._rows_with(phrase)
-                total[rows_with_phrase] += total.max(initial=0) + np.float32(1)
+                total[self.rows_with_phrase(phrase)] += total.max(initial=0) + np.float32(1)
         if (excluded := self.excluded_rows(question)) is not None:
             total[excluded] = 0
         return total
@@ -123,7 +124,7 @@ class BM25Index:
     def _weighted_idf(self, word: str) -> float:
         return self.idf(word) * word_weight(word)
 
-    def _rows_with(self, phrase: str) -> Rows:
+    def rows_with_phrase(self, phrase: str) -> Rows:
         """Return the rows that have the words of ``phrase`` one after the other, ascending."""
         codes = word_codes(phrase)
         rows: Rows | None = None
@@ -135,6 +136,11 @@ class BM25Index:
             rows = np.arange(len(self))  # stop words alone, such as "to be or not to be"
         return rows[self._sequences.has_phrase(codes, rows)]
 
+    def rows_with_words(self, text: str) -> Rows:
+        """Return the rows that have every word of ``text`` in any of its forms, ascending; none for stop words alone."""
+        rows = [self._postings.find(token)[0].astype(np.int64) for token in dict.fromkeys(index_tokens(text.lower()))]
+        return reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), rows) if rows else _NO_ROWS
+
     def excluded_rows(self, question: str) -> NDArray[np.bool_] | None:
         """Return (rows,): whether a row has an excluded word of the question; None if there is none."""
         excluded = self.analyze(question).query.excluded
@@ -142,13 +148,13 @@ class BM25Index:
             return None
         mask = np.zeros(len(self), bool)
         for phrase in excluded:
-            mask[self._rows_with(phrase) if len(word_codes(phrase)) > 1 else self._rows_of_word(phrase)] = True
+            mask[self.rows_with_phrase(phrase) if len(word_codes(phrase)) > 1 else self._rows_of_word(phrase)] = True
         return mask
 
     def _rows_of_word(self, word: str) -> Rows:
         """Return the rows with any form of a word; a stop word is found as a phrase of one."""
         tokens = index_tokens(word.lower())
-        return self._postings.find(tokens[0])[0].astype(np.int64) if tokens else self._rows_with(word)
+        return self._postings.find(tokens[0])[0].astype(np.int64) if tokens else self.rows_with_phrase(word)
 
     def question_tokens(self, question: str) -> list[str]:
         """Return the distinct tokens that a passage may share with a question; a misspelt word is replaced."""

@@ -26,6 +26,7 @@ LAYERS = [
     {"kgrag.protocols", "kgrag.models", "kgrag.prompts", "kgrag.metrics", "kgrag.serialize", "kgrag.question_sets"},
     {"graphs", "indices", "kgrag.llm", "kgrag.embedders"},
     {"ingest", "kgrag.retrieve", "kgrag.graphqa"},
+    {"kgrag.collection"},
     {"kgrag.judge", "kgrag.answering", "kgrag.explore", "kgrag.terminal"},
     {"kgrag.store"},
     {"kgrag"},

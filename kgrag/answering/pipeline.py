@@ -15,6 +15,7 @@ from kgrag.answering.guards.kinship import require_stated_kinship
 from kgrag.answering.guards.step_guard import resolve_reasoning_steps
 from kgrag.answering.localize import localize_draft
 from kgrag.answering.profiles import SMALL, Profile
+from kgrag.answering.stages.collection import answer_from_collection
 from kgrag.answering.stages.decomposition import answer_decomposed
 from kgrag.answering.stages.evidence_selection import select_passages
 from kgrag.answering.stages.fact_lookup import FactLookup, OnStep
@@ -36,6 +37,7 @@ ReaderMode = Literal["auto", "llm", "graph"]
 _BRIEF_FORMS = (AnswerForm.PHRASE, AnswerForm.YES_NO)
 STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "retrieval": retrieve_passages,
+    "collection": answer_from_collection,
     "graph_answer": answer_from_facts,
     "graph_facts": gather_facts,
     "table_row": answer_from_table,

@@ -10,6 +10,7 @@ from kgrag import prompts
 from kgrag.answering.profiles import Profile
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.answering.stages.fact_lookup import FactLookup, OnStep
+from kgrag.collection.reader import CollectionReader
 from kgrag.graphqa.protocol import GraphQA
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.protocols import LLM, Embedder, OnText, Retriever
@@ -25,7 +26,8 @@ class AnswerResources:
     ``retriever``, ``graph_qa`` and ``llm`` are functions, so that each part loads only when it is needed.
     ``evidence_for_triples`` returns the passages that state the given triples, as hits; ``passages_of_document`` those of
     a document, in order. ``schema`` has the store's predicates. ``embedder`` compares
-    sentences of the evidence with the question; without one, words alone decide.
+    sentences of the evidence with the question; without one, words alone decide. ``collection`` answers questions about
+    many documents; None where there are none but the given passages.
     """
 
     retriever: Callable[[], Retriever]
@@ -35,6 +37,7 @@ class AnswerResources:
     passages_of_document: Callable[[str], Sequence[Passage]] = lambda _: ()
     schema: PredicateSchema = field(default_factory=load_predicate_schema)
     embedder: Callable[[], Embedder | None] = lambda: None
+    collection: Callable[[], CollectionReader | None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ class QueryableStore(StoreResources):
     def answer_pipeline(self) -> AnswerPipeline:
         """The pipeline that answers questions; the language model loads when it is first needed."""
         from kgrag.answering.pipeline import AnswerPipeline
+        from kgrag.collection.reader import CollectionReader
 
         return AnswerPipeline(
             lambda: self.retriever,
@@ -149,6 +150,7 @@ class QueryableStore(StoreResources):
             self.graph_store.passages_of_document,
             self.predicates,
             lambda: self.embedder,
+            lambda: CollectionReader(self.indices, self.graph_store, self.predicates),
             profile=self._profile,
             evidence_tokens=self.config.evidence_tokens,
             answer_tokens=self.config.answer_tokens,
@@ -193,6 +195,7 @@ class QueryableStore(StoreResources):
 
     def _restrict_pipeline(self, pipeline: AnswerPipeline, where: str) -> AnswerPipeline:
         """Return a pipeline that answers only from the documents that fulfil a filter."""
+        from kgrag.collection.reader import CollectionReader
         from kgrag.graphqa.reader import GraphQAReader
 
         retriever = self.filtered_retriever(where)
@@ -201,6 +204,7 @@ class QueryableStore(StoreResources):
             pipeline,
             retriever=lambda: retriever,
             graph_qa=lambda: GraphQAReader(indices.facts, self.predicates, hidden=indices.hidden_documents),
+            collection=lambda: CollectionReader(indices, self.graph_store, self.predicates),
         )
 
     def passages_stating(self, triples: Iterable[Triple]) -> list[Hit]:

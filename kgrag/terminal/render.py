@@ -116,7 +116,11 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
         if answer.model
         else "from the knowledge graph"
     )
-    provenance = {"graph": graph_provenance, "table": "from the rows of a table"}.get(answer.reader, answer.model)
+    provenance = {
+        "graph": graph_provenance,
+        "table": "from the rows of a table",
+        "collection": "from all documents, without a model",
+    }.get(answer.reader, answer.model)
     if provenance and not (answer.abstained and not answer.model):
         lines.append(f"  [dim]{escape(provenance)}, {answer.seconds:.1f} s[/dim]")
     return lines

@@ -49,6 +49,7 @@ def test_trace_lists_the_stages_until_one_decides() -> None:
     graph_pipeline, _ = make_pipeline("nonsense", BYRON, graph=[DEATH_PLACE])
     assert [(r.name, r.outcome) for r in graph_pipeline.answer(QUESTION).trace] == [
         ("retrieval", "passed"),
+        ("collection", "passed"),
         ("graph_answer", "answered"),
     ]
 
@@ -106,6 +107,14 @@ def test_gate_takes_near_copies_together_and_only_the_best_passages() -> None:
     assert make_pipeline("Missolonghi [1].", weak[0])[0].answer(QUESTION).abstained
     many = [replace(make_hit(f"Note {n}", BYRON.passage.text, n), score=0.02) for n in range(1, 60)]
     assert make_pipeline("Missolonghi [1].", *many)[0].answer(QUESTION, 60).abstained
+
+
+def test_evidence_of_an_answer_begins_with_the_passages_of_the_prompt() -> None:
+    first, second, third = (make_hit(title, BYRON.passage.text, rank) for rank, title in enumerate(["A", "B", "C"], 1))
+    state = AnswerState(QUESTION, 8, AnswerForm.PHRASE, (first, second, third))
+    assert [hit.title for hit in state.evidence] == ["A", "B", "C"]
+    state = replace(state, selected=(SelectedPassage(1, third, ()), SelectedPassage(2, first, ())))
+    assert [(hit.rank, hit.title) for hit in state.evidence] == [(1, "C"), (2, "A"), (3, "B")]
 
 
 def test_injected_sentence_is_not_in_the_prompt() -> None:

@@ -1,0 +1,1 @@
+"""Answers about many documents at once, without a language model."""

@@ -1,0 +1,99 @@
+"""List the subjects of typed facts with one object: who was born in a place, what a person founded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from graphs.facts.fact_index import FactIndex
+from graphs.predicates import PredicateSchema
+from kgrag.text import has_cjk, to_simplified
+from kgrag.types import Triple
+
+MAX_QUESTION_CHARS = 300
+"""A longer question lists nothing: bounds the time for a question of any length."""
+MIN_CONFIDENCE = 0.5
+"""Confidence that a fact must have to be listed."""
+_END = re.compile(r"[\s?？!！.。]+$")
+_HEAD_EN = (
+    r"(?:(?:can|could|would) you |please )?(?:which|what|how many|list|name|show(?: me)?|who)(?: all)?(?: of)?(?: the)?"
+    r"(?: (?P<kind>[\w-]+(?: [\w-]+){0,2}?))??(?: (?:that|which|who))?(?: (?:is|are|was|were|has been|have been|all|else))*"
+)
+_HEAD_ZH = r"(?:请)?(?:有|列出|找出)?(?:哪些|哪几|多少|几|所有|全部)(?:[个部位名本家所座]|种)?的?(?P<kind>[^\s，,]{0,6}?)(?:都|是)?"
+_TAIL_ZH = r"(?:的(?P<kind>[^\s，,]{0,6}?))?(?:都)?(?:有|是)?(?:哪些|哪几|多少|几)(?:[个部位名本家所座])?(?:人)?"
+
+
+@dataclass(frozen=True)
+class FactList:
+    """Subjects of facts with one predicate and one object.
+
+    Attributes:
+        predicate: the predicate.
+        object_name: the object, as the question names it.
+        triples: one fact for each subject, the most confident.
+        subject_count: number of subjects of which the store knows this predicate: those of which it does not could be
+            missing in the list.
+    """
+
+    predicate: str
+    object_name: str
+    triples: tuple[Triple, ...]
+    subject_count: int
+
+
+def list_facts(
+    question: str, facts: FactIndex, schema: PredicateSchema, hidden: frozenset[str] = frozenset()
+) -> FactList | None:
+    """Return the facts that a question asks to list; None if it asks for something else, or if there are none.
+
+    Args:
+        question: in English or Chinese.
+        facts: the typed facts.
+        schema: the predicates, with the phrases for their subjects (``holders``).
+        hidden: ids of documents whose facts are ignored.
+    """
+    text = " ".join(_END.sub("", to_simplified(question)).split())
+    if not text or len(text) > MAX_QUESTION_CHARS:
+        return None
+    for predicate, pattern in _patterns(_holders(schema))["zh" if has_cjk(text) else "en"]:
+        match = pattern.fullmatch(text)
+        triples = _triples(match["X"], predicate, facts, hidden) if match else ()
+        if match and triples:
+            return FactList(predicate, match["X"], triples, facts.count_subjects(predicate))
+    return None
+
+
+def _triples(name: str, predicate: str, facts: FactIndex, hidden: frozenset[str]) -> tuple[Triple, ...]:
+    """Return the best fact of each subject, by the display names of the subjects."""
+    best: dict[str, Triple] = {}
+    for entity in facts.resolve(name):
+        for triple in facts.incoming(entity, {predicate}):
+            is_visible = triple.passage_id.rpartition("#")[0] not in hidden and triple.confidence >= MIN_CONFIDENCE
+            if is_visible and (triple.subject not in best or best[triple.subject].confidence < triple.confidence):
+                best[triple.subject] = triple
+    return tuple(sorted(best.values(), key=lambda triple: facts.display_name(triple.subject)))
+
+
+def _holders(schema: PredicateSchema) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((predicate.name, predicate.holders) for predicate in schema.predicates.values() if predicate.holders)
+
+
+@lru_cache(maxsize=8)
+def _patterns(
+    holders: Sequence[tuple[str, tuple[str, ...]]],
+) -> Mapping[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return the patterns of whole questions by language, each with its predicate."""
+    patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = {"en": [], "zh": []}
+    for predicate, phrases in holders:
+        for phrase in phrases:
+            named = phrase.replace("X", "(?P<X>.+?)")
+            if has_cjk(phrase):
+                patterns["zh"] += [
+                    (predicate, re.compile(f"{_HEAD_ZH}{named}的?")),
+                    (predicate, re.compile(f"{named}{_TAIL_ZH}")),
+                ]
+            else:
+                patterns["en"].append((predicate, re.compile(f"{_HEAD_EN} {named}", re.IGNORECASE)))
+    return patterns

@@ -1,0 +1,31 @@
+"""Summaries of answers about many documents, in both languages."""
+
+from __future__ import annotations
+
+MESSAGES: dict[str, dict[str, str]] = {
+    "en": {
+        "mentions": "{found} of {documents} documents mention {topic}:",
+        "no mention": "None of the {documents} documents mentions {topic}.",
+        "passages": "{count} passages",
+        "facts": "{found} found; the {predicate} is stated for {known}:",
+        "newest": "The newest of {dated} dated documents ({documents} in all):",
+        "oldest": "The oldest of {dated} dated documents ({documents} in all):",
+        "no date": "None of the {documents} documents that fit has a date.",
+        "overview": "{documents} documents, {themes} themes:",
+        "theme": "{passages} passages of {documents} documents",
+        "more": "… and {count} more",
+    },
+    "zh": {
+        "mentions": "{documents}篇文档中有{found}篇提到{topic}：",
+        "no mention": "{documents}篇文档都没有提到{topic}。",
+        "passages": "{count}段",
+        "facts": "找到{found}个；写明“{predicate}”的共{known}个：",
+        "newest": "{dated}篇有日期的文档（共{documents}篇）中最新的：",
+        "oldest": "{dated}篇有日期的文档（共{documents}篇）中最早的：",
+        "no date": "{documents}篇文档中没有符合条件且有日期的。",
+        "overview": "{documents}篇文档，{themes}个主题：",
+        "theme": "{documents}篇文档的{passages}段",
+        "more": "……另有{count}个",
+    },
+}
+"""Language -> name -> template for `str.format`."""

@@ -1,0 +1,184 @@
+"""Answer questions about many documents: mentions, counts, dates, lists of facts, themes.
+
+Every row has the sentence that says so. Nothing here calls a language model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from graphs.predicates import PredicateSchema
+from kgrag.collection.document_rows import CollectionAnswer, DocumentRow
+from kgrag.collection.fact_lists import FactList, list_facts
+from kgrag.collection.mention_search import DocumentMentions, MentionSearch
+from kgrag.collection.messages import MESSAGES
+from kgrag.collection.questions import CollectionKind, CollectionQuestion, parse_collection_question
+from kgrag.collection.telling_words import telling_words
+from kgrag.collection.themes import find_themes
+from kgrag.protocols import GraphReader
+from kgrag.retrieve.candidates import IndexSet
+from kgrag.text import detect_language, has_cjk, normalize_name, sentence_spans, tokenize
+from kgrag.types import DocumentProperties, Passage, Triple
+
+MAX_ROWS = 30
+"""Rows that an answer shows; more are counted."""
+_PROSE = re.compile(r"[^\W\d_《“\"'].*[.!?。！？][\"”）)]*$|[《“\"'].*[.!?。！？]$", re.DOTALL)
+"""Matches a text that begins with a letter or a quotation and ends as a sentence does."""
+MIN_SENTENCE_WORDS = 6
+"""Words, or Chinese characters, of a sentence that says what a passage is about."""
+
+
+class CollectionReader:
+    """Answers from all documents of a store.
+
+    Args:
+        indices: of the store; a filter on metadata counts.
+        graph: the store.
+        schema: its predicates.
+    """
+
+    def __init__(self, indices: IndexSet, graph: GraphReader, schema: PredicateSchema) -> None:
+        self._indices, self._graph, self._schema = indices, graph, schema
+
+    def answer(self, question: str) -> CollectionAnswer | None:
+        """Return the answer to a question about many documents; None if it asks for something else.
+
+        An answer without rows says that nothing was found, in so many documents.
+        """
+        messages = MESSAGES[detect_language(question)]
+        parsed = parse_collection_question(question)
+        if parsed is None:
+            facts = list_facts(question, self._indices.facts, self._schema, self._indices.hidden_documents)
+            return self._answer_facts(facts, messages) if facts else None
+        if parsed.kind is CollectionKind.OVERVIEW:
+            return self._answer_overview(messages)
+        if parsed.kind in (CollectionKind.NEWEST, CollectionKind.OLDEST):
+            return self._answer_date(parsed, messages)
+        return self._answer_mentions(parsed, messages)
+
+    @property
+    def _document_count(self) -> int:
+        allowed = self._indices.allowed_documents
+        return len(self._indices.documents) if allowed is None else int(allowed.sum())
+
+    def _answer_mentions(self, asked: CollectionQuestion, messages: dict[str, str]) -> CollectionAnswer:
+        search = MentionSearch(self._indices, self._graph)
+        names = search.names(asked.topic)
+        found = search.find(names)
+        rows = [self._mention_row(search, mentions, names, messages) for mentions in found[:MAX_ROWS]]
+        key = "mentions" if found else "no mention"
+        summary = messages[key].format(found=len(found), topic=names[0], documents=self._document_count)
+        return CollectionAnswer(summary, rows, len(found))
+
+    def _mention_row(
+        self, search: MentionSearch, mentions: DocumentMentions, names: Sequence[str], messages: dict[str, str]
+    ) -> DocumentRow:
+        passage, span = search.first_mention(mentions, names)
+        header = self._graph.document_headers([mentions.document_id])[mentions.document_id]
+        count = len(mentions.rows)
+        note = messages["passages"].format(count=count) if count > 1 else ""
+        return DocumentRow(header.title, passage, span, header.title, header.source, note)
+
+    def _answer_facts(self, facts: FactList, messages: dict[str, str]) -> CollectionAnswer:
+        triples = self._one_per_subject(facts.triples)
+        passages = self._graph.passages_by_id(triple.passage_id for triple in triples[:MAX_ROWS])
+        rows = [self._fact_row(triple, passages) for triple in triples[:MAX_ROWS] if triple.passage_id in passages]
+        noun = self._noun(facts.predicate, messages is MESSAGES["zh"])
+        summary = messages["facts"].format(found=len(triples), known=facts.subject_count, predicate=noun)
+        return CollectionAnswer(summary, rows, len(triples))
+
+    def _noun(self, predicate: str, is_chinese: bool) -> str:
+        """Return the first noun for a predicate in a language; its name if it has none."""
+        nouns = self._schema.predicates[predicate].nouns
+        return next((noun for noun in nouns if has_cjk(noun) == is_chinese), predicate.replace("_", " "))
+
+    def _one_per_subject(self, triples: Sequence[Triple]) -> list[Triple]:
+        """Return the facts with one for each subject: two names that a document gives its own subject are one."""
+        names = {
+            document_id: {normalize_name(form) for form in forms}
+            for document_id, forms in self._graph.document_names().items()
+        }
+        kept: dict[tuple[str, str], Triple] = {}
+        for triple in triples:
+            document_id = triple.passage_id.rpartition("#")[0]
+            name = normalize_name(self._indices.facts.display_name(triple.subject))
+            is_own = name in names.get(document_id, ())
+            kept.setdefault((document_id, "") if is_own else ("", triple.subject), triple)
+        return list(kept.values())
+
+    def _fact_row(self, triple: Triple, passages: dict[str, Passage]) -> DocumentRow:
+        passage = passages[triple.passage_id]
+        header = self._graph.document_headers([passage.document_id])[passage.document_id]
+        name = self._indices.facts.display_name(triple.subject)
+        return DocumentRow(name, passage, (triple.start, triple.end), header.title, header.source)
+
+    def _answer_date(self, asked: CollectionQuestion, messages: dict[str, str]) -> CollectionAnswer:
+        """Answer with the documents that have the latest or the earliest date."""
+        documents = {document.id: document for document in self._graph.document_properties()}
+        ids = set(documents) - self._indices.hidden_documents
+        search = MentionSearch(self._indices, self._graph)
+        names = search.names(asked.topic) if asked.topic else []
+        found = {mentions.document_id: mentions for mentions in search.find(names)} if names else {}
+        dates = {key: date for key in (ids & set(found) if names else ids) if (date := _date(documents[key]))}
+        if not dates:
+            return CollectionAnswer(messages["no date"].format(documents=len(ids)), (), 0)
+        choose = max if asked.kind is CollectionKind.NEWEST else min
+        chosen = [key for key in sorted(dates) if dates[key] == choose(dates.values())]
+        rows = []
+        for key in chosen[:MAX_ROWS]:
+            if key in found:
+                passage, span = search.first_mention(found[key], names)
+            elif passages := self._graph.passages_of_document(key):
+                passage, span = passages[0], _telling_sentence(passages[0], documents[key].title)
+            else:
+                continue
+            rows.append(
+                DocumentRow(
+                    documents[key].title, passage, span, documents[key].title, documents[key].source, dates[key][:10]
+                )
+            )
+        summary = messages[asked.kind.value].format(dated=len(dates), documents=len(ids))
+        return CollectionAnswer(summary, rows, len(chosen))
+
+    def _answer_overview(self, messages: dict[str, str]) -> CollectionAnswer:
+        themes = find_themes(self._indices)
+        keys = {key for theme in themes for key in theme.document_ids}
+        rows = []
+        for theme in themes:
+            row_keys = [self._indices.rows[row] for row in theme.rows]
+            passages = self._graph.passages_by_id(key.passage_id for key in row_keys)
+            headers = self._graph.document_headers({*keys, *(key.document_id for key in row_keys)})
+            candidates = [passages[key.passage_id] for key in row_keys if key.passage_id in passages]
+            passage = next((p for p in candidates if _is_telling(p, headers[p.document_id].title)), candidates[0])
+            header = headers[passage.document_id]
+            titles = "; ".join(dict.fromkeys(headers[key].title for key in theme.document_ids))
+            words = telling_words([passage.text for passage in candidates], self._indices.words)
+            label = f"{', '.join(words)}: {titles}" if words else titles
+            note = messages["theme"].format(passages=theme.passages, documents=theme.documents)
+            span = _telling_sentence(passage, header.title)
+            rows.append(DocumentRow(label, passage, span, header.title, header.source, note))
+        summary = messages["overview"].format(documents=self._document_count, themes=len(rows))
+        return CollectionAnswer(summary, rows, len(rows))
+
+
+def _date(document: DocumentProperties) -> str:
+    """Return the date of a document as its metadata gives it; "" without one."""
+    return next(iter(document.fields().get("date", ())), "")
+
+
+def _telling_sentence(passage: Passage, title: str) -> tuple[int, int]:
+    """Return the first full sentence of a passage that is no heading, as offsets into the document's text."""
+    spans = sentence_spans(passage.text) or [(0, len(passage.text))]
+    start, end = next((span for span in spans if _says_something(passage.text[slice(*span)], title)), spans[0])
+    return passage.start + start, passage.start + end
+
+
+def _is_telling(passage: Passage, title: str) -> bool:
+    return any(_says_something(passage.text[start:end], title) for start, end in sentence_spans(passage.text))
+
+
+def _says_something(sentence: str, title: str) -> bool:
+    """Whether a text is a whole sentence of prose, and not the title."""
+    is_prose = bool(_PROSE.match(sentence)) and sentence.strip("#* ") != title
+    return is_prose and len(tokenize(sentence)) >= MIN_SENTENCE_WORDS

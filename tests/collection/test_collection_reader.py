@@ -1,0 +1,140 @@
+"""Tests of answers about many documents: mentions, counts, dates, lists of facts, themes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kgrag
+from kgrag.store.store import Store
+from kgrag.types import Answer
+from tests.support.fake_llm import FakeLLM
+
+DOCUMENTS = {
+    "en/lovelace.md": "---\ndate: 2021-03-01\n---\n# Ada Lovelace\n\nAda Lovelace was born in London in 1815. She wrote about the Analytical Engine.\n",
+    "en/turing.md": "---\ndate: 2023-06-30\n---\n# Alan Turing\n\nAlan Turing was born in London on 23 June 1912. He quotes Ada Lovelace in a paper.\n",
+    "en/gauss.md": "# Carl Friedrich Gauss\n\nCarl Friedrich Gauss was born in Brunswick in 1777. He kept a diary of his backups.\n",
+    "en/engine.md": "# Engine notes\n\n## The Analytical Engine\n\nThe engine was never finished. Ada Lovelace described how it computes.\n",
+    "zh/hua.md": "---\ndate: 2022-01-05\n---\n# 华罗庚\n\n华罗庚出生于江苏金坛。他在清华大学工作。\n",
+    "zh/chen.md": "# 陈省身\n\n陈省身出生于浙江嘉兴。他毕业于清华大学。\n",
+}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("collection")
+    for name, text in DOCUMENTS.items():
+        path = folder / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    with kgrag.open(folder / "store", create=True) as store:
+        store.ingest([str(folder / "docs")])
+        store.use(llm=FakeLLM(fails_after=0))
+        yield store
+
+
+def lines_of(answer: Answer) -> list[str]:
+    return answer.text.split("\n")
+
+
+def check_rows(answer: Answer) -> None:
+    """Every row has the mark of its passage, and its sentence as a citation."""
+    rows = [line for line in lines_of(answer)[1:] if line.startswith("- ")]
+    assert answer.reader == "collection" and not answer.abstained and len(answer.citations) == len(rows)
+    for line, citation in zip(rows, answer.citations, strict=True):
+        number = int(line.rpartition("[")[2].rstrip("]"))
+        assert answer.evidence[number - 1].passage.id == citation.passage_id
+        passage = answer.evidence[number - 1].passage
+        assert passage.text[citation.start - passage.start : citation.end - passage.start] == citation.quote
+
+
+def test_every_document_that_mentions_a_topic_is_listed_with_its_sentence(filled: Store) -> None:
+    answer = filled.ask("Which documents mention Ada Lovelace?")
+    check_rows(answer)
+    assert lines_of(answer)[0] == "3 of 6 documents mention Ada Lovelace:"
+    assert {line.rpartition(" [")[0] for line in lines_of(answer)[1:]} == {
+        "- Ada Lovelace",
+        "- Alan Turing",
+        "- Engine notes",
+    }
+    assert "He quotes Ada Lovelace in a paper." in [citation.quote for citation in answer.citations]
+
+
+def test_sentence_is_preferred_to_a_heading(filled: Store) -> None:
+    answer = filled.ask("Which notes mention the Analytical Engine?")
+    check_rows(answer)
+    assert [c.quote for c in answer.citations] == [
+        "## The Analytical Engine",
+        "She wrote about the Analytical Engine.",
+    ] or [c.quote for c in answer.citations] == ["She wrote about the Analytical Engine.", "## The Analytical Engine"]
+
+
+def test_count_says_how_many_and_which(filled: Store) -> None:
+    answer = filled.ask("有多少篇文档提到清华大学？")
+    check_rows(answer)
+    assert lines_of(answer)[0] == "6篇文档中有2篇提到清华大学：" and len(answer.citations) == 2
+
+
+def test_other_form_of_a_single_word_counts(filled: Store) -> None:
+    answer = filled.ask("Which documents mention a backup?")
+    assert [hit.title for hit in answer.evidence] == ["Carl Friedrich Gauss"]
+
+
+def test_nothing_found_is_an_abstention_that_says_what_was_searched(filled: Store) -> None:
+    answer = filled.ask("Which documents mention Kubernetes?")
+    assert answer.abstained and "None of the 6 documents mentions Kubernetes." in [
+        d.message for d in answer.diagnostics
+    ]
+
+
+def test_newest_and_oldest_say_how_many_have_a_date(filled: Store) -> None:
+    newest, oldest = filled.ask("Which is the newest document?"), filled.ask("最早的文档是哪一篇？")
+    check_rows(newest)
+    assert lines_of(newest) == ["The newest of 3 dated documents (6 in all):", "- Alan Turing (2023-06-30) [1]"]
+    assert lines_of(oldest) == ["3篇有日期的文档（共6篇）中最早的：", "- Ada Lovelace (2021-03-01) [1]"]
+    about = filled.ask("What is the oldest note about Tsinghua?")
+    assert about.abstained
+
+
+def test_facts_are_listed_with_coverage(filled: Store) -> None:
+    answer = filled.ask("Which people were born in London?")
+    check_rows(answer)
+    assert lines_of(answer)[0].startswith("2 found; the place of birth is stated for ")
+    assert [hit.title for hit in answer.evidence] == ["Ada Lovelace", "Alan Turing"]
+    chinese = filled.ask("哪些人毕业于清华大学？")
+    assert lines_of(chinese)[0].startswith("找到1个；写明“母校”的共") and "- 陈省身 [1]" in lines_of(chinese)
+
+
+def test_filter_leaves_documents_out(filled: Store) -> None:
+    answer = filled.ask("Which documents mention Ada Lovelace?", where='title="Alan Turing"')
+    assert lines_of(answer)[0] == "1 of 1 documents mention Ada Lovelace:"
+    assert (
+        filled.ask("Which people were born in London?", where='title="Alan Turing"').evidence[0].title == "Alan Turing"
+    )
+
+
+def test_overview_covers_all_documents_and_is_the_same_each_time(filled: Store) -> None:
+    answer = filled.ask("What are these documents about?")
+    check_rows(answer)
+    assert lines_of(answer)[0] == "6 documents, 1 themes:" and "6 passages of 6 documents" in lines_of(answer)[1]
+    assert filled.ask("What are these documents about?").text == answer.text
+
+
+def test_question_of_another_kind_goes_on_to_the_model(filled: Store) -> None:
+    llm = FakeLLM(default_answer="London", token="word")
+    with kgrag.open(filled.folder) as store:
+        store.use(llm=llm)
+        assert store.ask("Why did Gauss keep a diary?").reader != "collection"
+
+
+def test_empty_store_has_no_documents_to_list(tmp_path: Path) -> None:
+    with kgrag.open(tmp_path / "empty", create=True) as store:
+        store.use(llm=FakeLLM(fails_after=0))
+        for question in (
+            "Which documents mention Ada?",
+            "What are these documents about?",
+            "Which is the newest note?",
+        ):
+            assert store.ask(question).abstained
