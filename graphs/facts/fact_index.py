@@ -135,6 +135,13 @@ class FactIndex:
         columns = self._triple_columns
         return len(np.unique(columns.subject[columns.predicate == self._predicates.index(predicate)]))
 
+    def with_predicate(self, predicate: str) -> list[Triple]:
+        """Return the facts with a predicate, by subject."""
+        if predicate not in self._predicates:
+            return []
+        columns = self._triple_columns
+        return self._triples(np.flatnonzero(columns.predicate == self._predicates.index(predicate)), None)
+
     def _triples(self, rows: NDArray[np.int64], predicates: Container[str] | None) -> list[Triple]:
         columns = self._triple_columns
         if predicates is not None:

@@ -16,8 +16,8 @@ MAX_QUESTION_CHARS = 300
 """A longer question lists nothing: bounds the time for a question of any length."""
 MIN_CONFIDENCE = 0.5
 """Confidence that a fact must have to be listed."""
-_END = re.compile(r"[\s?？!！.。]+$")
-_HEAD_EN = (
+QUESTION_END = re.compile(r"[\s?？!！.。]+$")
+HEAD_EN = (
     r"(?:(?:can|could|would) you |please )?(?:which|what|how many|list|name|show(?: me)?|who)(?: all)?(?: of)?(?: the)?"
     r"(?: (?P<kind>[\w-]+(?: [\w-]+){0,2}?))??(?: (?:that|which|who))?(?: (?:is|are|was|were|has been|have been|all|else))*"
 )
@@ -32,6 +32,7 @@ class FactList:
     Attributes:
         predicate: the predicate.
         object_name: the object, as the question names it.
+        kind: what the subjects shall be, as the question says; "" for anything.
         triples: one fact for each subject, the most confident.
         subject_count: number of subjects of which the store knows this predicate: those of which it does not could be
             missing in the list.
@@ -39,6 +40,7 @@ class FactList:
 
     predicate: str
     object_name: str
+    kind: str
     triples: tuple[Triple, ...]
     subject_count: int
 
@@ -54,14 +56,14 @@ def list_facts(
         schema: the predicates, with the phrases for their subjects (``holders``).
         hidden: ids of documents whose facts are ignored.
     """
-    text = " ".join(_END.sub("", to_simplified(question)).split())
+    text = " ".join(QUESTION_END.sub("", to_simplified(question)).split())
     if not text or len(text) > MAX_QUESTION_CHARS:
         return None
     for predicate, pattern in _patterns(_holders(schema))["zh" if has_cjk(text) else "en"]:
         match = pattern.fullmatch(text)
         triples = _triples(match["X"], predicate, facts, hidden) if match else ()
         if match and triples:
-            return FactList(predicate, match["X"], triples, facts.count_subjects(predicate))
+            return FactList(predicate, match["X"], match["kind"] or "", triples, facts.count_subjects(predicate))
     return None
 
 
@@ -77,7 +79,7 @@ def _triples(name: str, predicate: str, facts: FactIndex, hidden: frozenset[str]
 
 
 def _holders(schema: PredicateSchema) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((predicate.name, predicate.holders) for predicate in schema.predicates.values() if predicate.holders)
+    return tuple((p.name, p.holders) for p in schema.predicates.values() if p.holders and p.value != "DATE")
 
 
 @lru_cache(maxsize=8)
@@ -95,5 +97,5 @@ def _patterns(
                     (predicate, re.compile(f"{named}{_TAIL_ZH}")),
                 ]
             else:
-                patterns["en"].append((predicate, re.compile(f"{_HEAD_EN} {named}", re.IGNORECASE)))
+                patterns["en"].append((predicate, re.compile(f"{HEAD_EN} {named}", re.IGNORECASE)))
     return patterns

@@ -10,19 +10,23 @@ from collections.abc import Sequence
 
 from graphs.predicates import PredicateSchema
 from kgrag.collection.document_rows import CollectionAnswer, DocumentRow
+from kgrag.collection.fact_dates import ExtremeFacts, find_extreme_facts
 from kgrag.collection.fact_lists import FactList, list_facts
 from kgrag.collection.mention_search import DocumentMentions, MentionSearch
 from kgrag.collection.messages import MESSAGES
 from kgrag.collection.questions import CollectionKind, CollectionQuestion, parse_collection_question
+from kgrag.collection.subject_kinds import SubjectKinds
 from kgrag.collection.telling_words import telling_words
 from kgrag.collection.themes import find_themes
 from kgrag.protocols import GraphReader
 from kgrag.retrieve.candidates import IndexSet
-from kgrag.text import detect_language, has_cjk, normalize_name, sentence_spans, tokenize
+from kgrag.text import detect_language, has_cjk, sentence_spans, tokenize
 from kgrag.types import DocumentProperties, Passage, Triple
 
 MAX_ROWS = 30
 """Rows that an answer shows; more are counted."""
+MAX_YEARS = 60
+"""Years that are searched for a subject of the kind that a question asks for."""
 _PROSE = re.compile(r"[^\W\d_《“\"'].*[.!?。！？][\"”）)]*$|[《“\"'].*[.!?。！？]$", re.DOTALL)
 """Matches a text that begins with a letter or a quotation and ends as a sentence does."""
 MIN_SENTENCE_WORDS = 6
@@ -40,6 +44,7 @@ class CollectionReader:
 
     def __init__(self, indices: IndexSet, graph: GraphReader, schema: PredicateSchema) -> None:
         self._indices, self._graph, self._schema = indices, graph, schema
+        self._kinds = SubjectKinds(graph, indices.facts)
 
     def answer(self, question: str) -> CollectionAnswer | None:
         """Return the answer to a question about many documents; None if it asks for something else.
@@ -49,8 +54,11 @@ class CollectionReader:
         messages = MESSAGES[detect_language(question)]
         parsed = parse_collection_question(question)
         if parsed is None:
-            facts = list_facts(question, self._indices.facts, self._schema, self._indices.hidden_documents)
-            return self._answer_facts(facts, messages) if facts else None
+            arguments = question, self._indices.facts, self._schema, self._indices.hidden_documents
+            if facts := list_facts(*arguments):
+                return self._answer_facts(facts, messages)
+            extreme = find_extreme_facts(*arguments)
+            return self._answer_extreme(extreme, messages) if extreme else None
         if parsed.kind is CollectionKind.OVERVIEW:
             return self._answer_overview(messages)
         if parsed.kind in (CollectionKind.NEWEST, CollectionKind.OLDEST):
@@ -82,11 +90,27 @@ class CollectionReader:
 
     def _answer_facts(self, facts: FactList, messages: dict[str, str]) -> CollectionAnswer:
         triples = self._one_per_subject(facts.triples)
-        passages = self._graph.passages_by_id(triple.passage_id for triple in triples[:MAX_ROWS])
-        rows = [self._fact_row(triple, passages) for triple in triples[:MAX_ROWS] if triple.passage_id in passages]
+        triples = [triple for triple in triples if self._kinds.is_kind(triple, facts.kind)] or triples
         noun = self._noun(facts.predicate, messages is MESSAGES["zh"])
         summary = messages["facts"].format(found=len(triples), known=facts.subject_count, predicate=noun)
-        return CollectionAnswer(summary, rows, len(triples))
+        return CollectionAnswer(summary, self._fact_rows(triples), len(triples))
+
+    def _answer_extreme(self, facts: ExtremeFacts, messages: dict[str, str]) -> CollectionAnswer | None:
+        """Answer with the first year that has a document about something of the kind; None without one."""
+        years = (
+            [triple for triple in year if self._kinds.is_kind(triple, facts.kind, own=True)]
+            for year in facts.years[:MAX_YEARS]
+        )
+        triples = self._one_per_subject(facts.best(next(filter(None, years), [])))
+        if not triples:
+            return None
+        noun = self._noun(facts.predicate, messages is MESSAGES["zh"])
+        summary = messages["earliest" if facts.is_first else "latest"].format(known=facts.dated_count, predicate=noun)
+        return CollectionAnswer(summary, self._fact_rows(triples), len(triples))
+
+    def _fact_rows(self, triples: Sequence[Triple]) -> list[DocumentRow]:
+        passages = self._graph.passages_by_id(triple.passage_id for triple in triples[:MAX_ROWS])
+        return [self._fact_row(triple, passages) for triple in triples[:MAX_ROWS] if triple.passage_id in passages]
 
     def _noun(self, predicate: str, is_chinese: bool) -> str:
         """Return the first noun for a predicate in a language; its name if it has none."""
@@ -95,16 +119,11 @@ class CollectionReader:
 
     def _one_per_subject(self, triples: Sequence[Triple]) -> list[Triple]:
         """Return the facts with one for each subject: two names that a document gives its own subject are one."""
-        names = {
-            document_id: {normalize_name(form) for form in forms}
-            for document_id, forms in self._graph.document_names().items()
-        }
         kept: dict[tuple[str, str], Triple] = {}
         for triple in triples:
             document_id = triple.passage_id.rpartition("#")[0]
-            name = normalize_name(self._indices.facts.display_name(triple.subject))
-            is_own = name in names.get(document_id, ())
-            kept.setdefault((document_id, "") if is_own else ("", triple.subject), triple)
+            key = (document_id, "") if self._kinds.is_own(triple) else ("", triple.subject)
+            kept.setdefault(key, triple)
         return list(kept.values())
 
     def _fact_row(self, triple: Triple, passages: dict[str, Passage]) -> DocumentRow:

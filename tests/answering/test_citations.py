@@ -147,6 +147,27 @@ def test_no_passages_support_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        ("The limit is 9999 bytes. This limit also holds for copies.", ""),
+        (
+            "The limit is 4096 bytes. This limit also holds for copies.",
+            "The limit is 4096 bytes. This limit also holds for copies.",
+        ),
+        ("The limit is 9999 bytes. Copies need root.", "Copies need root."),
+        ("The limit is 9999 bytes. It is possible to raise the limit.", "It is possible to raise the limit."),
+    ],
+)
+def test_sentence_that_refers_to_a_dropped_one_is_dropped(answer: str, left: str) -> None:
+    text = (
+        "The limit is 4096 bytes. The limit also holds for copies. It is possible to raise the limit. Copies need root."
+    )
+    check = verify_citations("What is the limit?", answer, passages(("Limits", text)))
+    assert check.text == left
+    assert check.text or "it refers to a dropped statement" in check.reasons
+
+
+@pytest.mark.parametrize(
     ("written", "is_held"),
     [("300 米", True), ("300 metres", True), ("300", True), ("300 feet", False), ("300M", False), ("301 m", False)],
 )

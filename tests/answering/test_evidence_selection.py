@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgrag.answering.stages.evidence_blocks import EvidenceBlock, group_blocks, split_paragraphs
 from kgrag.answering.stages.evidence_selection import (
+    BUDGET_PER_BLOCK,
+    MIN_BLOCKS,
     PASSAGE_HEADER_TOKENS,
+    best_blocks,
     fit_to_budget,
     score_sentences,
     select_evidence,
@@ -59,7 +63,7 @@ def test_select_evidence_includes_second_step() -> None:
 
 
 class _MeaningEmbedder:
-    """Embeds the one sentence that means what the question asks next to it, and all other texts across."""
+    """Embeds the blocks with the sentence that means what the question asks next to it, and all other texts across."""
 
     languages = ("en",)
 
@@ -68,7 +72,7 @@ class _MeaningEmbedder:
 
     def embed(self, texts: list[str]) -> Matrix:
         self.embedded += texts
-        return np.array([[1.0, 0.0] if text == self.meaning else [0.0, 1.0] for text in texts], np.float32)
+        return np.array([[1.0, 0.0] if self.meaning in text else [0.0, 1.0] for text in texts], np.float32)
 
     def embed_query(self, text: str) -> Matrix:
         return np.array([1.0, 0.0], np.float32)
@@ -85,7 +89,72 @@ def test_sentence_that_means_the_question_is_selected() -> None:
     assert sentences[9] not in without[0].text and sentences[9] in shown[0].text
     chinese = _MeaningEmbedder(sentences[9])
     select_evidence("怎么删除服务器上的分支？", hits, budget, count, chinese)  # type: ignore[arg-type]
-    assert len(embedder.embedded) == len(sentences) and not chinese.embedded
+    assert embedder.embedded == [f"git-push\n{sentence}" for sentence in sentences] and not chinese.embedded
+
+
+MANUAL = """## Variables
+
+- core.limit: Maximum number of bytes. It can be changed.
+
+  The default is 96 MiB.
+
+- core.size: The size of files considered big.
+
+Install the tool as follows:
+
+```
+apt install tool
+
+tool --init
+```
+
+It takes a minute. Then restart.
+
+mode: fast; meaning: no checks
+mode: safe; meaning: all checks"""
+
+
+def blocks_of(max_tokens: int = 120) -> list[list[str]]:
+    hits = [make_hit("Manual", MANUAL), make_hit("Other", "It is here.", 2)]
+    found, _ = sentence_features("?", hits)
+    blocks = group_blocks(hits, found, [count(sentence.text) for sentence in found], max_tokens)
+    assert [number for block in blocks for number in block.numbers] == list(range(len(found)))
+    assert [block.tokens for block in blocks] == [sum(count(found[n].text) for n in block.numbers) for block in blocks]
+    return [[found[number].text for number in block.numbers] for block in blocks]
+
+
+def test_blocks_are_items_with_their_paragraphs_code_with_its_line_and_rows() -> None:
+    item, size, code, prose, *rows = blocks_of()
+    assert item[0] == "## Variables" and item[-1] == "The default is 96 MiB." and len(item) == 4
+    assert size == ["- core.size: The size of files considered big."]
+    assert code[0] == "Install the tool as follows:" and code[-1] == "```" and "tool --init" in code
+    assert prose == ["It takes a minute.", "Then restart."]
+    assert rows == [["mode: fast; meaning: no checks"], ["mode: safe; meaning: all checks"], ["It is here."]]
+
+
+def test_long_block_is_split_between_sentences() -> None:
+    assert all(len(block) == 1 or sum(map(count, block)) <= 8 for block in blocks_of(8))
+
+
+def test_only_the_most_probable_blocks_are_shown() -> None:
+    blocks = [EvidenceBlock(0, (number,), 5) for number in range(30)]
+    odds = [float(number % 7) for number in range(30)]
+    shown = best_blocks(blocks, odds, 100)
+    assert len(shown) == MIN_BLOCKS and shown == sorted(shown, key=lambda block: block.numbers)
+    assert {odds[block.numbers[0]] for block in shown} == {6.0, 5.0, 4.0}
+    assert len(best_blocks(blocks, odds, 20 * BUDGET_PER_BLOCK)) == 20
+
+
+def test_paragraph_is_selected_by_sentences_and_a_list_item_as_a_whole() -> None:
+    hits = [make_hit("Manual", MANUAL)]
+    found, _ = sentence_features("?", hits)
+    costs = [count(sentence.text) for sentence in found]
+    parts = split_paragraphs(group_blocks(hits, found, costs), found, costs)
+    texts = [[found[number].text for number in part.numbers] for part in parts]
+    assert ["It takes a minute."] in texts and ["Then restart."] in texts
+    assert any(part[-1] == "The default is 96 MiB." and len(part) == 4 for part in texts)
+    shown, _ = select_evidence("What is the default of core.limit?", hits, 60, count)
+    assert "- core.limit: Maximum number of bytes. It can be changed.\nThe default is 96 MiB." in shown[0].text
 
 
 def test_select_evidence_ignores_score_scale() -> None:
@@ -143,9 +212,9 @@ SENTENCES = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60), st.floats(
 
 @given(SENTENCES, st.integers(0, 200))
 def test_fit_to_budget_fills_but_respects_budget(sentences: list[tuple[int, int, float]], budget: int) -> None:
-    found = [HitSentence(place, n, n + 1, "x") for n, (place, _, _) in enumerate(sentences)]
+    found = [EvidenceBlock(place, (n,), cost) for n, (place, cost, _) in enumerate(sentences)]
     costs, odds = [cost for _, cost, _ in sentences], [odd for _, _, odd in sentences]
-    chosen = fit_to_budget(found, odds, costs, budget)
+    chosen = fit_to_budget(found, odds, budget)
     opened = {found[n].hit_index for n in chosen}
     used_tokens = sum(costs[n] for n in chosen) + PASSAGE_HEADER_TOKENS * len(opened) + len(chosen) - len(opened)
     assert len({*chosen}) == len(chosen) >= 1
@@ -161,9 +230,9 @@ def test_fit_to_budget_fills_but_respects_budget(sentences: list[tuple[int, int,
 
 
 def test_fit_to_budget_prefers_short_then_probable() -> None:
-    found = [HitSentence(0, 0, 1, "x"), HitSentence(1, 0, 1, "x")]
-    assert fit_to_budget(found, [1.0, 1.0], [40, 4], 50) == [1]
-    assert fit_to_budget(found, [4.0, -4.0], [40, 4], 50) == [0]
+    parts = [EvidenceBlock(0, (0, 1), 40), EvidenceBlock(1, (2,), 4)]
+    assert fit_to_budget(parts, [1.0, -9.0, 1.0], 50) == [1]
+    assert fit_to_budget(parts, [-9.0, 4.0, -4.0], 50) == [0], "the odds of a part are its best sentence's"
 
 
 # --- training labels --------------------------------------------------------------------------------------------

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import kgrag
+from kgrag.collection.subject_kinds import SubjectKinds
 from kgrag.store.store import Store
 from kgrag.types import Answer
 from tests.support.fake_llm import FakeLLM
@@ -105,6 +107,25 @@ def test_facts_are_listed_with_coverage(filled: Store) -> None:
     assert [hit.title for hit in answer.evidence] == ["Ada Lovelace", "Alan Turing"]
     chinese = filled.ask("哪些人毕业于清华大学？")
     assert lines_of(chinese)[0].startswith("找到1个；写明“母校”的共") and "- 陈省身 [1]" in lines_of(chinese)
+
+
+def test_first_and_last_born_are_compared_by_date(filled: Store) -> None:
+    first, last = filled.ask("Who was born first?"), filled.ask("谁出生最晚？")
+    check_rows(first)
+    assert lines_of(first)[0].startswith("The earliest date of birth of ") and [h.title for h in first.evidence] == [
+        "Carl Friedrich Gauss"
+    ]
+    assert [hit.title for hit in last.evidence] == ["Alan Turing"]
+    assert filled.ask("Which mathematician was born first?", where="path:zh/").reader != "collection"
+
+
+def test_kind_of_the_subjects_is_looked_up_in_their_documents(filled: Store) -> None:
+    facts = filled.indices.facts
+    kinds = SubjectKinds(filled.graph_store, facts)
+    (triple,) = [t for t in facts.with_predicate("date_of_birth") if facts.display_name(t.subject) == "Alan Turing"]
+    assert kinds.is_own(triple) and kinds.is_kind(triple, "people") and kinds.is_kind(triple, "")
+    assert not kinds.is_kind(triple, "films")
+    assert not kinds.is_own(replace(triple, passage_id="en/gauss.md#0001"))
 
 
 def test_filter_leaves_documents_out(filled: Store) -> None:

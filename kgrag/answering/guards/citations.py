@@ -21,6 +21,11 @@ from kgrag.types import Citation, Passage
 __all__ = ["CitationCheck", "make_citation", "split_statements", "verify_citations"]
 
 _CUT = "\0"
+_REFERS_BACK = re.compile(
+    r"(?:This|That|These|Those|They|Such)\b|It (?!is (?:also )?(?:possible|important|necessary|recommended|best)\b)"
+    r"|(?:这|此|该)(?!外|时|后)|它"
+)
+"""Matches a sentence whose subject is in the sentence before it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def verify_citations(question: str, answer: str, selected: Sequence[SelectedPass
     unsupported: list[str] = []
     refusals: list[str] = []
     reasons: list[str] = []
+    is_previous_dropped = False
     for statement in find_statements(text):
         cited_numbers = list(dict.fromkeys(citation_numbers(statement.text)))
         refusals += [f"[{n}] refused: the prompt has no such passage" for n in cited_numbers if n not in titles]
@@ -70,6 +76,9 @@ def verify_citations(question: str, answer: str, selected: Sequence[SelectedPass
             for n in cited_numbers
             if n in titles and n not in supporting_numbers
         ]
+        if support.sentences and is_previous_dropped and _REFERS_BACK.match(claim.text):
+            support = Support(reason="it refers to a dropped statement")
+        is_previous_dropped = not support.sentences
         if support.sentences:
             supported.append(statement)
         else:

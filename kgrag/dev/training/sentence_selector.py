@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kgrag.answering.stages.evidence_blocks import EvidenceBlock
 from kgrag.answering.stages.evidence_selection import fit_to_budget
 from kgrag.dev.training.boosted_trees import ranker_json, train_boosted_trees
 from kgrag.dev.training.ranker.cross_validation import FOLDS
@@ -47,7 +48,11 @@ class SentenceLabels:
 
     def evidence_shown(self, odds: Sequence[float], budget: int) -> tuple[bool, bool]:
         """Whether the selection within a budget contains the answer, and whether it contains all that is needed."""
-        chosen = {*fit_to_budget(self.sentences, odds, self.costs, budget)}
+        parts = [
+            EvidenceBlock(sentence.hit_index, (number,), cost)
+            for number, (sentence, cost) in enumerate(zip(self.sentences, self.costs, strict=True))
+        ]
+        chosen = {*fit_to_budget(parts, odds, budget)}
         answer_shown = bool(chosen & self.answer_numbers) or not self.answer_numbers
         return answer_shown, answer_shown and all(chosen & numbers for numbers in self.supporting_numbers)
 
