@@ -80,6 +80,7 @@ class AnswerPipeline(AnswerResources):
         k: int = 8,
         *,
         reader: ReaderMode = "auto",
+        is_deep: bool = False,
         on_text: OnText | None = None,
         on_progress: OnStep | None = None,
     ) -> Answer:
@@ -90,6 +91,7 @@ class AnswerPipeline(AnswerResources):
             k: number of passages to retrieve.
             reader: answer from typed facts (``"graph"``), with the language model (``"llm"``), or from whichever fits
                 (``"auto"``).
+            is_deep: whether the model writes up the themes of many documents, one call each.
             on_text: called with each piece of the language model's text; returns True to stop the generation.
             on_progress: called with each intermediate question before it is asked (a fact to look up, or the rewritten
                 question), and with a newline after one that does not give the answer.
@@ -100,7 +102,7 @@ class AnswerPipeline(AnswerResources):
         """
         start = time.perf_counter()
         state = AnswerState(question, k, self._form(question))
-        context = self._context(self._budgeted_profile(), on_text, on_progress)
+        context = replace(self._context(self._budgeted_profile(), on_text, on_progress), is_deep=is_deep)
         if reader == "graph":
             state = answer_from_graph(_run_stage("retrieval", retrieve_passages, state, context), context)
             return replace(state.finish(), seconds=time.perf_counter() - start)

@@ -119,6 +119,7 @@ class AnswerContext:
         on_text: called with each piece of the model's text; returns True to stop the generation.
         on_progress: called with each intermediate question.
         answer_part: runs another question through some of the stages.
+        is_deep: whether the model writes up what an answer about many documents lists.
     """
 
     resources: AnswerResources
@@ -127,6 +128,7 @@ class AnswerContext:
     lookup: FactLookup | None = None
     on_text: OnText | None = None
     on_progress: OnStep | None = None
+    is_deep: bool = False
 
 
 Stage = Callable[[AnswerState, AnswerContext], AnswerState]

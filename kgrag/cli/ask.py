@@ -38,6 +38,10 @@ def ask(
         ReaderChoice, typer.Option(help="Source of the answer: graph, llm, or auto for whichever fits.")
     ] = ReaderChoice.auto,
     style: StyleOption = None,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Let the model write up what many documents are about, in a few checked calls."),
+    ] = False,
     where: WhereOption = None,
     model: ModelOption = None,
     walk: WalkOption = None,
@@ -65,6 +69,7 @@ def ask(
             reader=reader.value,
             closed_book=closed_book,
             where=where,
+            deep=deep,
             on_text=stream,
             on_progress=stream,
         )

@@ -21,6 +21,8 @@ class DocumentRow:
         title: title of the passage's document.
         source: its file.
         note: what is added to the label, such as a date; "" for nothing.
+        passages: passages, each with its title and source, from which a language model can write the row up; none for a
+            row that says all.
     """
 
     label: str
@@ -29,6 +31,7 @@ class DocumentRow:
     title: str
     source: str
     note: str = ""
+    passages: tuple[tuple[Passage, str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from kgrag.collection.document_rows import Span
 from kgrag.protocols import GraphReader
 from kgrag.retrieve.candidates import IndexSet
 from kgrag.text import has_cjk, normalize_name, sentence_spans
+from kgrag.text.injected_text import is_injected
 from kgrag.types import Passage
 
 Rows = NDArray[np.int64]
@@ -73,26 +74,33 @@ class MentionSearch:
         allowed = self._indices.allowed_rows
         return sorted(row for row in {*rows} if allowed is None or allowed[row])
 
-    def first_mention(self, mentions: DocumentMentions, names: Sequence[str]) -> tuple[Passage, Span]:
-        """Return the passage and the sentence that first mention a topic; the first sentence if only the title does."""
+    def first_mention(self, mentions: DocumentMentions, names: Sequence[str]) -> tuple[Passage, Span] | None:
+        """Return the passage and the sentence that first mention a topic; the first sentence if only the title does.
+
+        None if the document was deleted since the indices were opened.
+        """
         rows = mentions.rows[:MAX_READ_PASSAGES]
         ids = [self._indices.rows[row].passage_id for row in rows]
         passages = self._graph.passages_by_id(ids)
         keys = [normalize_name(name) for name in names]
         tokens = {*index_tokens(keys[0])}
         best: tuple[float, Passage, Span] | None = None
-        for passage in (passages[each] for each in ids):
+        for passage in (passages[each] for each in ids if each in passages):
             for start, end in sentence_spans(passage.text):
                 sentence = passage.text[start:end]
                 value = _match(sentence, keys, tokens)
                 if best is None or value > best[0]:
                     best = value, passage, (passage.start + start, passage.start + end)
-        assert best is not None, "a passage has a sentence"
-        return best[1], best[2]
+        return (best[1], best[2]) if best else None
 
 
 def _match(sentence: str, keys: list[str], tokens: set[str]) -> float:
-    """Return 3 for a sentence with a name of the topic, 2 for such a heading, else the share of the topic's words."""
+    """Return 3 for a sentence with a name of the topic, 2 for such a heading, else the share of the topic's words.
+
+    A sentence that commands an answer counts for nothing.
+    """
+    if is_injected(sentence):
+        return 0.0
     text = f" {normalize_name(sentence)} "
     if any(f" {key} " in text for key in keys if key):
         return 2.0 if sentence.startswith("#") else 3.0

@@ -16,6 +16,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "overview": "{documents} documents, {themes} themes:",
         "theme": "{passages} passages of {documents} documents",
         "more": "… and {count} more",
+        "write up": "What do these texts say about {topic}?",
     },
     "zh": {
         "mentions": "{documents}篇文档中有{found}篇提到{topic}：",
@@ -30,6 +31,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "overview": "{documents}篇文档，{themes}个主题：",
         "theme": "{documents}篇文档的{passages}段",
         "more": "……另有{count}个",
+        "write up": "这些文字关于{topic}说了什么？",
     },
 }
 """Language -> name -> template for `str.format`."""

@@ -18,13 +18,16 @@ from kgrag.collection.questions import CollectionKind, CollectionQuestion, parse
 from kgrag.collection.subject_kinds import SubjectKinds
 from kgrag.collection.telling_words import telling_words
 from kgrag.collection.themes import find_themes
-from kgrag.protocols import GraphReader
+from kgrag.protocols import GraphStore
 from kgrag.retrieve.candidates import IndexSet
 from kgrag.text import detect_language, has_cjk, sentence_spans, tokenize
+from kgrag.text.injected_text import is_injected
 from kgrag.types import DocumentProperties, Passage, Triple
 
 MAX_ROWS = 30
 """Rows that an answer shows; more are counted."""
+MAX_WRITTEN_UP = 4
+"""Central passages of a theme from which a language model writes it up."""
 MAX_YEARS = 60
 """Years that are searched for a subject of the kind that a question asks for."""
 _PROSE = re.compile(r"[^\W\d_《“\"'].*[.!?。！？][\"”）)]*$|[《“\"'].*[.!?。！？]$", re.DOTALL)
@@ -42,7 +45,7 @@ class CollectionReader:
         schema: its predicates.
     """
 
-    def __init__(self, indices: IndexSet, graph: GraphReader, schema: PredicateSchema) -> None:
+    def __init__(self, indices: IndexSet, graph: GraphStore, schema: PredicateSchema) -> None:
         self._indices, self._graph, self._schema = indices, graph, schema
         self._kinds = SubjectKinds(graph, indices.facts)
 
@@ -51,6 +54,10 @@ class CollectionReader:
 
         An answer without rows says that nothing was found, in so many documents.
         """
+        with self._graph.snapshot():
+            return self._answer(question)
+
+    def _answer(self, question: str) -> CollectionAnswer | None:
         messages = MESSAGES[detect_language(question)]
         parsed = parse_collection_question(question)
         if parsed is None:
@@ -74,19 +81,22 @@ class CollectionReader:
         search = MentionSearch(self._indices, self._graph)
         names = search.names(asked.topic)
         found = search.find(names)
-        rows = [self._mention_row(search, mentions, names, messages) for mentions in found[:MAX_ROWS]]
+        shown = (self._mention_row(search, mentions, names, messages) for mentions in found[:MAX_ROWS])
+        rows = [row for row in shown if row is not None]
         key = "mentions" if found else "no mention"
         summary = messages[key].format(found=len(found), topic=names[0], documents=self._document_count)
         return CollectionAnswer(summary, rows, len(found))
 
     def _mention_row(
         self, search: MentionSearch, mentions: DocumentMentions, names: Sequence[str], messages: dict[str, str]
-    ) -> DocumentRow:
-        passage, span = search.first_mention(mentions, names)
-        header = self._graph.document_headers([mentions.document_id])[mentions.document_id]
+    ) -> DocumentRow | None:
+        mention = search.first_mention(mentions, names)
+        header = self._graph.document_headers([mentions.document_id]).get(mentions.document_id)
+        if mention is None or header is None:
+            return None
         count = len(mentions.rows)
         note = messages["passages"].format(count=count) if count > 1 else ""
-        return DocumentRow(header.title, passage, span, header.title, header.source, note)
+        return DocumentRow(_label(header.title, header.source), *mention, header.title, header.source, note)
 
     def _answer_facts(self, facts: FactList, messages: dict[str, str]) -> CollectionAnswer:
         triples = self._one_per_subject(facts.triples)
@@ -145,18 +155,13 @@ class CollectionReader:
         choose = max if asked.kind is CollectionKind.NEWEST else min
         chosen = [key for key in sorted(dates) if dates[key] == choose(dates.values())]
         rows = []
-        for key in chosen[:MAX_ROWS]:
-            if key in found:
-                passage, span = search.first_mention(found[key], names)
-            elif passages := self._graph.passages_of_document(key):
-                passage, span = passages[0], _telling_sentence(passages[0], documents[key].title)
-            else:
-                continue
-            rows.append(
-                DocumentRow(
-                    documents[key].title, passage, span, documents[key].title, documents[key].source, dates[key][:10]
-                )
-            )
+        for document in (documents[key] for key in chosen[:MAX_ROWS]):
+            mention = search.first_mention(found[document.id], names) if document.id in found else None
+            if mention is None and (passages := self._graph.passages_of_document(document.id)):
+                mention = passages[0], _telling_sentence(passages[0], document.title)
+            if mention is not None:
+                label, date = _label(document.title, document.source), dates[document.id][:10]
+                rows.append(DocumentRow(label, *mention, document.title, document.source, date))
         summary = messages[asked.kind.value].format(dated=len(dates), documents=len(ids))
         return CollectionAnswer(summary, rows, len(chosen))
 
@@ -168,17 +173,31 @@ class CollectionReader:
             row_keys = [self._indices.rows[row] for row in theme.rows]
             passages = self._graph.passages_by_id(key.passage_id for key in row_keys)
             headers = self._graph.document_headers({*keys, *(key.document_id for key in row_keys)})
-            candidates = [passages[key.passage_id] for key in row_keys if key.passage_id in passages]
+            candidates = [
+                passages[key.passage_id]
+                for key in row_keys
+                if key.passage_id in passages and key.document_id in headers
+            ]
+            if not candidates:
+                continue
             passage = next((p for p in candidates if _is_telling(p, headers[p.document_id].title)), candidates[0])
             header = headers[passage.document_id]
-            titles = "; ".join(dict.fromkeys(headers[key].title for key in theme.document_ids))
+            labels = [_label(headers[key].title, headers[key].source) for key in theme.document_ids if key in headers]
+            titles = "; ".join(dict.fromkeys(labels))
             words = telling_words([passage.text for passage in candidates], self._indices.words)
             label = f"{', '.join(words)}: {titles}" if words else titles
             note = messages["theme"].format(passages=theme.passages, documents=theme.documents)
             span = _telling_sentence(passage, header.title)
-            rows.append(DocumentRow(label, passage, span, header.title, header.source, note))
+            sources = [(p, headers[p.document_id].title, headers[p.document_id].source) for p in candidates]
+            row = DocumentRow(label, passage, span, header.title, header.source, note, tuple(sources[:MAX_WRITTEN_UP]))
+            rows.append(row)
         summary = messages["overview"].format(documents=self._document_count, themes=len(rows))
         return CollectionAnswer(summary, rows, len(rows))
+
+
+def _label(title: str, source: str) -> str:
+    """Return a document's title; its file for a title that commands an answer."""
+    return source if is_injected(title) else title
 
 
 def _date(document: DocumentProperties) -> str:
@@ -199,5 +218,5 @@ def _is_telling(passage: Passage, title: str) -> bool:
 
 def _says_something(sentence: str, title: str) -> bool:
     """Whether a text is a whole sentence of prose, and not the title."""
-    is_prose = bool(_PROSE.match(sentence)) and sentence.strip("#* ") != title
+    is_prose = bool(_PROSE.match(sentence)) and sentence.strip("#* ") != title and not is_injected(sentence)
     return is_prose and len(tokenize(sentence)) >= MIN_SENTENCE_WORDS

@@ -46,6 +46,7 @@ class Store(QueryableStore):
         closed_book: bool = False,
         where: str | None = None,
         style: Style | None = None,
+        deep: bool = False,
         on_text: OnText | None = None,
         on_progress: OnStep | None = None,
     ) -> Answer:
@@ -59,6 +60,7 @@ class Store(QueryableStore):
             where: filter on the documents' metadata, such as ``path:reports/ and date>=2025-01-01``.
             style: ``phrase``, ``sentences``, ``full`` for no phrases, or ``auto`` for the form that the question
                 asks for (default: the store's configuration).
+            deep: let the model write up what the documents are about, in up to six checked calls.
             on_text: called with each piece of the model's text; returns True to stop it.
             on_progress: called with each sub-question.
 
@@ -72,7 +74,7 @@ class Store(QueryableStore):
         if closed_book:
             return pipeline.answer_closed_book(question, on_text)
         k = self.config.k if k is None else k
-        return pipeline.answer(question, k, reader=reader, on_text=on_text, on_progress=on_progress)
+        return pipeline.answer(question, k, reader=reader, is_deep=deep, on_text=on_text, on_progress=on_progress)
 
     def retrieve(self, question: str, k: int = 5, *, where: str | None = None) -> list[Hit]:
         """Return the ``k`` best passages for a question, best first; ``where`` filters the documents as in `ask`.

@@ -119,7 +119,9 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
     provenance = {
         "graph": graph_provenance,
         "table": "from the rows of a table",
-        "collection": "from all documents, without a model",
+        "collection": f"from all documents; written up by {answer.model}"
+        if answer.model
+        else "from all documents, without a model",
     }.get(answer.reader, answer.model)
     if provenance and not (answer.abstained and not answer.model):
         lines.append(f"  [dim]{escape(provenance)}, {answer.seconds:.1f} s[/dim]")
