@@ -27,7 +27,7 @@ _PHRASE_ZH = (
 WRITE_INSTRUCTION = {
     "en": {
         AnswerForm.PHRASE: _PHRASE_EN,
-        AnswerForm.YES_NO: "with yes or no, and then the reason in one sentence copied from them",
+        AnswerForm.YES_NO: _PHRASE_EN,
         AnswerForm.SENTENCES: "in one to three sentences, with the words and numbers of the passages",
         AnswerForm.LIST: "with a list copied from them, one item a line, each line beginning with a hyphen. No introduction",
         AnswerForm.COMPARISON: "in two or three sentences: say of each side what the passages say of it",
@@ -36,7 +36,7 @@ WRITE_INSTRUCTION = {
     },
     "zh": {
         AnswerForm.PHRASE: _PHRASE_ZH,
-        AnswerForm.YES_NO: "先答“是”或“否”，再照抄段落中说明理由的那一句。",
+        AnswerForm.YES_NO: _PHRASE_ZH,
         AnswerForm.SENTENCES: "用段落中的原话回答问题，一到三句，保留其中的数字和名称。",
         AnswerForm.LIST: "用段落中的原话列出全部要点，每行一项，以“- ”开头，不要开场白。",
         AnswerForm.COMPARISON: "用两三句话回答问题：分别说明段落对每一方的说法。",

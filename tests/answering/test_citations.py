@@ -85,6 +85,21 @@ def test_chinese_paraphrase_is_compared_by_characters(statement: str, holds: boo
     assert bool(check.supported) is holds
 
 
+@pytest.mark.parametrize(
+    ("statement", "holds"),
+    [
+        ("不应该使用 `rm` 命令去删除文件然后创建新的空文件。", True),
+        ("不要用 rm 命令去删除文件然后创建新的空文件。", True),
+        ("应该使用 `rm` 命令去删除文件然后创建新的空文件。", False),
+        ("用 rm 命令去删除文件然后创建新的空文件。", False),
+    ],
+)
+def test_reference_in_brackets_does_not_end_a_negated_clause(statement: str, holds: bool) -> None:
+    source = "为了清除日志文件的内容，不要用 rm(1) 命令去删除文件然后创建新的空文件，因为这个文件可能还在被使用。"
+    check = verify_citations("怎样清理日志文件？", statement, passages(("系统技巧", source)))
+    assert bool(check.citations) is holds
+
+
 def test_setting_may_be_named_in_the_heading() -> None:
     pool = passages(
         ("Options", "The default is 4 MB. Each sort may use that much."), headings=("sort_memory (integer)",)

@@ -27,7 +27,10 @@ _CLAUSE_END = re.compile(
     rf"|但是?|而(?!非)|因为|所以|(?<=[{CJK}])[则并]"
 )
 _YES = re.compile(r"(?:yes|能|可以|会|需要|是的?|对)(?=[\s,.:;，。：；])", re.IGNORECASE)
-_CODE = re.compile(r"<[^<>\n]*>|`[^`\n]*`|(?<!\S)-{1,2}[A-Za-z]\S*|[A-Za-z]\w*[:=/\\_][\w./:=\\-]+")
+_CODE = re.compile(
+    r"<[^<>\n]*>|`[^`\n]*`|(?<!\S)-{1,2}[A-Za-z]\S*|[A-Za-z]\w*[:=/\\_][\w./:=\\-]+|[A-Za-z][A-Za-z0-9_.-]*\([^()\s]{0,20}\)"
+)
+"""Matches what is no prose: ``rm(1)`` and ``close()`` do not end a clause."""
 _KEEPS_FROM = re.compile(r"\b(?:keep|stop|block|hinder)\b|阻止|防止", re.IGNORECASE)
 _NOT_ONLY = re.compile(r"\bnot only\b|不仅|不只|不但", re.IGNORECASE)
 MIN_OVERLAP = 0.7
