@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 
 from kgrag.answering.stages.evidence_blocks import EvidenceBlock, group_blocks, split_paragraphs
 from kgrag.answering.stages.evidence_selection import (
-    BUDGET_PER_BLOCK,
-    MIN_BLOCKS,
     PASSAGE_HEADER_TOKENS,
-    best_blocks,
     fit_to_budget,
     score_sentences,
     select_evidence,
@@ -134,15 +131,6 @@ def test_blocks_are_items_with_their_paragraphs_code_with_its_line_and_rows() ->
 
 def test_long_block_is_split_between_sentences() -> None:
     assert all(len(block) == 1 or sum(map(count, block)) <= 8 for block in blocks_of(8))
-
-
-def test_only_the_most_probable_blocks_are_shown() -> None:
-    blocks = [EvidenceBlock(0, (number,), 5) for number in range(30)]
-    odds = [float(number % 7) for number in range(30)]
-    shown = best_blocks(blocks, odds, 100)
-    assert len(shown) == MIN_BLOCKS and shown == sorted(shown, key=lambda block: block.numbers)
-    assert {odds[block.numbers[0]] for block in shown} == {6.0, 5.0, 4.0}
-    assert len(best_blocks(blocks, odds, 20 * BUDGET_PER_BLOCK)) == 20
 
 
 def test_paragraph_is_selected_by_sentences_and_a_list_item_as_a_whole() -> None:

@@ -30,11 +30,6 @@ SIMILARITY_WEIGHT = 8.0
 """Weight of a block's cosine with the question, beside the log-odds of its sentences."""
 MAX_EMBEDDED_BLOCKS = 80
 """Blocks that are embedded for a question, a second's work on two processor cores."""
-MIN_BLOCKS, BUDGET_PER_BLOCK = 10, 60
-"""Number of blocks that may be shown, the most probable ones: ten, or one for 60 tokens of the budget.
-
-Of the passages that answer and are shown, 96 % and more have the block among the first nine. Others mislead a small model.
-"""
 MAX_EMBEDDED_CHARS = 700
 """Characters of a block that are embedded."""
 MAX_BUDGET_SHARE = 1 / 3
@@ -81,7 +76,7 @@ def select_evidence(
     if embedder is not None and blocks and detect_language(question) in embedder.languages:
         texts = [block_text(hits, hit_sentences, block) for block in blocks]
         log_odds = add_similarity(question, blocks, texts, log_odds, embedder)
-    parts = split_paragraphs(best_blocks(blocks, log_odds, budget), hit_sentences, costs)
+    parts = split_paragraphs(blocks, hit_sentences, costs)
     chosen = [parts[number] for number in fit_to_budget(parts, log_odds, budget)]
     shown_sentences = sorted(number for part in chosen for number in part.numbers)
     spans_by_hit: dict[int, list[tuple[int, int]]] = {}
@@ -99,13 +94,6 @@ def select_evidence(
         if number
     ]
     return selected, dropped
-
-
-def best_blocks(blocks: Sequence[EvidenceBlock], log_odds: Sequence[float], budget: int) -> list[EvidenceBlock]:
-    """Return the blocks with the most probable sentences, in their order (`MIN_BLOCKS`, `BUDGET_PER_BLOCK`)."""
-    best_odds = [max(log_odds[number] for number in block.numbers) for block in blocks]
-    order = sorted(range(len(blocks)), key=lambda index: -best_odds[index])
-    return [blocks[index] for index in sorted(order[: max(MIN_BLOCKS, budget // BUDGET_PER_BLOCK)])]
 
 
 def block_text(hits: Sequence[Hit], hit_sentences: Sequence[HitSentence], block: EvidenceBlock) -> str:
@@ -200,16 +188,7 @@ def score_sentences(rows: NDArray[np.float32]) -> list[float]:
 def selector_fingerprint() -> str:
     """Return a hash of trees, cue words and constants, so that caches do not mix selections of different versions."""
     data = files("kgrag") / "data"
-    constants = repr(
-        (
-            SIMILARITY_WEIGHT,
-            MAX_EMBEDDED_BLOCKS,
-            MAX_EMBEDDED_CHARS,
-            MAX_BUDGET_SHARE,
-            MAX_BLOCK_TOKENS,
-            BUDGET_PER_BLOCK,
-        )
-    )
+    constants = repr((SIMILARITY_WEIGHT, MAX_EMBEDDED_BLOCKS, MAX_EMBEDDED_CHARS, MAX_BUDGET_SHARE, MAX_BLOCK_TOKENS))
     content = (data / TREES_FILE).read_bytes() + (data / CUE_WORDS_FILE).read_bytes() + constants.encode()
     return hashlib.sha256(content).hexdigest()[:12]
 
