@@ -42,7 +42,14 @@ class CannedPipeline:
     """Answers every question with one cited sentence; closed-book answers are Greece."""
 
     def answer(
-        self, question: str, k: int, *, reader: str = "auto", on_text: Any = None, on_progress: Any = None
+        self,
+        question: str,
+        k: int,
+        *,
+        reader: str = "auto",
+        is_deep: bool = False,
+        on_text: Any = None,
+        on_progress: Any = None,
     ) -> Answer:
         passage = Passage("Lord Byron#0001", "Lord Byron", "Lord Byron died of a fever in Missolonghi.", 0, 42)
         hit = Hit(passage, "Lord Byron", "byron.md", float("nan"), 1)

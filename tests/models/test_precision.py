@@ -125,7 +125,7 @@ def test_status_models_shows_choice_and_reasons(shell: Shell, store: Path, monke
     (store / "kgrag.toml").write_text('precision = "int3"\n')
     assert "has precision = 'int3'" in shell.expect_error(2, "status", "--models", "--store", store)
     (store / "kgrag.toml").write_text("[server]\nwait = 3\n")
-    assert "unknown key 'server.wait'; known keys: at_once, timeout, tries" in shell.expect_error(
+    assert "unknown key 'server.wait'; known keys: at_once, context, timeout, tries" in shell.expect_error(
         2, "status", "--store", store
     )
 
