@@ -13,7 +13,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "newest": "The newest of {dated} dated documents ({documents} in all):",
         "oldest": "The oldest of {dated} dated documents ({documents} in all):",
         "no date": "None of the {documents} documents that fit has a date.",
-        "overview": "{documents} documents, {themes} themes:",
+        "overview": "Themes of {documents} documents:",
         "theme": "{passages} passages of {documents} documents",
         "more": "… and {count} more",
         "write up": "What do these texts say about {topic}?",
