@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kgrag
+from kgrag.collection.fact_dates import ExtremeFacts
 from kgrag.collection.subject_kinds import SubjectKinds
 from kgrag.store.store import Store
 from kgrag.types import Answer
@@ -151,7 +152,18 @@ def test_kind_of_the_subjects_is_looked_up_in_their_documents(filled: Store) -> 
     (triple,) = [t for t in facts.with_predicate("date_of_birth") if facts.display_name(t.subject) == "Alan Turing"]
     assert kinds.is_own(triple) and kinds.is_kind(triple, "people") and kinds.is_kind(triple, "")
     assert not kinds.is_kind(triple, "films")
-    assert not kinds.is_own(replace(triple, passage_id="en/gauss.md#0001"))
+    foreign = replace(triple, passage_id="en/gauss.md#0001")
+    assert not kinds.is_own(foreign) and kinds.is_kind(foreign, "") and not kinds.is_kind(foreign, "", own=True)
+    assert kinds.is_kind(triple, "", own=True)
+
+
+def test_full_dates_of_one_year_are_compared(filled: Store) -> None:
+    facts = filled.indices.facts
+    turing = next(t for t in facts.with_predicate("date_of_birth") if facts.display_name(t.subject) == "Alan Turing")
+    march, year = replace(turing, subject="a", object="1912 03 01"), replace(turing, subject="b", object="1912")
+    first, last = (ExtremeFacts("date_of_birth", is_first, "", ((turing, march),)) for is_first in (True, False))
+    assert (first.best([turing, march]), last.best([turing, march])) == ([march], [turing])
+    assert first.best([turing, march, year]) == [turing, march, year], "a year alone may be earlier or later"
 
 
 def test_filter_leaves_documents_out(filled: Store) -> None:
@@ -160,6 +172,12 @@ def test_filter_leaves_documents_out(filled: Store) -> None:
     assert (
         filled.ask("Which people were born in London?", where='title="Alan Turing"').evidence[0].title == "Alan Turing"
     )
+
+
+def test_overview_heeds_a_filter(filled: Store) -> None:
+    overview = filled.ask("What are these documents about?", where="path:zh/")
+    assert {hit.title for hit in overview.evidence} <= {"华罗庚", "陈省身"}
+    assert "2 passages of 2 documents" in overview.text
 
 
 def test_overview_covers_all_documents_and_is_the_same_each_time(filled: Store) -> None:
