@@ -128,13 +128,6 @@ class FactIndex:
         first, last = self._triple_columns.of_object[number : number + 2]
         return self._triples(self._triple_columns.by_object[first:last], predicates)
 
-    def count_subjects(self, predicate: str) -> int:
-        """Return the number of entities of which some fact has this predicate."""
-        if predicate not in self._predicates:
-            return 0
-        columns = self._triple_columns
-        return len(np.unique(columns.subject[columns.predicate == self._predicates.index(predicate)]))
-
     def with_predicate(self, predicate: str) -> list[Triple]:
         """Return the facts with a predicate, by subject."""
         if predicate not in self._predicates:

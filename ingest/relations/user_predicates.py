@@ -31,6 +31,7 @@ class _PredicateEntry(_StrictModel):
     unit: str = ""
     nouns: list[str] = []
     asks: list[str] = []
+    holders: list[str] = []
     derived: list[list[str]] = []
 
 
@@ -90,6 +91,14 @@ def _check_references(path: Path, text: str, file: _PredicatesFile) -> None:
                 require_declared(referenced_name, f"predicate {name}")
         for question_regex in predicate.asks:
             _compile_regex(path, question_regex, f"`asks` of {name}")
+        for phrase in predicate.holders:
+            _compile_regex(path, phrase, f"`holders` of {name}")
+            wanted = 0 if predicates[name].value == "DATE" else 1
+            if phrase.count("X") != wanted:
+                raise UsageError(
+                    f"{path}: expected {'X once' if wanted else 'no X'} in `holders` of {name}, found {phrase!r}: "
+                    f"{'write X for the object' if wanted else 'a date is compared, not named'}."
+                )
     for noun, chain in file.kin.items():
         for step in chain:
             require_declared(step, f"kin {noun!r}")

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from graphs.facts.fact_index import FactIndex
 from graphs.predicates import PredicateSchema
-from kgrag.collection.fact_lists import HEAD_EN, MAX_QUESTION_CHARS, MIN_CONFIDENCE, QUESTION_END
-from kgrag.text import has_cjk, to_simplified
+from kgrag.collection.fact_lists import HEAD_EN, visible_facts
+from kgrag.collection.questions import fold_question
+from kgrag.text import has_cjk
 from kgrag.types import Triple
 
 _FIRST_EN, _LAST_EN = "first|earliest", "last|latest|most recently"
@@ -55,9 +56,7 @@ def find_extreme_facts(
 
     Years before 1000 are not compared. The arguments are those of `kgrag.collection.fact_lists.list_facts`.
     """
-    text = " ".join(QUESTION_END.sub("", to_simplified(question)).split())
-    if not text or len(text) > MAX_QUESTION_CHARS:
-        return None
+    text = fold_question(question)
     holders = tuple((p.name, p.holders) for p in schema.predicates.values() if p.holders and p.value == "DATE")
     for predicate, pattern in _patterns(holders)["zh" if has_cjk(text) else "en"]:
         if match := pattern.fullmatch(text):
@@ -73,9 +72,8 @@ def _facts_by_year(
 ) -> tuple[tuple[Triple, ...], ...]:
     """Return the visible facts with one year each, grouped by it."""
     by_year: dict[str, list[Triple]] = {}
-    for triple in facts.with_predicate(predicate):
-        is_visible = triple.passage_id.rpartition("#")[0] not in hidden and triple.confidence >= MIN_CONFIDENCE
-        years = _YEAR.findall(triple.object) if is_visible else []
+    for triple in visible_facts(facts.with_predicate(predicate), hidden):
+        years = _YEAR.findall(triple.object)
         if len(years) == 1:
             by_year.setdefault(years[0], []).append(triple)
     return tuple(tuple(by_year[year]) for year in sorted(by_year, reverse=not is_first))

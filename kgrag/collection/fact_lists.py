@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from graphs.facts.fact_index import FactIndex
 from graphs.predicates import PredicateSchema
-from kgrag.text import has_cjk, to_simplified
+from kgrag.collection.questions import fold_question
+from kgrag.text import has_cjk
 from kgrag.types import Triple
 
-MAX_QUESTION_CHARS = 300
-"""A longer question lists nothing: bounds the time for a question of any length."""
 MIN_CONFIDENCE = 0.5
 """Confidence that a fact must have to be listed."""
-QUESTION_END = re.compile(r"[\s?？!！.。]+$")
 HEAD_EN = (
     r"(?:(?:can|could|would) you |please )?(?:which|what|how many|list|name|show(?: me)?|who)(?: all)?(?: of)?(?: the)?"
     r"(?: (?P<kind>[\w-]+(?: [\w-]+){0,2}?))??(?: (?:that|which|who))?(?: (?:is|are|was|were|has been|have been|all|else))*"
@@ -31,7 +29,6 @@ class FactList:
 
     Attributes:
         predicate: the predicate.
-        object_name: the object, as the question names it.
         kind: what the subjects shall be, as the question says; "" for anything.
         triples: one fact for each subject, the most confident.
         subject_count: number of subjects of which the store knows this predicate: those of which it does not could be
@@ -39,7 +36,6 @@ class FactList:
     """
 
     predicate: str
-    object_name: str
     kind: str
     triples: tuple[Triple, ...]
     subject_count: int
@@ -56,24 +52,29 @@ def list_facts(
         schema: the predicates, with the phrases for their subjects (``holders``).
         hidden: ids of documents whose facts are ignored.
     """
-    text = " ".join(QUESTION_END.sub("", to_simplified(question)).split())
-    if not text or len(text) > MAX_QUESTION_CHARS:
-        return None
+    text = fold_question(question)
     for predicate, pattern in _patterns(_holders(schema))["zh" if has_cjk(text) else "en"]:
         match = pattern.fullmatch(text)
         triples = _triples(match["X"], predicate, facts, hidden) if match else ()
         if match and triples:
-            return FactList(predicate, match["X"], match["kind"] or "", triples, facts.count_subjects(predicate))
+            known = {triple.subject for triple in visible_facts(facts.with_predicate(predicate), hidden)}
+            return FactList(predicate, match["kind"] or "", triples, len(known))
     return None
+
+
+def visible_facts(triples: Iterable[Triple], hidden: frozenset[str]) -> Iterator[Triple]:
+    """Yield the facts that are certain enough and whose documents are not hidden."""
+    for triple in triples:
+        if triple.confidence >= MIN_CONFIDENCE and triple.passage_id.rpartition("#")[0] not in hidden:
+            yield triple
 
 
 def _triples(name: str, predicate: str, facts: FactIndex, hidden: frozenset[str]) -> tuple[Triple, ...]:
     """Return the best fact of each subject, by the display names of the subjects."""
     best: dict[str, Triple] = {}
     for entity in facts.resolve(name):
-        for triple in facts.incoming(entity, {predicate}):
-            is_visible = triple.passage_id.rpartition("#")[0] not in hidden and triple.confidence >= MIN_CONFIDENCE
-            if is_visible and (triple.subject not in best or best[triple.subject].confidence < triple.confidence):
+        for triple in visible_facts(facts.incoming(entity, {predicate}), hidden):
+            if triple.subject not in best or best[triple.subject].confidence < triple.confidence:
                 best[triple.subject] = triple
     return tuple(sorted(best.values(), key=lambda triple: facts.display_name(triple.subject)))
 

@@ -10,10 +10,11 @@ from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
 
+from indices.bm25_index import index_tokens
 from kgrag.text import has_cjk, to_simplified
 
 MAX_QUESTION_CHARS = 300
-"""A longer question is not about documents as such: bounds the time for a question of any length."""
+"""A longer question asks for no list: bounds the time for a question of any length."""
 _END = re.compile(r"[\s?？!！.。]+$")
 _QUOTES = "\"'“”‘’「」『』《》` "
 
@@ -38,13 +39,19 @@ class CollectionQuestion:
 
 def parse_collection_question(question: str) -> CollectionQuestion | None:
     """Return what a question asks of many documents; None if it asks for something else."""
-    text = " ".join(_END.sub("", to_simplified(question)).split())
-    if not text or len(text) > MAX_QUESTION_CHARS:
-        return None
+    text = fold_question(question)
     for kind, pattern in _load_patterns()["zh" if has_cjk(text) else "en"]:
         if match := pattern.fullmatch(text):
-            return CollectionQuestion(kind, (match.groupdict().get("topic") or "").strip(_QUOTES))
+            topic = match.groupdict().get("topic") or ""
+            # a topic without a word is in every document and in none
+            return CollectionQuestion(kind, topic.strip(_QUOTES)) if not topic or index_tokens(topic) else None
     return None
+
+
+def fold_question(question: str) -> str:
+    """Return a question in simplified characters without the mark at its end; "" if it is too long to ask for a list."""
+    text = " ".join(_END.sub("", to_simplified(question)).split())
+    return text if len(text) <= MAX_QUESTION_CHARS else ""
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,6 @@ Every row has the sentence that says so. Nothing here calls a language model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from graphs.predicates import PredicateSchema
@@ -16,12 +15,13 @@ from kgrag.collection.mention_search import DocumentMentions, MentionSearch
 from kgrag.collection.messages import MESSAGES
 from kgrag.collection.questions import CollectionKind, CollectionQuestion, parse_collection_question
 from kgrag.collection.subject_kinds import SubjectKinds
-from kgrag.collection.telling_words import telling_words
+from kgrag.collection.theme_words import find_theme_words
 from kgrag.collection.themes import find_themes
 from kgrag.protocols import GraphStore
 from kgrag.retrieve.candidates import IndexSet
-from kgrag.text import detect_language, has_cjk, sentence_spans, tokenize
+from kgrag.text import detect_language, has_cjk, sentence_spans
 from kgrag.text.injected_text import is_injected
+from kgrag.text.telling_sentence import telling_sentence
 from kgrag.types import DocumentProperties, Passage, Triple
 
 MAX_ROWS = 30
@@ -30,10 +30,6 @@ MAX_WRITTEN_UP = 4
 """Central passages of a theme from which a language model writes it up."""
 MAX_YEARS = 60
 """Years that are searched for a subject of the kind that a question asks for."""
-_PROSE = re.compile(r"[^\W\d_《“\"'].*[.!?。！？][\"”）)]*$|[《“\"'].*[.!?。！？]$", re.DOTALL)
-"""Matches a text that begins with a letter or a quotation and ends as a sentence does."""
-MIN_SENTENCE_WORDS = 6
-"""Words, or Chinese characters, of a sentence that says what a passage is about."""
 
 
 class CollectionReader:
@@ -158,7 +154,7 @@ class CollectionReader:
         for document in (documents[key] for key in chosen[:MAX_ROWS]):
             mention = search.first_mention(found[document.id], names) if document.id in found else None
             if mention is None and (passages := self._graph.passages_of_document(document.id)):
-                mention = passages[0], _telling_sentence(passages[0], document.title)
+                mention = passages[0], _opening_span(passages[0], document.title)
             if mention is not None:
                 label, date = _label(document.title, document.source), dates[document.id][:10]
                 rows.append(DocumentRow(label, *mention, document.title, document.source, date))
@@ -180,14 +176,16 @@ class CollectionReader:
             ]
             if not candidates:
                 continue
-            passage = next((p for p in candidates if _is_telling(p, headers[p.document_id].title)), candidates[0])
+            passage = next(
+                (p for p in candidates if telling_sentence(p.text, {headers[p.document_id].title})), candidates[0]
+            )
             header = headers[passage.document_id]
             labels = [_label(headers[key].title, headers[key].source) for key in theme.document_ids if key in headers]
             titles = "; ".join(dict.fromkeys(labels))
-            words = telling_words([passage.text for passage in candidates], self._indices.words)
+            words = find_theme_words([passage.text for passage in candidates], self._indices.words)
             label = f"{', '.join(words)}: {titles}" if words else titles
             note = messages["theme"].format(passages=theme.passages, documents=theme.documents)
-            span = _telling_sentence(passage, header.title)
+            span = _opening_span(passage, header.title)
             sources = [(p, headers[p.document_id].title, headers[p.document_id].source) for p in candidates]
             row = DocumentRow(label, passage, span, header.title, header.source, note, tuple(sources[:MAX_WRITTEN_UP]))
             rows.append(row)
@@ -205,18 +203,8 @@ def _date(document: DocumentProperties) -> str:
     return next(iter(document.fields().get("date", ())), "")
 
 
-def _telling_sentence(passage: Passage, title: str) -> tuple[int, int]:
-    """Return the first full sentence of a passage that is no heading, as offsets into the document's text."""
+def _opening_span(passage: Passage, title: str) -> tuple[int, int]:
+    """Return the sentence that says what a passage is about, or its first one, as offsets into the document's text."""
     spans = sentence_spans(passage.text) or [(0, len(passage.text))]
-    start, end = next((span for span in spans if _says_something(passage.text[slice(*span)], title)), spans[0])
+    start, end = telling_sentence(passage.text, {title, *passage.headings}) or spans[0]
     return passage.start + start, passage.start + end
-
-
-def _is_telling(passage: Passage, title: str) -> bool:
-    return any(_says_something(passage.text[start:end], title) for start, end in sentence_spans(passage.text))
-
-
-def _says_something(sentence: str, title: str) -> bool:
-    """Whether a text is a whole sentence of prose, and not the title."""
-    is_prose = bool(_PROSE.match(sentence)) and sentence.strip("#* ") != title and not is_injected(sentence)
-    return is_prose and len(tokenize(sentence)) >= MIN_SENTENCE_WORDS

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kgrag.protocols import Matrix
 from kgrag.retrieve.candidates import IndexSet
@@ -15,8 +14,10 @@ MAX_THEMES = 6
 """Themes of a collection, at most."""
 PASSAGES_PER_THEME = 4
 """A collection has at most one theme for this many passages."""
-MAX_ROWS = 20_000
-"""Passages that are compared; of more, an even sample is."""
+MAX_SAMPLE = 20_000
+"""Passages from which the centres are computed; of more, an even sample. All passages belong to a theme."""
+BLOCK_ROWS = 65_536
+"""Vectors that are read at once."""
 ROUNDS = 20
 """Rounds of k-means."""
 MAX_TITLES = 3
@@ -52,17 +53,22 @@ def find_themes(indices: IndexSet) -> list[Theme]:
     rows = np.arange(count) if indices.allowed_rows is None else np.flatnonzero(indices.allowed_rows)
     if not len(rows) or not len(indices.vectors):
         return []
-    if len(rows) > MAX_ROWS:
-        rows = rows[np.linspace(0, len(rows) - 1, MAX_ROWS).astype(np.int64)]
-    vectors = np.asarray(indices.vectors.vectors(rows), np.float32)
+    sample = rows[np.unique(np.linspace(0, len(rows) - 1, MAX_SAMPLE).astype(np.int64))]
     theme_count = min(MAX_THEMES, max(1, len(rows) // PASSAGES_PER_THEME))
-    centres, labels = _cluster(vectors, theme_count)
+    centres = _find_centres(np.asarray(indices.vectors.vectors(sample), np.float32), theme_count)
+    cosines = np.concatenate(
+        [
+            indices.vectors.vectors(rows[start : start + BLOCK_ROWS]) @ centres.T
+            for start in range(0, len(rows), BLOCK_ROWS)
+        ]
+    )
+    labels = np.argmax(cosines, 1)
     themes = []
     for number in range(theme_count):
         members = np.flatnonzero(labels == number)
         if not len(members):
             continue
-        nearest = members[np.argsort(-(vectors[members] @ centres[number]), kind="stable")]
+        nearest = members[np.argsort(-cosines[members, number], kind="stable")]
         owners = Counter(indices.rows[int(rows[member])].document_id for member in members)
         main_documents = sorted(owners, key=lambda document: (-owners[document], document))[:MAX_TITLES]
         central_rows = tuple(int(row) for row in rows[nearest[:MAX_CENTRAL_ROWS]])
@@ -70,11 +76,10 @@ def find_themes(indices: IndexSet) -> list[Theme]:
     return sorted(themes, key=lambda theme: -theme.passages)
 
 
-def _cluster(vectors: Matrix, count: int) -> tuple[Matrix, NDArray[np.int64]]:
-    """Return (count, dimensions) centres of length 1, and the nearest centre of each vector."""
+def _find_centres(vectors: Matrix, count: int) -> Matrix:
+    """Return (count, dimensions) centres of length 1."""
     import faiss
 
     clustering = faiss.Kmeans(vectors.shape[1], count, niter=ROUNDS, seed=1, spherical=True, min_points_per_centroid=1)
     clustering.train(np.ascontiguousarray(vectors))
-    centres = np.asarray(clustering.centroids, np.float32)
-    return centres, np.argmax(vectors @ centres.T, 1)
+    return np.asarray(clustering.centroids, np.float32)

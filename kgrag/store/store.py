@@ -65,11 +65,16 @@ class Store(QueryableStore):
             on_progress: called with each sub-question.
 
         Raises:
-            UsageError: the question is empty or too long, the filter or the style is none, or ``closed_book`` has a filter.
+            UsageError: the question is empty or too long, the filter or the style is none, ``closed_book`` has a filter, or
+                ``deep`` has ``closed_book`` or a reader.
             ModelError: the language model is needed and cannot be used.
         """
         if closed_book and where:
             raise UsageError("Expected a filter or a closed-book answer, found both: leave one out.")
+        if deep and (closed_book or reader != "auto"):
+            raise UsageError(
+                "Expected --deep with the reader auto and the documents: leave out --reader and --closed-book."
+            )
         pipeline = self.pipeline_for(where, style)
         if closed_book:
             return pipeline.answer_closed_book(question, on_text)

@@ -9,15 +9,14 @@ from rich.markup import escape
 
 from kgrag.terminal.citation_numbers import has_marks, number_citations
 from kgrag.terminal.console import VERBATIM
-from kgrag.text import detect_language, sentence_spans, shorten, tokenize
+from kgrag.text import detect_language, sentence_spans, shorten
+from kgrag.text.telling_sentence import telling_sentence
 from kgrag.types import Answer, DiagnosticCode, Hit, Path
 
 MAX_SHOWN_COPIES = 5
 """Maximum number of documents named beside a hit that hold the same text."""
 MAX_CLOSEST_PASSAGES = 3
 """Maximum number of passages named below an abstention."""
-MIN_SENTENCE_WORDS = 6
-"""Minimum words, or Chinese characters, of a sentence that says what a passage is about."""
 _CLOSEST_LABEL = {"en": "closest:", "zh": "最接近的段落："}
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 
@@ -80,9 +79,10 @@ def _first_sentence(hit: Hit) -> str:
     """Return the first sentence of a passage that is no heading; its beginning if it has only short lines."""
     text = _text_without_title(hit)
     headings = {hit.title, *hit.passage.headings}
+    if span := telling_sentence(text, headings):
+        return text[slice(*span)]
     sentences = [text[start:end] for start, end in sentence_spans(text)]
-    sentences = [sentence for sentence in sentences if sentence.strip("#* ") not in headings]
-    return next((s for s in sentences if len(tokenize(s)) >= MIN_SENTENCE_WORDS), " ".join(sentences))
+    return " ".join(sentence for sentence in sentences if sentence.strip("#* ") not in headings)
 
 
 def text_lines(text: str) -> list[str]:

@@ -139,6 +139,10 @@ def test_paragraph_is_selected_by_sentences_and_a_list_item_as_a_whole() -> None
     costs = [count(sentence.text) for sentence in found]
     parts = split_paragraphs(group_blocks(hits, found, costs), found, costs)
     texts = [[found[number].text for number in part.numbers] for part in parts]
+    row = [make_hit("Locks", "PENDING | The process waits. No new locks are permitted.")]
+    cells, _ = sentence_features("?", row)
+    cell_costs = [count(sentence.text) for sentence in cells]
+    assert len(cells) == 2 and len(split_paragraphs(group_blocks(row, cells, cell_costs), cells, cell_costs)) == 1
     assert ["It takes a minute."] in texts and ["Then restart."] in texts
     assert any(part[-1] == "The default is 96 MiB." and len(part) == 4 for part in texts)
     shown, _ = select_evidence("What is the default of core.limit?", hits, 60, count)

@@ -55,6 +55,9 @@ def test_question_about_documents_is_recognised(question: str, kind: str, topic:
         "这个命令讲了什么？",
         "哪些文件系统支持快照？",
         "Which documents mention " + "x" * 400,
+        'Which documents mention ""?',
+        "Which documents mention the?",
+        "哪些文档提到“”？",
     ],
 )
 def test_other_question_is_not(question: str) -> None:

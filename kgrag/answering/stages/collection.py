@@ -38,7 +38,11 @@ def _write_up(row: DocumentRow, state: AnswerState, context: AnswerContext) -> A
     hits = tuple(_make_hit(*source, rank) for rank, source in enumerate(row.passages, 1))
     part_state = AnswerState(question, len(hits), AnswerForm.SENTENCES, hits)
     answer = context.answer_part(part_state, context.profile.for_given_passages())
-    return None if answer.abstained else answer
+    if not answer.abstained:
+        return answer
+    if context.on_progress is not None:
+        context.on_progress("\n")
+    return None
 
 
 def _make_hit(passage: Passage, title: str, source: str, rank: int) -> Hit:
@@ -51,11 +55,10 @@ def _build_answer(question: str, collected: CollectionAnswer, written: list[Answ
     citations: list[Citation] = []
     lines = [collected.summary]
     for row, part in zip(collected.rows, written, strict=True):
-        own = Answer("", "", citations=(make_citation(row.passage, *row.span),))
         sources = [(row.passage, row.title, row.source), *row.passages]
         known = {passage.id: (passage, title, source) for passage, title, source in sources}
         marks = []
-        for citation in (part or own).citations:
+        for citation in part.citations if part else (make_citation(row.passage, *row.span),):
             hit = hits.setdefault(citation.passage_id, _make_hit(*known[citation.passage_id], len(hits) + 1))
             citations.append(citation)
             marks.append(f"[{hit.rank}]")

@@ -12,8 +12,10 @@ from kgrag.types import Hit
 MAX_BLOCK_TOKENS = 120
 """Tokens of a block, at most; a longer paragraph gives several blocks."""
 _FENCES = ("```", "~~~")
-_STRUCTURE = re.compile(r"[-*+•]\s|\d{1,3}[.)]\s|#|```|~~~")
-"""Matches the start of a list item, a heading or code."""
+_STRUCTURE = re.compile(
+    r"[-*+•]\s|\d{1,3}[.)]\s|#|```|~~~|[^|\n]{1,200} \| |[^:;\n]{1,80}: [^;\n]{0,400}; [^:;\n]{1,80}: "
+)
+"""Matches the start of a list item, a heading, code or a table row."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def split_paragraphs(
 ) -> list[EvidenceBlock]:
     """Return the parts of blocks that are selected one by one: each sentence of a paragraph, any other block whole.
 
-    A sentence of a paragraph can be read alone; half a list item or half of some code cannot.
+    A sentence of a paragraph can be read alone; half a list item, row or code cannot. A heading is shown with what follows.
     """
     parts: list[EvidenceBlock] = []
     for block in blocks:

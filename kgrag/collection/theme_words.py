@@ -16,7 +16,7 @@ MIN_LETTERS = 3
 """Letters of a word; shorter ones are symbols more often than words."""
 
 
-def telling_words(texts: Sequence[str], index: BM25Index) -> list[str]:
+def find_theme_words(texts: Sequence[str], index: BM25Index) -> list[str]:
     """Return the words that many of the texts have and few other passages of the index, the most telling first.
 
     A word is shown in its most frequent form. Only words of letters count, so Chinese text has none: its tokens are pairs
