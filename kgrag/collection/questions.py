@@ -49,7 +49,7 @@ def parse_collection_question(question: str) -> CollectionQuestion | None:
 
 
 def fold_question(question: str) -> str:
-    """Return a question in simplified characters without the mark at its end; "" if it is too long to ask for a list."""
+    """Return a question in simplified characters without its last mark; "" if it is too long to ask for a list."""
     text = " ".join(_END.sub("", to_simplified(question)).split())
     return text if len(text) <= MAX_QUESTION_CHARS else ""
 

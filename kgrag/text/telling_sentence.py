@@ -16,7 +16,7 @@ _PROSE = re.compile(r"[^\W\d_].*[.!?。！？][\"”）)]*$|[《“\"'].*[.!?。
 
 
 def telling_sentence(text: str, headings: Container[str] = ()) -> tuple[int, int] | None:
-    """Return the span of the first full sentence of prose; of the first that is long enough if none is; None without both.
+    """Return the span of the first full sentence of prose, or of the first that is long enough, or None.
 
     Headings and sentences that command an answer are left out.
     """
