@@ -70,6 +70,7 @@ class Config(BaseModel):
         "auto",
         description="form of the answers: phrase, sentences, full, or auto for the form that a question asks for",
     )
+    quotes: bool = Field(True, description="whether the profile small quotes manuals instead of asking the model")
     lookups: int = Field(
         4, ge=0, le=64, description="maximum steps of a question looked up in text if the graph lacks them"
     )

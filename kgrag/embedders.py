@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,9 @@ from kgrag.models.convert import local_folder, openvino_folder, pull_model, tran
 from kgrag.models.device import has_cuda
 from kgrag.models.download import ProgressCallback, no_progress
 from kgrag.models.registry import ModelEntry, all_models, find_model
+from kgrag.models.token_batches import bucket_batches, mean_pool, padded_length
 from kgrag.protocols import Embedder, Matrix
 
-BUCKET_TOKENS = 16
-"""Texts are padded to a multiple of this many tokens."""
-MAX_BATCH_TOKENS = 512
-"""Tokens of a batch at most, padding included: larger ones leave the cache and take an eighth longer."""
 TOKEN_ENCODER = "all-MiniLM-L6-v2"
 """The embedder on whose token states `ingest.relations.classifier` was trained."""
 _STATES_LAYER = "__module.encoder.layer.3.output.LayerNorm/aten::layer_norm/Add"
@@ -127,12 +124,26 @@ class OpenVINOEmbedder:
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
 
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
-            vectors[rows] = _mean_pool(request.get_output_tensor(0).data, mask)
+            vectors[rows] = mean_pool(request.get_output_tensor(0).data, mask)
 
         prefix = self.model.passage_prefix
         token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch([prefix + text for text in texts])]
         self._run_batches(self._queue, token_ids, collect)
         return vectors
+
+    def embed_tokens(self, texts: Sequence[str], *, is_query: bool = False) -> list[Matrix]:
+        """Return the vectors of each text's tokens, (tokens, dimensions), float32; `embed` scales their mean."""
+        tokens: dict[int, Matrix] = {}
+        prefix = self.model.query_prefix if is_query else self.model.passage_prefix
+        token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch([prefix + text for text in texts])]
+
+        def collect(request: Any, rows: list[int], mask: Matrix) -> None:
+            hidden = request.get_output_tensor(0).data
+            for batch_row, row in enumerate(rows):
+                tokens[row] = hidden[batch_row, : len(token_ids[row])].astype(np.float32)
+
+        self._run_batches(self._queue, token_ids, collect)
+        return [tokens[row] for row in range(len(texts))]
 
     def _run_batches(
         self, queue: Any, token_ids: Sequence[list[int]], collect: Callable[[Any, list[int], Matrix], None]
@@ -140,7 +151,7 @@ class OpenVINOEmbedder:
         """Call ``collect`` with every batch: its outputs, the numbers of its texts, and their mask (texts, width)."""
         with self._lock:
             queue.set_callback(lambda request, data: collect(request, *data))
-            for rows, width in _bucket_batches([len(ids) for ids in token_ids]):
+            for rows, width in bucket_batches([len(ids) for ids in token_ids]):
                 feed, mask = self._model_inputs([token_ids[row] for row in rows], width)
                 queue.start_async(feed, (rows, mask))
             queue.wait_all()
@@ -152,7 +163,7 @@ class OpenVINOEmbedder:
 
         def collect(request: Any, rows: list[int], mask: Matrix) -> None:
             if with_vectors:
-                vectors = _mean_pool(request.get_output_tensor(0).data, mask)
+                vectors = mean_pool(request.get_output_tensor(0).data, mask)
             else:
                 vectors = np.zeros((len(rows), 0), np.float32)
             states = request.get_output_tensor(1 if with_vectors else 0).data
@@ -167,10 +178,10 @@ class OpenVINOEmbedder:
     def embed_query(self, text: str) -> Matrix:
         """Return (dimensions,), float32, of length 1."""
         ids = self._tokenizer.encode(self.model.query_prefix + text).ids
-        feed, mask = self._model_inputs([ids], _padded_length(len(ids)))
+        feed, mask = self._model_inputs([ids], padded_length(len(ids)))
         with self._lock:
             self._request.infer(feed)
-            vector: Matrix = _mean_pool(self._request.get_output_tensor(0).data, mask)[0]
+            vector: Matrix = mean_pool(self._request.get_output_tensor(0).data, mask)[0]
         return vector
 
     def _model_inputs(self, token_ids: list[list[int]], width: int) -> tuple[dict[str, NDArray[np.int64]], Matrix]:
@@ -207,6 +218,14 @@ class SentenceTransformersEmbedder:
         vector: Matrix = self._encode([self.model.query_prefix + text])[0]
         return vector
 
+    def embed_tokens(self, texts: Sequence[str], *, is_query: bool = False) -> list[Matrix]:
+        """Return the vectors of each text's tokens, (tokens, dimensions), float32; `embed` scales their mean."""
+        prefix = self.model.query_prefix if is_query else self.model.passage_prefix
+        encoded = self._encoder.encode(
+            [prefix + text for text in texts], output_value="token_embeddings", show_progress_bar=False
+        )
+        return [tokens.float().cpu().numpy() for tokens in encoded]
+
     def _encode(self, texts: list[str]) -> Matrix:
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
@@ -214,27 +233,3 @@ class SentenceTransformersEmbedder:
             texts, batch_size=64, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
         )
         return np.asarray(encoded, dtype=np.float32)
-
-
-def _padded_length(length: int) -> int:
-    return max(1, -(-length // BUCKET_TOKENS)) * BUCKET_TOKENS
-
-
-def _bucket_batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
-    """Yield (rows, padded length) of batches, shortest first; the rows of a batch belong to one bucket."""
-    buckets: dict[int, list[int]] = {}
-    for row, length in enumerate(lengths):
-        buckets.setdefault(_padded_length(length), []).append(row)
-    for width in sorted(buckets):
-        size = max(1, MAX_BATCH_TOKENS // width)
-        rows = buckets[width]
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size], width
-
-
-def _mean_pool(hidden: Matrix, mask: Matrix) -> Matrix:
-    """Return the mean of ``hidden`` (texts, tokens, dimensions) over the tokens in ``mask``, scaled to length 1."""
-    weights = mask[..., None]
-    mean = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
-    scaled: Matrix = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    return scaled

@@ -33,9 +33,9 @@ from pydantic import ConfigDict
 from kgrag.errors import ModelError
 from kgrag.llm import constrained_decoding
 from kgrag.llm.chat_model import ChatModel
-from kgrag.llm.openai_backend import estimate_tokens
 from kgrag.protocols import GenerationOptions, Messages, OnText, Retriever
 from kgrag.store.store import Store
+from kgrag.text.token_estimate import estimate_tokens
 from kgrag.types import Answer, Hit
 
 _MESSAGE_CLASS_BY_ROLE: dict[str, type[BaseMessage]] = {

@@ -299,7 +299,7 @@ class Answer:
         abstained: Whether the answer says that it has none.
         diagnostics: Remarks on evidence left out of the prompt and statements dropped by verification.
         model: Name of the language model. For the ``"graph"`` reader: the model that looked up missing facts, or "".
-        reader: ``"graph"``, ``"table"``, ``"collection"`` or ``"llm"``.
+        reader: ``"graph"``, ``"table"``, ``"collection"``, ``"quote"`` or ``"llm"``.
         seconds: Total time taken.
         steps: Reasoning lines that the model wrote before its answer and that passed verification
             (`kgrag.answering.reasoning_steps`).

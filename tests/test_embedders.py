@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgrag import embedders
 from kgrag.embedders import OpenVINOEmbedder, SentenceTransformersEmbedder, load_embedder
 from kgrag.errors import ModelError
+from kgrag.models import token_batches
 from kgrag.models.convert import local_folder, openvino_folder, transformers_folder
 from kgrag.models.registry import find_model
 from kgrag.protocols import Embedder
@@ -122,11 +122,11 @@ def test_questions_and_passages_are_read_after_their_prefixes() -> None:
 
 def test_bucket_batches_have_every_row_once() -> None:
     lengths = [1, 300, 16, 17, 15, 256, 0] + [40] * 200
-    batches = list(embedders._bucket_batches(lengths))
+    batches = list(token_batches.bucket_batches(lengths))
     assert sorted(row for rows, _ in batches for row in rows) == list(range(len(lengths)))
     for rows, width in batches:
-        assert len(rows) * width <= embedders.MAX_BATCH_TOKENS
-        assert all(width - embedders.BUCKET_TOKENS < max(lengths[row], 1) <= width for row in rows)
+        assert len(rows) * width <= token_batches.MAX_BATCH_TOKENS
+        assert all(width - token_batches.BUCKET_TOKENS < max(lengths[row], 1) <= width for row in rows)
 
 
 def test_load_embedder_of_language_model_is_refused() -> None:

@@ -22,6 +22,7 @@ from kgrag.answering.stages.fact_lookup import FactLookup, OnStep
 from kgrag.answering.stages.generation import draft_answer
 from kgrag.answering.stages.graph_answer import answer_from_facts, answer_from_graph, gather_facts
 from kgrag.answering.stages.lookup_step import make_lookup
+from kgrag.answering.stages.quotation import answer_by_quotation
 from kgrag.answering.stages.retrieval import require_relevant_passage, retrieve_passages
 from kgrag.answering.stages.table_row import answer_from_table
 from kgrag.answering.state import AnswerContext, AnswerResources, AnswerState, Guard, Stage
@@ -33,7 +34,7 @@ from kgrag.types import Answer, Hit, StageResult
 
 logger = logging.getLogger(__name__)
 
-ReaderMode = Literal["auto", "llm", "graph"]
+ReaderMode = Literal["auto", "llm", "graph", "quote"]
 _BRIEF_FORMS = (AnswerForm.PHRASE, AnswerForm.YES_NO)
 STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "retrieval": retrieve_passages,
@@ -43,6 +44,7 @@ STAGE_FUNCTIONS: Mapping[str, Stage] = {
     "table_row": answer_from_table,
     "decomposition": answer_decomposed,
     "relevance": require_relevant_passage,
+    "quotation": answer_by_quotation,
     "evidence": select_passages,
     "generation": draft_answer,
 }
@@ -89,8 +91,8 @@ class AnswerPipeline(AnswerResources):
         Args:
             question: in English or Chinese.
             k: number of passages to retrieve.
-            reader: answer from typed facts (``"graph"``), with the language model (``"llm"``), or from whichever fits
-                (``"auto"``).
+            reader: answer from typed facts (``"graph"``), with the language model (``"llm"``), in the documents' own words
+                (``"quote"``), or with whichever fits (``"auto"``).
             is_deep: whether the model writes up the themes of many documents, one call each.
             on_text: called with each piece of the language model's text; returns True to stop the generation.
             on_progress: called with each intermediate question before it is asked (a fact to look up, or the rewritten
@@ -108,6 +110,8 @@ class AnswerPipeline(AnswerResources):
             return replace(state.finish(), seconds=time.perf_counter() - start)
         if reader == "llm":
             context = replace(context, profile=context.profile.for_passages())
+        elif reader == "quote":
+            context = replace(context, profile=context.profile.for_quotation())
         elif self.max_lookups and "graph_answer" in context.profile.stages:
             context = replace(context, lookup=make_lookup(question, context, self.max_lookups))
         answer = _add_lookups(_run(state, context), context.lookup)

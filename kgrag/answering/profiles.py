@@ -20,6 +20,7 @@ STAGES = (
     "table_row",
     "decomposition",
     "relevance",
+    "quotation",
     "evidence",
     "generation",
 )
@@ -28,7 +29,9 @@ GUARDS = ("reasoning_steps", "echo", "citations", "localization", "kinship")
 """Names of all guards, in the order in which they check a drafted answer."""
 REQUIRED = frozenset(["retrieval", "evidence", "generation"])
 """Stages without which a question has no answer."""
-_WHOLE_QUESTION = frozenset(["collection", "graph_answer", "graph_facts", "table_row", "decomposition", "kinship"])
+_WHOLE_QUESTION = frozenset(
+    ["collection", "graph_answer", "graph_facts", "table_row", "decomposition", "quotation", "kinship"]
+)
 """Stages and guards that a question with a known part, a looked-up fact, and the reader ``llm`` run without."""
 SMALL_EVIDENCE_TOKENS: Mapping[AnswerForm, int] = dict.fromkeys(AnswerForm, 600)
 """Evidence for each form of answer, in tokens: on two processor cores without AVX-512, a hundred cost 1.3 seconds."""
@@ -41,7 +44,7 @@ SMALL_ANSWER_TOKENS: Mapping[AnswerForm, int] = {
     AnswerForm.CODE: 192,
     AnswerForm.STEPS: 224,
 }
-"""Longest answer of each form, in tokens: on two processor cores, each costs about a seventh of a second."""
+"""Longest answer or quotation of each form, in tokens: on two processor cores, each costs about a seventh of a second."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Profile:
         guards: names from `GUARDS` that run.
         evidence_tokens: tokens of evidence in a prompt, at most, by the form of the answer.
         answer_tokens: tokens of an answer, at most, by its form.
+        quoted_forms: forms of answer for which the stage ``quotation`` quotes the documents instead of asking the model.
+        quoted_section_forms: further forms for which it quotes documents that have sections.
         cites_itself: whether the prompt asks the model for citation marks; a small model is better without.
     """
 
@@ -62,6 +67,8 @@ class Profile:
     guards: tuple[str, ...] = GUARDS
     evidence_tokens: Mapping[AnswerForm, int] = field(default_factory=lambda: SMALL_EVIDENCE_TOKENS)
     answer_tokens: Mapping[AnswerForm, int] = field(default_factory=lambda: SMALL_ANSWER_TOKENS)
+    quoted_forms: frozenset[AnswerForm] = frozenset()
+    quoted_section_forms: frozenset[AnswerForm] = frozenset()
     cites_itself: bool = False
 
     def without(self, names: frozenset[str] | set[str]) -> Profile:
@@ -82,13 +89,21 @@ class Profile:
         """Return the profile that answers from passages that the caller has chosen."""
         return self.without({*_WHOLE_QUESTION, "retrieval", "relevance"})
 
+    def for_quotation(self) -> Profile:
+        """Return the profile that quotes the retrieved passages for every form of answer."""
+        return replace(self, stages=("retrieval", "relevance", "quotation"), quoted_forms=frozenset(AnswerForm))
+
     def for_passages(self) -> Profile:
         """Return the profile that answers from retrieved passages, without typed facts and tables."""
         return self.without(_WHOLE_QUESTION)
 
 
-SMALL = Profile("small")
-"""For models of a few billion parameters: short evidence, answers without marks, typed facts first."""
+SMALL = Profile(
+    "small",
+    quoted_forms=frozenset({AnswerForm.STEPS, AnswerForm.CODE, AnswerForm.COMPARISON}),
+    quoted_section_forms=frozenset({AnswerForm.SENTENCES, AnswerForm.LIST, AnswerForm.YES_NO}),
+)
+"""For models of a few billion parameters: short evidence, answers without marks, typed facts first, manuals quoted."""
 STRONG = Profile(
     "strong",
     stages=("retrieval", "collection", "graph_facts", "table_row", "relevance", "evidence", "generation"),

@@ -25,8 +25,9 @@ class AnswerResources:
 
     ``retriever``, ``graph_qa`` and ``llm`` are functions, so that each part loads only when it is needed.
     ``evidence_for_triples`` returns the passages that state the given triples, as hits; ``passages_of_document`` those of
-    a document, in order. ``schema`` has the store's predicates. ``embedder`` compares
-    sentences of the evidence with the question; without one, words alone decide. ``collection`` answers questions about
+    a document, in order. ``schema`` has the store's predicates. ``embedder_for``
+    returns an embedder for a language, which compares the evidence with the question; without one, words alone decide.
+    ``collection`` answers questions about
     many documents; None where there are none but the given passages.
     """
 
@@ -36,7 +37,7 @@ class AnswerResources:
     evidence_for_triples: Callable[[Sequence[Triple]], list[Hit]] = lambda _: []
     passages_of_document: Callable[[str], Sequence[Passage]] = lambda _: ()
     schema: PredicateSchema = field(default_factory=load_predicate_schema)
-    embedder: Callable[[], Embedder | None] = lambda: None
+    embedder_for: Callable[[str], Embedder | None] = lambda language: None
     collection: Callable[[], CollectionReader | None] = lambda: None
 
 

@@ -65,9 +65,12 @@ class ChatSession:
         """Add an answer and save. Raises OSError: the file cannot be written; the answer stays in memory."""
         titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
         citations = tuple((*titles.get(c.passage_id, (c.passage_id, "")), c.quote) for c in answer.citations)
-        model_label = {"graph": "typed facts", "table": "a table", "collection": "all documents"}.get(
-            answer.reader, answer.model
-        )
+        model_label = {
+            "graph": "typed facts",
+            "table": "a table",
+            "collection": "all documents",
+            "quote": "quotations",
+        }.get(answer.reader, answer.model)
         self.turns.append(
             ChatTurn(
                 typed_line,

@@ -35,7 +35,10 @@ def ask(
         bool, typer.Option("--closed-book", help="Answer from the model's memory, without the documents.")
     ] = False,
     reader: Annotated[
-        ReaderChoice, typer.Option(help="Source of the answer: graph, llm, or auto for whichever fits.")
+        ReaderChoice,
+        typer.Option(
+            help="Source of the answer: graph, llm, quote for the documents' own words, or auto for whichever fits."
+        ),
     ] = ReaderChoice.auto,
     style: StyleOption = None,
     deep: Annotated[

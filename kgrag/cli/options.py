@@ -175,6 +175,7 @@ class ReaderChoice(StrEnum):
     auto = "auto"
     llm = "llm"
     graph = "graph"
+    quote = "quote"
 
 
 def open_store(

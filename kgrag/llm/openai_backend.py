@@ -17,6 +17,7 @@ from kgrag.llm.streaming import Emit, relay_stream
 from kgrag.models.endpoint import ServerAddress
 from kgrag.protocols import GenerationOptions, Messages, OnText
 from kgrag.serialize import JsonObject
+from kgrag.text.token_estimate import estimate_tokens
 
 
 class ServerLLM(ChatModel):
@@ -204,9 +205,3 @@ def _content_of(reply: JsonObject, message_key: str, address: ServerAddress) -> 
             f"{address} returned JSON without an answer ({json.dumps(reply)[:80]}): "
             "check that the address ends with the API's path, such as /v1."
         ) from error
-
-
-def estimate_tokens(text: str) -> int:
-    """Estimate the number of tokens: one for each East Asian character, one for three other characters."""
-    wide = sum(ord(c) >= 0x2E80 for c in text)
-    return wide + -(-(len(text) - wide) // 3)

@@ -20,6 +20,7 @@ from kgrag.protocols.models import (
     Sampler,
     SupportJudge,
     TextModel,
+    TokenEmbedder,
 )
 from kgrag.protocols.retrieval import Retriever
 
@@ -42,4 +43,5 @@ __all__ = [
     "SourceRecord",
     "SupportJudge",
     "TextModel",
+    "TokenEmbedder",
 ]

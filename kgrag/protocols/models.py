@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,14 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str) -> Matrix:
         """Return the vector of a question, (dimensions,), of length 1."""
+
+
+@runtime_checkable
+class TokenEmbedder(Embedder, Protocol):
+    """An embedder that also gives the vectors of single tokens."""
+
+    def embed_tokens(self, texts: Sequence[str], *, is_query: bool = False) -> list[Matrix]:
+        """Return the vectors of each text's tokens, (tokens, dimensions); their mean has the direction of the text's."""
 
 
 class LLM(Protocol):

@@ -149,7 +149,7 @@ class QueryableStore(StoreResources):
             self.passages_stating,
             self.graph_store.passages_of_document,
             self.predicates,
-            lambda: self.embedder,
+            self.embedder_for,
             lambda: CollectionReader(self.indices, self.graph_store, self.predicates),
             profile=self._profile,
             evidence_tokens=self.config.evidence_tokens,
@@ -166,7 +166,7 @@ class QueryableStore(StoreResources):
         name = self.config.profile
         if name == "auto":
             name = "strong" if is_address(self.config.model) else "small"
-        return PROFILES[name]
+        return PROFILES[name] if self.config.quotes else PROFILES[name].without({"quotation"})
 
     def filtered_retriever(self, where: str | None) -> HybridRetriever:
         """Return the retriever of the documents that fulfil a filter (`kgrag.filters`); of all for None.

@@ -131,6 +131,28 @@ class StoreResources:
         self._embedder_name = stored_name or name
         return load_embedder(self.embedder_folder(self._embedder_name), self.progress)
 
+    def embedder_for(self, language: str) -> Embedder | None:
+        """Return an embedder of texts in a language: the store's, or another of the registry that is on this machine.
+
+        None, with a notice, if there is none; None where the caller's own embedder lacks the language.
+        """
+        from kgrag.embedders import load_embedder
+        from kgrag.models.convert import local_folder
+        from kgrag.models.registry import all_models
+
+        embedder = self.embedder
+        if language in embedder.languages or not self._embedder_name:
+            return embedder if language in embedder.languages else None
+        others = [entry for entry in all_models() if entry.kind == "embedder" and language in entry.languages]
+        present = next((entry.name for entry in others if local_folder(entry) is not None), None)
+        if present is not None:
+            return self._load(f"embedder of {present}", lambda: load_embedder(present))
+        names = " or ".join(entry.name for entry in others)
+        message = (
+            f"Evidence in this language is chosen by words alone: run `kgrag models pull {names}` to compare meanings."
+        )
+        return self._load("notice of words alone", lambda: self.notice(message))
+
     def use_stored_embedder(self) -> None:
         """Load the embedder that the store records now with its next use, after a switch."""
         name = self.graph_store.meta("embedder") or self.config.embedder

@@ -55,7 +55,8 @@ class Store(QueryableStore):
         Args:
             question: in English or Chinese.
             k: passages to retrieve (default: the store's configuration).
-            reader: ``graph`` for typed facts only, ``llm`` for the language model only, ``auto`` for whichever fits.
+            reader: ``graph`` for typed facts only, ``llm`` for the language model only, ``quote`` for the documents' own
+                words, ``auto`` for whichever fits.
             closed_book: answer from the model's memory, without evidence.
             where: filter on the documents' metadata, such as ``path:reports/ and date>=2025-01-01``.
             style: ``phrase``, ``sentences``, ``full`` for no phrases, or ``auto`` for the form that the question

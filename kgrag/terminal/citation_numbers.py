@@ -7,7 +7,12 @@ from kgrag.types import Answer, Citation
 
 
 def has_marks(answer: Answer) -> bool:
-    """Whether the answer's marks ("[2]") point at its citations: mark n at the n-th passage of the evidence."""
+    """Whether the answer's marks ("[2]") point at its citations: mark n at the n-th passage of the evidence.
+
+    A quotation has such marks; a document's own brackets in it count for nothing.
+    """
+    if answer.reader == "quote":
+        return True
     marks = {number for text in (*answer.steps, answer.text) for number in citation_numbers(text)}
     return bool(marks) and marks <= set(_evidence_ranks(answer))
 

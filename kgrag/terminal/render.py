@@ -39,7 +39,7 @@ def display_path(source: str) -> str:
 
 
 def citation_lines(answer: Answer) -> list[str]:
-    """Format each citation: the document and the sentence."""
+    """Format each citation: the document and the sentence; of a quotation, which shows its sentences, each document."""
     titles = {hit.passage.id: (hit.title, hit.source) for hit in answer.evidence}
     lines = []
     is_marked = has_marks(answer)
@@ -47,10 +47,9 @@ def citation_lines(answer: Answer) -> list[str]:
         title, source = titles.get(citation.passage_id, (citation.passage_id, ""))
         mark = escape(f"[{number}] ") if is_marked else ""
         place = _format_place(title, source, citation.page)
-        lines.append(
-            f"  [cyan]•[/cyan] {mark}[bold]{escape(title)}[/bold]{place}: “{escape(shorten(citation.quote, 240))}”"
-        )
-    return lines
+        quote = "" if answer.reader == "quote" else f": “{escape(shorten(citation.quote, 240))}”"
+        lines.append(f"  [cyan]•[/cyan] {mark}[bold]{escape(title)}[/bold]{place}{quote}")
+    return list(dict.fromkeys(lines))
 
 
 def _format_place(title: str, source: str, page: int | None) -> str:
@@ -119,6 +118,7 @@ def answer_lines(answer: Answer, *, with_text: bool = True) -> list[str]:
     provenance = {
         "graph": graph_provenance,
         "table": "from the rows of a table",
+        "quote": "quoted from the documents, without a model",
         "collection": f"from all documents; written up by {answer.model}"
         if answer.model
         else "from all documents, without a model",

@@ -74,7 +74,7 @@ def test_strong_profile_takes_facts_as_evidence_and_asks_for_marks() -> None:
 )
 def test_prompt_asks_for_the_form_of_the_question(question: str, part: str) -> None:
     pipeline, llm = make_pipeline("The documents do not say.", BYRON)
-    pipeline.answer(question)
+    replace(pipeline, profile=SMALL.without({"quotation"})).answer(question)
     assert part in llm.calls[0][0]["content"]
 
 
@@ -93,7 +93,7 @@ def test_style_and_budgets_override_the_profile() -> None:
 
 def test_style_full_gives_sentences_for_a_phrase_and_keeps_other_forms() -> None:
     pipeline, llm = make_pipeline("The documents do not say.", BYRON)
-    full = replace(pipeline, style="full")
+    full = replace(pipeline, style="full", profile=SMALL.without({"quotation"}))
     full.answer(QUESTION)
     full.answer("How do I reach the grave of Lord Byron?")
     assert "one to three sentences" in llm.calls[0][0]["content"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from kgrag import prompts
 from kgrag.answering.prompt_budget import evidence_budget
 from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.stages.block_similarity import score_similarity
 from kgrag.answering.stages.evidence_blocks import MAX_BLOCK_TOKENS, EvidenceBlock, group_blocks, split_paragraphs
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.protocols import Embedder
@@ -26,10 +28,12 @@ from kgrag.text.injected_text import injected_spans, is_injected
 from kgrag.types import DiagnosticCode, Hit
 
 TREES_FILE = "sentences.json"
-SIMILARITY_WEIGHT = 8.0
-"""Weight of a block's cosine with the question, beside the log-odds of its sentences."""
+SIMILARITY_WEIGHT = 0.7
+"""Weight of a block's similarity to the question, beside the log-odds of its sentences."""
 MAX_EMBEDDED_BLOCKS = 80
 """Blocks that are embedded for a question, a second's work on two processor cores."""
+MIN_COMPARED_BLOCKS = 30
+"""Fewer blocks do not show how far the most similar one stands above the others."""
 MAX_EMBEDDED_CHARS = 700
 """Characters of a block that are embedded."""
 MAX_BUDGET_SHARE = 1 / 3
@@ -43,9 +47,10 @@ def select_passages(state: AnswerState, context: AnswerContext) -> AnswerState:
     llm, profile = context.resources.llm(), context.profile
     prompt = prompts.grounded_prompt(state.question, [], form=state.form, cites_itself=profile.cites_itself)
     budget = evidence_budget(llm, prompt, profile.evidence_tokens[state.form], profile.answer_tokens[state.form])
-    selected, omitted = select_evidence(state.question, state.hits, budget, llm.count, context.resources.embedder())
+    embedder = context.resources.embedder_for(detect_language(state.question))
+    selected, omitted = select_evidence(state.question, state.hits, budget, llm.count, embedder)
     state = replace(state, selected=tuple(selected)).add_diagnostics(DiagnosticCode.EVIDENCE_OMITTED, omitted)
-    return state.add_diagnostics(DiagnosticCode.INJECTED_TEXT, _injection_messages(state.hits))
+    return state.add_diagnostics(DiagnosticCode.INJECTED_TEXT, injection_messages(state.hits))
 
 
 def select_evidence(
@@ -67,16 +72,9 @@ def select_evidence(
         hits: retrieved passages, best first.
         budget: tokens for all sentences together.
         count: returns the number of tokens of a text.
-        embedder: compares the blocks with the question, if it supports the question's language.
+        embedder: compares the blocks with the question; it supports the question's language.
     """
-    hit_sentences, rows = _without_injections(*sentence_features(question, hits), hits)
-    costs = [count(sentence.text) for sentence in hit_sentences]
-    blocks = group_blocks(hits, hit_sentences, costs, min(MAX_BLOCK_TOKENS, int(budget * MAX_BUDGET_SHARE)))
-    log_odds = score_sentences(rows)
-    if embedder is not None and blocks and detect_language(question) in embedder.languages:
-        texts = [block_text(hits, hit_sentences, block) for block in blocks]
-        log_odds = add_similarity(question, blocks, texts, log_odds, embedder)
-    parts = split_paragraphs(blocks, hit_sentences, costs)
+    hit_sentences, parts, log_odds, _ = score_parts(question, hits, budget, count, embedder)
     chosen = [parts[number] for number in fit_to_budget(parts, log_odds, budget)]
     shown_sentences = sorted(number for part in chosen for number in part.numbers)
     spans_by_hit: dict[int, list[tuple[int, int]]] = {}
@@ -96,6 +94,42 @@ def select_evidence(
     return selected, dropped
 
 
+class ScoredParts(NamedTuple):
+    """Sentences of some hits, the parts of them that are selected one by one, and the log-odds of each sentence.
+
+    ``prominence`` is how far the block that is most similar to the question stands above the other blocks
+    (`kgrag.answering.stages.block_similarity.score_similarity`); None if too few were compared to tell.
+    """
+
+    sentences: list[HitSentence]
+    parts: list[EvidenceBlock]
+    log_odds: list[float]
+    prominence: float | None
+
+
+def score_parts(
+    question: str, hits: Sequence[Hit], budget: int, count: Callable[[str], int], embedder: Embedder | None
+) -> ScoredParts:
+    """Return what can be selected of some hits within a budget, with the log-odds that it answers the question.
+
+    The arguments are those of `select_evidence`.
+    """
+    hit_sentences, rows = _without_injections(*sentence_features(question, hits), hits)
+    costs = [count(sentence.text) for sentence in hit_sentences]
+    blocks = group_blocks(hits, hit_sentences, costs, min(MAX_BLOCK_TOKENS, int(budget * MAX_BUDGET_SHARE)))
+    parts = split_paragraphs(blocks, hit_sentences, costs)
+    log_odds = score_sentences(rows)
+    if embedder is None or not blocks:
+        return ScoredParts(hit_sentences, parts, log_odds, None)
+    texts = [block_text(hits, hit_sentences, block) for block in blocks]
+    similarity = compare_blocks(question, blocks, texts, log_odds, embedder)
+    for block, score in zip(blocks, similarity, strict=True):
+        for number in block.numbers:
+            log_odds[number] += SIMILARITY_WEIGHT * float(score)
+    prominence = float(similarity.max()) if len(blocks) >= MIN_COMPARED_BLOCKS else None
+    return ScoredParts(hit_sentences, parts, log_odds, prominence)
+
+
 def block_text(hits: Sequence[Hit], hit_sentences: Sequence[HitSentence], block: EvidenceBlock) -> str:
     """Return what is embedded of a block: the headings above it, and its text."""
     hit = hits[block.hit_index]
@@ -103,27 +137,23 @@ def block_text(hits: Sequence[Hit], hit_sentences: Sequence[HitSentence], block:
     return " › ".join(dict.fromkeys([hit.title, *hit.passage.headings])) + "\n" + text[:MAX_EMBEDDED_CHARS]
 
 
-def add_similarity(
+def compare_blocks(
     question: str,
     blocks: Sequence[EvidenceBlock],
     texts: Sequence[str],
     log_odds: Sequence[float],
     embedder: Embedder,
-) -> list[float]:
-    """Return the log-odds of the sentences with the cosine of question and block, times `SIMILARITY_WEIGHT`, added.
+) -> NDArray[np.float64]:
+    """Return (blocks,): the similarity of each block to the question.
 
     Only the `MAX_EMBEDDED_BLOCKS` most probable blocks are embedded; the others count as the least similar of them.
     """
     best_odds = np.array([max(log_odds[number] for number in block.numbers) for block in blocks])
     likely = np.argsort(-best_odds, kind="stable")[:MAX_EMBEDDED_BLOCKS]
-    cosines = embedder.embed([texts[number] for number in likely]) @ embedder.embed_query(question)
-    similarity = np.full(len(blocks), float(cosines.min()))
-    similarity[likely] = cosines
-    sums = list(log_odds)
-    for block, cosine in zip(blocks, similarity, strict=True):
-        for number in block.numbers:
-            sums[number] += SIMILARITY_WEIGHT * float(cosine)
-    return sums
+    scores = score_similarity(question, [texts[number] for number in likely], embedder)
+    similarity = np.full(len(blocks), scores.min())
+    similarity[likely] = scores
+    return similarity
 
 
 def _without_injections(
@@ -143,7 +173,7 @@ def _without_injections(
     return [sentence for sentence, kept in zip(hit_sentences, is_kept, strict=True) if kept], rows[is_kept]
 
 
-def _injection_messages(hits: Sequence[Hit]) -> list[str]:
+def injection_messages(hits: Sequence[Hit]) -> list[str]:
     """Return a message for each passage of which text was kept out of the prompt."""
     counts = [(hit, len(injected_spans(hit.passage.text))) for hit in hits]
     return [

@@ -93,7 +93,9 @@ class OracleRun:
         self._store.use(llm=model)
         if self._arm == "plain":
             return self._plain.answer(self._asked, model), model
-        pipeline = replace(ablated_pipeline(self._store, self._without), retriever=lambda: self._retriever)
+        # a quotation would keep the model from being asked
+        ablated = ablated_pipeline(self._store, [*self._without, "quotation"])
+        pipeline = replace(ablated, retriever=lambda: self._retriever)
         return pipeline.answer(self._asked, self._store.config.k, reader=self._reader), model
 
     def _reason(self, row: JsonObject) -> str:

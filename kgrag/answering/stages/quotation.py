@@ -1,0 +1,98 @@
+"""Answer in the documents' own words: the parts of the passages that answer the question, quoted and cited."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kgrag.answering.guards.citations import make_citation
+from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.stages.evidence_blocks import EvidenceBlock
+from kgrag.answering.stages.evidence_selection import ScoredParts, fit_to_budget, injection_messages, score_parts
+from kgrag.answering.state import AnswerContext, AnswerState
+from kgrag.retrieve.sentence_features import HitSentence
+from kgrag.text import detect_language
+from kgrag.text.token_estimate import estimate_tokens
+from kgrag.types import Answer, DiagnosticCode, Hit
+
+MIN_PROMINENCE = 4.0
+"""Nothing is quoted unless a block stands this far above the others: by two standard deviations in each of two scores."""
+MIN_QUOTED_TOKENS = 6
+"""Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
+_FENCE = "```"
+_WORD = re.compile(r"\w")
+
+
+def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerState:
+    """Quote what answers the question, best passage first, if the profile quotes for this form of answer.
+
+    A small model garbles commands, steps and comparisons that it reads, and of a manual explanations too; the words of the
+    document are right as they are, and cost a second. Each passage stands below its title and headings, with its mark.
+    """
+    profile = context.profile
+    has_sections = bool(state.hits) and bool({*state.hits[0].passage.headings} - {state.hits[0].title})
+    if state.form not in (
+        profile.quoted_forms | profile.quoted_section_forms if has_sections else profile.quoted_forms
+    ):
+        return state
+    embedder = context.resources.embedder_for(detect_language(state.question))
+    budget = profile.answer_tokens[state.form]
+    scored = score_parts(state.question, state.hits, budget, estimate_tokens, embedder)
+    quoted = _quote_parts(state.hits, scored, budget)
+    if not quoted:
+        return state.abstain(DiagnosticCode.NO_EVIDENCE, "no retrieved passage has a sentence to quote")
+    if scored.prominence is not None and scored.prominence < MIN_PROMINENCE:
+        message = "no part of the retrieved passages is much closer to the question than the others"
+        return state.abstain(DiagnosticCode.NO_EVIDENCE, message)
+    state = replace(state, selected=tuple(quoted)).add_diagnostics(
+        DiagnosticCode.INJECTED_TEXT, injection_messages(state.hits)
+    )
+    answer = Answer(
+        state.question,
+        "\n\n".join(f"{passage.heading} [{passage.number}]\n{_close_fence(passage.text)}" for passage in quoted),
+        state.evidence,
+        tuple(make_citation(passage.hit.passage, *span) for passage in quoted for span in passage.spans),
+        reader="quote",
+    )
+    return replace(state, answer=answer)
+
+
+def _quote_parts(hits: Sequence[Hit], scored: ScoredParts, budget: int) -> list[SelectedPassage]:
+    """Return the passages to quote, the one with the best part first, with adjacent sentences as one span."""
+    parts = [part for part in scored.parts if part.tokens >= MIN_QUOTED_TOKENS]
+    chosen = [parts[index] for index in fit_to_budget(parts, scored.log_odds, budget)]
+    parts_by_hit: dict[int, list[EvidenceBlock]] = {}
+    for part in sorted(chosen, key=lambda part: -max(scored.log_odds[number] for number in part.numbers)):
+        parts_by_hit.setdefault(part.hit_index, []).append(part)
+    quoted: list[SelectedPassage] = []
+    for hit_index, hit_parts in parts_by_hit.items():
+        sentences = [scored.sentences[number] for number in sorted(n for part in hit_parts for n in part.numbers)]
+        if spans := _join_spans(hits[hit_index], sentences):
+            quoted.append(SelectedPassage(len(quoted) + 1, hits[hit_index], spans))
+    return quoted
+
+
+def _join_spans(hit: Hit, sentences: Sequence[HitSentence]) -> tuple[tuple[int, int], ...]:
+    """Return the spans of sentences in order, adjacent ones as one span, without headings, which stand above."""
+    spans: list[tuple[int, int]] = []
+    for sentence in sentences:
+        if sentence.text.startswith("#") or not (_WORD.search(sentence.text) or sentence.text.startswith(_FENCE)):
+            continue
+        between = (
+            hit.passage.text[spans[-1][1] - hit.passage.start : sentence.start - hit.passage.start] if spans else "x"
+        )
+        if _WORD.search(between):
+            spans.append((sentence.start, sentence.end))
+        else:
+            spans[-1] = spans[-1][0], sentence.end
+    has_words = any(_WORD.search(sentence.text) for sentence in sentences)
+    return tuple(spans) if has_words else ()
+
+
+def _close_fence(text: str) -> str:
+    """Return a text whose code has both of its fences, even if only a part of the code is quoted."""
+    if text.count(_FENCE) % 2 == 0:
+        return text
+    begins_inside = text.endswith(_FENCE) and not text.startswith(_FENCE)
+    return f"{_FENCE}\n{text}" if begins_inside and text.count(_FENCE) == 1 else f"{text}\n{_FENCE}"
