@@ -14,7 +14,7 @@ from kgrag.errors import ModelError
 from kgrag.models import token_batches
 from kgrag.models.convert import local_folder, openvino_folder, transformers_folder
 from kgrag.models.registry import find_model
-from kgrag.protocols import Embedder
+from kgrag.protocols import Embedder, TokenEmbedder
 
 NAME = "all-MiniLM-L6-v2"
 TEXTS = [
@@ -118,6 +118,22 @@ def test_questions_and_passages_are_read_after_their_prefixes() -> None:
     prefixed = OpenVINOEmbedder(prefixed_model, openvino_folder(model, folder))
     np.testing.assert_array_equal(prefixed.embed(TEXTS), plain.embed([f"passage: {text}" for text in TEXTS]))
     np.testing.assert_array_equal(prefixed.embed_query(TEXTS[0]), plain.embed_query(f"query: {TEXTS[0]}"))
+    for is_query, prefix in ((True, "query"), (False, "passage")):
+        tokens = prefixed.embed_tokens(TEXTS[:1], is_query=is_query)[0]
+        np.testing.assert_array_equal(tokens, plain.embed_tokens([f"{prefix}: {TEXTS[0]}"])[0])
+
+
+def test_vectors_of_tokens_have_the_texts_vector_as_their_mean(embedder: Embedder) -> None:
+    assert isinstance(embedder, TokenEmbedder)
+    tokens = embedder.embed_tokens(TEXTS)
+    assert [each.shape[1] for each in tokens] == [embedder.dimensions] * len(TEXTS)
+    assert len(tokens[0]) > len(tokens[3]) > len(tokens[4]) >= 1 and tokens[0].dtype == np.float32
+    means = np.stack([each.mean(axis=0) for each in tokens])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    np.testing.assert_allclose(means, embedder.embed(TEXTS), atol=2e-3)
+    query = embedder.embed_tokens([TEXTS[0]], is_query=True)[0].mean(axis=0)
+    np.testing.assert_allclose(query / np.linalg.norm(query), embedder.embed_query(TEXTS[0]), atol=2e-3)
+    assert embedder.embed_tokens([]) == []
 
 
 def test_bucket_batches_have_every_row_once() -> None:

@@ -87,7 +87,7 @@ class _Asker:
         self, store: Store, questions: Sequence[ManualQuestion], reader: ReaderMode, arm: str, without: Sequence[str]
     ) -> None:
         self._store, self._reader, self._arm, self._without = store, reader, arm, without
-        self._needs_model = not (arm == "grounded" and reader == "graph")
+        self._needs_model = not (arm == "grounded" and reader in ("graph", "quote"))
         self._rewriter, self._plain = FollowUpRewriter(store), PlainRAG(store)
         self._holders = find_gold_passages(store.graph_store, questions).holders if arm == "gold" else {}
 
