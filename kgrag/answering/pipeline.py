@@ -155,7 +155,8 @@ class AnswerPipeline(AnswerResources):
         if self.style == "full":
             profile = replace(profile, answer_tokens=dict.fromkeys(AnswerForm, max(profile.answer_tokens.values())))
         if self.answer_tokens:
-            profile = replace(profile, answer_tokens=dict.fromkeys(AnswerForm, self.answer_tokens))
+            answer_tokens = dict.fromkeys(AnswerForm, self.answer_tokens)
+            profile = replace(profile, answer_tokens=answer_tokens, quoted_tokens=self.answer_tokens)
         return profile
 
     def _context(

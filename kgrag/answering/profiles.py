@@ -44,7 +44,7 @@ SMALL_ANSWER_TOKENS: Mapping[AnswerForm, int] = {
     AnswerForm.CODE: 192,
     AnswerForm.STEPS: 224,
 }
-"""Longest answer or quotation of each form, in tokens: on two processor cores, each costs about a seventh of a second."""
+"""Longest answer of each form, in tokens: on two processor cores, each costs about a seventh of a second."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Profile:
         evidence_tokens: tokens of evidence in a prompt, at most, by the form of the answer.
         answer_tokens: tokens of an answer, at most, by its form.
         quoted_forms: forms of answer for which the stage ``quotation`` quotes the documents instead of asking the model.
+        quoted_tokens: tokens of a quotation, at most, as `kgrag.text.token_estimate` counts them.
         quoted_section_forms: further forms for which it quotes documents that have sections.
         cites_itself: whether the prompt asks the model for citation marks; a small model is better without.
     """
@@ -69,6 +70,7 @@ class Profile:
     answer_tokens: Mapping[AnswerForm, int] = field(default_factory=lambda: SMALL_ANSWER_TOKENS)
     quoted_forms: frozenset[AnswerForm] = frozenset()
     quoted_section_forms: frozenset[AnswerForm] = frozenset()
+    quoted_tokens: int = 280
     cites_itself: bool = False
 
     def without(self, names: frozenset[str] | set[str]) -> Profile:

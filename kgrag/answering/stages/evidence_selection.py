@@ -74,7 +74,8 @@ def select_evidence(
         count: returns the number of tokens of a text.
         embedder: compares the blocks with the question; it supports the question's language.
     """
-    hit_sentences, parts, log_odds, _ = score_parts(question, hits, budget, count, embedder)
+    max_block_tokens = min(MAX_BLOCK_TOKENS, int(budget * MAX_BUDGET_SHARE))
+    hit_sentences, parts, log_odds, _ = score_parts(question, hits, max_block_tokens, count, embedder)
     chosen = [parts[number] for number in fit_to_budget(parts, log_odds, budget)]
     shown_sentences = sorted(number for part in chosen for number in part.numbers)
     spans_by_hit: dict[int, list[tuple[int, int]]] = {}
@@ -108,15 +109,15 @@ class ScoredParts(NamedTuple):
 
 
 def score_parts(
-    question: str, hits: Sequence[Hit], budget: int, count: Callable[[str], int], embedder: Embedder | None
+    question: str, hits: Sequence[Hit], max_block_tokens: int, count: Callable[[str], int], embedder: Embedder | None
 ) -> ScoredParts:
-    """Return what can be selected of some hits within a budget, with the log-odds that it answers the question.
+    """Return what can be selected of some hits, in blocks of so many tokens, with the log-odds that it answers.
 
-    The arguments are those of `select_evidence`.
+    The other arguments are those of `select_evidence`.
     """
     hit_sentences, rows = _without_injections(*sentence_features(question, hits), hits)
     costs = [count(sentence.text) for sentence in hit_sentences]
-    blocks = group_blocks(hits, hit_sentences, costs, min(MAX_BLOCK_TOKENS, int(budget * MAX_BUDGET_SHARE)))
+    blocks = group_blocks(hits, hit_sentences, costs, max_block_tokens)
     parts = split_paragraphs(blocks, hit_sentences, costs)
     log_odds = score_sentences(rows)
     if embedder is None or not blocks:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kgrag.answering.guards.citations import make_citation
 from kgrag.answering.selected_passage import SelectedPassage
-from kgrag.answering.stages.evidence_blocks import EvidenceBlock
+from kgrag.answering.stages.evidence_blocks import MAX_BLOCK_TOKENS, EvidenceBlock
 from kgrag.answering.stages.evidence_selection import ScoredParts, fit_to_budget, injection_messages, score_parts
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.retrieve.sentence_features import HitSentence
@@ -37,8 +37,8 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
     ):
         return state
     embedder = context.resources.embedder_for(detect_language(state.question))
-    budget = profile.answer_tokens[state.form]
-    scored = score_parts(state.question, state.hits, budget, estimate_tokens, embedder)
+    budget = profile.quoted_tokens
+    scored = score_parts(state.question, state.hits, min(MAX_BLOCK_TOKENS, budget), estimate_tokens, embedder)
     quoted = _quote_parts(state.hits, scored, budget)
     if not quoted:
         return state.abstain(DiagnosticCode.NO_EVIDENCE, "no retrieved passage has a sentence to quote")
