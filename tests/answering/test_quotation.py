@@ -51,15 +51,16 @@ def test_how_to_is_answered_in_the_documents_own_words() -> None:
         assert line in MANUAL, "nothing but the document's words"
     for citation in answer.citations:
         assert citation.quote == MANUAL[citation.start : citation.end] and citation.quote in answer.text
+    assert any("cheap. They cost" in citation.quote for citation in answer.citations), "adjacent sentences are one"
     assert "# Branches" not in answer.text and "\nNote\n" not in answer.text, "neither headings nor single words"
 
 
 def test_best_passage_is_quoted_first_and_marks_follow_the_evidence() -> None:
     other = make_hit("Weather", "The weather in Oslo is mild in most years of this century.", 1)
-    pipeline, _ = ask(other, replace(GUIDE, rank=2))
+    pipeline, _ = ask(other, make_hit("Guide", "Push nothing to the origin of the branch and it is gone.", 2))
     embedder = _TokenEmbedder({"origin": 0.9})
     answer = replace(pipeline, embedder_for=lambda language: embedder).answer(QUESTION)
-    assert answer.text.startswith("Guide [1]\n") and answer.evidence[0].passage == GUIDE.passage
+    assert answer.text.startswith("Guide [1]\n") and answer.evidence[0].title == "Guide"
     assert answer.text.index("Guide [1]") < answer.text.index("Weather [2]")
 
 
@@ -67,8 +68,6 @@ def test_quotation_keeps_within_the_budget_and_closes_its_code() -> None:
     text = "Run this to remove a branch:\n\n```\n" + "\n".join(f"tool remove branch {n}" for n in range(60)) + "\n```"
     answer = ask(make_hit("Guide", text), budget=60)[0].answer(QUESTION)
     assert answer.text.count("```") == 2 and len(answer.text) < 60 * 3 + 40
-    last = ask(make_hit("Guide", "tool remove branch x\n```\n\nRemove the branch from the server first."))[0]
-    assert last.answer(QUESTION).text.count("```") % 2 == 0
 
 
 @pytest.mark.parametrize(

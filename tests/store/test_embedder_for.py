@@ -65,6 +65,13 @@ def test_missing_embedder_is_named_once(tmp_path: Path, present: Present) -> Non
     assert len(notices) == 1 and "kgrag models pull multilingual-e5-small" in notices[0]
 
 
+def test_setting_lets_the_model_write(tmp_path: Path) -> None:
+    store, _ = open_store(tmp_path)
+    assert "quotation" in store.answer_pipeline.profile.stages
+    store.config = store.config.model_copy(update={"quotes": False})
+    assert "quotation" not in store.answer_pipeline.profile.stages
+
+
 def test_embedder_of_the_caller_is_never_replaced(tmp_path: Path, present: Present) -> None:
     loaded = present({"multilingual-e5-small"})
     store, notices = open_store(tmp_path)

@@ -37,6 +37,16 @@ def printed(lines: list[str], monkeypatch: pytest.MonkeyPatch, width: int = 60, 
     return file.getvalue()
 
 
+def test_quotation_names_each_document_once_without_its_sentences_again() -> None:
+    hits = make_hit(1, "Run it. See [11]. Then stop it."), make_hit(2, "Or run that.", page=4)
+    citations = cite(hits[0], "Run it. See [11]."), cite(hits[0], "Then stop it."), cite(hits[1], "Or run that.")
+    answer = Answer("How?", "Guide 1 [1]\nRun it. See [11].\n\nGuide 2 [2]\n…", hits, citations, reader="quote")
+    assert [number for number, _ in number_citations(answer)] == [1, 1, 2]
+    lines = [Text.from_markup(line).plain for line in answer_lines(answer)][5:]
+    assert lines[0].strip() == "• [1] Guide 1 (guide1.md)" and lines[1].strip().startswith("• [2] Guide 2 (guide2.md")
+    assert lines[2].strip().startswith("quoted from the documents") and len(lines) == 3
+
+
 def test_answer_of_one_line_is_bold() -> None:
     assert answer_lines(Answer("Q?", "see [1] and list[int]"))[0] == "[bold]see [1] and list\\[int][/bold]"
 

@@ -91,8 +91,5 @@ def _join_spans(hit: Hit, sentences: Sequence[HitSentence]) -> tuple[tuple[int, 
 
 
 def _close_fence(text: str) -> str:
-    """Return a text whose code has both of its fences, even if only a part of the code is quoted."""
-    if text.count(_FENCE) % 2 == 0:
-        return text
-    begins_inside = text.endswith(_FENCE) and not text.startswith(_FENCE)
-    return f"{_FENCE}\n{text}" if begins_inside and text.count(_FENCE) == 1 else f"{text}\n{_FENCE}"
+    """Return a text with the last fence of its code added, if only the beginning of the code is quoted."""
+    return f"{text}\n{_FENCE}" if text.count(_FENCE) % 2 else text
