@@ -59,7 +59,7 @@ class Profile:
         answer_tokens: tokens of an answer, at most, by its form.
         quoted_forms: forms of answer for which the stage ``quotation`` quotes the documents instead of asking the model.
         quoted_tokens: tokens of a quotation, at most, as `kgrag.text.token_estimate` counts them.
-        quoted_section_forms: further forms for which it quotes documents that have sections.
+        quoted_manual_forms: further forms for which it quotes documents with sections, or long ones.
         cites_itself: whether the prompt asks the model for citation marks; a small model is better without.
     """
 
@@ -69,7 +69,7 @@ class Profile:
     evidence_tokens: Mapping[AnswerForm, int] = field(default_factory=lambda: SMALL_EVIDENCE_TOKENS)
     answer_tokens: Mapping[AnswerForm, int] = field(default_factory=lambda: SMALL_ANSWER_TOKENS)
     quoted_forms: frozenset[AnswerForm] = frozenset()
-    quoted_section_forms: frozenset[AnswerForm] = frozenset()
+    quoted_manual_forms: frozenset[AnswerForm] = frozenset()
     quoted_tokens: int = 280
     cites_itself: bool = False
 
@@ -103,7 +103,7 @@ class Profile:
 SMALL = Profile(
     "small",
     quoted_forms=frozenset({AnswerForm.STEPS, AnswerForm.CODE, AnswerForm.COMPARISON}),
-    quoted_section_forms=frozenset({AnswerForm.SENTENCES, AnswerForm.LIST, AnswerForm.YES_NO}),
+    quoted_manual_forms=frozenset({AnswerForm.SENTENCES, AnswerForm.LIST, AnswerForm.YES_NO}),
 )
 """For models of a few billion parameters: short evidence, answers without marks, typed facts first, manuals quoted."""
 STRONG = Profile(

@@ -100,6 +100,10 @@ def test_manual_with_sections_is_quoted_for_everything_but_a_phrase(question: st
     titled = replace(GUIDE, passage=replace(GUIDE.passage, headings=("Guide",)))
     assert (ask(section)[0].answer(question).reader == "quote") is is_quoted
     assert ask(titled)[0].answer(question).reader == "llm", "the title is no section"
+    pipeline = ask(titled)[0]
+    for number, is_long in ((8, False), (9, True)):
+        longer = replace(pipeline, passages_of_document=lambda document, number=number: [titled.passage] * number)
+        assert (longer.answer(question).reader == "quote") is (is_long and is_quoted)
 
 
 def test_other_profiles_readers_and_settings_ask_the_model() -> None:

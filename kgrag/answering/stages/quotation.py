@@ -18,6 +18,8 @@ from kgrag.types import Answer, DiagnosticCode, Hit
 
 MIN_PROMINENCE = 4.0
 """Nothing is quoted unless a block stands this far above the others: by two standard deviations in each of two scores."""
+MAX_ARTICLE_PASSAGES = 8
+"""Passages of an article without sections; a longer document is treated as a manual is."""
 MIN_QUOTED_TOKENS = 6
 """Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
 _FENCE = "```"
@@ -31,9 +33,8 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
     document are right as they are, and cost a second. Each passage stands below its title and headings, with its mark.
     """
     profile = context.profile
-    has_sections = bool(state.hits) and bool({*state.hits[0].passage.headings} - {state.hits[0].title})
-    if state.form not in (
-        profile.quoted_forms | profile.quoted_section_forms if has_sections else profile.quoted_forms
+    if state.form not in profile.quoted_forms and not (
+        state.form in profile.quoted_manual_forms and state.hits and _is_of_manual(state.hits[0], context)
     ):
         return state
     embedder = context.resources.embedder_for(detect_language(state.question))
@@ -56,6 +57,13 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
         reader="quote",
     )
     return replace(state, answer=answer)
+
+
+def _is_of_manual(hit: Hit, context: AnswerContext) -> bool:
+    """Whether a hit's document is a manual, notes or a book rather than an article: it has sections, or it is long."""
+    if {*hit.passage.headings} - {hit.title}:
+        return True
+    return len(context.resources.passages_of_document(hit.passage.document_id)) > MAX_ARTICLE_PASSAGES
 
 
 def _quote_parts(hits: Sequence[Hit], scored: ScoredParts, budget: int) -> list[SelectedPassage]:
