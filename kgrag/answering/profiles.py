@@ -58,8 +58,8 @@ class Profile:
         evidence_tokens: tokens of evidence in a prompt, at most, by the form of the answer.
         answer_tokens: tokens of an answer, at most, by its form.
         quoted_forms: forms of answer for which the stage ``quotation`` quotes the documents instead of asking the model.
-        quoted_tokens: tokens of a quotation, at most, as `kgrag.text.token_estimate` counts them.
         quoted_manual_forms: further forms for which it quotes documents with sections, or long ones.
+        quoted_tokens: tokens of a quotation, at most, as `kgrag.text.token_estimate` counts them.
         cites_itself: whether the prompt asks the model for citation marks; a small model is better without.
     """
 

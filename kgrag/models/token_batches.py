@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float32]
-
 BUCKET_TOKENS = 16
 """Texts are padded to a multiple of this many tokens."""
 MAX_BATCH_TOKENS = 512
@@ -32,9 +30,11 @@ def bucket_batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
             yield rows[start : start + size], width
 
 
-def mean_pool(hidden: Matrix, mask: Matrix) -> Matrix:
+def mean_pool(hidden: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of ``hidden`` (texts, tokens, dimensions) over the tokens in ``mask``, scaled to length 1."""
     weights = mask[..., None]
     mean = (hidden * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0)
-    scaled: Matrix = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    scaled: NDArray[np.float32] = (mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)).astype(
+        np.float32
+    )
     return scaled

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kgrag.answering.pipeline import AnswerPipeline
+from kgrag.answering.pipeline import AnswerPipeline, ReaderMode
 from kgrag.answering.profiles import SMALL, STRONG
 from kgrag.answering.stages.block_similarity import score_similarity
 from kgrag.protocols import Matrix
@@ -64,10 +64,12 @@ def test_best_passage_is_quoted_first_and_marks_follow_the_evidence() -> None:
     assert answer.text.index("Guide [1]") < answer.text.index("Weather [2]")
 
 
-def test_quotation_keeps_within_the_budget_and_closes_its_code() -> None:
-    text = "Run this to remove a branch:\n\n```\n" + "\n".join(f"tool remove branch {n}" for n in range(60)) + "\n```"
+@pytest.mark.parametrize("fence", ["```", "~~~"])
+def test_quotation_keeps_within_the_budget_and_closes_its_code(fence: str) -> None:
+    code = "\n".join(f"tool remove branch {n}" for n in range(60))
+    text = f"Run this to remove a branch:\n\n{fence}\n{code}\n{fence}"
     answer = ask(make_hit("Guide", text), budget=60)[0].answer(QUESTION)
-    assert answer.text.count("```") == 2 and len(answer.text) < 60 * 3 + 40
+    assert answer.text.count(fence) == 2 and answer.text.endswith(f"\n{fence}") and len(answer.text) < 60 * 3 + 40
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,24 @@ def sections(number: int) -> Hit:
     return make_hit(
         "Manual", "\n\n".join(f"- Part {n:03}: the tool has a part that is described." for n in range(number))
     )
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "language"),
+    [
+        (QUESTION, "Push nothing to it, and the branch is gone.", "en"),
+        (QUESTION, "向它推送空的内容，就可以删除服务器上的分支。", "zh"),
+        ("怎么删除服务器上的分支？", "Push nothing to it, and the branch is gone.", "zh"),
+    ],
+)
+@pytest.mark.parametrize("reader", ["quote", "llm"])
+def test_embedder_knows_the_language_of_question_and_best_passage(
+    question: str, text: str, language: str, reader: ReaderMode
+) -> None:
+    asked: list[str] = []
+    pipeline, _ = ask(make_hit("Guide", text))
+    replace(pipeline, embedder_for=asked.append).answer(question, reader=reader)
+    assert asked == [language]
 
 
 @pytest.mark.parametrize(("number", "has_best", "is_silent"), [(40, True, False), (40, False, True), (9, False, False)])

@@ -11,7 +11,8 @@ from kgrag.types import Hit
 
 MAX_BLOCK_TOKENS = 120
 """Tokens of a block, at most; a longer paragraph gives several blocks."""
-_FENCES = ("```", "~~~")
+FENCES = ("```", "~~~")
+"""Beginnings of the lines before and after code."""
 _STRUCTURE = re.compile(
     r"[-*+•]\s|\d{1,3}[.)]\s|#|```|~~~|[^|\n]{1,200} \| |[^:;\n]{1,80}: [^;\n]{0,400}; [^:;\n]{1,80}: "
 )
@@ -83,7 +84,7 @@ def _joins(hits: Sequence[Hit], first: HitSentence, previous: HitSentence, sente
     between = passage.text[previous.end - passage.start : begin]
     if "\n" not in between or previous.text.startswith("#") or _is_in_code(passage.text, begin):
         return True
-    if sentence.text.startswith(_FENCES):
+    if sentence.text.startswith(FENCES):
         return previous.text.endswith((":", "："))
     is_item = bool(_STRUCTURE.match(first.text))
     return is_item and _indent(passage.text, begin) > _indent(passage.text, first.start - passage.start)
@@ -91,7 +92,7 @@ def _joins(hits: Sequence[Hit], first: HitSentence, previous: HitSentence, sente
 
 def _is_in_code(text: str, place: int) -> bool:
     """Whether a place of a text is within a fence of code, or at the fence that ends it."""
-    return any(text.count(fence, 0, place) % 2 for fence in _FENCES)
+    return any(text.count(fence, 0, place) % 2 for fence in FENCES)
 
 
 def _indent(text: str, place: int) -> int:

@@ -47,7 +47,7 @@ def select_passages(state: AnswerState, context: AnswerContext) -> AnswerState:
     llm, profile = context.resources.llm(), context.profile
     prompt = prompts.grounded_prompt(state.question, [], form=state.form, cites_itself=profile.cites_itself)
     budget = evidence_budget(llm, prompt, profile.evidence_tokens[state.form], profile.answer_tokens[state.form])
-    embedder = context.resources.embedder_for(detect_language(state.question))
+    embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     selected, omitted = select_evidence(state.question, state.hits, budget, llm.count, embedder)
     state = replace(state, selected=tuple(selected)).add_diagnostics(DiagnosticCode.EVIDENCE_OMITTED, omitted)
     return state.add_diagnostics(DiagnosticCode.INJECTED_TEXT, injection_messages(state.hits))
@@ -72,7 +72,7 @@ def select_evidence(
         hits: retrieved passages, best first.
         budget: tokens for all sentences together.
         count: returns the number of tokens of a text.
-        embedder: compares the blocks with the question; it supports the question's language.
+        embedder: compares the blocks with the question; it knows their language (`evidence_language`).
     """
     max_block_tokens = min(MAX_BLOCK_TOKENS, int(budget * MAX_BUDGET_SHARE))
     hit_sentences, parts, log_odds, _ = score_parts(question, hits, max_block_tokens, count, embedder)
@@ -93,6 +93,12 @@ def select_evidence(
         if number
     ]
     return selected, dropped
+
+
+def evidence_language(question: str, hits: Sequence[Hit]) -> str:
+    """Return the language that an embedder has to know: Chinese if the question or the best passage is Chinese."""
+    texts = [question, *(hit.passage.text for hit in hits[:1])]
+    return "zh" if "zh" in map(detect_language, texts) else "en"
 
 
 class ScoredParts(NamedTuple):

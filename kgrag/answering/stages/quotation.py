@@ -8,11 +8,16 @@ from dataclasses import replace
 
 from kgrag.answering.guards.citations import make_citation
 from kgrag.answering.selected_passage import SelectedPassage
-from kgrag.answering.stages.evidence_blocks import MAX_BLOCK_TOKENS, EvidenceBlock
-from kgrag.answering.stages.evidence_selection import ScoredParts, fit_to_budget, injection_messages, score_parts
+from kgrag.answering.stages.evidence_blocks import FENCES, MAX_BLOCK_TOKENS, EvidenceBlock
+from kgrag.answering.stages.evidence_selection import (
+    ScoredParts,
+    evidence_language,
+    fit_to_budget,
+    injection_messages,
+    score_parts,
+)
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.retrieve.sentence_features import HitSentence
-from kgrag.text import detect_language
 from kgrag.text.token_estimate import estimate_tokens
 from kgrag.types import Answer, DiagnosticCode, Hit
 
@@ -22,7 +27,6 @@ MAX_ARTICLE_PASSAGES = 8
 """Passages of an article without sections; a longer document is treated as a manual is."""
 MIN_QUOTED_TOKENS = 6
 """Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
-_FENCE = "```"
 _WORD = re.compile(r"\w")
 
 
@@ -37,7 +41,7 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
         state.form in profile.quoted_manual_forms and state.hits and _is_of_manual(state.hits[0], context)
     ):
         return state
-    embedder = context.resources.embedder_for(detect_language(state.question))
+    embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     budget = profile.quoted_tokens
     scored = score_parts(state.question, state.hits, min(MAX_BLOCK_TOKENS, budget), estimate_tokens, embedder)
     quoted = _quote_parts(state.hits, scored, budget)
@@ -85,7 +89,7 @@ def _join_spans(hit: Hit, sentences: Sequence[HitSentence]) -> tuple[tuple[int, 
     """Return the spans of sentences in order, adjacent ones as one span, without headings, which stand above."""
     spans: list[tuple[int, int]] = []
     for sentence in sentences:
-        if sentence.text.startswith("#") or not (_WORD.search(sentence.text) or sentence.text.startswith(_FENCE)):
+        if sentence.text.startswith("#") or not (_WORD.search(sentence.text) or sentence.text.startswith(FENCES)):
             continue
         between = (
             hit.passage.text[spans[-1][1] - hit.passage.start : sentence.start - hit.passage.start] if spans else "x"
@@ -100,4 +104,4 @@ def _join_spans(hit: Hit, sentences: Sequence[HitSentence]) -> tuple[tuple[int, 
 
 def _close_fence(text: str) -> str:
     """Return a text with the last fence of its code added, if only the beginning of the code is quoted."""
-    return f"{text}\n{_FENCE}" if text.count(_FENCE) % 2 else text
+    return text + "".join(f"\n{fence}" for fence in FENCES if text.count(fence) % 2)
