@@ -30,6 +30,7 @@ from kgrag.dev.benchmarks.manuals.retrieval import page_accuracy, quote_recall, 
 from kgrag.dev.training.ranker.quote_examples import build_quote_examples
 from kgrag.errors import ReadError, UsageError
 from kgrag.retrieve.passage_features import FEATURE_NAMES
+from kgrag.store.resources import StoreResources
 from kgrag.types import Passage
 from tests.support.cli_shell import Shell
 from tests.support.fake_llm import FakeLLM
@@ -322,6 +323,17 @@ def test_quote_examples_label_the_passages_that_hold_a_quote(manuals: Path, ques
     assert example.gold == ("quote 0",) and example.labels.sum() == example.documents.count("quote 0") == 1
     assert len(example.votes) == len(example.documents)
     assert all(document == "quote 0" or "#" in document for document in example.documents)
+
+
+def test_bench_answers_by_quotation_loads_no_model(
+    manuals: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StoreResources, "_load_llm", lambda self: pytest.fail("the model was loaded"))
+    file = manuals / "data" / "questions.dev.jsonl"
+    code, out, _ = shell(
+        "bench", "answers", "--questions", file, "--store", manuals / "out" / "store", "--reader", "quote", "--json"
+    )
+    assert code == 0 and json.loads(out, parse_constant=pytest.fail)["questions"] == 3
 
 
 def test_bench_answers_continues_from_its_file(manuals: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

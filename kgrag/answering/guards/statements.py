@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from kgrag.text import normalize_name, sentence_spans
 from kgrag.text.citation_marks import CITATION_MARK, strip_citation_marks
+from kgrag.text.code_fences import fenced_code_spans
 from kgrag.text.polarity import EXPLICIT_ANSWERS
 
 _YES_NO = EXPLICIT_ANSWERS | {"可 以", "不 可 以", "会", "不 会", "能", "不 能", "需 要", "不 需 要", "不 用"}
 """Answers that stand before their reason."""
 
 _LETTER = re.compile(r"\w")
-_FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*|\Z)", re.MULTILINE | re.DOTALL)
 _FENCE_LINE = re.compile(r"^[ \t]*(?:```|~~~)[^\n]*$", re.MULTILINE)
 _CODE_SPAN = re.compile(r"`[^`\n]+`")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+•·]|\(?\d{1,2}[.)、．]|[（(]?[一二三四五六七八九十]{1,2}[)）、])[ \t]*")
@@ -102,10 +102,10 @@ def _blocks(answer: str) -> list[tuple[int, int, bool]]:
     """Return (start, end, is code) of the text between the fenced blocks and of these, marks after a fence included."""
     blocks: list[tuple[int, int, bool]] = []
     position = 0
-    for match in _FENCE.finditer(answer):
-        marks = _MARKS.match(answer, match.end())
-        end = marks.end() if marks else match.end()
-        blocks += [(position, match.start(), False), (match.start(), end, True)]
+    for code_start, code_end in fenced_code_spans(answer):
+        marks = _MARKS.match(answer, code_end)
+        end = marks.end() if marks else code_end
+        blocks += [(position, code_start, False), (code_start, end, True)]
         position = end
     blocks.append((position, len(answer), False))
     return [block for block in blocks if _LETTER.search(answer, block[0], block[1])]

@@ -18,6 +18,8 @@ from kgrag.answering.stages.evidence_selection import (
 )
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.retrieve.sentence_features import HitSentence
+from kgrag.text.code_fences import fenced_code_spans
+from kgrag.text.injected_text import injected_spans
 from kgrag.text.token_estimate import estimate_tokens
 from kgrag.types import Answer, DiagnosticCode, Hit
 
@@ -25,6 +27,8 @@ MIN_PROMINENCE = 4.0
 """Nothing is quoted unless a block stands this far above the others: by two standard deviations in each of two scores."""
 MAX_ARTICLE_PASSAGES = 8
 """Passages of an article without sections; a longer document is treated as a manual is."""
+MAX_CODE_CHARS = 600
+"""Characters of code that are quoted for one line of it."""
 MIN_QUOTED_TOKENS = 6
 """Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
 _WORD = re.compile(r"\w")
@@ -86,20 +90,34 @@ def _quote_parts(hits: Sequence[Hit], scored: ScoredParts, budget: int) -> list[
 
 
 def _join_spans(hit: Hit, sentences: Sequence[HitSentence]) -> tuple[tuple[int, int], ...]:
-    """Return the spans of sentences in order, adjacent ones as one span, without headings, which stand above."""
+    """Return the spans of sentences in order, adjacent ones as one span, without headings, which stand above.
+
+    Code is quoted with both fences, and as a whole if it is not long: half a command is none.
+    """
+    text, offset = hit.passage.text, hit.passage.start
+    code_spans, injected = fenced_code_spans(text), injected_spans(text)
     spans: list[tuple[int, int]] = []
     for sentence in sentences:
         if sentence.text.startswith("#") or not (_WORD.search(sentence.text) or sentence.text.startswith(FENCES)):
             continue
-        between = (
-            hit.passage.text[spans[-1][1] - hit.passage.start : sentence.start - hit.passage.start] if spans else "x"
-        )
-        if _WORD.search(between):
-            spans.append((sentence.start, sentence.end))
-        else:
-            spans[-1] = spans[-1][0], sentence.end
-    has_words = any(_WORD.search(sentence.text) for sentence in sentences)
-    return tuple(spans) if has_words else ()
+        start, end = sentence.start - offset, sentence.end - offset
+        extended = _extend_to_code(text, start, end, code_spans)
+        if not any(extended[0] < injected_end and begin < extended[1] for begin, injected_end in injected):
+            start, end = extended
+        if spans and not _WORD.search(text, spans[-1][1], start):
+            start, end = spans[-1][0], max(spans.pop()[1], end)
+        spans.append((start, end))
+    return tuple((start + offset, end + offset) for start, end in spans if _WORD.search(text, start, end))
+
+
+def _extend_to_code(text: str, start: int, end: int, code_spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return a span that has the code that it touches: all of it, or the lines before `MAX_CODE_CHARS` of long code."""
+    for code_start, code_end in code_spans:
+        if start < code_end and code_start < end:
+            if code_end - code_start > MAX_CODE_CHARS:
+                code_end = max(text.rfind("\n", code_start, code_start + MAX_CODE_CHARS), end)
+            return min(start, code_start), max(end, code_end)
+    return start, end
 
 
 def _close_fence(text: str) -> str:
