@@ -39,6 +39,7 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
 
     A small model garbles commands, steps and comparisons that it reads, and of a manual explanations too; the words of the
     document are right as they are, and cost a second. Each passage stands below its title and headings, with its mark.
+    Where too little is found to tell whether it answers the question, the model is asked, if the profile has one.
     """
     profile = context.profile
     if state.form not in profile.quoted_forms and not (
@@ -48,6 +49,8 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
     embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     budget = profile.quoted_tokens
     scored = score_parts(state.question, state.hits, min(MAX_BLOCK_TOKENS, budget), estimate_tokens, embedder)
+    if scored.prominence is None and "generation" in profile.stages:
+        return state  # nothing shows that the passages answer the question, which the model's abstention might
     quoted = _quote_parts(state.hits, scored, budget)
     if not quoted:
         return state.abstain(DiagnosticCode.NO_EVIDENCE, "no retrieved passage has a sentence to quote")
