@@ -64,7 +64,7 @@ def test_how_to_is_answered_in_the_documents_own_words() -> None:
 
 def test_best_passage_is_quoted_first_and_marks_follow_the_evidence() -> None:
     other = make_hit("Weather", "The weather in Oslo is mild in most years of this century.", 1)
-    pipeline, _ = ask(other, make_hit("Guide", "Push nothing to the origin of the branch and it is gone.", 2))
+    pipeline, _ = ask(other, make_hit("Guide", "Push nothing to the origin of the branch and the server drops it.", 2))
     embedder = _TokenEmbedder({"origin": 0.9})
     answer = replace(pipeline, embedder_for=lambda language: embedder).answer(QUESTION, reader="quote")
     assert answer.text.startswith("Guide [1]\n") and answer.evidence[0].title == "Guide"
@@ -214,12 +214,29 @@ def test_nothing_is_quoted_if_no_part_stands_out(number: int, has_best: bool, is
     assert not is_silent or any("much closer" in message for message in messages(answer))
 
 
-@pytest.mark.parametrize(("number", "is_quoted"), [(29, False), (30, True)])
-def test_model_is_asked_where_too_few_parts_are_found_to_tell(number: int, is_quoted: bool) -> None:
-    pipeline, llm = ask(sections(number))
+@pytest.mark.parametrize(
+    ("question", "is_quoted"),
+    [
+        (QUESTION, True),
+        ("How do I get rid of a topic for good?", False),
+        ("How do I encrypt the branch with a hardware key?", False),
+        ("How do I watch the guide?", True),
+    ],
+)
+@pytest.mark.parametrize("reader", ["auto", "quote"])
+def test_of_few_parts_those_with_words_of_the_question_are_quoted(
+    question: str, is_quoted: bool, reader: ReaderMode
+) -> None:
+    pipeline, llm = ask(GUIDE)
+    answer = pipeline.answer(question, reader=reader)
+    assert (answer.reader == "quote") is is_quoted is not answer.abstained and not llm.calls
+
+
+@pytest.mark.parametrize(("number", "is_silent"), [(29, True), (30, False)])
+def test_words_decide_where_there_are_few_parts(number: int, is_silent: bool) -> None:
+    pipeline, _ = ask(sections(number))
     pipeline = replace(pipeline, embedder_for=lambda language: _TokenEmbedder({"007:": 0.95}))
-    assert (pipeline.answer(QUESTION).reader == "quote") is is_quoted is not bool(llm.calls)
-    assert pipeline.answer(QUESTION, reader="quote").reader == "quote", "unless a quotation is asked for"
+    assert pipeline.answer(QUESTION).abstained is is_silent
 
 
 def test_similarity_is_the_sum_of_standardized_cosines_of_texts_and_tokens() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kgrag.answering.guards.citations import make_citation
+from kgrag.answering.guards.match_words import match_words
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.answering.stages.evidence_blocks import FENCES, MAX_BLOCK_TOKENS, EvidenceBlock
 from kgrag.answering.stages.evidence_selection import (
@@ -25,6 +26,8 @@ from kgrag.types import Answer, DiagnosticCode, Hit
 
 MIN_PROMINENCE = 4.0
 """Nothing is quoted unless a block stands this far above the others: by two standard deviations in each of two scores."""
+MIN_SHARED_WORDS = 0.5
+"""Share of the question's words that a quotation has, where there are too few blocks for one to stand out."""
 MAX_ARTICLE_PASSAGES = 8
 """Passages of an article without sections; a longer document is treated as a manual is."""
 MAX_CODE_CHARS = 600
@@ -39,7 +42,7 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
 
     A small model garbles commands, steps and comparisons that it reads, and of a manual explanations too; the words of the
     document are right as they are, and cost a second. Each passage stands below its title and headings, with its mark.
-    Where too little is found to tell whether it answers the question, the model is asked, if the profile has one.
+    Nothing is quoted unless it stands out from the rest, or shares words with the question where there is little else.
     """
     profile = context.profile
     if state.form not in profile.quoted_forms and not (
@@ -49,14 +52,14 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
     embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     budget = profile.quoted_tokens
     scored = score_parts(state.question, state.hits, min(MAX_BLOCK_TOKENS, budget), estimate_tokens, embedder)
-    if scored.prominence is None and "generation" in profile.stages:
-        return state  # nothing shows that the passages answer the question, which the model's abstention might
     quoted = _quote_parts(state.hits, scored, budget)
     if not quoted:
         return state.abstain(DiagnosticCode.NO_EVIDENCE, "no retrieved passage has a sentence to quote")
     if scored.prominence is not None and scored.prominence < MIN_PROMINENCE:
         message = "no part of the retrieved passages is much closer to the question than the others"
         return state.abstain(DiagnosticCode.NO_EVIDENCE, message)
+    if scored.prominence is None and _shared_words(state.question, quoted) < MIN_SHARED_WORDS:
+        return state.abstain(DiagnosticCode.NO_EVIDENCE, "the retrieved passages have few words of the question")
     state = replace(state, selected=tuple(quoted)).add_diagnostics(
         DiagnosticCode.INJECTED_TEXT, injection_messages(state.hits)
     )
@@ -75,6 +78,13 @@ def _is_of_manual(hit: Hit, context: AnswerContext) -> bool:
     if {*hit.passage.headings} - {hit.title}:
         return True
     return len(context.resources.passages_of_document(hit.passage.document_id)) > MAX_ARTICLE_PASSAGES
+
+
+def _shared_words(question: str, quoted: Sequence[SelectedPassage]) -> float:
+    """Return the share of the question's words that the quoted text or a heading above it has, 0..1."""
+    asked = match_words(question)
+    found = match_words("\n".join(f"{passage.heading}\n{passage.text}" for passage in quoted))
+    return len(asked & found) / len(asked) if asked else 0.0
 
 
 def _quote_parts(hits: Sequence[Hit], scored: ScoredParts, budget: int) -> list[SelectedPassage]:
