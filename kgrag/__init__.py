@@ -18,7 +18,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kgrag.errors import KgragError, ModelError, ReadError, StoreBusyError, StoreError, UsageError
-from kgrag.types import Answer, Citation, Document, Entity, Hit, Mention, Passage, Path, Question, Triple
+from kgrag.types import (
+    Answer,
+    Citation,
+    Document,
+    DraftStatement,
+    Entity,
+    Hit,
+    Mention,
+    Passage,
+    Path,
+    Question,
+    Triple,
+)
 
 if TYPE_CHECKING:
     from kgrag.store.store import Store
@@ -28,6 +40,7 @@ __all__ = [
     "Answer",
     "Citation",
     "Document",
+    "DraftStatement",
     "Entity",
     "Hit",
     "KgragError",

@@ -235,6 +235,23 @@ class Citation:
     page: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DraftStatement:
+    """A statement of an answer that is still being written, as the citation check found it.
+
+    Attributes:
+        text: the statement as the model wrote it, with its citation marks.
+        is_supported: whether sentences of the passages support it; the answer will be without it otherwise.
+        citations: these sentences; none for a line that introduces a list.
+        reason: why it is not supported, if that is known.
+    """
+
+    text: str
+    is_supported: bool
+    citations: tuple[Citation, ...] = ()
+    reason: str = ""
+
+
 class DiagnosticCode(StrEnum):
     """Kind of a diagnostic of an answer."""
 

@@ -22,6 +22,7 @@ EXPORTED = [
     "Answer",
     "Citation",
     "Document",
+    "DraftStatement",
     "Entity",
     "Hit",
     "KgragError",

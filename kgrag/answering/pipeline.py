@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kgrag import prompts
+from kgrag.answering.draft_checker import OnStatement
 from kgrag.answering.guards.citation_guard import keep_cited_statements
 from kgrag.answering.guards.echo import replace_echoed_question
 from kgrag.answering.guards.kinship import require_stated_kinship
@@ -85,6 +86,7 @@ class AnswerPipeline(AnswerResources):
         is_deep: bool = False,
         on_text: OnText | None = None,
         on_progress: OnStep | None = None,
+        on_statement: OnStatement | None = None,
     ) -> Answer:
         """Retrieve evidence, generate an answer and verify every citation; abstain if no evidence supports the answer.
 
@@ -97,6 +99,8 @@ class AnswerPipeline(AnswerResources):
             on_text: called with each piece of the language model's text; returns True to stop the generation.
             on_progress: called with each intermediate question before it is asked (a fact to look up, or the rewritten
                 question), and with a newline after one that does not give the answer.
+            on_statement: called with each statement that the model writes, as soon as its citations are checked
+                (`kgrag.answering.draft_checker`).
 
         Raises:
             UsageError: the question is empty or too long.
@@ -104,7 +108,8 @@ class AnswerPipeline(AnswerResources):
         """
         start = time.perf_counter()
         state = AnswerState(question, k, self._form(question))
-        context = replace(self._context(self._budgeted_profile(), on_text, on_progress), is_deep=is_deep)
+        context = self._context(self._budgeted_profile(), on_text, on_progress)
+        context = replace(context, is_deep=is_deep, on_statement=on_statement)
         if reader == "graph":
             state = answer_from_graph(_run_stage("retrieval", retrieve_passages, state, context), context)
             return replace(state.finish(), seconds=time.perf_counter() - start)

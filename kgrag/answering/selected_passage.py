@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kgrag.text.injected_text import is_injected
-from kgrag.types import Hit
+from kgrag.types import Citation, Hit, Passage
 
 
 @dataclass(frozen=True)
@@ -36,3 +36,9 @@ class SelectedPassage:
         titles = dict.fromkeys([self.hit.title, *self.hit.passage.headings])
         shown = " › ".join(title for title in titles if not is_injected(title))
         return "–" if not shown or is_injected(shown) else shown
+
+
+def make_citation(passage: Passage, start: int, end: int) -> Citation:
+    """Build a citation of a passage's span, given as offsets into the document."""
+    quote = passage.text[start - passage.start : end - passage.start]
+    return Citation(passage.id, start, end, quote, passage.page_at(start))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from graphs.predicates import PredicateSchema, load_predicate_schema
 from kgrag import prompts
+from kgrag.answering.draft_checker import OnStatement
 from kgrag.answering.profiles import Profile
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.answering.stages.fact_lookup import FactLookup, OnStep
@@ -119,6 +120,7 @@ class AnswerContext:
         lookup: looks up facts that the graph lacks; None if that is disabled.
         on_text: called with each piece of the model's text; returns True to stop the generation.
         on_progress: called with each intermediate question.
+        on_statement: called with each statement of the draft as soon as it is checked; None for the parts of a question.
         answer_part: runs another question through some of the stages.
         is_deep: whether the model writes up what an answer about many documents lists.
     """
@@ -129,6 +131,7 @@ class AnswerContext:
     lookup: FactLookup | None = None
     on_text: OnText | None = None
     on_progress: OnStep | None = None
+    on_statement: OnStatement | None = None
     is_deep: bool = False
 
 

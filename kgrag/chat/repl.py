@@ -23,7 +23,7 @@ from kgrag.metrics.answers import normalize_answer
 from kgrag.models.registry import all_models
 from kgrag.storage.atomic import atomic_write
 from kgrag.store.store import Store
-from kgrag.terminal import console
+from kgrag.terminal import console, draft_view
 from kgrag.terminal.passage_view import find_cited_passage, passage_lines
 from kgrag.terminal.render import answer_lines, format_path, hit_lines
 from kgrag.text import normalize_name, shorten
@@ -117,7 +117,7 @@ class Chat:
                 raise UsageError(f"Expected one of {', '.join([*self._commands, '/quit'])}, found {name}.")
             command(rest.strip())
             return
-        stream = self.meter.listen(console.stream_draft if console.is_interactive() else None)
+        stream = self.meter.listen(draft_view.stream_draft if console.is_interactive() else None)
         console.show_spinner()
         try:
             question = self.standalone_question(line)
@@ -127,10 +127,16 @@ class Chat:
             if self.is_closed_book:
                 answer = pipeline.answer_closed_book(question, stream)
             else:
-                answer = pipeline.answer(question, self.app.config.k, on_text=stream, on_progress=self._show_step)
+                answer = pipeline.answer(
+                    question,
+                    self.app.config.k,
+                    on_text=stream,
+                    on_progress=self._show_step,
+                    on_statement=draft_view.mark_statement if console.is_interactive() else None,
+                )
         finally:
             console.end_progress()
-            console.clear_draft()
+            draft_view.clear_draft()
         if answer.reader == "llm" and self.app.loaded_llm is not None:
             self.meter.stop(self.app.llm.count)
         console.print_lines(answer_lines(answer))
@@ -150,7 +156,7 @@ class Chat:
     def _show_step(self, text: str) -> None:
         """Show a lookup step on a terminal; restart the meter, because its text is not part of the answer."""
         if console.is_interactive():
-            console.stream_draft(text)
+            draft_view.stream_draft(text)
         self.meter.restart()
 
     def _save_turn(self, typed_line: str, turn: Turn, answer: Answer) -> None:

@@ -22,7 +22,7 @@ from kgrag.cli.options import (
     print_json,
     replace_surrogates,
 )
-from kgrag.terminal import console
+from kgrag.terminal import console, draft_view
 
 
 def ask(
@@ -62,7 +62,7 @@ def ask(
     opened_store = open_store(
         store, model=model, precision=precision, attention=attention, walk=walk, adapter=adapter, style=style
     )
-    stream = None if json_ or not console.is_interactive() else console.stream_draft
+    stream = None if json_ or not console.is_interactive() else draft_view.stream_draft
     if not json_:
         console.show_spinner()
     try:
@@ -75,10 +75,11 @@ def ask(
             deep=deep,
             on_text=stream,
             on_progress=stream,
+            on_statement=draft_view.mark_statement if stream else None,
         )
     finally:
         console.end_progress()
-        console.clear_draft()
+        draft_view.clear_draft()
     if json_:
         print_json(answer_json(answer))
         return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kgrag.errors import KgragError
-from kgrag.terminal import console
+from kgrag.terminal import console, draft_view
 
 
 class CommandInterruptedError(KgragError):
@@ -43,6 +43,6 @@ def run_command(command: Callable[[], Any]) -> int:
 
 def _report_failure(message: str, code: int) -> int:
     console.end_progress()
-    console.clear_draft()
+    draft_view.clear_draft()
     console.print_error(message)
     return code

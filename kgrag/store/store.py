@@ -14,6 +14,7 @@ from kgrag.types import Answer, Hit
 
 if TYPE_CHECKING:
     from ingest.pipeline import IngestProgress, IngestReport
+    from kgrag.answering.draft_checker import OnStatement
     from kgrag.answering.pipeline import ReaderMode
     from kgrag.answering.stages.fact_lookup import OnStep
     from kgrag.protocols import OnText
@@ -49,6 +50,7 @@ class Store(QueryableStore):
         deep: bool = False,
         on_text: OnText | None = None,
         on_progress: OnStep | None = None,
+        on_statement: OnStatement | None = None,
     ) -> Answer:
         """Answer a question with verified citations, or abstain.
 
@@ -64,6 +66,7 @@ class Store(QueryableStore):
             deep: let the model write up what the documents are about, in up to six checked calls.
             on_text: called with each piece of the model's text; returns True to stop it.
             on_progress: called with each sub-question.
+            on_statement: called with each statement that the model writes, as soon as its citations are checked.
 
         Raises:
             UsageError: the question is empty or too long, the filter or the style is none, ``closed_book`` has a filter, or
@@ -80,7 +83,15 @@ class Store(QueryableStore):
         if closed_book:
             return pipeline.answer_closed_book(question, on_text)
         k = self.config.k if k is None else k
-        return pipeline.answer(question, k, reader=reader, is_deep=deep, on_text=on_text, on_progress=on_progress)
+        return pipeline.answer(
+            question,
+            k,
+            reader=reader,
+            is_deep=deep,
+            on_text=on_text,
+            on_progress=on_progress,
+            on_statement=on_statement,
+        )
 
     def retrieve(self, question: str, k: int = 5, *, where: str | None = None) -> list[Hit]:
         """Return the ``k`` best passages for a question, best first; ``where`` filters the documents as in `ask`.

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -39,8 +38,8 @@ MAX_LISTED_PROBLEMS = 20
 VERBATIM = "verbatim"
 """Markup style of a line, such as code, that is printed as it is: never wrapped, tabs kept."""
 _VERBATIM_STYLE = Style(color="cyan")
+_CONTROL_CHAR = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _bar: Progress | None = None
-_draft: tuple[Live, Text] | None = None
 _last_message = ""
 
 
@@ -63,7 +62,7 @@ def print_lines(all_lines: Sequence[str]) -> None:
 
 def _print_markup(console: Console, line: str) -> None:
     """Print a line of markup; on a terminal, wrap it between words and indent it below its bullet or number."""
-    text = Text.from_markup(line, emoji=False)  # ":b:" in "host:b:80" is no emoji
+    text = Text.from_markup(replace_control_chars(line), emoji=False)  # ":b:" in "host:b:80" is no emoji
     if any(span.style == VERBATIM for span in text.spans):
         console.print(Segments([Segment(f"{text.plain}\n", _VERBATIM_STYLE)]), end="")
         return
@@ -77,9 +76,14 @@ def _print_markup(console: Console, line: str) -> None:
         console.print((text[:indent] if number == 0 else Text(" " * indent)) + wrapped)
 
 
+def replace_control_chars(text: str) -> str:
+    """Return a text that cannot command the terminal: a file's name or a model's answer may have escape sequences."""
+    return _CONTROL_CHAR.sub("\ufffd", text)
+
+
 def print_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), heading: bool = False) -> None:
     """Print rows of markup in columns, never cutting a cell; the columns in ``right`` are right-aligned."""
-    cells = [[Text.from_markup(cell, emoji=False) for cell in row] for row in rows]
+    cells = [[Text.from_markup(replace_control_chars(cell), emoji=False) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
     for number, row in enumerate(cells):
         line = Text()
@@ -101,32 +105,6 @@ def print_notice(message: str) -> None:
 def print_error(message: str) -> None:
     """Print an error on standard error."""
     _print_markup(err, f"[bold red]error:[/bold red] {escape(message)}")
-
-
-def stream_draft(piece: str) -> None:
-    """Show a piece of an answer as a draft, which `clear_draft` replaces by the checked answer."""
-    global _draft
-    end_progress()
-    if _draft is None:
-        text = Text(style="dim")
-        live = Live(console=out, transient=True, refresh_per_second=12, get_renderable=lambda: _end_of_draft(text))
-        _draft = live, text
-        live.start()
-    _draft[1].append(piece)
-
-
-def _end_of_draft(text: Text) -> Text:
-    """Return the last lines of a draft, as many as fit on the screen: a terminal can redraw no others."""
-    lines = text.wrap(out, max(out.width, 1), no_wrap=False)
-    return Text("\n").join(lines[-max(out.height - 1, 1) :])
-
-
-def clear_draft() -> None:
-    """Remove the draft, so that the next output takes its place."""
-    global _draft
-    if _draft is not None:
-        _draft[0].stop()
-        _draft = None
 
 
 def show_spinner() -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from kgrag import prompts
-from kgrag.answering.guards.citations import split_statements, verify_citations
+from kgrag.answering.guards.citations import verify_citations
+from kgrag.answering.guards.statements import split_statements
 from kgrag.answering.profiles import SMALL
 from kgrag.answering.prompt_budget import PROMPT_OVERHEAD_TOKENS
 from kgrag.answering.stages.evidence_selection import select_evidence

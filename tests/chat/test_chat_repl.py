@@ -56,7 +56,7 @@ class FakePipeline:
     def __init__(self, answers_by_question: Mapping[str, Answer]) -> None:
         self.answers_by_question = answers_by_question
 
-    def answer(self, question: str, k: int, *, on_text: Any = None, on_progress: Any = None) -> Answer:
+    def answer(self, question: str, k: int, *, on_text: Any = None, on_progress: Any = None, on_statement: Any = None) -> Answer:
         return self.answers_by_question.get(question) or Answer(question, f"heard: {question}", model="fake")
 
     def answer_closed_book(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
@@ -413,7 +413,7 @@ from kgrag.types import Answer
 from tests.chat import test_chat_repl
 
 class Slow(test_chat_repl.FakePipeline):
-    def answer(self, question, k, *, on_text=None, on_progress=None):
+    def answer(self, question, k, *, on_text=None, on_progress=None, on_statement=None):
         for number in range(200 if "slow" in question else 3):
             on_text(f"word{{number}} ")
             time.sleep(0.05)

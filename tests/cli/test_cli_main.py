@@ -50,6 +50,7 @@ class CannedPipeline:
         is_deep: bool = False,
         on_text: Any = None,
         on_progress: Any = None,
+        on_statement: Any = None,
     ) -> Answer:
         passage = Passage("Lord Byron#0001", "Lord Byron", "Lord Byron died of a fever in Missolonghi.", 0, 42)
         hit = Hit(passage, "Lord Byron", "byron.md", float("nan"), 1)

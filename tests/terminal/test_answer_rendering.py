@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from kgrag.terminal import console
+from kgrag.terminal import console, draft_view
 from kgrag.terminal.citation_numbers import number_citations
 from kgrag.terminal.render import answer_lines
-from kgrag.types import Answer, Citation, Hit, Passage
+from kgrag.types import Answer, Citation, DraftStatement, Hit, Passage
 
 CODE = "```makefile\nall:\n\tgit log --oneline :b: [red]x[/red] " + "word " * 30 + "\n```"
 
@@ -111,8 +111,34 @@ def test_answer_without_passages_names_no_closest_one() -> None:
 def test_draft_shows_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "out", Console(file=io.StringIO(), width=20, height=5, force_terminal=True))
     draft = Text("\n".join(f"line {n}" for n in range(50)))
-    assert console._end_of_draft(draft).plain == "line 46\nline 47\nline 48\nline 49"
-    assert console._end_of_draft(Text("word " * 8)).plain.count("\n") == 1
+    assert draft_view.end_of_draft(draft).plain == "line 46\nline 47\nline 48\nline 49"
+    assert draft_view.end_of_draft(Text("word " * 8)).plain.count("\n") == 1
+
+
+def test_draft_marks_what_the_check_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "out", Console(file=io.StringIO(), width=80, force_terminal=True))
+    try:
+        for piece in ("Where did he die? ", "He died in Missolonghi [1].", " He was \x1b[31mtall."):
+            draft_view.stream_draft(piece)
+        draft_view.mark_statement(DraftStatement("He died in Missolonghi [1].", True))
+        draft_view.mark_statement(DraftStatement("He was \x1b[31mtall.", False))
+        draft_view.mark_statement(DraftStatement("Nothing that was shown.", False))
+        assert draft_view._view is not None
+        text = draft_view._view[1]
+        assert [(text.plain[s.start : s.end], s.style) for s in text.spans] == [
+            ("He died in Missolonghi [1].", "not dim"),
+            ("He was \ufffd[31mtall.", "strike"),
+        ]
+    finally:
+        draft_view.clear_draft()
+    draft_view.mark_statement(DraftStatement("No draft is shown.", True))
+    assert draft_view._view is None
+
+
+def test_escape_sequences_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_result("a\x1b[31mb\x9b2Jc d.md")
+    console.print_table([["x\x07", "y"]])
+    assert capsys.readouterr().out == "a\ufffd[31mb\ufffd2Jc d.md\nx\ufffd  y\n"
 
 
 def test_colons_are_no_emoji(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kgrag.answering.guards.citations import make_citation
+from kgrag.answering.selected_passage import make_citation
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.collection.document_rows import CollectionAnswer, DocumentRow
 from kgrag.collection.messages import MESSAGES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kgrag.answering.guards.citations import make_citation
 from kgrag.answering.localize import localize_answer
+from kgrag.answering.selected_passage import make_citation
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.text import detect_language

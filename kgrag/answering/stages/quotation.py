@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kgrag.answering.guards.citations import make_citation
 from kgrag.answering.guards.match_words import match_words
-from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage, make_citation
 from kgrag.answering.stages.evidence_blocks import FENCES, MAX_BLOCK_TOKENS, EvidenceBlock
 from kgrag.answering.stages.evidence_selection import (
     ScoredParts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kgrag.answering.guards.citations import make_citation
+from kgrag.answering.selected_passage import make_citation
 from kgrag.answering.stages.table_ranking import RankedRow, rank_table_rows
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.types import Answer

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kgrag.answering.guards.citations import split_statements
+from kgrag.answering.guards.statements import split_statements
 from kgrag.metrics.answers import answer_tokens, normalize_answer
 from kgrag.text import has_cjk
 from kgrag.text.abstention import is_abstention
