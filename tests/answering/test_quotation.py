@@ -10,6 +10,7 @@ import pytest
 
 from kgrag.answering.pipeline import AnswerPipeline, ReaderMode
 from kgrag.answering.profiles import SMALL, STRONG
+from kgrag.answering.stages import quotation
 from kgrag.answering.stages.block_similarity import score_similarity
 from kgrag.protocols import Matrix
 from kgrag.types import Hit
@@ -212,6 +213,36 @@ def test_nothing_is_quoted_if_no_part_stands_out(number: int, has_best: bool, is
     assert answer.abstained is is_silent and not llm.calls
     assert is_silent or "Part 007" in answer.text
     assert not is_silent or any("much closer" in message for message in messages(answer))
+
+
+@pytest.mark.parametrize(
+    ("score", "best", "is_silent"),
+    [
+        (1.0, 0.41, True),
+        (1.0, 0.5, False),
+        (0.4, 0.5, True),
+        (0.4, 0.95, False),
+        (0.25, 0.95, False),
+        (0.25, 0.5, True),
+    ],
+)
+def test_improbable_passages_must_stand_out_more(score: float, best: float, is_silent: bool) -> None:
+    cosines = {f"{n:03}:": 0.4 + n % 2 / 20 for n in range(40)} | {"007:": best}
+    pipeline, _ = ask(replace(sections(40), score=score))
+    answer = replace(pipeline, embedder_for=lambda language: _TokenEmbedder(cosines)).answer(QUESTION, reader="quote")
+    assert answer.abstained is is_silent
+
+
+@pytest.mark.parametrize(("bonus", "first"), [(quotation.CODE_BONUS, "tool drop"), (-quotation.CODE_BONUS, "A branch")])
+def test_commands_come_first_where_a_command_is_asked_for(
+    bonus: float, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = make_hit("Commands", "- tool drop --force: drop the branch.", 2)
+    pipeline, _ = ask(make_hit("Notes", "- A branch is in the way: drop the branch.", 1), command)
+    first_line = pipeline.answer("Why do I drop a branch?", reader="quote").text.split("\n")[1]
+    monkeypatch.setattr(quotation, "CODE_BONUS", bonus)
+    assert pipeline.answer("How do I drop a branch?", reader="quote").text.split("\n")[1].startswith(f"- {first}")
+    assert pipeline.answer("Why do I drop a branch?", reader="quote").text.split("\n")[1] == first_line
 
 
 @pytest.mark.parametrize(

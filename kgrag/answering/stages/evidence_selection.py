@@ -75,7 +75,7 @@ def select_evidence(
         embedder: compares the blocks with the question; it knows their language (`evidence_language`).
     """
     max_block_tokens = min(MAX_BLOCK_TOKENS, int(budget * MAX_BUDGET_SHARE))
-    hit_sentences, parts, log_odds, _ = score_parts(question, hits, max_block_tokens, count, embedder)
+    hit_sentences, _, parts, log_odds, _ = score_parts(question, hits, max_block_tokens, count, embedder)
     chosen = [parts[number] for number in fit_to_budget(parts, log_odds, budget)]
     shown_sentences = sorted(number for part in chosen for number in part.numbers)
     spans_by_hit: dict[int, list[tuple[int, int]]] = {}
@@ -102,13 +102,14 @@ def evidence_language(question: str, hits: Sequence[Hit]) -> str:
 
 
 class ScoredParts(NamedTuple):
-    """Sentences of some hits, the parts of them that are selected one by one, and the log-odds of each sentence.
+    """Sentences of some hits, their blocks, the parts that are selected one by one, and the log-odds of each sentence.
 
     ``prominence`` is how far the block that is most similar to the question stands above the other blocks
     (`kgrag.answering.stages.block_similarity.score_similarity`); None if too few were compared to tell.
     """
 
     sentences: list[HitSentence]
+    blocks: list[EvidenceBlock]
     parts: list[EvidenceBlock]
     log_odds: list[float]
     prominence: float | None
@@ -127,14 +128,14 @@ def score_parts(
     parts = split_paragraphs(blocks, hit_sentences, costs)
     log_odds = score_sentences(rows)
     if embedder is None or not blocks:
-        return ScoredParts(hit_sentences, parts, log_odds, None)
+        return ScoredParts(hit_sentences, blocks, parts, log_odds, None)
     texts = [block_text(hits, hit_sentences, block) for block in blocks]
     similarity = compare_blocks(question, blocks, texts, log_odds, embedder)
     for block, score in zip(blocks, similarity, strict=True):
         for number in block.numbers:
             log_odds[number] += SIMILARITY_WEIGHT * float(score)
     prominence = float(similarity.max()) if len(blocks) >= MIN_COMPARED_BLOCKS else None
-    return ScoredParts(hit_sentences, parts, log_odds, prominence)
+    return ScoredParts(hit_sentences, blocks, parts, log_odds, prominence)
 
 
 def block_text(hits: Sequence[Hit], hit_sentences: Sequence[HitSentence], block: EvidenceBlock) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,15 +17,22 @@ from kgrag.answering.stages.evidence_selection import (
     injection_messages,
     score_parts,
 )
+from kgrag.answering.stages.retrieval import probability_of_evidence
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.retrieve.sentence_features import HitSentence
 from kgrag.text.code_fences import fenced_code_spans
 from kgrag.text.injected_text import injected_spans
+from kgrag.text.question_form import AnswerForm
 from kgrag.text.token_estimate import estimate_tokens
 from kgrag.types import Answer, DiagnosticCode, Hit
 
-MIN_PROMINENCE = 4.0
-"""Nothing is quoted unless a block stands this far above the others: by two standard deviations in each of two scores."""
+MIN_EVIDENCE = 5.3
+"""Nothing is quoted unless the sum of two measures reaches this: how far a block stands above the others
+(`ScoredParts.prominence`), and the log-odds that some passage is evidence (`probability_of_evidence`)."""
+MAX_PROBABILITY = 0.95
+"""No passage is taken to be more probable: the best block still has to stand out by more than two standard deviations."""
+CODE_BONUS = 1.0
+"""Added to the log-odds of blocks with commands and code, where a command or code is asked for."""
 MIN_SHARED_WORDS = 0.5
 """Share of the question's words that a quotation has, where there are too few blocks for one to stand out."""
 MAX_ARTICLE_PASSAGES = 8
@@ -33,6 +41,9 @@ MAX_CODE_CHARS = 600
 """Characters of code that are quoted for one line of it."""
 MIN_QUOTED_TOKENS = 6
 """Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
+_FORMS_WITH_CODE = (AnswerForm.CODE, AnswerForm.STEPS)
+_CODE = re.compile(r"```|~~~|`|(?<![\w-])--?[A-Za-z]|\w\(\)|\w_\w|[{}<>=\\]|\b[A-Z]{2,} [A-Z]{2,}\b")
+"""Matches what commands and code have: fences, options, calls, names with underscores, operators, SQL in capitals."""
 _WORD = re.compile(r"\w")
 
 
@@ -41,7 +52,7 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
 
     A small model garbles commands, steps and comparisons that it reads, and of a manual explanations too; the words of the
     document are right as they are, and cost a second. Each passage stands below its title and headings, with its mark.
-    Nothing is quoted unless it stands out from the rest, or shares words with the question where there is little else.
+    Nothing is quoted unless it stands out from probable passages, or shares words with the question where there is little else.
     """
     profile = context.profile
     if state.form not in profile.quoted_forms and not (
@@ -51,11 +62,13 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
     embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     budget = profile.quoted_tokens
     scored = score_parts(state.question, state.hits, min(MAX_BLOCK_TOKENS, budget), estimate_tokens, embedder)
+    if state.form in _FORMS_WITH_CODE:
+        scored = _prefer_code(scored)
     quoted = _quote_parts(state.hits, scored, budget)
     if not quoted:
         return state.abstain(DiagnosticCode.NO_EVIDENCE, "no retrieved passage has a sentence to quote")
-    if scored.prominence is not None and scored.prominence < MIN_PROMINENCE:
-        message = "no part of the retrieved passages is much closer to the question than the others"
+    if scored.prominence is not None and scored.prominence + _evidence_log_odds(state.hits) < MIN_EVIDENCE:
+        message = "no part of the retrieved passages is probable enough, or much closer to the question than the others"
         return state.abstain(DiagnosticCode.NO_EVIDENCE, message)
     if scored.prominence is None and _shared_words(state.question, quoted) < MIN_SHARED_WORDS:
         return state.abstain(DiagnosticCode.NO_EVIDENCE, "the retrieved passages have few words of the question")
@@ -77,6 +90,22 @@ def _is_of_manual(hit: Hit, context: AnswerContext) -> bool:
     if {*hit.passage.headings} - {hit.title}:
         return True
     return len(context.resources.passages_of_document(hit.passage.document_id)) > MAX_ARTICLE_PASSAGES
+
+
+def _prefer_code(scored: ScoredParts) -> ScoredParts:
+    """Return the parts with higher log-odds of the sentences in blocks with code."""
+    log_odds = list(scored.log_odds)
+    for block in scored.blocks:
+        if _CODE.search(" ".join(scored.sentences[number].text for number in block.numbers)):
+            for number in block.numbers:
+                log_odds[number] += CODE_BONUS
+    return scored._replace(log_odds=log_odds)
+
+
+def _evidence_log_odds(hits: Sequence[Hit]) -> float:
+    """Return the log-odds that one of the passages is evidence."""
+    probability = min(probability_of_evidence(hits), MAX_PROBABILITY)
+    return math.log(max(probability, 1e-3) / (1 - probability))
 
 
 def _shared_words(question: str, quoted: Sequence[SelectedPassage]) -> float:
