@@ -16,8 +16,6 @@ OnStatement = Callable[[DraftStatement], object]
 """Called with each checked statement of a draft."""
 MIN_NEW_CHARS = 32
 """Characters between two looks at a draft: each look reads all of it."""
-MAX_CHECKED_CHARS = 20_000
-"""Characters of a draft that are checked while it is written; the rest waits for the check of the whole answer."""
 
 _PARTIAL_MARK = re.compile(r"[\[［【][\d,，、\s]*\Z")
 
@@ -43,7 +41,7 @@ class DraftChecker:
     def add(self, piece: str) -> None:
         """Take the next piece of the draft, and report the statements that are complete with it."""
         self._draft += piece
-        if self._seen_chars + MIN_NEW_CHARS <= len(self._draft) <= MAX_CHECKED_CHARS:
+        if self._seen_chars + MIN_NEW_CHARS <= len(self._draft):
             self._report(is_complete=False)
 
     def finish(self) -> None:
@@ -53,9 +51,9 @@ class DraftChecker:
 
     def _report(self, *, is_complete: bool) -> None:
         self._seen_chars = len(self._draft)
-        text = move_marks(_PARTIAL_MARK.sub("", self._draft[:MAX_CHECKED_CHARS]))
+        text = move_marks(_PARTIAL_MARK.sub("", self._draft))
         statements = find_statements(text)
-        if not is_complete or len(self._draft) > MAX_CHECKED_CHARS:
+        if not is_complete:
             statements = statements[:-1]  # the next piece may be part of the last one
         if parse_step(text.split("\n", 1)[0]):
             return

@@ -177,12 +177,19 @@ class ServerLLM(ChatModel):
         return request
 
     def _complete(self, request: JsonObject) -> str:
-        return _content_of(self._http.post("/chat/completions", request), "message", self.address)
+        return self._http.mask_reply(
+            _content_of(self._http.post("/chat/completions", request), "message", self.address)
+        )
 
     def _stream_pieces(self, request: JsonObject) -> Iterator[str]:
+        pending = ""
         for event in self._http.stream("/chat/completions", {**request, "stream": True}):
             if event.get("choices"):  # the last event may hold the usage alone
-                yield _content_of(event, "delta", self.address)
+                pending = self._http.mask_reply(pending + _content_of(event, "delta", self.address))
+                end = len(pending) - self._http.key_prefix_at_end(pending)
+                yield pending[:end]
+                pending = pending[end:]
+        yield pending
 
     def _parse_choice(self, answer: str, choices: Sequence[str]) -> str:
         choice = answer.strip()

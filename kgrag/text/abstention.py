@@ -49,9 +49,9 @@ _ABSTENTION_ZH = re.compile(
     r"|(?:信息|资料)不(?:足|够|详)|找不到(?:答案|相关|任何)|^(?:我)?(?:也|还|并)?不(?:太|大|是很)?(?:知道|清楚|确定)(?:$|[，。,！]|这|该|答案)"
     r"|^(?:答案)?(?:未知|不详|不明|未提供|未公开)$"
 )
-_QUOTED_TITLE = re.compile(r"《[^》]*》|“[^”]*”|\"[^\"]*\"")
+_QUOTED_TITLE = re.compile(r"《[^《》]*》|“[^“”]*”|\"[^\"]*\"")
 _EDGE_CHARS = " \t\n.!。！…:：*"
-_TRAILING_CITATIONS = re.compile(rf"(?:\s*{CITATION_MARK.pattern})+[\s.。]*$")
+_TRAILING_CITATIONS = re.compile(rf"(?<![\s\]］】])(?:\s*+{CITATION_MARK.pattern})++[\s.。]*+$")
 """Citation marks at the end of an answer. Models add them to abstentions, too: "I do not know. [2]"."""
 
 

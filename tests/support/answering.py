@@ -88,4 +88,6 @@ def make_reading_pipeline(
         titles = [triple.passage_id.split("#")[0] for triple in triples]
         return [make_hit(title, texts[title], rank) for rank, title in enumerate(titles, 1)]
 
-    return AnswerPipeline(lambda: finder, lambda: reader, lambda: llm, evidence_for_triples, load_predicate_schema())
+    return AnswerPipeline(
+        lambda: finder, lambda: reader, lambda: llm, evidence_for_triples, schema=load_predicate_schema()
+    )

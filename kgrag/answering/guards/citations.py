@@ -8,12 +8,13 @@ citations, or whose citations fail, is compared with every passage of the prompt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kgrag.answering.guards.statement_checker import StatementChecker
+from kgrag.answering.guards.statement_checker import CheckedStatement, StatementChecker
 from kgrag.answering.guards.statements import Statement, find_statements, move_marks
 from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.text.citation_marks import SPACE_AND_MARK, citation_numbers
 from kgrag.types import Citation
 
 _CUT = "\0"
@@ -47,27 +48,48 @@ def verify_citations(question: str, answer: str, selected: Sequence[SelectedPass
     text = move_marks(answer)
     checker = StatementChecker(question, selected)
     checked = [checker.check(statement) for statement in find_statements(text)]
-    supported = [c.statement for c in checked if c.is_supported]
+    kept = [c for c in checked if c.is_supported]
+    supported = [c.statement for c in kept]
     unsupported = [c for c in checked if not c.is_supported]
     # a line that introduces a list says nothing if no item is left
     introduced = {statement.lead_in for statement in supported}
     idle = [s for s in supported if s.is_lead_in and s.lead_in_text not in introduced]
-    supported = [s for s in supported if s not in idle]
-    citations = dict.fromkeys(citation for c in checked if c.is_supported for citation in c.citations)
+    kept = [c for c in kept if c.statement not in idle]
+    citations = dict.fromkeys(citation for c in kept for citation in c.citations)
+    edits = {s: "" for s in (*(c.statement for c in unsupported), *idle)} | {c.statement: _true_marks(c) for c in kept}
     return CitationCheck(
-        tuple(statement.text for statement in supported),
-        tuple(citations) if supported else (),
+        tuple(_true_marks(c) for c in kept),
+        tuple(citations),
         tuple(c.claim for c in unsupported),
         tuple(dict.fromkeys(refusal for c in checked for refusal in c.refusals)),
-        _remove_statements(text, [*(c.statement for c in unsupported), *idle]),
+        _edit_statements(text, edits),
         tuple(c.reason for c in unsupported),
     )
 
 
-def _remove_statements(text: str, statements: Iterable[Statement]) -> str:
-    """Cut statements out of an answer, and the lines of which nothing is left."""
-    for statement in sorted(statements, key=lambda s: -s.start):
-        text = text[: statement.start] + _CUT + text[statement.end :]
+def _true_marks(checked: CheckedStatement) -> str:
+    """Return a supported statement of which the marks name passages that support it."""
+    text = checked.statement.text
+    if {*citation_numbers(text)} <= {*checked.numbers}:
+        return text
+    is_first = True
+
+    def replace_mark(mark: re.Match[str]) -> str:
+        nonlocal is_first
+        named = [number for number in citation_numbers(mark.group()) if number in checked.numbers]
+        if not named and is_first and not {*citation_numbers(text)} & {*checked.numbers}:
+            named = list(checked.numbers)
+        is_first = False
+        space = re.match(r"\s*", mark.group())
+        return f"{space.group() if space else ''}[{', '.join(map(str, named))}]" if named else ""
+
+    return SPACE_AND_MARK.sub(replace_mark, text)
+
+
+def _edit_statements(text: str, edits: Mapping[Statement, str]) -> str:
+    """Replace statements of an answer, cut those without a replacement, and the lines of which nothing is left."""
+    for statement, edited in sorted(edits.items(), key=lambda edit: -edit[0].start):
+        text = text[: statement.start] + (edited or _CUT) + text[statement.end :]
     lines = [line for line in text.split("\n") if _CUT not in line or re.search(r"\w", line.replace(_CUT, ""))]
     lines = [re.sub(rf"[ \t]*{_CUT}[ \t]*", " ", line).strip(" ") if _CUT in line else line for line in lines]
     return "\n".join(lines).strip()

@@ -38,6 +38,9 @@ MIN_RIVAL_RATIO = {
 """Share of the weight of the best sentence with another literal that the sentence with the literal must have."""
 SHORT_SENTENCE_WORDS = 4
 """A sentence of at most so many words, such as a line of code, is understood from its neighbours."""
+MIN_PART_WORDS = 2
+"""New words of a part of a statement that is compared for itself."""
+_PART_EDGE = re.compile(r"[()（）\[\]【】<>;；]|--+|[—–]+|\s-\s")
 _OPERATOR = re.compile(r"[!$%&*+/:;<=>@^|~-]{2,}")
 
 
@@ -109,7 +112,24 @@ class Claim:
         clause = opposed_clause(self.text, self.question, nearby, [sentence.text for sentence in pool])
         if clause:
             return Support(reason=f"the cited passage states the opposite of {clause!r}")
+        if part := self._added_part(pool):
+            return Support(reason=f"no passage says {part!r}")
         return Support(tuple(chosen))
+
+    def _added_part(self, pool: Sequence[SourceSentence]) -> str:
+        """Return a part in brackets, or after a semicolon or a dash, of which no sentence of the pool has enough words, or ""."""
+        parts = _PART_EDGE.split(mask_placeholders(self.text)) if not self.is_code else []
+        if has_cjk(self.text):
+            parts = [clause for part in parts for clause in re.split("[，,]", part)]
+        for part in parts if len(parts) > 1 else ():
+            words = match_words(part) - self.question_words
+            # a Chinese character is a word of its own beside the pairs
+            counted = frozenset(word for word in words if len(word) > 1 or not has_cjk(word))
+            if len(counted) < MIN_PART_WORDS:
+                continue
+            if max(len(counted & sentence.window_words) for sentence in pool) < MIN_WORD_SHARE * len(counted):
+                return part.strip()
+        return ""
 
     def _anchor(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from kgrag.answering.guards.literal_text import PLACEHOLDER_TAG
 from kgrag.answering.guards.match_words import match_words
 from kgrag.text import CJK, has_cjk
 
@@ -28,7 +29,8 @@ _CLAUSE_END = re.compile(
 )
 _YES = re.compile(r"(?:yes|能|可以|会|需要|是的?|对)(?=[\s,.:;，。：；])", re.IGNORECASE)
 _CODE = re.compile(
-    r"<[^<>\n]*>|`[^`\n]*`|(?<!\S)-{1,2}[A-Za-z]\S*|[A-Za-z]\w*[:=/\\_][\w./:=\\-]+|[A-Za-z][A-Za-z0-9_.-]*\([^()\s]{0,20}\)"
+    PLACEHOLDER_TAG
+    + r"|`[^`\n]*`|(?<!\S)-{1,2}[A-Za-z]\S*|[A-Za-z]\w*[:=/\\_][\w./:=\\-]+|[A-Za-z][A-Za-z0-9_.-]*\([^()\s]{0,20}\)"
 )
 """Matches what is no prose: ``rm(1)`` and ``close()`` do not end a clause."""
 _KEEPS_FROM = re.compile(r"\b(?:keep|stop|block|hinder)\b|阻止|防止", re.IGNORECASE)

@@ -10,8 +10,10 @@ from kgrag.text import casefold_text, to_simplified, tokenize
 from kgrag.text.stemming import stem_word
 
 _FOLDED = str.maketrans({**dict.fromkeys("‐‑–−", "-"), "—": "--", "‘": "'", "’": "'", "“": '"', "”": '"', "＝": "=", "％": "%", "\u00a0": " ", "\u00ad": "", "\u200b": ""})  # fmt: skip
+PLACEHOLDER_TAG = r"<[A-Za-z]+(?:[ _-][A-Za-z]+){0,2}>"
+"""Matches the user's own name in angle brackets: one to three words."""
 _PLACEHOLDER = re.compile(
-    r"(?<!\S)\(?\d{1,2}[).](?=\s)|/dev/\w+(?:/\w+)*|<[A-Za-z][^<>\n]{0,40}>|\.\.\.|…|(?:包|文件|服务|用户|目录|主机|分支|表|进程)[名号]"
+    rf"(?<!\S)\(?\d{{1,2}}[).](?=\s)|/dev/\w+(?:/\w+)*|{PLACEHOLDER_TAG}|\.\.\.|…|(?:包|文件|服务|用户|目录|主机|分支|表|进程)[名号]"
 )
 _CODE_PART = re.compile(r"[^\s=:,;(){}\[\]<>|\"'`/\\@&+*!?]+")
 MIN_SUBCOMMAND_CHARS = 4
@@ -34,7 +36,7 @@ def mask_placeholders(text: str) -> str:
 def is_code_like(run: str) -> bool:
     """Whether a run of characters is an option, a path, a version or another identifier."""
     if not re.search(r"[A-Za-z]", run):
-        return bool(re.fullmatch(r"[\d.]*\d+\.\d+\.\d[\d.]*", run))
+        return bool(len(run) < 64 and re.fullmatch(r"[\d.]*\d\.\d+\.\d[\d.]*", run))
     if HYPHENATED.fullmatch(run):
         return False
     if OPTION.match(run) or run[0] in "/\\$%.~@" or re.search(r"[_/\\=@]|::|->|\w\.\w|\w:\w", run):

@@ -11,16 +11,24 @@ from kgrag.text import CJK, has_cjk
 from kgrag.text.quantities import unit_name
 
 _NUMBER = re.compile(
-    rf"(?<![A-Za-z\d_.])(?P<value>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d])(?P<gap>[ .-]?)(?P<unit>[A-Za-z%°µ]+|[{CJK}]{{1,2}})?"
+    rf"(?<![A-Za-z\d_])(?<!\w\.)(?P<value>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?![\d])(?P<gap>[ .-]?)(?P<unit>[A-Za-z%°µ]+|[{CJK}]{{1,2}})?"
 )
-_CHINESE_NUMBER = re.compile(rf"([一二两三四五六七八九十百]{{1,4}})([{CJK}]{{1,2}})")
-_CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2}
-_NUMERAL_WORDS = """
+_CHINESE_NUMBER = re.compile(rf"([零〇一二两三四五六七八九十百千万]{{1,9}})([{CJK}]{{1,2}})")
+_CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_CHINESE_POWERS = {"十": 10, "百": 100, "千": 1000}
+_UNITS_AND_TEENS = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-eighteen nineteen twenty
+eighteen nineteen
 """
-_NUMERALS = {word: str(number) for number, word in enumerate(_NUMERAL_WORDS.split())}
-_NUMBER_WORD = re.compile(rf"(?<![A-Za-z-])({'|'.join(_NUMERALS)})(?:[ -](?=([A-Za-z]+))|(?![A-Za-z]))", re.IGNORECASE)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_NUMERALS = {word: number for number, word in enumerate(_UNITS_AND_TEENS.split())}
+_NUMERALS |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
+_BELOW_100 = rf"(?:{'|'.join(_TENS.split())})(?:[ -](?:{'|'.join(_UNITS_AND_TEENS.split()[1:10])}))?|{'|'.join(_UNITS_AND_TEENS.split())}"
+_NUMBER_WORD = re.compile(
+    rf"(?<![A-Za-z-])(?P<words>(?:{_BELOW_100}|a)(?: (?:hundred|thousand))(?:(?: and)? (?:{_BELOW_100}))?|{_BELOW_100})"
+    r"(?:[ -](?=(?P<unit>[A-Za-z]+))|(?![A-Za-z]))",
+    re.IGNORECASE,
+)
 _UNIT_WORDS = """
 byte bytes b 字节
 kb kib kilobyte kilobytes
@@ -61,9 +69,9 @@ def numbers_at(text: str) -> Iterator[tuple[NumberLiteral, int]]:
     for match in _NUMBER.finditer(text):
         yield NumberLiteral(plain_number(match["value"]), _unit(match["unit"] or "")), match.start()
     for match in _NUMBER_WORD.finditer(text):
-        word, unit = match[1].lower(), _unit(match[2] or "")
-        if word in _NUMERALS and (unit or word != "one"):
-            yield NumberLiteral(_NUMERALS[word], unit), match.start()
+        words, unit = match["words"].lower(), _unit(match["unit"] or "")
+        if unit or words != "one":
+            yield NumberLiteral(str(_english_value(words)), unit), match.start()
     for match in _CHINESE_NUMBER.finditer(text):
         if unit := _unit(match[2]):
             yield NumberLiteral(str(_chinese_value(match[1])), unit), match.start()
@@ -89,15 +97,28 @@ def _unit(word: str) -> str:
 
 def plain_number(value: str) -> str:
     """Return a written number without separators and needless zeros."""
-    plain = value.replace(",", "")
+    plain = ("0" if value.startswith(".") else "") + value.replace(",", "")
     return (plain.rstrip("0").rstrip(".") if "." in plain else plain.lstrip("0")) or "0"
+
+
+def _english_value(words: str) -> int:
+    """Return the number of words such as "fifty", "twenty-five" and "two hundred and ten"."""
+    total = 0
+    for word in re.findall(r"[a-z]+", words):
+        if word in ("hundred", "thousand"):
+            total = max(total, 1) * (100 if word == "hundred" else 1000)
+        else:
+            total += _NUMERALS.get(word, 0)
+    return total
 
 
 def _chinese_value(digits: str) -> int:
     total, current = 0, 0
     for digit in digits:
-        if digit in "十百":
-            total += max(current, 1) * (10 if digit == "十" else 100)
+        if digit == "万":
+            total, current = max(total + current, 1) * 10_000, 0
+        elif digit in _CHINESE_POWERS:
+            total += max(current, 1) * _CHINESE_POWERS[digit]
             current = 0
         else:
             current = _CHINESE_DIGITS[digit]

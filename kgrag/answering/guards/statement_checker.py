@@ -29,6 +29,7 @@ class CheckedStatement:
         claim: the statement without marks.
         is_supported: whether sentences of the prompt support it.
         citations: these sentences; none for a line that introduces a list.
+        numbers: the passages that its marks name and that support it, or else those of the citations.
         reason: why it is not supported, if that is known.
         refusals: a message for each rejected citation mark.
     """
@@ -37,6 +38,7 @@ class CheckedStatement:
     claim: str
     is_supported: bool
     citations: tuple[Citation, ...]
+    numbers: tuple[int, ...]
     reason: str
     refusals: tuple[str, ...]
 
@@ -73,8 +75,11 @@ class StatementChecker:
             support = Support(reason="it refers to a dropped statement")
         self._is_previous_dropped = not support.sentences
         citations = () if statement.is_lead_in else tuple(map(_cite_sentence, support.sentences))
+        named = [number for number in cited_numbers if number in supporting_numbers]
+        numbers = tuple(named or dict.fromkeys(sentence.selected.number for sentence in support.sentences))
+        is_supported = bool(support.sentences)
         return CheckedStatement(
-            statement, claim.text, bool(support.sentences), citations, support.reason, tuple(refusals)
+            statement, claim.text, is_supported, citations, numbers, support.reason, tuple(refusals)
         )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
-from functools import partial
 
 from kgrag import prompts
 from kgrag.answering.draft_checker import DraftChecker
+from kgrag.answering.draft_cleaner import DraftCleaner, clean_draft
 from kgrag.answering.prompt_budget import format_fact_lines, max_answer_tokens
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.llm.chat_model import model_label
-from kgrag.protocols import GenerationOptions, OnText
+from kgrag.protocols import LLM, GenerationOptions
+from kgrag.text.citation_marks import strip_citation_marks
+from kgrag.types import DiagnosticCode
 
 logger = logging.getLogger(__name__)
 
@@ -28,18 +31,34 @@ def draft_answer(state: AnswerState, context: AnswerContext) -> AnswerState:
     )
     options = GenerationOptions(max_tokens=max_answer_tokens(llm, profile.answer_tokens[state.form]))
     logger.debug("prompt: %s", messages)
-    if context.on_statement is None or "citations" not in profile.guards:
-        text = llm.generate(messages, options, on_text=context.on_text)
-    else:
+    draft = _generate(llm, messages, options, state, context)
+    logger.debug("reply: %s", draft)
+    if not re.search(r"\w", strip_citation_marks(draft)):
+        state = state.add_diagnostics(DiagnosticCode.ANSWER_WITHDRAWN, ["the model wrote no answer"])
+    return replace(state, draft=draft, model=model_label(llm))
+
+
+def _generate(
+    llm: LLM, messages: prompts.Messages, options: GenerationOptions, state: AnswerState, context: AnswerContext
+) -> str:
+    """Return the model's draft, cleaned; show its pieces and its checked statements to those who listen."""
+    if context.on_text is None and context.on_statement is None:
+        return clean_draft(llm.generate(messages, options))
+    cleaner, draft = DraftCleaner(), ""
+    checker = None
+    if context.on_statement is not None and "citations" in context.profile.guards:
         checker = DraftChecker(state.question, state.selected, context.on_statement)
-        text = llm.generate(messages, options, on_text=partial(_pass_on, checker, context.on_text))
+
+    def show(text: str) -> bool:
+        nonlocal draft
+        draft += text
+        is_stopped = bool(text and context.on_text is not None and context.on_text(text))
+        if checker is not None:
+            checker.add(text)
+        return is_stopped or cleaner.is_full
+
+    llm.generate(messages, options, on_text=lambda piece: show(cleaner.add(piece)))
+    show(cleaner.finish())
+    if checker is not None:
         checker.finish()
-    logger.debug("reply: %s", text)
-    return replace(state, draft=text, model=model_label(llm))
-
-
-def _pass_on(checker: DraftChecker, on_text: OnText | None, piece: str) -> bool | None:
-    """Show a piece of the draft, then check it; return True to stop the generation."""
-    is_stopped = on_text(piece) if on_text is not None else None
-    checker.add(piece)
-    return is_stopped
+    return draft
