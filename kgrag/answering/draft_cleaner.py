@@ -1,4 +1,4 @@
-"""Clean what a model writes, before anybody sees it: no thoughts, no characters that command a terminal, no endless text."""
+"""Clean what a model writes before anybody sees it: thoughts, hidden characters and endless text go."""
 
 from __future__ import annotations
 

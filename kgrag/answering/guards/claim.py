@@ -117,7 +117,10 @@ class Claim:
         return Support(tuple(chosen))
 
     def _added_part(self, pool: Sequence[SourceSentence]) -> str:
-        """Return a part in brackets, or after a semicolon or a dash, of which no sentence of the pool has enough words, or ""."""
+        """Return a part of the claim of which no sentence has enough words, or "".
+
+        Parts stand in brackets, or before and after a semicolon or a dash; in Chinese, a comma too.
+        """
         parts = _PART_EDGE.split(mask_placeholders(self.text)) if not self.is_code else []
         if has_cjk(self.text):
             parts = [clause for part in parts for clause in re.split("[，,]", part)]

@@ -102,7 +102,7 @@ def evidence_language(question: str, hits: Sequence[Hit]) -> str:
 
 
 class ScoredParts(NamedTuple):
-    """Sentences of some hits, their blocks, the parts that are selected one by one, and the log-odds of each sentence.
+    """Sentences of some hits, their blocks, the parts that are selected, and the log-odds of each sentence.
 
     ``prominence`` is how far the block that is most similar to the question stands above the other blocks
     (`kgrag.answering.stages.block_similarity.score_similarity`); None if too few were compared to tell.
