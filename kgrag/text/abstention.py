@@ -51,7 +51,7 @@ _ABSTENTION_ZH = re.compile(
 )
 _QUOTED_TITLE = re.compile(r"《[^《》]*》|“[^“”]*”|\"[^\"]*\"")
 _EDGE_CHARS = " \t\n.!。！…:：*"
-_TRAILING_CITATIONS = re.compile(rf"(?<![\s\]］】])(?:\s*+{CITATION_MARK.pattern})++[\s.。]*+$")
+_TRAILING_CITATIONS = re.compile(rf"(?<![\s\]］】])(?:\s*{CITATION_MARK.pattern})+[\s.。]*$")
 """Citation marks at the end of an answer. Models add them to abstentions, too: "I do not know. [2]"."""
 
 

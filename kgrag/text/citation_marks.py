@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-CITATION_MARK = re.compile(r"[\[［【](\d++(?:\s*+[,，、]\s*+\d++)*+)[\]］】]")
+CITATION_MARK = re.compile(r"[\[［【](\d+(?:\s*[,，、]\s*\d+)*)[\]］】]")
 """A citation mark: one or more passage numbers in square brackets, in ASCII or Chinese typography."""
-SPACE_AND_MARK = re.compile(rf"(?:(?<!\s)\s++)?+{CITATION_MARK.pattern}")
+SPACE_AND_MARK = re.compile(rf"(?:(?<!\s)\s+)?{CITATION_MARK.pattern}")
 """A citation mark with the white space before it."""
 
 

@@ -22,11 +22,9 @@ _CODE_SPAN = re.compile(r"`[^`\n]+`")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+•·]|\(?\d{1,2}[.)、．]|[（(]?[一二三四五六七八九十]{1,2}[)）、])[ \t]*")
 _TABLE_RULE = re.compile(r"[\s|:+-]+")
 _LEAD_IN_END = re.compile(r"[:：][*_\s]*$")
-_MARKS = re.compile(rf"(?:\s*+{CITATION_MARK.pattern})++")
-_MARKS_AFTER_STOP = re.compile(
-    rf"(?<![.!?。！？；])(?P<stop>[.!?。！？；]++)(?P<marks>(?:\s*+{CITATION_MARK.pattern})++)"
-)
-_SPACE_BEFORE_STOP = re.compile(r"(?<!\s)\s++(?=[.!?。！？]*+$)")
+_MARKS = re.compile(rf"(?:\s*{CITATION_MARK.pattern})+")
+_MARKS_AFTER_STOP = re.compile(rf"(?<![.!?。！？；])(?P<stop>[.!?。！？；]+)(?P<marks>(?:\s*{CITATION_MARK.pattern})+)")
+_SPACE_BEFORE_STOP = re.compile(r"(?<!\s)\s+(?=[.!?。！？]*$)")
 
 
 @dataclass(frozen=True)
