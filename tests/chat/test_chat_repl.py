@@ -56,7 +56,9 @@ class FakePipeline:
     def __init__(self, answers_by_question: Mapping[str, Answer]) -> None:
         self.answers_by_question = answers_by_question
 
-    def answer(self, question: str, k: int, *, on_text: Any = None, on_progress: Any = None, on_statement: Any = None) -> Answer:
+    def answer(
+        self, question: str, k: int, *, on_text: Any = None, on_progress: Any = None, on_statement: Any = None
+    ) -> Answer:
         return self.answers_by_question.get(question) or Answer(question, f"heard: {question}", model="fake")
 
     def answer_closed_book(self, question: str, on_text: Callable[[str], bool | None] | None = None) -> Answer:
