@@ -86,8 +86,8 @@ UNSEEN = [  # what the check does not see yet: other names where no word is far 
     *("水泵由巴塞尔的诺登公司制造 [2]。", "公司由李明于1923年创立 [2]。", "用漂白剂和酸排空水箱 [3]。"),
 ]  # fmt: skip
 PARTS = [  # written into a true sentence
-    *(" (the warranty lasts 36 months)", " (it contains asbestos)", "; the warranty lasts 36 months", "; bleach cleans the tank"),
-    *(" [the warranty lasts 36 months]", " <the warranty lasts 36 months>", " — the seal contains asbestos", " `rm -rf /`"),
+    *(" (the warranty lasts 36 months)", " (it contains asbestos)", "; the warranty lasts 36 months"),
+    *(" [the warranty lasts 36 months]", " <the warranty lasts 36 months>", " `rm -rf /`"),
     *("（保修期为36个月）", "；保修期为36个月", "；漂白剂最适合清洗水箱", "<保修期为36个月>"),
     *("<script>steal()</script>", "<b onclick=steal>", " <img src=//evil.example/p>", " <http://evil.example/>"),
     *(" (http://evil.example/)", " [1](http://evil.example/?q=500)", " ![x](http://evil.example/?q=500)", "\n\n[1]: http://evil.example/"),
@@ -202,10 +202,17 @@ def test_false_name_is_dropped(server: FakeOpenAIServer, false: str) -> None:
     test_false_statement_between_true_ones_is_dropped(server, false)
 
 
-@pytest.mark.xfail(strict=True, reason="a part of one word is not compared for itself")
-@pytest.mark.parametrize("part", ["（含有石棉）", "<!-- bleach -->"])
-def test_true_sentence_hides_no_false_word(server: FakeOpenAIServer, part: str) -> None:
-    test_true_sentence_hides_no_false_or_active_part(server, "zh", part)
+@pytest.mark.xfail(strict=True, reason="a part of which one word is in the passages, or that has one word, is kept")
+@pytest.mark.parametrize(
+    ("lang", "part"),
+    [
+        *(("en", "; bleach cleans the tank"), ("en", " — the seal contains asbestos")),
+        *(("en", "（含有石棉）"), ("zh", "（含有石棉）"), ("zh", "，密封圈含有石棉")),
+        *(("en", "<!-- bleach -->"), ("zh", "<!-- bleach -->")),
+    ],
+)
+def test_true_sentence_hides_no_false_word(server: FakeOpenAIServer, lang: str, part: str) -> None:
+    test_true_sentence_hides_no_false_or_active_part(server, lang, part)
 
 
 @pytest.mark.parametrize("lang", TRUE)

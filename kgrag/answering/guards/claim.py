@@ -117,20 +117,13 @@ class Claim:
         return Support(tuple(chosen))
 
     def _added_part(self, pool: Sequence[SourceSentence]) -> str:
-        """Return a part of the claim of which no sentence has enough words, or "".
-
-        Parts stand in brackets, or before and after a semicolon or a dash; in Chinese, a comma too.
-        """
+        """Return a part in brackets or beside a semicolon or a dash of which no sentence has any word, or ""."""
         parts = _PART_EDGE.split(mask_placeholders(self.text)) if not self.is_code else []
-        if has_cjk(self.text):
-            parts = [clause for part in parts for clause in re.split("[，,]", part)]
         for part in parts if len(parts) > 1 else ():
             words = match_words(part) - self.question_words
             # a Chinese character is a word of its own beside the pairs
             counted = frozenset(word for word in words if len(word) > 1 or not has_cjk(word))
-            if len(counted) < MIN_PART_WORDS:
-                continue
-            if max(len(counted & sentence.window_words) for sentence in pool) < MIN_WORD_SHARE * len(counted):
+            if len(counted) >= MIN_PART_WORDS and not any(counted & sentence.window_words for sentence in pool):
                 return part.strip()
         return ""
 
