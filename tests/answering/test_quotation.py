@@ -233,6 +233,15 @@ def test_improbable_passages_must_stand_out_more(score: float, best: float, is_s
     assert answer.abstained is is_silent
 
 
+def test_improbable_parts_are_left_out_though_there_is_room() -> None:
+    other = make_hit("水泵手册", "水泵必须安装在水平的混凝土基座上。安装前先检查进水口是否有杂物。", 2)
+    pipeline = replace(
+        ask(GUIDE, replace(other, score=0.01))[0], embedder_for=lambda _: _FixedEmbedder({"origin": 0.9})
+    )
+    text = pipeline.answer(QUESTION, reader="quote").text
+    assert "tool push origin :topic" in text and "They cost 40 bytes." in text and "水泵" not in text
+
+
 @pytest.mark.parametrize(("bonus", "first"), [(quotation.CODE_BONUS, "tool drop"), (-quotation.CODE_BONUS, "A branch")])
 def test_commands_come_first_where_a_command_is_asked_for(
     bonus: float, first: str, monkeypatch: pytest.MonkeyPatch

@@ -39,6 +39,8 @@ MAX_ARTICLE_PASSAGES = 8
 """Passages of an article without sections; a longer document is treated as a manual is."""
 MAX_CODE_CHARS = 600
 """Characters of code that are quoted for one line of it."""
+MAX_LOG_ODDS_GAP = 6.0
+"""A part is quoted only if its log-odds are at most so far below the best part's: a short store has little else to quote."""
 MIN_QUOTED_TOKENS = 6
 """Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
 _FORMS_WITH_CODE = (AnswerForm.CODE, AnswerForm.STEPS)
@@ -117,10 +119,15 @@ def _shared_words(question: str, quoted: Sequence[SelectedPassage]) -> float:
 
 def _quote_parts(hits: Sequence[Hit], scored: ScoredParts, budget: int) -> list[SelectedPassage]:
     """Return the passages to quote, the one with the best part first, with adjacent sentences as one span."""
-    parts = [part for part in scored.parts if part.tokens >= MIN_QUOTED_TOKENS]
+    best = max((odds for part in scored.parts for odds in _log_odds_of(part, scored)), default=0.0)
+    parts = [
+        part
+        for part in scored.parts
+        if part.tokens >= MIN_QUOTED_TOKENS and max(_log_odds_of(part, scored)) >= best - MAX_LOG_ODDS_GAP
+    ]
     chosen = [parts[index] for index in fit_to_budget(parts, scored.log_odds, budget)]
     parts_by_hit: dict[int, list[EvidenceBlock]] = {}
-    for part in sorted(chosen, key=lambda part: -max(scored.log_odds[number] for number in part.numbers)):
+    for part in sorted(chosen, key=lambda part: -max(_log_odds_of(part, scored))):
         parts_by_hit.setdefault(part.hit_index, []).append(part)
     quoted: list[SelectedPassage] = []
     for hit_index, hit_parts in parts_by_hit.items():
@@ -128,6 +135,11 @@ def _quote_parts(hits: Sequence[Hit], scored: ScoredParts, budget: int) -> list[
         if spans := _join_spans(hits[hit_index], sentences):
             quoted.append(SelectedPassage(len(quoted) + 1, hits[hit_index], spans))
     return quoted
+
+
+def _log_odds_of(part: EvidenceBlock, scored: ScoredParts) -> list[float]:
+    """Return the log-odds of the sentences of a part."""
+    return [scored.log_odds[number] for number in part.numbers]
 
 
 def _join_spans(hit: Hit, sentences: Sequence[HitSentence]) -> tuple[tuple[int, int], ...]:
