@@ -11,7 +11,7 @@ MAX_DRAFT_CHARS = 20_000
 _HIDDEN_CHARS = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{UNSEEN_CHARS}]")
 """Control and invisible characters, and halves of characters."""
 _THOUGHT_START = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</think(?:ing)?>\s*", re.IGNORECASE)
+_THOUGHT_END = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _TAG_BEGINNING = re.compile(r"<(?:/?[a-z]{0,8})?\Z", re.IGNORECASE)
 """Matches the end of a piece that may be the beginning of a tag."""
 

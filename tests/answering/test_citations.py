@@ -189,3 +189,21 @@ def test_sentence_that_refers_to_a_dropped_one_is_dropped(answer: str, left: str
 def test_unit_of_a_number_counts_in_all_its_words(written: str, is_held: bool) -> None:
     (number,) = find_numbers(written)
     assert has_number(find_numbers("The tower is 300 m high."), number) is is_held
+
+
+@pytest.mark.parametrize(
+    ("marks", "shown"),
+    [
+        (" [1]", " [1]"),
+        (" [7]", " [1]"),
+        ("[7]", "[1]"),
+        (" [7][8]", " [1]"),
+        (" [1, 7]", " [1]"),
+        (" [7] [1]", " [1]"),
+        ("【7】", "[1]"),
+        ("", ""),
+    ],
+)
+def test_marks_name_the_passages_that_support_the_statement(marks: str, shown: str) -> None:
+    check = verify_citations(QUESTION, f"By default objects stay for 2 weeks{marks}.", passages(PRUNE))
+    assert check.text == f"By default objects stay for 2 weeks{shown}." and check.supported == (check.text,)

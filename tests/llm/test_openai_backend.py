@@ -170,6 +170,24 @@ def test_key_is_sent_and_never_shown(
     assert code == 1 and API_KEY not in out + err and "refused with 400" in err
 
 
+@pytest.mark.parametrize(
+    ("key", "said", "heard"),
+    [
+        (API_KEY, f"It is {API_KEY}.", "It is …."),
+        (API_KEY, f"It is {API_KEY[:-1]}", f"It is {API_KEY[:-1]}"),
+        ("EMPTY", "It is EMPTY.", "It is EMPTY."),
+    ],
+)
+def test_key_in_a_reply_is_masked_unless_it_is_a_word(
+    server: FakeOpenAIServer, key: str, said: str, heard: str
+) -> None:
+    server.llm.default_answer = said
+    pieces: list[str] = []
+    assert client(server, key).generate([{"role": "user", "content": "?"}]) == heard
+    assert client(server, key).generate([{"role": "user", "content": "?"}], on_text=pieces.append) == heard
+    assert "".join(pieces) == heard
+
+
 def test_batch_respects_request_limit(server: FakeOpenAIServer) -> None:
     server.llm.answers = {f"question {n}": f"answer {n}" for n in range(9)}
     made = server.llm.generate
