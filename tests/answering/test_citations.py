@@ -207,3 +207,21 @@ def test_unit_of_a_number_counts_in_all_its_words(written: str, is_held: bool) -
 def test_marks_name_the_passages_that_support_the_statement(marks: str, shown: str) -> None:
     check = verify_citations(QUESTION, f"By default objects stay for 2 weeks{marks}.", passages(PRUNE))
     assert check.text == f"By default objects stay for 2 weeks{shown}." and check.supported == (check.text,)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("fifty days", "50"),
+        ("twenty-five days", "25"),
+        ("a hundred days", "100"),
+        ("two hundred and ten days", "210"),
+        ("five thousand days", "5000"),
+        ("for .36 days", "0.36"),
+        ("一千天", "1000"),
+        ("三万二千天", "32000"),
+        ("二十五天", "25"),
+    ],
+)
+def test_numbers_in_words_are_read(text: str, value: str) -> None:
+    assert {(number.value, number.unit) for number in find_numbers(text)} == {(value, "day")}

@@ -69,6 +69,15 @@ def test_statement_is_reported_when_the_next_one_begins() -> None:
     assert [s.is_supported for s in statements] == [True, False] and statements[1].reason
 
 
+def test_statement_waits_for_its_mark() -> None:
+    statements: list[DraftStatement] = []
+    checker = DraftChecker(QUESTION, select_whole(PRUNE), statements.append)
+    checker.add("Objects are kept for two weeks by default.[1")
+    assert not statements
+    checker.add("] They are kept for nine months elsewhere [1].")
+    assert [s.text for s in statements] == ["Objects are kept for two weeks by default.[1]"]
+
+
 @pytest.mark.parametrize(
     "draft",
     [
