@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from kgrag.protocols import LLM, GenerationOptions, Messages, OnText
 from kgrag.text.disguised_text import UNSEEN_CHARS
 
 MAX_DRAFT_CHARS = 20_000
@@ -56,7 +57,23 @@ class DraftCleaner:
         return shown
 
 
+def generate_draft(llm: LLM, messages: Messages, options: GenerationOptions, on_text: OnText | None = None) -> str:
+    """Return what a model writes, cleaned; ``on_text`` receives it in pieces and stops the model by returning True."""
+    if on_text is None:
+        return clean_draft(llm.generate(messages, options))
+    cleaner = DraftCleaner()
+    shown: list[str] = []
+
+    def show(text: str) -> bool:
+        shown.append(text)
+        return bool(text and on_text(text)) or cleaner.is_full
+
+    llm.generate(messages, options, on_text=lambda piece: show(cleaner.add(piece)))
+    show(cleaner.finish())
+    return "".join(shown)
+
+
 def clean_draft(text: str) -> str:
     """Return a whole text without thoughts and hidden characters, up to `MAX_DRAFT_CHARS`."""
     cleaner = DraftCleaner()
-    return cleaner.add(text[: 20 * MAX_DRAFT_CHARS]) + cleaner.finish()
+    return cleaner.add(text) + cleaner.finish()

@@ -10,6 +10,7 @@ from typing import Literal
 
 from kgrag import prompts
 from kgrag.answering.draft_checker import OnStatement
+from kgrag.answering.draft_cleaner import generate_draft
 from kgrag.answering.guards.citation_guard import keep_cited_statements
 from kgrag.answering.guards.echo import replace_echoed_question
 from kgrag.answering.guards.kinship import require_stated_kinship
@@ -127,7 +128,7 @@ class AnswerPipeline(AnswerResources):
         start = time.perf_counter()
         llm, form = self.llm(), self._form(question)
         options = GenerationOptions(max_tokens=self._budgeted_profile().answer_tokens[form])
-        text = llm.generate(prompts.closed_book_prompt(question), options, on_text=on_text)
+        text = generate_draft(llm, prompts.closed_book_prompt(question), options, on_text)
         return Answer(
             question,
             text.strip(),

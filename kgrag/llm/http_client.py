@@ -125,14 +125,14 @@ class JsonHttpClient:
             message = f"did not answer within {self._config.timeout:g} s"
             raise _TransientError(message, "check the server's load, or raise server.timeout in kgrag.toml.") from error
         except httpx.ConnectError as error:
-            reason = self.mask_key(str(error)) or "no connection"
+            reason = self._mask_key(str(error)) or "no connection"
             raise _TransientError(f"cannot be reached ({reason})", "start the server, or fix its address.") from error
         except httpx.TransportError as error:
             raise _TransientError(
                 "cut the connection", "retry; if it happens again, check the server's log."
             ) from error
         except (httpx.InvalidURL, httpx.TooManyRedirects, UnicodeEncodeError) as error:
-            reason = self.mask_key(str(error))
+            reason = self._mask_key(str(error))
             raise ModelError(f"{self._url} cannot be reached ({reason}): fix the address or the key.") from None
 
     def _response_object(self, response: httpx.Response) -> JsonObject:
@@ -146,7 +146,7 @@ class JsonHttpClient:
         except ValueError:
             parsed = None
         if not isinstance(parsed, dict):
-            excerpt = self.mask_key(" ".join(text.split())[:80])
+            excerpt = self._mask_key(" ".join(text.split())[:80])
             raise ModelError(
                 f"{self._url} returned something other than a JSON object ({excerpt!r}): "
                 "check that the address ends with the API's path, such as /v1."
@@ -159,7 +159,7 @@ class JsonHttpClient:
             reason = _error_reason(json.loads(response.text))
         except ValueError:
             reason = " ".join(response.text.split())[:120]
-        reason = self.mask_key(reason) or response.reason_phrase
+        reason = self._mask_key(reason) or response.reason_phrase
         if status in TRANSIENT_STATUSES:
             advice = "wait, or lower server.at_once in kgrag.toml." if status == 429 else "check the server's log."
             raise _TransientError(
@@ -173,13 +173,13 @@ class JsonHttpClient:
         }.get(status, "fix the cause and retry.")
         raise ModelError(f"{self._url} refused with {status} ({reason}): {advice}")
 
-    def mask_key(self, text: str) -> str:
+    def _mask_key(self, text: str) -> str:
         """Mask the API key in a text, because a server may repeat it."""
         return text.replace(self._key, "…") if self._key else text
 
     def mask_reply(self, text: str) -> str:
         """Mask the API key in a model's text, unless it is a placeholder such as "EMPTY", which may be a word of it."""
-        return self.mask_key(text) if len(self._key) >= MIN_SECRET_CHARS else text
+        return self._mask_key(text) if len(self._key) >= MIN_SECRET_CHARS else text
 
     def key_prefix_at_end(self, text: str) -> int:
         """Return how many characters at the end of a text may be the beginning of the API key."""

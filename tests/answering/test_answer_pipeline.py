@@ -216,6 +216,14 @@ def test_reader_modes_llm_and_graph() -> None:
     assert empty_pipeline.answer("Where did Lord Byron die?", reader="graph").abstained
 
 
+def test_closed_book_answer_is_cleaned() -> None:
+    pipeline, _ = make_pipeline("<think>Greece? </think>In \x1b[1mGreece.")
+    pieces: list[str] = []
+    assert pipeline.answer_closed_book("Where did Lord Byron die?").text == "In [1mGreece."
+    assert pipeline.answer_closed_book("Where did Lord Byron die?", pieces.append).text == "In [1mGreece."
+    assert "".join(pieces) == "In [1mGreece."
+
+
 def test_closed_book_prompt_has_no_passage() -> None:
     pipeline, llm = make_pipeline("Greece.", make_hit("Lord Byron", BYRON_TEXT))
     answer = pipeline.answer_closed_book("Where did Lord Byron die?")

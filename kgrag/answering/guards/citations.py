@@ -68,20 +68,19 @@ def verify_citations(question: str, answer: str, selected: Sequence[SelectedPass
 
 
 def _true_marks(checked: CheckedStatement) -> str:
-    """Return a supported statement of which the marks name passages that support it."""
-    text = checked.statement.text
-    if {*citation_numbers(text)} <= {*checked.numbers}:
+    """Return a supported statement with marks of passages that support it, at the place of the first if none did."""
+    text, numbers = checked.statement.text, checked.numbers
+    cited = {*citation_numbers(text)}
+    if cited <= {*numbers}:
         return text
-    is_first = True
+    substitutes = [] if cited & {*numbers} else [numbers]
 
     def replace_mark(mark: re.Match[str]) -> str:
-        nonlocal is_first
-        named = [number for number in citation_numbers(mark.group()) if number in checked.numbers]
-        if not named and is_first and not {*citation_numbers(text)} & {*checked.numbers}:
-            named = list(checked.numbers)
-        is_first = False
-        space = re.match(r"\s*", mark.group())
-        return f"{space.group() if space else ''}[{', '.join(map(str, named))}]" if named else ""
+        named = [n for n in citation_numbers(mark.group()) if n in numbers] or (
+            substitutes.pop() if substitutes else ()
+        )
+        space = mark.group()[: -len(mark.group().lstrip())]
+        return f"{space}[{', '.join(map(str, named))}]" if named else ""
 
     return SPACE_AND_MARK.sub(replace_mark, text)
 

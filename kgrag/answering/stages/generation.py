@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from kgrag import prompts
 from kgrag.answering.draft_checker import DraftChecker
-from kgrag.answering.draft_cleaner import DraftCleaner, clean_draft
+from kgrag.answering.draft_cleaner import generate_draft
 from kgrag.answering.prompt_budget import format_fact_lines, max_answer_tokens
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.llm.chat_model import model_label
-from kgrag.protocols import LLM, GenerationOptions
+from kgrag.protocols import GenerationOptions, OnText
 from kgrag.text.citation_marks import strip_citation_marks
 from kgrag.types import DiagnosticCode
 
@@ -31,34 +31,26 @@ def draft_answer(state: AnswerState, context: AnswerContext) -> AnswerState:
     )
     options = GenerationOptions(max_tokens=max_answer_tokens(llm, profile.answer_tokens[state.form]))
     logger.debug("prompt: %s", messages)
-    draft = _generate(llm, messages, options, state, context)
+    checker = None
+    if context.on_statement is not None and "citations" in profile.guards:
+        checker = DraftChecker(state.question, state.selected, context.on_statement)
+    draft = generate_draft(llm, messages, options, _listener(context.on_text, checker))
+    if checker is not None:
+        checker.finish()
     logger.debug("reply: %s", draft)
     if not re.search(r"\w", strip_citation_marks(draft)):
         state = state.add_diagnostics(DiagnosticCode.ANSWER_WITHDRAWN, ["the model wrote no answer"])
     return replace(state, draft=draft, model=model_label(llm))
 
 
-def _generate(
-    llm: LLM, messages: prompts.Messages, options: GenerationOptions, state: AnswerState, context: AnswerContext
-) -> str:
-    """Return the model's draft, cleaned; show its pieces and its checked statements to those who listen."""
-    if context.on_text is None and context.on_statement is None:
-        return clean_draft(llm.generate(messages, options))
-    cleaner, draft = DraftCleaner(), ""
-    checker = None
-    if context.on_statement is not None and "citations" in context.profile.guards:
-        checker = DraftChecker(state.question, state.selected, context.on_statement)
+def _listener(on_text: OnText | None, checker: DraftChecker | None) -> OnText | None:
+    """Return what receives the pieces of the draft: the caller, and then the checker of its statements."""
+    if checker is None:
+        return on_text
 
-    def show(text: str) -> bool:
-        nonlocal draft
-        draft += text
-        is_stopped = bool(text and context.on_text is not None and context.on_text(text))
-        if checker is not None:
-            checker.add(text)
-        return is_stopped or cleaner.is_full
+    def listen(piece: str) -> bool | None:
+        is_stopped = on_text(piece) if on_text is not None else None
+        checker.add(piece)
+        return is_stopped
 
-    llm.generate(messages, options, on_text=lambda piece: show(cleaner.add(piece)))
-    show(cleaner.finish())
-    if checker is not None:
-        checker.finish()
-    return draft
+    return listen

@@ -45,7 +45,10 @@ MIN_QUOTED_TOKENS = 6
 """Tokens of a part that is quoted: "Note" and "See git(1)" say nothing."""
 _FORMS_WITH_CODE = (AnswerForm.CODE, AnswerForm.STEPS)
 _CODE = re.compile(r"```|~~~|`|(?<![\w-])--?[A-Za-z]|\w\(\)|\w_\w|[{}<>=\\]|\b[A-Z]{2,} [A-Z]{2,}\b")
-"""Matches what commands and code have: fences, options, calls, names with underscores, operators, SQL in capitals."""
+"""Matches what commands and code have: fences, options, calls, names with underscores, operators, SQL in capitals.
+
+Wider than `find_literals`, which knows identifiers of one kind from another and found no more answers in 80 ms a question.
+"""
 _WORD = re.compile(r"\w")
 
 
