@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kgrag.answering.stages.asked_terms import missing_term
+from kgrag.answering.stages.asked_terms import missing_name, missing_term
 from tests.support.answering import make_pipeline, messages
 from tests.support.fake_retriever import make_hit
 
@@ -57,3 +57,26 @@ def test_pipeline_abstains_before_the_model_is_asked() -> None:
     answer = pipeline.answer("What's the default of transaction_timeout?")
     assert answer.abstained and not llm.calls and messages(answer) == ["no retrieved passage has 'transaction_timeout'"]
     assert answer.evidence == (HIT,)
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("How do I connect the pump to WiFi?", "WiFi"),
+        ("How do I stream it to S3 with Litestream?", "Litestream"),
+        ("怎么用 Kubernetes 部署水泵？", "Kubernetes"),
+        ("Which ggplot2 layer starts it?", "ggplot2"),
+        ("Start it. Which pumps does Norden make?", ""),
+        ("How do I use PostgreSQL with it?", ""),
+        ("Why does it need Postgres?", ""),
+        ("How do I rename the branch Foo?", ""),
+        ("怎么删除名为 Foo 的文件？", ""),
+        ("What does `FooBar` do, or “FooBar”?", ""),
+        ("It runs out of RAM: OOM?", ""),
+        ("How do I open docs/Foo.md or Foo.md?", ""),
+    ],
+)
+def test_name_that_no_passage_has_is_found(question: str, name: str) -> None:
+    hits = [make_hit("Pump", "Norden makes the pump. It stores its log in Postgres.")]
+    assert missing_name(question, hits) == name
+    assert not missing_name(question, [*hits, make_hit(f"About {name}", "Nothing.", 2)])

@@ -233,6 +233,15 @@ def test_improbable_passages_must_stand_out_more(score: float, best: float, is_s
     assert answer.abstained is is_silent
 
 
+@pytest.mark.parametrize(
+    "question", ["How do I remove a branch from WebDAV?", "How do I remove a branch from the server?"]
+)
+def test_nothing_is_quoted_for_a_name_that_no_passage_has(question: str) -> None:
+    answer = ask(GUIDE)[0].answer(question, reader="quote")
+    assert answer.abstained is ("WebDAV" in question)
+    assert not answer.abstained or "no retrieved passage has 'WebDAV'" in messages(answer)
+
+
 def test_improbable_parts_are_left_out_though_there_is_room() -> None:
     other = make_hit("水泵手册", "水泵必须安装在水平的混凝土基座上。安装前先检查进水口是否有杂物。", 2)
     pipeline = replace(

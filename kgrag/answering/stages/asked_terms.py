@@ -33,6 +33,36 @@ _ASKED = (
     re.compile(r"(?<![\w./-])(?P<term>[a-z]{1,2}[A-Z]{3,})(?![\w/-])"),  # iSCSI
 )
 
+_NAME = re.compile(
+    r"(?<![\w`'\"“‘./-])(?=\w*[a-z])(?:[A-Z][A-Za-z]+|[a-z]+[A-Z]\w*|[A-Za-z]+\d+)(?![\w`\"”/.-]*[\w`\"”/])"
+)
+"""Matches a name by its capitals or digits, unless it is in quotes, part of a path, or all of it capitals, as jargon is."""
+_OWN_NAME = re.compile(
+    r"\b(?:called|named|branch(?:es)?|tags?|tables?|columns?|files?|folders?|director(?:y|ies)|users?|hosts?|servers?|databases?)\s+$"
+    r"|(?:名为|叫做?|分支|表|列|文件|目录|用户|主机)\s*$",
+    re.IGNORECASE,
+)
+"""Matches what stands before a name that the user has given, which no document has."""
+MIN_NAME_CHARS = 4
+"""Letters of a name that a passage must have; of a longer one, all but two: "Postgres" is PostgreSQL."""
+
+
+def missing_name(question: str, hits: Sequence[Hit]) -> str:
+    """Return a name in a question that no retrieved passage has; "" if there is none.
+
+    A quotation is no statement that could be checked, and the passages that are nearest to "connect the pump to WiFi" are
+    about the pump. The first word of a sentence is no name.
+    """
+    text = " ".join(part for hit in hits for part in (hit.title, *hit.passage.headings, hit.passage.text)).casefold()
+    for match in _NAME.finditer(question):
+        before = question[: match.start()]
+        if _OWN_NAME.search(before) or not before.strip() or re.search(r"[.!?。！？:：]\s*$", before):
+            continue
+        name = match.group().casefold()
+        if name[: max(MIN_NAME_CHARS, len(name) - 2)] not in text:
+            return match.group()
+    return ""
+
 
 def missing_term(question: str, hits: Sequence[Hit]) -> str:
     """Return an option, a setting or a function that is asked about and in no passage; "" if there is none.

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from kgrag.answering.guards.match_words import match_words
 from kgrag.answering.selected_passage import SelectedPassage, make_citation
+from kgrag.answering.stages.asked_terms import missing_name
 from kgrag.answering.stages.evidence_blocks import FENCES, MAX_BLOCK_TOKENS, EvidenceBlock
 from kgrag.answering.stages.evidence_selection import (
     ScoredParts,
@@ -64,6 +65,8 @@ def answer_by_quotation(state: AnswerState, context: AnswerContext) -> AnswerSta
         state.form in profile.quoted_manual_forms and state.hits and _is_of_manual(state.hits[0], context)
     ):
         return state
+    if name := missing_name(state.question, state.hits):
+        return state.abstain(DiagnosticCode.NO_EVIDENCE, f"no retrieved passage has {name!r}")
     embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     budget = profile.quoted_tokens
     scored = score_parts(state.question, state.hits, min(MAX_BLOCK_TOKENS, budget), estimate_tokens, embedder)
