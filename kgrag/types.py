@@ -321,6 +321,7 @@ class Answer:
         steps: Reasoning lines that the model wrote before its answer and that passed verification
             (`kgrag.answering.reasoning_steps`).
         trace: The stages and guards that ran, in order.
+        shown: Sentences of the evidence that the language model was shown, in the order of the prompt.
     """
 
     question: str
@@ -336,6 +337,7 @@ class Answer:
     seconds: float = 0.0
     steps: tuple[str, ...] = ()
     trace: tuple[StageResult, ...] = ()
+    shown: tuple[Citation, ...] = ()
 
     @property
     def non_empty_paths(self) -> tuple[Path, ...]:

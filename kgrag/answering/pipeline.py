@@ -19,6 +19,7 @@ from kgrag.answering.localize import localize_draft
 from kgrag.answering.profiles import SMALL, Profile
 from kgrag.answering.stages.collection import answer_from_collection
 from kgrag.answering.stages.decomposition import answer_decomposed
+from kgrag.answering.stages.draft_prompt import build_draft_prompt
 from kgrag.answering.stages.evidence_selection import select_passages
 from kgrag.answering.stages.fact_lookup import FactLookup, OnStep
 from kgrag.answering.stages.generation import draft_answer
@@ -29,6 +30,7 @@ from kgrag.answering.stages.retrieval import require_relevant_passage, retrieve_
 from kgrag.answering.stages.table_row import answer_from_table
 from kgrag.answering.state import AnswerContext, AnswerResources, AnswerState, Guard, Stage
 from kgrag.config import Style
+from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.llm.chat_model import model_label
 from kgrag.protocols import GenerationOptions, OnText
 from kgrag.text.question_form import AnswerForm, answer_form
@@ -145,6 +147,16 @@ class AnswerPipeline(AnswerResources):
         context = self._context(self._budgeted_profile().for_given_passages(), on_text)
         answer = _run(state, context) if hits else state.abstain().finish()
         return replace(answer, seconds=time.perf_counter() - start)
+
+    def draft_from_evidence(
+        self, question: str, hits: Sequence[Hit], graph_answers: Sequence[GraphAnswer] = ()
+    ) -> tuple[AnswerState, prompts.Messages]:
+        """Let the model write a draft from given evidence; return the unchecked state and the model's prompt."""
+        context = self._context(self._budgeted_profile())
+        state = AnswerState(question, len(hits), self._form(question), tuple(hits), tuple(graph_answers))
+        for name in context.profile.stages:
+            state = _run_stage(name, STAGE_FUNCTIONS[name], state, context)
+        return state, build_draft_prompt(state, context.profile)
 
     def _form(self, question: str) -> AnswerForm:
         """Return the form of the answer; the style ``full`` gives sentences where a phrase is asked for."""

@@ -61,6 +61,7 @@ class Profile:
         quoted_manual_forms: further forms for which it quotes documents with sections, or long ones.
         quoted_tokens: tokens of a quotation, at most, as `kgrag.text.token_estimate` counts them.
         cites_itself: whether the prompt asks the model for citation marks; a small model is better without.
+        is_controlled: whether the instruction is that of experiments, the same with and without evidence.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Profile:
     quoted_manual_forms: frozenset[AnswerForm] = frozenset()
     quoted_tokens: int = 280
     cites_itself: bool = False
+    is_controlled: bool = False
 
     def without(self, names: frozenset[str] | set[str]) -> Profile:
         """Return the profile without some stages and guards.
@@ -115,4 +117,12 @@ STRONG = Profile(
     cites_itself=True,
 )
 """For models that read long evidence and write cited prose; only the citation check withdraws."""
+EXPERIMENT = Profile(
+    "experiment",
+    stages=("evidence", "generation"),
+    guards=(),
+    answer_tokens=dict.fromkeys(AnswerForm, SMALL_ANSWER_TOKENS[AnswerForm.PHRASE]),
+    is_controlled=True,
+)
+"""For the arms of `kgrag eval`: the evidence is given, and the draft is measured as it is."""
 PROFILES = {profile.name: profile for profile in (SMALL, STRONG)}

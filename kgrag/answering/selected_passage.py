@@ -31,11 +31,21 @@ class SelectedPassage:
         return "".join(parts)
 
     @property
+    def citations(self) -> tuple[Citation, ...]:
+        """A citation of each selected sentence."""
+        return tuple(make_citation(self.hit.passage, start, end) for start, end in self.spans)
+
+    @property
     def heading(self) -> str:
         """The document's title and the headings above the passage, without any that commands an answer."""
-        titles = dict.fromkeys([self.hit.title, *self.hit.passage.headings])
-        shown = " › ".join(title for title in titles if not is_injected(title))
-        return "–" if not shown or is_injected(shown) else shown
+        return passage_heading(self.hit)
+
+
+def passage_heading(hit: Hit) -> str:
+    """Return a document's title and the headings above a passage, without any that commands an answer."""
+    titles = dict.fromkeys([hit.title, *hit.passage.headings])
+    shown = " › ".join(title for title in titles if not is_injected(title))
+    return "–" if not shown or is_injected(shown) else shown
 
 
 def make_citation(passage: Passage, start: int, end: int) -> Citation:

@@ -107,7 +107,9 @@ class AnswerState:
             model=self.model,
             steps=self.steps,
         )
-        return replace(answer, diagnostics=(*self.diagnostics, *answer.diagnostics), trace=self.trace)
+        shown = answer.shown or tuple(citation for passage in self.selected for citation in passage.citations)
+        diagnostics = (*self.diagnostics, *answer.diagnostics)
+        return replace(answer, diagnostics=diagnostics, trace=self.trace, shown=shown)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,8 @@ class EvidenceRecord(TypedDict):
     """document id"""
     title: str
     """document title"""
+    heading: str
+    """title and headings, as in the prompt; reports of earlier versions have none"""
     source: str
     """the file that the document came from"""
     text: str

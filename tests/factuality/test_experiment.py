@@ -262,15 +262,6 @@ def test_same_seed_gives_same_run_from_cache(tmp_path: Path) -> None:
     assert records_digest([{**r, "seconds": 9.0} for r in first]) == records_digest(first), "the digest ignores times"
 
 
-def test_cached_selection_of_another_selector_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run_experiment(tmp_path, answer_from_evidence)
-    monkeypatch.setattr("kgrag.factuality.experiment.arm_runner.selector_fingerprint", lambda: "others")
-    monkeypatch.setattr("kgrag.factuality.experiment.arm_runner.select_evidence", lambda *_: ([], []))
-    records = run_experiment(tmp_path, answer_from_evidence)
-    assert any(r["outcome"] != one["outcome"] for r, one in zip(records, first, strict=True))
-    assert all(not any(e["number"] for e in r["evidence"]) for r in records if r["arm"] == "grounded")
-
-
 def test_failed_run_resumes_without_losing_answers(tmp_path: Path) -> None:
     failing = BirthplaceLLM(answer_from_evidence, fails_after=17)
     with pytest.raises(

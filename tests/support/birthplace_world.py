@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from kgrag.answering.pipeline import AnswerPipeline
 from kgrag.factuality.experiment.arm_runner import ExperimentPlan
@@ -140,10 +141,13 @@ def make_experiment(
     base_judge = judge or TruthJudge()
     cached_judge = CachedJudge(lambda: base_judge, "truth", cache)
 
-    def unused_system(llm: LLM, case: object) -> AnswerPipeline:
+    def unused() -> NoReturn:
         raise AssertionError("the arm system does not run in this world")
 
-    return Experiment(plan, make_sources(misses), models, cached_judge, graph, unused_system, cache, clock=lambda: 0.0)
+    def build_pipeline(llm: LLM, case: object) -> AnswerPipeline:
+        return AnswerPipeline(unused, unused, lambda: llm)
+
+    return Experiment(plan, make_sources(misses), models, cached_judge, graph, build_pipeline, cache, clock=lambda: 0.0)
 
 
 def run_experiment(folder: Path, answer_fn: Callable[[str, str], str] | BirthplaceLLM, questions: Sequence[Question] = QUESTIONS, **options: object) -> list[RunRecord]:  # fmt: skip

@@ -79,6 +79,7 @@ def make_evidence(**fields: Any) -> EvidenceRecord:
         "passage_id": "doc#0001",
         "document": "doc",
         "title": "Ada Bell",
+        "heading": "Ada Bell",
         "source": "ada.md",
         "text": PASSAGE_TEXT,
         "start": 100,

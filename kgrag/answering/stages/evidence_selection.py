@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kgrag import prompts
 from kgrag.answering.prompt_budget import evidence_budget
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.answering.stages.block_similarity import score_similarity
+from kgrag.answering.stages.draft_prompt import build_draft_prompt
 from kgrag.answering.stages.evidence_blocks import MAX_BLOCK_TOKENS, EvidenceBlock, group_blocks, split_paragraphs
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.protocols import Embedder
 from kgrag.retrieve.boosted_trees import TreeEnsemble
-from kgrag.retrieve.sentence_features import CUE_WORDS_FILE, FEATURE_NAMES, HitSentence, sentence_features
+from kgrag.retrieve.sentence_features import FEATURE_NAMES, HitSentence, sentence_features
 from kgrag.text import detect_language
 from kgrag.text.injected_text import injected_spans, is_injected
 from kgrag.types import DiagnosticCode, Hit
@@ -45,7 +43,7 @@ PASSAGE_HEADER_TOKENS = 8
 def select_passages(state: AnswerState, context: AnswerContext) -> AnswerState:
     """Select the evidence of the prompt within the profile's budget and the model's context."""
     llm, profile = context.resources.llm(), context.profile
-    prompt = prompts.grounded_prompt(state.question, [], form=state.form, cites_itself=profile.cites_itself)
+    prompt = build_draft_prompt(replace(state, graph_answers=()), profile)
     budget = evidence_budget(llm, prompt, profile.evidence_tokens[state.form], profile.answer_tokens[state.form])
     embedder = context.resources.embedder_for(evidence_language(state.question, state.hits))
     selected, omitted = select_evidence(state.question, state.hits, budget, llm.count, embedder)
@@ -220,15 +218,6 @@ def score_sentences(rows: NDArray[np.float32]) -> list[float]:
         rows: features of shape (sentences, features), as returned by `sentence_features`.
     """
     return [float(odds) for odds in _sentence_ranker().score(FEATURE_NAMES, rows)] if len(rows) else []
-
-
-@lru_cache(maxsize=1)
-def selector_fingerprint() -> str:
-    """Return a hash of trees, cue words and constants, so that caches do not mix selections of different versions."""
-    data = files("kgrag") / "data"
-    constants = repr((SIMILARITY_WEIGHT, MAX_EMBEDDED_BLOCKS, MAX_EMBEDDED_CHARS, MAX_BUDGET_SHARE, MAX_BLOCK_TOKENS))
-    content = (data / TREES_FILE).read_bytes() + (data / CUE_WORDS_FILE).read_bytes() + constants.encode()
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 @lru_cache(maxsize=1)

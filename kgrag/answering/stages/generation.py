@@ -6,10 +6,10 @@ import logging
 import re
 from dataclasses import replace
 
-from kgrag import prompts
 from kgrag.answering.draft_checker import DraftChecker
 from kgrag.answering.draft_cleaner import generate_draft
-from kgrag.answering.prompt_budget import format_fact_lines, max_answer_tokens
+from kgrag.answering.prompt_budget import max_answer_tokens
+from kgrag.answering.stages.draft_prompt import build_draft_prompt
 from kgrag.answering.state import AnswerContext, AnswerState
 from kgrag.llm.chat_model import model_label
 from kgrag.protocols import GenerationOptions, OnText
@@ -22,13 +22,7 @@ logger = logging.getLogger(__name__)
 def draft_answer(state: AnswerState, context: AnswerContext) -> AnswerState:
     """Let the model write a draft from the selected passages and the uncertain facts of the graph."""
     llm, profile = context.resources.llm(), context.profile
-    messages = prompts.grounded_prompt(
-        state.question,
-        [(passage.heading, passage.text) for passage in state.selected],
-        format_fact_lines(state.graph_answers, state.selected),
-        form=state.form,
-        cites_itself=profile.cites_itself,
-    )
+    messages = build_draft_prompt(state, profile)
     options = GenerationOptions(max_tokens=max_answer_tokens(llm, profile.answer_tokens[state.form]))
     logger.debug("prompt: %s", messages)
     checker = None

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from graphs.predicates import PredicateSchema, load_predicate_schema
 from kgrag import prompts
 from kgrag.answering.guards.citations import verify_citations
 from kgrag.answering.guards.comparison import parse_and_verify
 from kgrag.answering.pipeline import AnswerPipeline
-from kgrag.answering.prompt_budget import evidence_budget, format_fact_lines, max_answer_tokens
+from kgrag.answering.profiles import EXPERIMENT
+from kgrag.answering.prompt_budget import format_fact_lines
 from kgrag.answering.reasoning_steps import verify_steps
 from kgrag.answering.selected_passage import SelectedPassage
-from kgrag.answering.stages.evidence_selection import select_evidence, selector_fingerprint
-from kgrag.factuality.experiment.arms import ArmEvidence, edit_fact_lines
+from kgrag.factuality.experiment.arms import ArmEvidence
 from kgrag.factuality.experiment.conditions import Condition, EvalCase
-from kgrag.factuality.experiment.response_cache import CachedLLM, ResponseCache
-from kgrag.protocols import GenerationOptions
-from kgrag.types import Citation, Hit, Path
+from kgrag.factuality.experiment.response_cache import CachedLLM
+from kgrag.text.question_form import AnswerForm
+from kgrag.types import Answer, Citation, Hit, Path
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class ExperimentPlan:
     """Arms, conditions and limits of a run.
 
     ``k`` passages are retrieved per question. ``samples`` answers are drawn to measure the uncertainty of each answer;
-    0 measures none. ``evidence_tokens`` and ``answer_tokens`` limit the prompt and the answer.
+    0 measures none. ``evidence_tokens`` and ``answer_tokens`` limit the prompt and the answer; by default those of a
+    short answer of `kgrag ask`.
     """
 
     arms: tuple[str, ...]
@@ -34,8 +35,8 @@ class ExperimentPlan:
     k: int = 8
     samples: int = 0
     seed: int = 0
-    evidence_tokens: int = 400
-    answer_tokens: int = 96
+    evidence_tokens: int = EXPERIMENT.evidence_tokens[AnswerForm.PHRASE]
+    answer_tokens: int = EXPERIMENT.answer_tokens[AnswerForm.PHRASE]
 
 
 @dataclass(frozen=True)
@@ -65,31 +66,31 @@ class ArmRunner:
 
     Args:
         plan: limits of the evidence and of the answer.
-        make_pipeline: builds the `AnswerPipeline` of the arm ``system`` for a model and a case.
-        cache: cache of responses.
+        make_pipeline: builds the `AnswerPipeline` of `kgrag ask` for a model and a case.
         schema: the store's predicates.
     """
 
     plan: ExperimentPlan
     make_pipeline: Callable[[CachedLLM, EvalCase], AnswerPipeline]
-    cache: ResponseCache
     schema: PredicateSchema = field(default_factory=load_predicate_schema)
 
     def run_model_arm(self, case: EvalCase, llm: CachedLLM, evidence: ArmEvidence) -> ArmResponse:
-        """Answer a case with the model from an arm's evidence."""
-        question = case.question.text
-        shown, dropped = self._select_evidence(question, evidence.hits, llm)
-        lines = edit_fact_lines(format_fact_lines(evidence.facts, shown), case)
-        messages = prompts.experiment_prompt(question, [(s.hit.title, s.text) for s in shown], lines)
-        parsed = parse_and_verify(
-            question,
-            llm.generate(messages, GenerationOptions(max_tokens=max_answer_tokens(llm, self.plan.answer_tokens))),
-            self.schema,
+        """Answer a case with the model from an arm's evidence, and check the draft without changing it."""
+        question, plan = case.question.text, self.plan
+        pipeline = replace(
+            self.make_pipeline(llm, case),
+            profile=EXPERIMENT,
+            style="auto",
+            evidence_tokens=plan.evidence_tokens,
+            answer_tokens=plan.answer_tokens,
         )
+        state, messages = pipeline.draft_from_evidence(question, evidence.hits, evidence.facts)
+        shown = state.selected
+        parsed = parse_and_verify(question, state.draft or "", self.schema)
         # a score is a cosine in one arm and a share of a random walk in another, so no score is too low for a citation
         step_check = verify_steps(question, parsed.steps, shown)
         citation_check = verify_citations(question, parsed.answer, shown)
-        dropped = [*dropped, *parsed.diagnostics, *step_check.refusals, *citation_check.refusals]
+        remarks = [diagnostic.message for diagnostic in state.diagnostics]
         citations = tuple(dict.fromkeys((*step_check.citations, *citation_check.citations)))
         cited_ids = {citation.passage_id for citation in citations}
         paths = tuple(
@@ -98,33 +99,23 @@ class ArmRunner:
         return ArmResponse(
             parsed.answer,
             evidence.hits,
-            tuple(shown),
-            lines,
+            shown,
+            format_fact_lines(evidence.facts, shown),
             citations,
             paths,
-            dropped,
+            [*remarks, *parsed.diagnostics, *step_check.refusals, *citation_check.refusals],
             llm.name,
             messages=messages,
             steps=parsed.steps,
         )
 
     def run_system_arm(self, case: EvalCase, llm: CachedLLM) -> ArmResponse:
-        """Answer a case with the pipeline of `kgrag ask`; its evidence is the evidence of the answer."""
-        pipeline = self.make_pipeline(llm, case)
-        answer = pipeline.answer(case.question.text, self.plan.k)
-        shown: list[SelectedPassage] = []
-        if answer.reader != "llm":  # what it cites is all that it is from
-            by_id = {hit.passage.id: hit for hit in answer.evidence}
-            spans: dict[str, list[tuple[int, int]]] = {}
-            for citation in answer.citations:
-                spans.setdefault(citation.passage_id, []).append((citation.start, citation.end))
-            shown = [SelectedPassage(n, by_id[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1)]
-        elif answer.evidence and answer.model:
-            shown, _ = self._select_evidence(case.question.text, answer.evidence, llm)
+        """Answer a case with the pipeline of `kgrag ask`; what it shows is the model's prompt, or else what it cites."""
+        answer = self.make_pipeline(llm, case).answer(case.question.text, self.plan.k)
         return ArmResponse(
             answer.text,
             answer.evidence,
-            tuple(shown),
+            _shown_passages(answer),
             [],
             answer.citations,
             answer.non_empty_paths,
@@ -134,35 +125,11 @@ class ArmRunner:
             steps=answer.steps,
         )
 
-    def _select_evidence(
-        self, question: str, hits: Sequence[Hit], llm: CachedLLM
-    ) -> tuple[list[SelectedPassage], list[str]]:
-        """Select evidence within the arm's budget; cached, because counting tokens needs the loaded model."""
-        plan = self.plan
 
-        def compute_selection() -> object:
-            model = llm.model
-            budget = evidence_budget(
-                model, prompts.experiment_prompt(question, []), plan.evidence_tokens, plan.answer_tokens
-            )
-            shown, dropped = select_evidence(question, hits, budget, model.count)
-            return [[[s.hit.rank, [list(span) for span in s.spans]] for s in shown], dropped]
-
-        if not hits:
-            return [], []
-        hit_rows = [[h.rank, h.passage.id, h.title, h.passage.text, h.passage.start] for h in hits]
-        parts = [
-            "select",
-            selector_fingerprint(),
-            llm.fingerprint,
-            question,
-            hit_rows,
-            plan.evidence_tokens,
-            plan.answer_tokens,
-        ]
-        selection, dropped = self.cache.get_or_compute(parts, compute_selection)
-        by_rank = {hit.rank: hit for hit in hits}
-        shown = [
-            SelectedPassage(n, by_rank[r], tuple((a, b) for a, b in spans)) for n, (r, spans) in enumerate(selection, 1)
-        ]
-        return shown, list(dropped)
+def _shown_passages(answer: Answer) -> tuple[SelectedPassage, ...]:
+    """Return the passages that an answer rests on, with their sentences."""
+    hits = {hit.passage.id: hit for hit in answer.evidence}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for citation in (answer.shown if answer.reader == "llm" else ()) or answer.citations:
+        spans.setdefault(citation.passage_id, []).append((citation.start, citation.end))
+    return tuple(SelectedPassage(n, hits[i], tuple(sorted(s))) for n, (i, s) in enumerate(spans.items(), 1))

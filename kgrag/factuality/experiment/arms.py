@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kgrag.errors import UsageError
-from kgrag.factuality.experiment.conditions import Condition, EvalCase, apply_condition, apply_edit
+from kgrag.factuality.experiment.conditions import Condition, Edit, EvalCase, apply_condition, apply_edit
 from kgrag.graphqa.protocol import GraphQA
 from kgrag.graphqa.traversal import GraphAnswer
-from kgrag.types import Hit, Question, Triple
+from kgrag.types import Hit, Path, Question, Triple
 
 DEFAULT_ARMS = ("closed-book", "grounded", "vector", "graph", "gold", "placebo")
 """Arms that run by default."""
@@ -135,13 +135,25 @@ def arm_evidence(
     original_texts = {hit.passage.id: hit.passage.text for hit in hits}
     altered = any(hit.passage.text != original_texts[hit.passage.id] for hit in visible)
     return ArmEvidence(
-        tuple(visible), tuple(facts), altered, donor.id if donor is not None and arm == "placebo" else ""
+        tuple(visible),
+        edit_facts(facts, case.edit),
+        altered,
+        donor.id if donor is not None and arm == "placebo" else "",
     )
 
 
-def edit_fact_lines(lines: Sequence[str], case: EvalCase) -> list[str]:
-    """Return lines of facts with the case's edit applied."""
-    return [apply_edit(line, case.edit) for line in lines] if case.edit is not None else list(lines)
+def edit_facts(facts: Sequence[GraphAnswer], edit: Edit | None) -> tuple[GraphAnswer, ...]:
+    """Return answers of the graph with an edit applied to the names on their paths."""
+    if edit is None:
+        return tuple(facts)
+
+    def edit_path(path: Path) -> Path:
+        return replace(path, names=tuple(apply_edit(name, edit) for name in path.names))
+
+    return tuple(
+        fact._replace(path=edit_path(fact.path), second_paths=tuple(map(edit_path, fact.second_paths)))
+        for fact in facts
+    )
 
 
 def placebo_donors(questions: Sequence[Question], seed: int = 0) -> dict[str, Question]:

@@ -70,7 +70,7 @@ class Experiment:
         models: for each suffix of arm names ("" or `ADAPTER_SUFFIX`), a loader of the model and the model's fingerprint.
         judge: judges whether texts support a claim.
         graph_verifier: called with a question and an answer; returns the judgement of typed facts, or None.
-        make_pipeline: builds the `AnswerPipeline` of the arm ``system`` for a model and a case.
+        make_pipeline: builds the `AnswerPipeline` of `kgrag ask` for a model and a case.
         cache: cache of responses.
         clock: returns the time in seconds.
     """
@@ -132,7 +132,7 @@ class Experiment:
             self.skipped[arm + suffix, case.condition.value, reason or UNSUPPORTED_LANGUAGE] += 1
             return None
         llm.seconds = 0.0
-        runner = ArmRunner(self.plan, self.make_pipeline, self.cache, self.schema)
+        runner = ArmRunner(self.plan, self.make_pipeline, self.schema)
         response = (
             runner.run_system_arm(case, llm) if arm == "system" else runner.run_model_arm(case, llm, shown_evidence)
         )

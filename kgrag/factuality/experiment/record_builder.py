@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from kgrag.answering.selected_passage import SelectedPassage
+from kgrag.answering.selected_passage import SelectedPassage, passage_heading
 from kgrag.factuality.records import (
     CitationRecord,
     ClaimRecord,
@@ -62,24 +62,24 @@ def evidence_json(
     for hit in hits:
         passage = hit.passage
         selected = shown_by_id.get(passage.id)
-        rows.append(
-            {
-                "rank": hit.rank,
-                "passage_id": passage.id,
-                "document": passage.document_id,
-                "title": hit.title,
-                "source": hit.source,
-                "text": passage.text,
-                "start": passage.start,
-                "end": passage.end,
-                "score": round(hit.score, 6),
-                "gold": passage.document_id in gold,
-                "number": selected.number if selected else None,
-                "spans": [list(span) for span in selected.spans] if selected else [],
-                "cited": passage.id in cited_ids,
-                "paths": paths_json(hit.paths),
-            }
-        )
+        row: EvidenceRecord = {
+            "rank": hit.rank,
+            "passage_id": passage.id,
+            "document": passage.document_id,
+            "title": hit.title,
+            "heading": passage_heading(hit),
+            "source": hit.source,
+            "text": passage.text,
+            "start": passage.start,
+            "end": passage.end,
+            "score": round(hit.score, 6),
+            "gold": passage.document_id in gold,
+            "number": selected.number if selected else None,
+            "spans": [list(span) for span in selected.spans] if selected else [],
+            "cited": passage.id in cited_ids,
+            "paths": paths_json(hit.paths),
+        }
+        rows.append(row)
     return rows
 
 

@@ -143,6 +143,8 @@ def _examples_from_file(
     read_graph: Callable[[str], list[GraphAnswer]] = store.graph_reader.answer if store is not None else lambda _: []
     bridges = BridgeFinder(store.predicates if store is not None else load_predicate_schema())
     builder = UserExampleBuilder(count, seed, example_set.skipped, advance, read_graph, bridges.find, stepwise)
+    if store is not None:
+        builder = replace(builder, embedder_for=store.embedder_for)
     for held in (False, True):
         split_questions = [q for q, side in zip(chosen, sides, strict=True) if side is held]
         example_set.examples += [replace(example, held=held) for example in builder.build_examples(split_questions)]
@@ -185,7 +187,7 @@ def _examples_from_facts(
         chosen.append(question)
     sides = assign_holdout([q.documents for q in chosen], seed)
     example_set.skipped["rests on documents of both sides"] += sum(side is None for side in sides)
-    evidence = EvidenceProvider(store.retriever.retrieve, lambda q: store.passages_stating([f.triple for f in q.facts]), store.graph_reader.answer, count or token_counter(store))  # fmt: skip
+    evidence = EvidenceProvider(store.retriever.retrieve, lambda q: store.passages_stating([f.triple for f in q.facts]), store.graph_reader.answer, count or token_counter(store), store.embedder_for)  # fmt: skip
     total = sum(side is not None for side in sides)
     ticked_count = 0
 

@@ -55,7 +55,7 @@ def rebuild_passages(record: RunRecord) -> list[SelectedPassage]:
     passages = []
     for number, row in sorted(numbered_rows, key=lambda numbered: numbered[0]):
         passage = Passage(row["passage_id"], row["document"], row["text"], row["start"], row["end"])
-        hit = Hit(passage, row["title"], row["source"], row["score"], row["rank"])
+        hit = Hit(passage, row.get("heading", row["title"]), row["source"], row["score"], row["rank"])
         passages.append(SelectedPassage(number, hit, tuple((start, end) for start, end in row["spans"])))
     return passages
 

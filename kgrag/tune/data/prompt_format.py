@@ -9,8 +9,9 @@ from kgrag import prompts
 from kgrag.answering.guards.citations import verify_citations
 from kgrag.answering.prompt_budget import format_fact_lines
 from kgrag.answering.selected_passage import SelectedPassage
-from kgrag.answering.stages.evidence_selection import select_evidence
+from kgrag.answering.stages.evidence_selection import evidence_language, select_evidence
 from kgrag.graphqa.traversal import GraphAnswer
+from kgrag.protocols import Embedder
 from kgrag.text import detect_language, normalize_name
 from kgrag.types import Hit
 
@@ -87,6 +88,7 @@ def select_for_training(
     required_spans: Sequence[tuple[str, int, int]],
     budget: int,
     count: CountTokens,
+    embedder_for: Callable[[str], Embedder | None] = lambda language: None,
 ) -> list[SelectedPassage]:
     """Select the sentences that several questions share as evidence, numbered in the order of ``hits``.
 
@@ -99,6 +101,7 @@ def select_for_training(
         required_spans: (passage id, start, end) of sentences, offsets in the document's text; all in ``hits``.
         budget: tokens of all sentences together.
         count: counts the tokens of a text.
+        embedder_for: returns the embedder of a language, which compares sentences with the questions as `kgrag ask` does.
     """
     by_id = {hit.passage.id: hit for hit in hits}
     spans: dict[str, set[tuple[int, int]]] = {}
@@ -109,11 +112,11 @@ def select_for_training(
         for i, passage_spans_so_far in spans.items()
         for span in passage_spans_so_far
     )
-    extra_passages, _ = (
-        select_evidence(" ".join(questions), hits, max(budget - required_tokens, 0), count)
-        if required_tokens < budget
-        else ([], [])
-    )
+    extra_passages: list[SelectedPassage] = []
+    if required_tokens < budget:
+        text = " ".join(questions)
+        embedder = embedder_for(evidence_language(text, hits))
+        extra_passages, _ = select_evidence(text, hits, budget - required_tokens, count, embedder)
     for s in extra_passages:
         passage_spans = spans.setdefault(s.hit.passage.id, set())
         passage_spans |= {(a, b) for a, b in s.spans if not any(a < end and start < b for start, end in passage_spans)}

@@ -16,6 +16,7 @@ from kgrag.answering.reasoning_steps import format_steps
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.experiment.conditions import mentions_answer
 from kgrag.graphqa.traversal import GraphAnswer
+from kgrag.protocols import Embedder
 from kgrag.tune.data.example import Example
 from kgrag.tune.data.prompt_format import (
     CountTokens,
@@ -51,12 +52,14 @@ class EvidenceProvider:
 
     ``retrieve`` returns hits for a question, ``gold_hits`` the gold passages of a generated one. ``read_graph`` returns
     the graph's answers for the fact lines, without looking up missing facts and without the hidden documents.
+    ``embedder_for`` returns the embedder of a language, which compares the evidence with the questions.
     """
 
     retrieve: Callable[[str, int], list[Hit]]
     gold_hits: Callable[[SyntheticQuestion], list[Hit]]
     read_graph: Callable[[str, None, frozenset[str]], list[GraphAnswer]]
     count_tokens: CountTokens
+    embedder_for: Callable[[str], Embedder | None] = lambda language: None
 
 
 @dataclass
@@ -125,7 +128,10 @@ class SyntheticExampleBuilder:
         ]
         question_texts = [q.text for q in (*members, *([unanswerable] if unanswerable else []))]
         passages = self._shuffle(
-            select_for_training(question_texts, hits, required_spans, budget, self.evidence.count_tokens), anchor
+            select_for_training(
+                question_texts, hits, required_spans, budget, self.evidence.count_tokens, self.evidence.embedder_for
+            ),
+            anchor,
         )
         experiment_prompt = bool(seeded_digest(self.seed, "instruction", anchor.id) % 2)
         for member in members:

@@ -11,6 +11,7 @@ from kgrag.answering.reasoning_steps import format_steps
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.factuality.experiment.conditions import mentions_answer
 from kgrag.graphqa.traversal import GraphAnswer
+from kgrag.protocols import Embedder
 from kgrag.text import detect_language, normalize_name, sentence_spans
 from kgrag.tune.data.example import Example
 from kgrag.tune.data.prompt_format import (
@@ -41,6 +42,7 @@ class UserExampleBuilder:
         read_graph: returns the graph's answers to a question, best first; none without a store.
         find_bridge: finds the steps in the gold passages (`kgrag.tune.data.bridge_finder`), if the graph has none.
         require_steps: skip questions with several gold passages whose steps are unknown.
+        embedder_for: returns the embedder of a language, which compares the evidence with the questions.
     """
 
     count_tokens: CountTokens
@@ -50,6 +52,7 @@ class UserExampleBuilder:
     read_graph: Callable[[str], list[GraphAnswer]] = lambda _: []
     find_bridge: Callable[[UserQuestion], GraphAnswer | None] = lambda _: None
     require_steps: bool = False
+    embedder_for: Callable[[str], Embedder | None] = lambda language: None
 
     def build_examples(self, questions: Sequence[UserQuestion]) -> Iterator[Example]:
         """Yield an example for each question that its evidence answers; one in five has its gold passages removed.
@@ -190,7 +193,9 @@ class UserExampleBuilder:
                 (hit.passage.id, hit.passage.start + a, hit.passage.start + b)
                 for a, b in answer_spans or spans[: hit.passage.id not in walked_passage_ids]
             ]
-        selected = select_for_training([q.text for q in questions], hits, required_spans[:8], budget, self.count_tokens)
+        selected = select_for_training(
+            [q.text for q in questions], hits, required_spans[:8], budget, self.count_tokens, self.embedder_for
+        )
         order = sorted(selected, key=lambda s: seeded_digest(self.seed, questions[0].id, s.hit.passage.id))
         return [replace(s, number=n) for n, s in enumerate(order, 1)]
 
