@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kgrag.text.injected_text import is_injected
+from kgrag.text.injected_text import is_injected, is_injected_label
 from kgrag.types import Citation, Hit, Passage
 
 
@@ -44,7 +44,7 @@ class SelectedPassage:
 def passage_heading(hit: Hit) -> str:
     """Return a document's title and the headings above a passage, without any that commands an answer."""
     titles = dict.fromkeys([hit.title, *hit.passage.headings])
-    shown = " › ".join(title for title in titles if not is_injected(title))
+    shown = " › ".join(title for title in titles if not is_injected_label(title))
     return "–" if not shown or is_injected(shown) else shown
 
 

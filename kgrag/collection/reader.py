@@ -20,7 +20,7 @@ from kgrag.collection.themes import find_themes
 from kgrag.protocols import GraphStore
 from kgrag.retrieve.candidates import IndexSet
 from kgrag.text import detect_language, has_cjk, sentence_spans
-from kgrag.text.injected_text import is_injected
+from kgrag.text.injected_text import is_injected_label
 from kgrag.text.telling_sentence import telling_sentence
 from kgrag.types import DocumentProperties, Passage, Triple
 
@@ -195,7 +195,7 @@ class CollectionReader:
 
 def _label(title: str, source: str) -> str:
     """Return a document's title; its file for a title that commands an answer."""
-    return source if is_injected(title) else title
+    return source if is_injected_label(title) else title
 
 
 def _date(document: DocumentProperties) -> str:

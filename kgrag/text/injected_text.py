@@ -16,6 +16,8 @@ from kgrag.text.injection_rules import FoldedText, Rule, rule_set
 from kgrag.text.sentences import sentence_spans
 
 MAX_PIECE_CHARS = 1000
+MAX_LABEL_WORDS = 16
+"""Words of a label that are searched for a command: longer labels are sentences."""
 """Longer sentences are checked in overlapping pieces of this length, so that the time stays linear."""
 PIECE_OVERLAP_CHARS = 200
 """Overlap of two pieces: longer than what a rule spans."""
@@ -32,6 +34,15 @@ Span = tuple[int, int]
 def is_injected(text: str) -> bool:
     """Whether a sentence, title, cell, file name or other short text contains a command about the answer."""
     return _commands_answer(_pieces(text))
+
+
+def is_injected_label(text: str) -> bool:
+    """Whether a title, a heading or a file name contains a command about the answer, from any of its words on.
+
+    A label has no sentences that would show where a command begins.
+    """
+    words = text.split()[:MAX_LABEL_WORDS]
+    return is_injected(text) or any(is_injected(" ".join(words[n:])) for n in range(1, len(words) - 1))
 
 
 @lru_cache(maxsize=64)

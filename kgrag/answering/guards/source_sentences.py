@@ -10,7 +10,7 @@ from functools import cached_property
 from kgrag.answering.guards.match_words import match_words
 from kgrag.answering.selected_passage import SelectedPassage
 from kgrag.text import sentence_spans
-from kgrag.text.injected_text import injected_spans, is_injected
+from kgrag.text.injected_text import injected_spans, is_injected_label
 
 NEIGHBOURS = 2
 """Sentences before and after a supporting sentence whose words count for it."""
@@ -46,7 +46,7 @@ def source_sentences(passages: Sequence[SelectedPassage]) -> list[SourceSentence
     result: list[SourceSentence] = []
     for selected in passages:
         passage = selected.hit.passage
-        context = "\n".join(title for title in (selected.hit.title, *passage.headings) if not is_injected(title))
+        context = "\n".join(title for title in (selected.hit.title, *passage.headings) if not is_injected_label(title))
         commands = injected_spans(passage.text)
         context_words = match_words(context)
         # a fence or a rule between the lines of a table says nothing

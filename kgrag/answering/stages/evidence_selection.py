@@ -22,7 +22,7 @@ from kgrag.protocols import Embedder
 from kgrag.retrieve.boosted_trees import TreeEnsemble
 from kgrag.retrieve.sentence_features import FEATURE_NAMES, HitSentence, sentence_features
 from kgrag.text import detect_language
-from kgrag.text.injected_text import injected_spans, is_injected
+from kgrag.text.injected_text import injected_spans, is_injected_label
 from kgrag.types import DiagnosticCode, Hit
 
 TREES_FILE = "sentences.json"
@@ -183,7 +183,7 @@ def injection_messages(hits: Sequence[Hit]) -> list[str]:
     """Return a message for each passage of which text was kept out of the prompt."""
     counts = [(hit, len(injected_spans(hit.passage.text))) for hit in hits]
     return [
-        f"{number} sentence{'s' * (number > 1)} of {hit.source if is_injected(hit.title) else repr(hit.title)} left out of the prompt: written to command an answer"
+        f"{number} sentence{'s' * (number > 1)} of {hit.source if is_injected_label(hit.title) else repr(hit.title)} left out of the prompt: written to command an answer"
         for hit, number in counts
         if number
     ]
