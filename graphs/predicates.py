@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +96,23 @@ def load_predicate_schema(user_predicates: str = "") -> PredicateSchema:
         name: country for name, country in countries.items() if name.replace(" ", "_") not in non_country_names
     }
     return PredicateSchema(predicates, kin, countries, demonyms, country_names)
+
+
+def add_document_predicates(schema: PredicateSchema, names: Iterable[str]) -> PredicateSchema:
+    """Return a schema with the predicates that only the documents define: the headers of their tables.
+
+    A header is its own noun: "the condition name of 25P02" asks for the cell under "Condition Name".
+
+    Args:
+        schema: the store's predicates.
+        names: predicates of the store's facts.
+    """
+    added = {
+        name: Predicate(name, f"the column {name.replace('_', ' ')!r} of a table", nouns=(name.replace("_", " "),))
+        for name in names
+        if name not in schema.predicates and name != "mentions"
+    }
+    return replace(schema, predicates={**schema.predicates, **added}) if added else schema
 
 
 def _make_predicate(name: str, fields: Mapping[str, Any]) -> Predicate:

@@ -16,15 +16,27 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from ingest.entities.recognition import RecognizedEntity, recognize_entities
 from ingest.entities.resolution import EntityResolver
 from ingest.extraction_config import DEFAULT, ExtractionConfig
-from ingest.prose import CODE, NOT_SENTENCES, blank_spans, blank_unnamed_sentences, block_spans
+from ingest.prose import (
+    CODE,
+    NOT_SENTENCES,
+    DocumentKind,
+    blank_spans,
+    blank_unnamed_sentences,
+    block_spans,
+    document_kind,
+)
 from ingest.relations.classifier import SpanStatesFn
 from ingest.relations.pattern_extractor import SentenceContext, extract_triples, sentence_contexts
 from ingest.relations.quantity_mentions import quantity_mentions
+from ingest.relations.sentence_facts import trusted_facts
 from ingest.relations.token_states import PassageStates, encode_token_states
 from ingest.splitter import split_document
+from ingest.structure.facts import extract_structure
+from ingest.structure.rows import header_spans
+from ingest.structure.terms import names_nothing
 from kgrag.protocols import Matrix
 from kgrag.text import to_simplified
-from kgrag.tree import DocumentTree
+from kgrag.tree import BlockKind, DocumentTree
 from kgrag.types import Document, Extraction, Mention, Passage, Triple
 
 
@@ -68,8 +80,10 @@ def extract_with_vectors(
         passages = [passage for _, ps in of_language for passage in ps]
         trees = [document.tree for document, ps in of_language for _ in ps]
         texts, tagged_texts = zip(*map(_readable_texts, passages, trees), strict=True) if passages else ((), ())
-        for passage, names in zip(passages, recognize_entities(texts, lang, tagged_texts), strict=True):
-            names_by_passage[passage.id] = names
+        recognized = recognize_entities(texts, lang, tagged_texts)
+        for passage, tree, names in zip(passages, trees, recognized, strict=True):
+            is_structured = bool(tree.blocks)
+            names_by_passage[passage.id] = [n for n in names if not (is_structured and names_nothing(n.text))]
     with threadpool_limits(1):  # small products gain nothing from threads; one gives the same bits as a worker
         extractions = [
             _extract_document(document, passages, names_by_passage, token_states, config)
@@ -84,8 +98,20 @@ def _readable_texts(passage: Passage, tree: DocumentTree) -> tuple[str, str]:
     """Return a passage's text without its code, and what the tagger of names reads of it."""
     if not tree.blocks:
         return passage.text, passage.text
-    text = blank_spans(passage.text, block_spans(tree, passage, CODE))
+    text = blank_spans(passage.text, sorted(block_spans(tree, passage, CODE) + _header_label_spans(passage, tree)))
     return text, blank_unnamed_sentences(blank_spans(text, block_spans(tree, passage, NOT_SENTENCES)))
+
+
+def _header_label_spans(passage: Passage, tree: DocumentTree) -> list[tuple[int, int]]:
+    """Return the spans of header labels in the table rows of a passage: they are no names."""
+    return [
+        (block.start - passage.start + start, block.start - passage.start + end)
+        for block in tree.blocks_between(passage.start, passage.end)
+        if block.kind is BlockKind.ROW and block.label and passage.start <= block.start and block.end <= passage.end
+        for start, end in header_spans(
+            passage.text[block.start - passage.start : block.end - passage.start], block.label
+        )
+    ]
 
 
 class _TokenStateStream:
@@ -183,9 +209,11 @@ def _extract_document(
     resolver = EntityResolver(document, passages, names_by_passage, config.never_merge)
     mentions: list[Mention] = []
     triples: list[Triple] = []
+    kind = document_kind(document)
     for passage in passages:
         passage_names = resolver.names_by_passage[passage.id]
         entity_ids = resolver.entity_ids(passage_names)
+        states = token_states.next_states(document.lang)
         for name, entity_id in zip(passage_names, entity_ids, strict=True):
             if entity_id:
                 mention_start = passage.start + name.start
@@ -200,11 +228,22 @@ def _extract_document(
             title=title,
             title_id=subject_id,
             lang=document.lang,
-            states=token_states.next_states(document.lang),
+            states=states if kind is DocumentKind.ARTICLE else None,
             user_predicates=config.predicates_toml,
             skipped_spans=block_spans(document.tree, passage, NOT_SENTENCES),
             is_selective=bool(document.tree.blocks),
         )
+        types = {
+            entity: name.type for name, entity in zip(passage_names, entity_ids, strict=True) if name.type != "MISC"
+        }
+        passage_triples = trusted_facts(passage_triples, kind, subject_id, types, config.predicates_toml)
         triples += passage_triples
         mentions += quantity_mentions(passage, passage_triples, config.predicates_toml)
-    return Extraction(document, tuple(passages), tuple(resolver.declared_names), tuple(mentions), tuple(triples))
+    structure = extract_structure(document, passages, resolver.subject_id)
+    return Extraction(
+        document,
+        tuple(passages),
+        tuple(dict.fromkeys((*resolver.declared_names, *structure.names))),
+        tuple(dict.fromkeys((*mentions, *structure.mentions))),
+        (*triples, *structure.triples),
+    )

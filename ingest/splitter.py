@@ -114,7 +114,8 @@ def _cut_block(text: str, start: int, end: int, limit: int) -> list[Span]:
         start = start + cut_position
         while start < end and text[start] == "\n":
             start += 1
-    return [*pieces, (start, end)] if start < end else pieces
+    last = _trim_span(text, start, end)
+    return [*pieces, last] if last[0] < last[1] else pieces
 
 
 def _merge_short_spans(atoms: list[Span], max_chars: int) -> list[Span]:

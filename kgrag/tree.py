@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from enum import StrEnum
@@ -83,6 +83,12 @@ class DocumentTree:
 
     def __bool__(self) -> bool:
         return bool(self.blocks or self.links or self.lines)
+
+    def blocks_between(self, start: int, end: int) -> Sequence[Block]:
+        """Return the blocks that overlap the span."""
+        first = bisect_right(self.blocks, start, key=lambda block: block.end)
+        last = bisect_left(self.blocks, end, key=lambda block: block.start)
+        return self.blocks[first:last]
 
     def page_lines(self, start: int, end: int) -> Sequence[PageLine]:
         """Return the page lines that overlap the span."""

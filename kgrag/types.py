@@ -18,12 +18,14 @@ from kgrag.tree import NO_TREE, DocumentTree
 
 MetadataValue = str | int | float | tuple[str, ...]
 """Value of a document's metadata; a tuple has several values, such as tags."""
-VALUE_TYPES = frozenset(["DATE", "QUANTITY"])
+VALUE = "VALUE"
+"""Mention type of a value that a document states in its own form: a cell of a table, a default."""
+VALUE_TYPES = frozenset(["DATE", "QUANTITY", VALUE])
 """Mention types that are values. Facts may point at them; graph walks skip them (a year would join most documents)."""
-PATTERN, CLASSIFIER, LLM = "pattern", "classifier", "llm"
+STRUCTURE, PATTERN, CLASSIFIER, LLM = "structure", "pattern", "classifier", "llm"
 """Values of `Triple.found_by`."""
 RULES, BOTH = "rules", "both"
-"""Values of `Extraction.extractor`, besides `LLM`. `RULES` covers patterns and the classifier."""
+"""Values of `Extraction.extractor`, besides `LLM`. `RULES` covers structure, patterns and the classifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ class Triple:
         start: Start of the sentence in the document's text.
         end: End of the sentence, exclusive.
         confidence: Confidence in (0, 1].
-        found_by: Extractor: `PATTERN`, `CLASSIFIER`, `LLM`, or several joined by ``+``, in this order.
+        found_by: Extractor: `STRUCTURE`, `PATTERN`, `CLASSIFIER`, `LLM`, or several joined by ``+``, in this order.
     """
 
     subject: str

@@ -149,26 +149,8 @@ def _sort_triples(
     sorted_position: NDArray[np.int32],
 ) -> TripleColumns:
     subject, predicate, value, passage, start, end = (np.array(column, np.int32) for column in columns)
-    subject, value = sorted_position[subject], sorted_position[value]
-    order = np.argsort(subject, kind="stable")
-    values = value[order]
-    return TripleColumns(
-        subject=subject[order],
-        predicate=predicate[order],
-        object=values,
-        passage=passage[order],
-        start=start[order],
-        end=end[order],
-        confidence=confidence[order],
-        found_by=found_by[order],
-        of_subject=_offsets(subject, len(sorted_position)),
-        of_object=_offsets(value, len(sorted_position)),
-        by_object=np.argsort(values, kind="stable"),
-    )
-
-
-def _offsets(numbers: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(numbers, minlength=size), dtype=np.int64)])
+    ends = sorted_position[subject], predicate, sorted_position[value]
+    return TripleColumns.of(*ends, passage, start, end, confidence, found_by, entity_count=len(sorted_position))
 
 
 def _has_triples(columns: TripleColumns, entity: int) -> bool:

@@ -7,7 +7,7 @@ builds the index.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from graphs.merging.person_names import strip_honorifics
 from kgrag.storage.arrays import Arrays, load_arrays, pack_strings, save_arrays, unpack_strings
 from kgrag.storage.string_table import StringTable
 from kgrag.text import has_cjk, normalize_name
-from kgrag.types import Triple
+from kgrag.types import CLASSIFIER, Triple
 
 _RANK_WORDS = frozenset(["of", "duke", "count", "king", "prince", "earl", "lord", "elector", "the", "queen"])
 FUZZY_NAME_CONFIDENCE = 0.9
 """Confidence that two names mean the same entity if they differ by an honorific or by a part after a comma."""
+TRIPLES_PER_CHUNK = 4096
+"""Number of triples that are built together when all are read."""
 Ints = NDArray[np.int32]
 
 
@@ -55,6 +57,40 @@ class TripleColumns:
     of_subject: NDArray[np.int64]
     of_object: NDArray[np.int64]
     by_object: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        subject: Ints,
+        predicate: Ints,
+        object_: Ints,
+        passage: Ints,
+        start: Ints,
+        end: Ints,
+        confidence: NDArray[np.float64],
+        found_by: NDArray[np.int8],
+        *,
+        entity_count: int,
+    ) -> TripleColumns:
+        """Order triples by subject, stably, and index them by both ends."""
+        order = np.argsort(subject, kind="stable")
+        return cls(
+            subject=subject[order],
+            predicate=predicate[order],
+            object=object_[order],
+            passage=passage[order],
+            start=start[order],
+            end=end[order],
+            confidence=confidence[order],
+            found_by=found_by[order],
+            of_subject=_offsets(subject, entity_count),
+            of_object=_offsets(object_, entity_count),
+            by_object=np.argsort(object_[order], kind="stable"),
+        )
+
+
+def _offsets(numbers: Ints, size: int) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(numbers, minlength=size), dtype=np.int64)])
 
 
 @dataclass(frozen=True)
@@ -103,6 +139,14 @@ class FactIndex:
         self._predicates, self._passages, self._finders = list(predicates), passages, list(finders)
         self._triple_columns, self._name_forms = triple_columns, forms
 
+    def predicates_found_by(self, finder: str) -> list[str]:
+        """Return the predicates of the facts that an extractor has found."""
+        if finder not in self._finders:
+            return []
+        columns = self._triple_columns
+        is_found = columns.found_by == self._finders.index(finder)
+        return [self._predicates[number] for number in np.unique(columns.predicate[is_found]).tolist()]
+
     def display_name(self, entity_id: str) -> str:
         """Return the display name of an entity, or its id if it has none."""
         number = binary_search(self._entities, entity_id)
@@ -134,6 +178,26 @@ class FactIndex:
             return []
         columns = self._triple_columns
         return self._triples(np.flatnonzero(columns.predicate == self._predicates.index(predicate)), None)
+
+    def triples(self) -> Iterator[Triple]:
+        """Yield all facts, by subject."""
+        for start in range(0, len(self._triple_columns.subject), TRIPLES_PER_CHUNK):
+            stop = min(start + TRIPLES_PER_CHUNK, len(self._triple_columns.subject))
+            yield from self._triples(np.arange(start, stop), None)
+
+    def without_guesses(self) -> FactIndex:
+        """Return the facts that a structure or a sentence states, without the classifier's guesses."""
+        columns = self._triple_columns
+        kept = columns.found_by != (self._finders.index(CLASSIFIER) if CLASSIFIER in self._finders else -1)
+        if kept.all():
+            return self
+        stated = TripleColumns.of(
+            *(c[kept] for c in (columns.subject, columns.predicate, columns.object)),
+            *(c[kept] for c in (columns.passage, columns.start, columns.end, columns.confidence, columns.found_by)),
+            entity_count=len(self._entities),
+        )
+        tables = self._entities, self._names, self._titles, self._predicates, self._passages, self._finders
+        return FactIndex(*tables, stated, self._name_forms, self.gazetteer)  # type: ignore[arg-type]
 
     def _triples(self, rows: NDArray[np.int64], predicates: Container[str] | None) -> list[Triple]:
         columns = self._triple_columns

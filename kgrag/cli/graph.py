@@ -29,6 +29,9 @@ MAX_PICTURED_ENTITIES = 300
 """Default number of entities in a picture: more are unreadable, and layout takes seconds."""
 MAX_LISTED_PREDICATES = 15
 """Predicates in a table; JSON has all."""
+GuessesOption = Annotated[
+    bool, typer.Option("--guesses", help="Show the relation classifier's guesses too, of which about half are right.")
+]
 MinConfidenceOption = Annotated[float, typer.Option(min=0, max=1, help="Minimum confidence of facts, 0 to 1.")]
 
 
@@ -40,6 +43,7 @@ def show_entity(
     ],
     store: StoreOption = DEFAULT_STORE,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of facts in each direction.")] = 20,
+    guesses: GuessesOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Show an entity: its facts and the facts that mention it, each with its sentence."""
@@ -47,7 +51,8 @@ def show_entity(
 
     opened_store = open_store(store)
     with opened_store.graph_store.snapshot():
-        view = view_entity(opened_store.merged_graph, opened_store.facts, opened_store.predicates, name, limit)
+        facts = opened_store.shown_facts(with_guesses=guesses)
+        view = view_entity(opened_store.merged_graph, facts, opened_store.predicates, name, limit)
     if json_:
         print_json(asdict(view))
         return
@@ -128,6 +133,7 @@ def show_paths(
     store: StoreOption = DEFAULT_STORE,
     most: Annotated[int, typer.Option(min=1, help="Number of paths.")] = 3,
     longest: Annotated[int, typer.Option(min=1, max=8, help="Maximum number of steps in a path.")] = 4,
+    guesses: GuessesOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Find the best paths between two names over facts, with sentences; over mentions if no facts connect them."""
@@ -137,7 +143,7 @@ def show_paths(
 
     opened_store = open_store(store)
     with opened_store.graph_store.snapshot():
-        facts = opened_store.facts
+        facts = opened_store.shown_facts(with_guesses=guesses)
         start, goal = (resolve_entities(opened_store.merged_graph, facts, name)[0] for name in (first, second))
         if start == goal:
             raise UsageError(
@@ -183,7 +189,7 @@ def show_conflicts(store: StoreOption = DEFAULT_STORE, json_: JsonOption = False
 
     opened_store = open_store(store)
     with opened_store.graph_store.snapshot():
-        found_conflicts = find_conflicts(opened_store.merged_graph, opened_store.facts, opened_store.predicates)
+        found_conflicts = find_conflicts(opened_store.merged_graph, opened_store.shown_facts(), opened_store.predicates)
     if json_:
         print_json([asdict(conflict) for conflict in found_conflicts])
         return
@@ -198,13 +204,18 @@ def show_conflicts(store: StoreOption = DEFAULT_STORE, json_: JsonOption = False
 
 
 @graph.command("stats")
-def show_stats(store: StoreOption = DEFAULT_STORE, sure: MinConfidenceOption = 0.0, json_: JsonOption = False) -> None:
+def show_stats(
+    store: StoreOption = DEFAULT_STORE,
+    sure: MinConfidenceOption = 0.0,
+    guesses: GuessesOption = False,
+    json_: JsonOption = False,
+) -> None:
     """Show the size, degrees, connected components and communities of the graph of typed facts."""
     from kgrag.explore.stats import compute_stats
 
     opened_store = open_store(store)
     with opened_store.graph_store.snapshot():
-        graph_stats = compute_stats(opened_store.merged_graph, opened_store.facts, sure)
+        graph_stats = compute_stats(opened_store.merged_graph, opened_store.shown_facts(with_guesses=guesses), sure)
     if json_:
         print_json(asdict(graph_stats))
         return
@@ -252,6 +263,7 @@ def export_command(
         int | None, typer.Option(min=1, help="Maximum number of entities, by degree (default: 300 for html, else all).")
     ] = None,
     sure: MinConfidenceOption = 0.0,
+    guesses: GuessesOption = False,
     mentions: Annotated[
         bool,
         typer.Option("--mentions", help="Include mentions: an edge from a document's subject to each entity it names."),
@@ -267,9 +279,10 @@ def export_command(
     opened_store = open_store(store)
     with opened_store.graph_store.snapshot():
         mention_edges = MentionEdges(opened_store.merged_graph) if mentions else None
-        subgraph = to_networkx(opened_store.merged_graph, opened_store.facts, sure, mention_edges)
+        facts = opened_store.shown_facts(with_guesses=guesses)
+        subgraph = to_networkx(facts, sure, mention_edges)
         distance_by_node = (
-            hop_distances(subgraph, resolve_entities(opened_store.merged_graph, opened_store.facts, around)[0], hops)
+            hop_distances(subgraph, resolve_entities(opened_store.merged_graph, facts, around)[0], hops)
             if around
             else None
         )
@@ -282,9 +295,7 @@ def export_command(
         exported = top_by_degree(
             subgraph, most or (MAX_PICTURED_ENTITIES if kind == ".html" else len(subgraph)), distance_by_node
         )
-        export_graph(
-            opened_store.merged_graph, opened_store.facts, opened_store.predicates, exported, out, mention_edges
-        )
+        export_graph(opened_store.merged_graph, facts, opened_store.predicates, exported, out, mention_edges)
     edges = "fact or mention", "facts and mentions"
     edge_words = edges if mentions else ("fact", "facts")
     console.print_result(

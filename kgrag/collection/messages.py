@@ -7,7 +7,7 @@ MESSAGES: dict[str, dict[str, str]] = {
         "mentions": "{found} of {documents} documents mention {topic}:",
         "no mention": "None of the {documents} documents mentions {topic}.",
         "passages": "{count} passages",
-        "facts": "{found} found; the {predicate} is stated for {known}:",
+        "facts": "{found} found; “{predicate}” is stated for {known}:",
         "earliest": "The earliest {predicate} of {known} that are stated:",
         "latest": "The latest {predicate} of {known} that are stated:",
         "newest": "The newest of {dated} dated documents ({documents} in all):",

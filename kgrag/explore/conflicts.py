@@ -35,7 +35,7 @@ def find_conflicts(graph: GraphReader, facts: FactIndex, vocabulary: PredicateSc
     """
     functional = {name for name, predicate in vocabulary.predicates.items() if predicate.functional}
     triples_by_key: defaultdict[tuple[str, str], list[Triple]] = defaultdict(list)
-    for triple in graph.triples():
+    for triple in facts.triples():
         if triple.predicate in functional and triple.confidence >= MIN_CONFLICT_CONFIDENCE:
             triples_by_key[triple.subject, triple.predicate].append(triple)
     result = []

@@ -23,7 +23,7 @@ class GraphView:
 
     Args:
         reader: the graph store with its merges.
-        facts: its typed facts.
+        facts: its typed facts; `kgrag.store.Store.graph` gives those that the documents state.
         predicates: the store's predicates.
     """
 
@@ -89,4 +89,4 @@ class GraphView:
         """Return the typed facts as a `networkx.MultiDiGraph`."""
         from kgrag.explore.networkx_view import to_networkx
 
-        return to_networkx(self._reader, self._facts, min_confidence)
+        return to_networkx(self._facts, min_confidence)

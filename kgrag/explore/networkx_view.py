@@ -9,22 +9,19 @@ import networkx as nx
 
 from graphs.facts.fact_index import FactIndex
 from kgrag.explore.mention_edges import MentionEdges
-from kgrag.protocols import EntityStore
 
 NetworkXGraph = Any
 """A `networkx.MultiDiGraph` with entity ids as nodes; `Any`, because networkx is only partly typed."""
 
 
-def to_networkx(
-    graph: EntityStore, facts: FactIndex, min_confidence: float = 0.0, mentions: MentionEdges | None = None
-) -> NetworkXGraph:
+def to_networkx(facts: FactIndex, min_confidence: float = 0.0, mentions: MentionEdges | None = None) -> NetworkXGraph:
     """Return typed facts of at least ``min_confidence``, and ``mentions`` if given, as a directed multigraph.
 
     Nodes have ``name``; edges have ``predicate``, ``confidence`` and the ``triple`` itself.
     """
     result: NetworkXGraph = nx.MultiDiGraph()
-    for t in graph.triples():
-        if t.predicate != "mentions" and t.confidence >= min_confidence:
+    for t in facts.triples():
+        if t.confidence >= min_confidence:
             result.add_edge(t.subject, t.object, predicate=t.predicate, confidence=t.confidence, triple=t)
     for t in mentions or ():
         result.add_edge(t.subject, t.object, predicate=t.predicate, confidence=t.confidence, triple=t)

@@ -71,7 +71,7 @@ def compute_stats(graph: GraphReader, facts: FactIndex, min_confidence: float = 
     Communities are computed by the Louvain method (Blondel et al. 2008, seed 0) on the simple undirected graph of
     entities.
     """
-    whole = to_networkx(graph, facts, min_confidence)
+    whole = to_networkx(facts, min_confidence)
     counts = graph.counts()
     degrees: dict[str, int] = dict(whole.degree())
     values = np.array(list(degrees.values()) or [0])

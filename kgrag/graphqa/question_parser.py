@@ -158,14 +158,19 @@ def strip_preamble(question: str) -> str:
     return _PREAMBLE.sub("", _PREAMBLE.sub("", question.strip())).strip()
 
 
+_SPACE_BESIDE_NAME_ZH = re.compile(r"(?<=[\u4e00-\u9fff]) (?=X)|(?<=X) (?=[\u4e00-\u9fff])")
+"""Matches the space that Chinese text puts between its own and Latin characters."""
+
+
 def mask_entity(text: str, name: NameMatch) -> str:
     """Replace a name, with its quotation marks, by X."""
     # a "?" or "!" that belongs to a title does not end the question
-    return (
+    masked = (
         _strip_open_quote(text[: name.start])
         + "X"
         + re.sub(r"^[?!]+(?= ?\S)", "", _strip_close_quote(text[name.end :]))
     )
+    return _SPACE_BESIDE_NAME_ZH.sub("", masked)
 
 
 def strip_possessive(name_match: NameMatch, text: str) -> NameMatch:

@@ -13,6 +13,7 @@ from kgrag.graphqa.comparison import ComparisonReader
 from kgrag.graphqa.protocol import NO_DOCUMENTS, DecomposedQuestion, RelationPath
 from kgrag.graphqa.question_parser import QuestionParser, mask_entity, strip_possessive, strip_preamble
 from kgrag.graphqa.question_templates import fill_template
+from kgrag.graphqa.structural_lookup import look_up
 from kgrag.graphqa.traversal import FactLookupFn, GraphAnswer, PartialPath, PathExecutor
 from kgrag.text import has_cjk, normalize_name, strip_disambiguation, to_simplified
 
@@ -66,9 +67,20 @@ class GraphQAReader:
         """
         hidden |= self._hidden
         answers = self._find_answers(question, PathExecutor(self._facts, self._schema, hidden=hidden))
+        if not answers:
+            answers = self._look_up(question, hidden)
         if not answers and lookup is not None:
             answers = self._find_answers(question, PathExecutor(self._facts, self._schema, lookup, hidden), min_steps=2)
         return _deduplicate(answers)[:5]
+
+    def _look_up(self, question: str, hidden: frozenset[str]) -> list[GraphAnswer]:
+        """Return what the structure of a document states about an identifier in the question."""
+        text = to_simplified(question)
+        names = [
+            (self._finder.names[match.name], text[match.start : match.end])
+            for match in self._finder.find(text, any_case=has_cjk(text))
+        ]
+        return look_up(text, names, self._facts, self._schema, hidden)
 
     def is_comparison(self, question: str) -> bool:
         """Whether a question compares two known names: which was first, or whether both share an attribute."""

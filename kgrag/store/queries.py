@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from graphs.predicates import add_document_predicates
 from kgrag.config import STYLES
 from kgrag.errors import StoreError, UsageError
 from kgrag.filters import parse_filter
@@ -15,7 +16,7 @@ from kgrag.logs import log_stage
 from kgrag.models.endpoint import is_address
 from kgrag.protocols import GraphReader
 from kgrag.store.resources import StoreResources
-from kgrag.types import Hit, Triple
+from kgrag.types import STRUCTURE, Hit, Triple
 
 if TYPE_CHECKING:
     from graphs.facts.fact_index import FactIndex
@@ -93,7 +94,11 @@ class QueryableStore(StoreResources):
         from kgrag.explore.graph_view import GraphView
 
         with self._lock, self.graph_store.snapshot():
-            return GraphView(self.merged_graph, self.facts, self.predicates)
+            return GraphView(self.merged_graph, self.shown_facts(), self.predicates)
+
+    def shown_facts(self, *, with_guesses: bool = False) -> FactIndex:
+        """Return the facts that a document states; with the classifier's guesses only on request."""
+        return self.facts if with_guesses else self.facts.without_guesses()
 
     @property
     def merged_graph(self) -> GraphReader:
@@ -133,7 +138,9 @@ class QueryableStore(StoreResources):
         with self._lock:
             indices = self.indices
             if self._graph_reader_cache is None or self._graph_reader_cache[0] is not indices:
-                self._graph_reader_cache = indices, GraphQAReader(indices.facts, self.predicates)
+                headers = indices.facts.predicates_found_by(STRUCTURE)
+                schema = add_document_predicates(self.predicates, headers)
+                self._graph_reader_cache = indices, GraphQAReader(indices.facts, schema)
             return self._graph_reader_cache[1]
 
     @property

@@ -15,9 +15,9 @@ from functools import lru_cache
 from kgrag.text.injection_rules import FoldedText, Rule, rule_set
 from kgrag.text.sentences import sentence_spans
 
-MAX_PIECE_CHARS = 1000
 MAX_LABEL_WORDS = 16
 """Words of a label that are searched for a command: longer labels are sentences."""
+MAX_PIECE_CHARS = 1000
 """Longer sentences are checked in overlapping pieces of this length, so that the time stays linear."""
 PIECE_OVERLAP_CHARS = 200
 """Overlap of two pieces: longer than what a rule spans."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+from graphs.facts.builder import fact_index_from
 from graphs.predicates import load_predicate_schema
 from kgrag.explore.conflicts import are_compatible, find_conflicts
 from kgrag.explore.entity_paths import find_paths
@@ -16,7 +17,7 @@ from kgrag.explore.html_view import TEMPLATE_FILE
 from kgrag.explore.stats import GraphStats
 from kgrag.store.store import Store
 from kgrag.text.dates import normalize_date
-from kgrag.types import Triple
+from kgrag.types import CLASSIFIER, Triple
 from tests.support.cli_shell import Shell
 
 
@@ -193,14 +194,11 @@ def test_conflicts_ignore_one_sentence_and_guesses(
 ) -> None:
     (passage,) = app.graph_store.passages_of_document(next(app.graph_store.documents()).id)
 
-    class Graph:
-        document, passages_by_id = app.graph_store.document, app.graph_store.passages_by_id
-
-        def triples(self) -> list[Triple]:
-            stated = [(v, passage.start + at, sure) for v, at, sure in (one, two)]
-            return [Triple("vera holm", "nationality", v, passage.id, s, s + 20, sure) for v, s, sure in stated]
-
-    assert bool(find_conflicts(Graph(), app.facts, load_predicate_schema())) is apart  # type: ignore[arg-type]
+    stated = [(value, passage.start + at, sure) for value, at, sure in (one, two)]
+    facts = fact_index_from(
+        [Triple("vera holm", "nationality", v, passage.id, s, s + 20, sure) for v, s, sure in stated], {}, {}
+    )
+    assert bool(find_conflicts(app.graph_store, facts, load_predicate_schema())) is apart
 
 
 def test_dates_compatible_by_precision() -> None:
@@ -232,8 +230,10 @@ def test_less_precise_date_is_no_conflict(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_stats_count_entities_and_facts(shell: Shell, store: Path, app: Store) -> None:
-    found = json.loads(shell("graph", "stats", "--store", str(store), "--json")[1])
+    stated = json.loads(shell("graph", "stats", "--store", str(store), "--json")[1])
+    found = json.loads(shell("graph", "stats", "--store", str(store), "--guesses", "--json")[1])
     typed = [t for t in app.graph_store.triples() if t.predicate != "mentions"]
+    assert stated["facts_used"] == sum(t.found_by != CLASSIFIER for t in typed) < stated["typed_facts"]
     entities = {end for t in typed for end in (t.subject, t.object)}
     assert list(found) == list(GraphStats.__dataclass_fields__)
     assert sum(found["facts_by_predicate"].values()) == len(typed) == found["typed_facts"] == found["facts_used"]
@@ -243,7 +243,7 @@ def test_stats_count_entities_and_facts(shell: Shell, store: Path, app: Store) -
     sizes = [one["size"] for one in found["largest_communities"]]
     assert sizes == sorted(sizes, reverse=True) and len(sizes) <= found["communities"] and 0 < found["modularity"] < 1
     assert all(0 < len(one["names"]) <= 3 for one in found["largest_communities"])
-    code, out, _err = shell("graph", "stats", "--sure", "0.9", "--store", str(store))
+    code, out, _err = shell("graph", "stats", "--guesses", "--sure", "0.9", "--store", str(store))
     assert code == 0 and f"{sum(t.confidence >= 0.9 for t in typed)}" in out
 
 
@@ -261,8 +261,8 @@ def test_store_without_facts_works_in_every_command(shell: Shell, tmp_path: Path
 def test_exports_can_be_read_back(shell: Shell, store: Path, tmp_path: Path, app: Store) -> None:
     assert shell("graph", "export", str(tmp_path / "g.graphml"), "--store", str(store))[0] == 0
     read = nx.read_graphml(tmp_path / "g.graphml")
-    typed = [t for t in app.graph_store.triples() if t.predicate != "mentions"]
-    assert read.number_of_edges() == len(typed)
+    typed = [t for t in app.graph_store.triples() if t.predicate != "mentions" and t.found_by != CLASSIFIER]
+    assert read.number_of_edges() == len(typed), "guesses are no facts"
     assert all(data["sentence"] for _, _, data in read.edges(data=True))
     assert shell("graph", "export", str(tmp_path / "all.json"), "--store", str(store))[0] == 0
     found = json.loads((tmp_path / "all.json").read_text("utf-8"))

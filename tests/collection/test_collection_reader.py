@@ -146,7 +146,7 @@ def test_newest_and_oldest_say_how_many_have_a_date(filled: Store) -> None:
 def test_facts_are_listed_with_coverage(filled: Store) -> None:
     answer = filled.ask("Which people were born in London?")
     check_rows(answer)
-    assert lines_of(answer)[0].startswith("2 found; the place of birth is stated for ")
+    assert lines_of(answer)[0].startswith("2 found; “place of birth” is stated for ")
     assert [hit.title for hit in answer.evidence] == ["Ada Lovelace", "Alan Turing"]
     chinese = filled.ask("哪些人毕业于清华大学？")
     assert lines_of(chinese)[0].startswith("找到1个；写明“母校”的共") and "- 陈省身 [1]" in lines_of(chinese)
@@ -186,7 +186,7 @@ def test_filter_leaves_documents_out(filled: Store) -> None:
     answer = filled.ask("Which documents mention Ada Lovelace?", where='title="Alan Turing"')
     assert lines_of(answer)[0] == "1 of 1 documents mention Ada Lovelace:"
     facts = filled.ask("Which people were born in London?", where='title="Alan Turing"')
-    assert lines_of(facts) == ["1 found; the place of birth is stated for 1:", "- Alan Turing [1]"]
+    assert lines_of(facts) == ["1 found; “place of birth” is stated for 1:", "- Alan Turing [1]"]
 
 
 def test_overview_heeds_a_filter(filled: Store) -> None:
@@ -229,7 +229,7 @@ def test_own_predicate_can_be_listed(tmp_path: Path) -> None:
         store.ingest([str(tmp_path / "a.md")])
         store.use(llm=FakeLLM(fails_after=0))
         answer = store.ask("Which clubs are sponsored by Acme Corporation?")
-    assert lines_of(answer) == ["1 found; the sponsor is stated for 1:", "- Rovers [1]"]
+    assert lines_of(answer) == ["1 found; “sponsor” is stated for 1:", "- Rovers [1]"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from kgrag.types import Document
 
 PARTS = [
     (BlockKind.HEADING, "# Ada Lovelace of London"),
-    (BlockKind.PARAGRAPH, "The engine was built by Charles Babbage in London."),
+    (BlockKind.PARAGRAPH, "Charles Babbage was born in London."),
     (BlockKind.CODE, "Mary Shelley = George Byron(Percy Shelley)"),
     (BlockKind.ROW, "Name: John Keats; Town: Rome"),
     (BlockKind.PARAGRAPH, "it stops when the input ends."),

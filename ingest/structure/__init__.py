@@ -1,0 +1,1 @@
+"""Extract facts from the structure of documents: headings, labelled items, table rows."""
