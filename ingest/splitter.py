@@ -114,8 +114,7 @@ def _cut_block(text: str, start: int, end: int, limit: int) -> list[Span]:
         start = start + cut_position
         while start < end and text[start] == "\n":
             start += 1
-    last = _trim_span(text, start, end)
-    return [*pieces, last] if last[0] < last[1] else pieces
+    return [*pieces, (start, end)] if start < end else pieces
 
 
 def _merge_short_spans(atoms: list[Span], max_chars: int) -> list[Span]:
@@ -180,7 +179,7 @@ def _pack_passages(text: str, atoms: list[Span], block_by_start: Mapping[int, Bl
     spans: list[Span] = []
     last = len(atoms)
     while last:
-        spans.append((atoms[origin[last]][0], atoms[last - 1][1]))
+        spans.append(_trim_span(text, atoms[origin[last]][0], atoms[last - 1][1]))  # cut code may begin indented
         last = origin[last]
     return spans[::-1]
 

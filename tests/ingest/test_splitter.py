@@ -6,7 +6,7 @@ import time
 
 import pytest
 from hypothesis import example, given
-from hypothesis import example, strategies as st
+from hypothesis import strategies as st
 
 from ingest.splitter import MAX_WHOLE_BLOCKS, split_document
 from kgrag.text import detect_language, sentence_spans
@@ -39,6 +39,7 @@ def check(text: str, passages: list[Passage], limit: int) -> None:
 
 @given(TEXTS, st.integers(2, 400), st.sampled_from(["en", "zh"]))
 @example("```\n；```\n “q” ", 10, "zh")  # the last piece of cut code began with its indentation
+@example("```\n - item\nThe cat sat. ", 14, "en")
 def test_passages_are_exact_and_cover_all_text(text: str, size: int, lang: str) -> None:
     passages = split_document(document(text, lang), size)
     check(text, passages, size if lang == "en" else size // 2)
