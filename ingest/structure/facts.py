@@ -12,12 +12,13 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from ingest.structure.defaults import find_default
 from ingest.structure.rows import row_cells
 from ingest.structure.terms import Term, is_generic, member_predicate, parse_term, strip_numbering
-from kgrag.text import normalize_name
+from kgrag.text import has_cjk, normalize_name
 from kgrag.tree import Block, BlockKind
 from kgrag.types import STRUCTURE, VALUE, Document, Mention, Passage, Triple
 
@@ -25,13 +26,15 @@ CONFIDENCE = 0.95
 """Confidence of a fact that the structure states."""
 DEFAULT_CONFIDENCE = 0.9
 """Confidence of a default value, which is read from a sentence of the section."""
-MAX_FACTS_PER_PASSAGE = 60
-"""More facts of a passage are left out: the columns of a wide table are data, not knowledge."""
+MAX_FACTS_PER_PASSAGE, MAX_FACTS_PER_DOCUMENT = 60, 10_000
+"""More facts of a passage or of a document are left out: wide and long tables are data, not knowledge."""
 MIN_LABELLED_ITEMS = 3
 """So many labelled items in a row are a list of definitions; fewer may be remarks with a colon."""
 MAX_SECTION_CHARS = 1500
 """Characters of a section that are searched for a default value."""
 _LABEL = re.compile(r"^\s*(?:[-*+•·]|\d+[.)])\s+(?P<label>\S.{0,78}?)\s*(?::\s|：)")
+_SHORT_ITEM = re.compile(r"(?:[-*+•·]|\d+[.)])\s+(?P<label>\S[^\n]{0,58})(?=\n|$)")
+"""Matches an item that is a label alone: a member of a list, or the heading of the items below it."""
 _GLOBAL_TYPES = frozenset(["SETTING", "FUNCTION", "CONSTANT", "COMMAND", "FILE", "CODE"])
 """Types of identifiers: their names mean the same in every document, so that every document is searched for them."""
 
@@ -121,7 +124,8 @@ class _StructureReader:
         is_option = bool(options) and len(options) == len(names)
         term = max(options, key=lambda t: len(t.name)) if is_option else parse_term(label)
         node = self._node(term, block) if term is not None else None
-        if term is not None and node is not None and (term.type != "TERM" or run_length >= MIN_LABELLED_ITEMS):
+        is_member = run_length >= MIN_LABELLED_ITEMS - bool(self.items and self.items[-1].node)
+        if term is not None and node is not None and (term.type != "TERM" or is_member):
             yield from self._member_facts(term, node, block)
             yield from self._value_facts(term, node, block, block.end)
         self.items.append(_Section(block.level, label, node))
@@ -214,8 +218,13 @@ class _StructureReader:
     def _item_label(self, block: Block) -> str:
         if block.kind is not BlockKind.ITEM:
             return ""
-        match = _LABEL.match(self.document.text[block.start : block.end])
-        return match["label"].strip("`*_ ") if match else ""
+        text = self.document.text[block.start : block.end]
+        if match := _LABEL.match(text):
+            return match["label"].strip("`*_ ")
+        match = _SHORT_ITEM.match(text.strip())
+        # English is often wrapped, so that its first line may be a part of a sentence
+        is_alone = match is not None and (match.end() == len(text.strip()) or has_cjk(match["label"]))
+        return match["label"].strip("`*_ .;。；") if match and is_alone else ""
 
     def _is_title(self, label: str) -> bool:
         title, key = normalize_name(strip_numbering(self.document.title)), normalize_name(label)
@@ -239,7 +248,7 @@ def extract_structure(document: Document, passages: Sequence[Passage], subject_i
     triples: dict[tuple[str, int, str, str, str], Triple] = {}
     names: dict[tuple[str, str, str], None] = {}
     counts: Counter[str] = Counter()
-    for fact in reader.facts():
+    for fact in islice(reader.facts(), MAX_FACTS_PER_DOCUMENT):
         passage = passages[max(bisect_right(starts, fact.start) - 1, 0)]
         counts[passage.id] += 1
         if counts[passage.id] > MAX_FACTS_PER_PASSAGE or fact.start >= passage.end:
@@ -273,15 +282,22 @@ def _text_ends(blocks: Sequence[Block], labels: Sequence[str], end: int) -> list
 
 
 def _run_lengths(blocks: Sequence[Block], labels: Sequence[str]) -> list[int]:
-    """Return for each block the number of labelled items in its run of items of the same depth, between headings."""
+    """Return for each labelled item the number of labelled items of its list: of its depth, below the same item."""
     lengths = [0] * len(blocks)
-    run: dict[int, list[int]] = {}
-    for index, block in enumerate([*blocks, None]):
-        if block is None or block.kind is BlockKind.HEADING:
-            for members in run.values():
-                for member in members:
-                    lengths[member] = len(members)
-            run = {}
-        elif labels[index]:
-            run.setdefault(block.level, []).append(index)
+    runs: dict[int, list[int]] = {}
+
+    def close_runs(level: int) -> None:
+        for depth in [depth for depth in runs if depth >= level]:
+            members = runs.pop(depth)
+            for member in members:
+                lengths[member] = len(members)
+
+    for index, block in enumerate(blocks):
+        if block.kind is BlockKind.HEADING:
+            close_runs(0)
+        elif block.kind is BlockKind.ITEM:
+            close_runs(block.level + 1)
+            if labels[index]:
+                runs.setdefault(block.level, []).append(index)
+    close_runs(0)
     return lengths

@@ -14,7 +14,7 @@ from kgrag.text import STOPWORDS, has_cjk, normalize_name
 MAX_TERM_WORDS, MAX_TERM_CHARS_ZH = 6, 16
 """Longest term, in words or in Chinese characters; a longer label is a sentence."""
 _NUMBERING = re.compile(
-    r"^\s*(?:(?:chapter|section|part|appendix|annex|table|figure|step)\s+[\dA-Z]+(?:\.\d+)*[.:)]?\s+|[A-Z]?\d*(?:\.\d+)+\.?\s+|\d+[.)、]\s*|\d{1,2}\s+(?=[A-Z])"
+    r"^\s*(?:(?:chapter|section|part|appendix|annex|table|figure|step)\s+[\dA-Z]+(?:\.\d+)*[.:)]?\s+|[A-Z]?\d*(?:\.\d+)+\.?\s+|\d+[.)、]\s*|\d{1,2}\s+(?=[A-Z\u4e00-\u9fff])|Q\d+[.:：)]?\s+"
     r"|第\s*[\d一二三四五六七八九十百]+\s*[章节部分篇]\s*|附录\s*[A-Z]\.?\s*|[一二三四五六七八九十]+[、.]\s*|[(（][一二三四五六七八九十\d]+[)）]\s*)",
     re.IGNORECASE,
 )
@@ -23,7 +23,7 @@ _NUMBERED_CONSTANT = re.compile(r"^\((?P<code>\d{1,6})\) (?P<name>[A-Z][A-Z0-9]*
 _OPTION = re.compile(r"^(?P<name>--?[A-Za-z0-9?@#][\w-]*)(?:[ =\[<{].*)?$")
 _SHAPES = (
     ("CONSTANT", re.compile(r"^\$?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")),
-    ("FUNCTION", re.compile(r"^[A-Za-z_][\w.:]*\((?!\d\))[^()]*\)$")),
+    ("FUNCTION", re.compile(r"^[A-Za-z_][A-Za-z0-9_.:]*\((?!\d\))[ -~]*\)$")),
     ("COMMAND", re.compile(r"^[a-z][\w.+-]*\(\d[a-z]?\)$")),
     (
         "FILE",
@@ -35,12 +35,19 @@ _SHAPES = (
     ("CODE", re.compile(r"^(?=.*\d)(?=.*[A-Z])[0-9A-Z]{4,8}$")),
 )
 _LETTER_AND_NUMBER = re.compile(r"[A-Za-z]\d{0,2}")
-_SENTENCE_MARKS = re.compile(r"[.!?;。！？；：，,…]|\s[–—-]\s|[“”\"「」]")
+_SENTENCE_MARKS = re.compile(r"[`.!?;。！？；：，,…]|\s[–—-]\s|[“”\"「」]")
 _OPENING_VERB = re.compile(
     r"^(?:how|what|why|when|where|which|who|is|are|can|do|does|should|using|if|for|to|in|on|at|with|from|this|that|these|all|other|some|more)\b"
     r"|^(?:怎样|怎么|如何|什么|为什么|是否|使用|关于|其他)",
     re.IGNORECASE,
 )
+
+
+_TOPIC = re.compile(
+    r"^(?:what (?:is|are) (?:an? |the )?(?P<en>[^?]{2,40})|(?:什么是\s*|(?:解释|介绍|简述|说明)(?:一下)?(?:\s+|(?=[A-Za-z])))(?P<zh>[^?？。]{2,24}?)(?:的概念)?|(?P<zh_is>[^?？。]{2,24}?)是什么)[?？.。]?$",
+    re.IGNORECASE,
+)
+"""Matches a heading that asks what something is; it is about that."""
 
 
 class Term(NamedTuple):
@@ -62,7 +69,9 @@ def parse_term(label: str) -> Term | None:
     >>> parse_term("20.4.1. work_mem (integer)")
     Term(name='work_mem', type='SETTING', qualifier='integer')
     """
-    text = strip_numbering(label).strip("`*_ \t").strip()
+    text = strip_numbering(label.replace("**", "")).strip("`*_ \t").strip()
+    if match := _TOPIC.match(text):
+        text = match["en"] or match["zh"] or match["zh_is"]
     if match := _NUMBERED_CONSTANT.match(label.strip()):
         return Term(match["name"], "CONSTANT", match["code"])
     if match := _OPTION.match(text):
@@ -102,11 +111,11 @@ def _shape(text: str) -> str:
 def _is_term(text: str) -> bool:
     if _SENTENCE_MARKS.search(text) or _OPENING_VERB.match(text) or _fold(text) in _words()[0]:
         return False
+    if has_cjk(text):
+        return 2 <= len("".join(text.split())) <= MAX_TERM_CHARS_ZH
     words = normalize_name(text).split()
     if not words or all(word.isdigit() or len(word) < 2 for word in words):
         return False
-    if has_cjk(text):
-        return 2 <= len("".join(text.split())) <= MAX_TERM_CHARS_ZH
     return len(text) >= 3 and len(text.split()) <= MAX_TERM_WORDS and not all(word in STOPWORDS for word in words)
 
 

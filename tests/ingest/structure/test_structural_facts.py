@@ -113,6 +113,18 @@ def test_value_of_an_option_belongs_to_it() -> None:
     assert {("fast", "value_of", "--mode"), ("slow", "value_of", "--mode")} <= facts_of(make_markdown(text))
 
 
+def test_outline_of_notes_states_its_topics() -> None:
+    text = "# LLM\n\n- Q1 **RLHF是什么?**\n    - RLHF 的优势\n        人类的偏好.\n    - RLHF 的应用\n    - 训练步骤\n- Q2 为什么要量化?\n    - 显存\n"
+    facts = facts_of(make_markdown(text))
+    assert {("RLHF 的优势", "listed_under", "RLHF"), ("RLHF 的应用", "listed_under", "RLHF")} <= facts
+    assert not any("显存" in ends for ends in facts), "a question that asks why names no topic"
+
+
+def test_wrapped_item_is_no_label() -> None:
+    text = "# Notes\n\n## Steps to take\n\n- Open the main window\n  and close it again\n- Wait for\n  the end\n- Leave the room\n  at once\n"
+    assert not {name for subject, *_ in facts_of(make_markdown(text)) for name in [subject] if name != "Steps to take"}
+
+
 def test_same_option_of_two_commands_stays_two() -> None:
     entities = set()
     for command in ("git-gc(1)", "git-log(1)"):
