@@ -49,8 +49,13 @@ def test_label_names_by_its_form(label: str, name: str, kind: str, qualifier: st
         "怎样关闭系统",
         "Open the file, then close it",
         "yes",
-    ]
-    + ["", "-", "Valid values are try, on and off", "a", "为什么要量化？", "one two three four five six seven"],
+        "",
+        "-",
+        "Valid values are try, on and off",
+        "a",
+        "为什么要量化？",
+        "one two three four five six seven",
+    ],
 )
 def test_generic_words_numbers_and_sentences_name_nothing(label: str) -> None:
     assert parse_term(label) is None
@@ -85,8 +90,8 @@ def test_row_is_read_by_its_headers() -> None:
         ("大小", "大小"),
         ("#", ""),
         ("2", ""),
-    ]
-    + [("A header that is a sentence", "")],
+        ("A header that is a sentence", ""),
+    ],
 )
 def test_header_is_a_predicate(header: str, predicate: str) -> None:
     assert header_predicate(header) == predicate
