@@ -30,6 +30,8 @@ MAX_FACTS_PER_PASSAGE, MAX_FACTS_PER_DOCUMENT = 60, 10_000
 """More facts of a passage or of a document are left out: wide and long tables are data, not knowledge."""
 MIN_LABELLED_ITEMS = 3
 """So many labelled items in a row are a list of definitions; fewer may be remarks with a colon."""
+MAX_LOWERCASE_WORDS = 2
+"""A longer item in lower case is a clause, and no label."""
 MAX_SECTION_CHARS = 1500
 """Characters of a section that are searched for a default value."""
 _LABEL = re.compile(r"^\s*(?:[-*+•·]|\d+[.)])\s+(?P<label>\S.{0,78}?)\s*(?::\s|：)")
@@ -159,12 +161,14 @@ class _StructureReader:
         if term.type == "TERM":
             return
         text = self.document.text
-        if term.qualifier and (start := text.find(term.qualifier, block.start, block.end)) >= 0:
-            predicate = "code" if term.qualifier.isdigit() else "value_type"
+        is_code = term.qualifier.isdigit()
+        is_typed = is_code or term.type == "SETTING"
+        if term.qualifier and is_typed and (start := text.find(term.qualifier, block.start, block.end)) >= 0:
+            predicate = "code" if is_code else "value_type"
             value = Node(normalize_name(term.qualifier), term.qualifier, VALUE, start)
             yield StructuralFact(node, predicate, value, block.start, block.end)
         start = block.end if block.kind is BlockKind.HEADING else block.start
-        if (default := find_default(text[start:end])) is not None:
+        if not is_code and (default := find_default(text[start:end])) is not None:
             value = Node(normalize_name(default.value), default.value, VALUE, start + default.value_start)
             if value.entity and value.entity != node.entity:
                 span = start + default.start, start + default.end
@@ -222,9 +226,14 @@ class _StructureReader:
         if match := _LABEL.match(text):
             return match["label"].strip("`*_ ")
         match = _SHORT_ITEM.match(text.strip())
-        # English is often wrapped, so that its first line may be a part of a sentence
-        is_alone = match is not None and (match.end() == len(text.strip()) or has_cjk(match["label"]))
-        return match["label"].strip("`*_ .;。；") if match and is_alone else ""
+        if match is None:
+            return ""
+        label = match["label"].strip("`*_ .;。；")
+        if has_cjk(label):
+            return label
+        # English is often wrapped, so that its first line may be a part of a sentence; one in lower case may be a clause
+        is_clause = label[:1].islower() and len(label.split()) > MAX_LOWERCASE_WORDS
+        return "" if is_clause or match.end() < len(text.strip()) else label
 
     def _is_title(self, label: str) -> bool:
         title, key = normalize_name(strip_numbering(self.document.title)), normalize_name(label)

@@ -20,7 +20,7 @@ _NUMBERING = re.compile(
 )
 _QUALIFIER = re.compile(r"^(?P<name>\S+) \((?P<qualifier>[a-z]+(?: [a-z]+)?)\)$")
 _NUMBERED_CONSTANT = re.compile(r"^\((?P<code>\d{1,6})\) (?P<name>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$")
-_OPTION = re.compile(r"^(?P<name>--?[A-Za-z0-9?@#][\w-]*)(?:[ =\[<{].*)?$")
+_OPTION = re.compile(r"^(?P<name>--?[A-Za-z0-9?@#][\w-]*)(?:[ =\[<{](?!- )(?:(?! - ).)*)?$")
 _SHAPES = (
     ("CONSTANT", re.compile(r"^\$?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")),
     ("FUNCTION", re.compile(r"^[A-Za-z_][A-Za-z0-9_.:]*\((?!\d\))[ -~]*\)$")),

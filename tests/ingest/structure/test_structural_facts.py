@@ -125,6 +125,18 @@ def test_wrapped_item_is_no_label() -> None:
     assert not {name for subject, *_ in facts_of(make_markdown(text)) for name in [subject] if name != "Steps to take"}
 
 
+def test_index_clauses_and_codes_state_less() -> None:
+    text = (
+        "# Keywords\n\n## Crossreference\n\n- -DSQLITE_X - compile.html#x\n- -DSQLITE_Y - compile.html#y\n- -DSQLITE_Z - z.html\n\n"
+        "## Managing machines\n\n- resume to unpause it;\n- reboot to restart a machine;\n- stop to end it;\n\n"
+        "## (17) SQLITE_SCHEMA\n\nThe statement is prepared again. The default is 50 times.\n"
+    )
+    facts = facts_of(make_markdown(text))
+    assert ("SQLITE_SCHEMA", "code", "17") in facts
+    assert not {predicate for _, predicate, _ in facts} & {"option_of", "default"}
+    assert not any("unpause" in name for ends in facts for name in ends)
+
+
 def test_same_option_of_two_commands_stays_two() -> None:
     entities = set()
     for command in ("git-gc(1)", "git-log(1)"):
