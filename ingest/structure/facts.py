@@ -137,7 +137,9 @@ class _StructureReader:
         container = self._owner(term)
         if self.items and term.type != "OPTION":
             parent = self.items[-1].node
-            predicate = "" if parent is None else "listed_under" if parent.type == "TERM" else "value_of"
+            if parent is None:
+                return
+            predicate = "value_of" if parent.type in ("OPTION", "SETTING") else "listed_under"
         else:
             predicate = self._member_predicate(term)
         if predicate and container.entity != node.entity:
