@@ -17,6 +17,7 @@ from graphs.gazetteer import without_bracket
 from graphs.predicates import load_predicate_schema
 from ingest.entities.recognition import RecognizedEntity
 from ingest.entities.subjects import GENERIC_OPENING, find_document_subject
+from ingest.relations.assertion import is_asserted
 from ingest.relations.classifier import classify_relations
 from ingest.relations.pattern_library import (
     PLACEHOLDER_CHAR,
@@ -100,7 +101,11 @@ def extract_triples(
             facts += [
                 (*fact, CLASSIFIER) for fact in classified_facts if frozenset((fact[0], fact[2])) not in pattern_pairs
             ]
+        # a reference to the document's subject has no entity of its own
+        spans = [(p.start, p.end, p.entity or title_id) for p in context.placeholders]
         for subject, predicate, object_id, confidence, found_by in facts:
+            if not is_asserted(context.text, spans, subject, object_id):
+                continue
             fact_key = (start, subject, predicate, object_id)
             if fact_key not in best_triples or best_triples[fact_key].confidence < confidence:
                 span = (passage.start + start, passage.start + end)
