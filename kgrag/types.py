@@ -273,6 +273,8 @@ class DiagnosticCode(StrEnum):
     """The answer contradicted its own reasoning steps, repeated the question, or lacked a stated relation."""
     COMPARISON_INCOMPLETE = "comparison_incomplete"
     """A value is missing for one of two compared entities."""
+    NAME_AMBIGUOUS = "name_ambiguous"
+    """Several documents state different values: the name may mean more than one."""
     LOOKUP_FAILED = "lookup_failed"
     """A fact that the graph lacks was not found in the text, or the limit of lookups was reached."""
     LOOKUP_UNCERTAIN = "lookup_uncertain"
