@@ -22,7 +22,8 @@ def trusted_facts(
     """Return the facts of sentences that their document's kind makes credible.
 
     The patterns were written for encyclopedic articles. Elsewhere "it" is not the title; in a manual, "the command creates
-    X" does not tell who made X, so that a fact needs a person, or two places. Facts of a user's own predicates are kept.
+    X" does not tell who made X, so that a fact needs a person, or two places. Facts of a user's own predicates, and other
+    names, are kept.
 
     Args:
         triples: facts of a document's sentences.
@@ -38,6 +39,7 @@ def trusted_facts(
         triple
         for triple in triples
         if triple.predicate in own_predicates
+        or triple.predicate == "also_known_as"
         or (
             subject_id not in (triple.subject, triple.object)
             and (kind is DocumentKind.TEXT or _is_about_persons_or_places(triple, type_by_entity))
