@@ -5,25 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+# in lower case only: "As It Never Was" is a title
 _NEGATION = re.compile(
     r"\b(?:not(?! only| just| merely| simply| until| long| least)|never|no longer|neither|nor|cannot)\b|n['’]t\b"
-    r"|并非|绝非|并不|并未|而非|不是|不再|没有|没(?=[与和在跟])|从不|从未|未曾|从来没|未能|不曾",
-    re.IGNORECASE,
+    r"|并非|绝非|并不|并未|而非|不是|不再|没有|没(?=[与和在跟])|从不|从未|未曾|从来没|未能|不曾"
 )
 _CORRECTION = re.compile(r"\bbut\b|\brather\b|\binstead\b|而是", re.IGNORECASE)
 _CLAUSE_START = re.compile(r"[,;:，；：、(（]\s*")
 _SUPPOSITION = re.compile(
-    r"\b(?:myth|misconception|hoax|fiction|no evidence|not true|untrue|false|falsely|wrongly|erroneously|mistakenly|incorrectly)\b"
+    r"\b(?:myth|misconception|hoax|no evidence|not true|untrue|false|falsely|wrongly|erroneously|mistakenly|incorrectly)\b"
     r"|\b(?:den(?:y|ies|ied)|refut\w+|disput\w+|debunk\w+|disprov\w+)\b[^,;]{0,30}\bthat\b|\bwhether\b"
     r"|误传|谣传|讹传|误认为|误以为|错误地|是否|否认|传言|据传|假想",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(
-    r"(?:^|[,;]\s*)(?:if|had|unless|suppose|supposing|imagine)\b|(?:^|[，；])(?:如果|假如|假设|假若|要是|倘若|若)",
+    r"(?:^|[,;]\s*)(?:if|unless|suppose|supposing|imagine)\b|^had\b|(?:^|[，；])(?:如果|假如|假设|假若|要是|倘若|若)",
     re.IGNORECASE,
 )
 _IRREAL = re.compile(r"\b(?:would|could|might|had|were)\b|会|就|便|将", re.IGNORECASE)
-_QUESTION_END = ("?", "？")
+_QUESTION_ENDS = ("?", "？")
 
 
 def is_asserted(sentence: str, spans: Sequence[tuple[int, int, str]], subject: str, object_id: str) -> bool:
@@ -39,7 +39,8 @@ def is_asserted(sentence: str, spans: Sequence[tuple[int, int, str]], subject: s
         subject: entity of the relation's subject.
         object_id: entity of its object.
     """
-    if sentence.rstrip(" \"'”’」』)）").endswith(_QUESTION_END):
+    # in an open or a closed quotation, the mark belongs to a title
+    if sentence.rstrip().endswith(_QUESTION_ENDS) and not sentence.count('"') % 2 and "“" not in sentence:
         return False
     pairs = [
         (min(a, b), max(a, b)) for a in spans for b in spans if a[2] == subject and b[2] == object_id and a[0] != b[0]
