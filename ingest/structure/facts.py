@@ -7,7 +7,6 @@ carries the block that states it.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from ingest.structure.defaults import find_default
+from ingest.structure.labels import item_label, run_lengths, text_ends
 from ingest.structure.rows import row_cells
 from ingest.structure.terms import Term, is_generic, member_predicate, parse_term, strip_numbering
-from kgrag.text import has_cjk, normalize_name
+from kgrag.text import normalize_name
 from kgrag.tree import Block, BlockKind
 from kgrag.types import STRUCTURE, VALUE, Document, Mention, Passage, Triple
 
@@ -30,13 +30,6 @@ MAX_FACTS_PER_PASSAGE, MAX_FACTS_PER_DOCUMENT = 60, 10_000
 """More facts of a passage or of a document are left out: wide and long tables are data, not knowledge."""
 MIN_LABELLED_ITEMS = 3
 """So many labelled items in a row are a list of definitions; fewer may be remarks with a colon."""
-MAX_LOWERCASE_WORDS = 2
-"""A longer item in lower case is a clause, and no label."""
-MAX_SECTION_CHARS = 1500
-"""Characters of a section that are searched for a default value."""
-_LABEL = re.compile(r"^\s*(?:[-*+•·]|\d+[.)])\s+(?P<label>\S.{0,78}?)\s*(?::\s|：)")
-_SHORT_ITEM = re.compile(r"(?:[-*+•·]|\d+[.)])\s+(?P<label>\S[^\n]{0,58})(?=\n|$)")
-"""Matches an item that is a label alone: a member of a list, or the heading of the items below it."""
 _GLOBAL_TYPES = frozenset(["SETTING", "FUNCTION", "CONSTANT", "COMMAND", "FILE", "CODE"])
 """Types of identifiers: their names mean the same in every document, so that every document is searched for them."""
 
@@ -90,15 +83,15 @@ class _StructureReader:
     def facts(self) -> Iterator[StructuralFact]:
         """Yield the facts of all blocks."""
         blocks = self.document.tree.blocks
-        labels = [self._item_label(block) for block in blocks]
-        run_lengths = _run_lengths(blocks, labels)
-        text_ends = _text_ends(blocks, labels, len(self.document.text))
+        labels = [item_label(self.document.text, block) for block in blocks]
+        lengths = run_lengths(blocks, labels)
+        ends = text_ends(blocks, labels, len(self.document.text))
         for index, block in enumerate(blocks):
             if block.kind is BlockKind.HEADING:
                 self.items = []
-                yield from self._heading_facts(block, text_ends[index])
+                yield from self._heading_facts(block, ends[index])
             elif block.kind is BlockKind.ITEM and (label := labels[index]):
-                yield from self._item_facts(block, label, run_lengths[index])
+                yield from self._item_facts(block, label, lengths[index])
             elif block.kind is BlockKind.ROW and block.label:
                 yield from self._row_facts(block)
 
@@ -221,22 +214,6 @@ class _StructureReader:
         kind = term.type if term is not None and (term.is_identifier or len(text.split()) <= 3) else VALUE
         return Node(normalize_name(text), text, kind, start)
 
-    def _item_label(self, block: Block) -> str:
-        if block.kind is not BlockKind.ITEM:
-            return ""
-        text = self.document.text[block.start : block.end]
-        if match := _LABEL.match(text):
-            return match["label"].strip("`*_ ")
-        match = _SHORT_ITEM.match(text.strip())
-        if match is None:
-            return ""
-        label = match["label"].strip("`*_ .;。；")
-        if has_cjk(label):
-            return label
-        # English is often wrapped, so that its first line may be a part of a sentence; one in lower case may be a clause
-        is_clause = label[:1].islower() and len(label.split()) > MAX_LOWERCASE_WORDS
-        return "" if is_clause or match.end() < len(text.strip()) else label
-
     def _is_title(self, label: str) -> bool:
         title, key = normalize_name(strip_numbering(self.document.title)), normalize_name(label)
         is_longer = not self.sections and len(title) > 3 and key.startswith(f"{title} ")
@@ -280,35 +257,3 @@ def extract_structure(document: Document, passages: Sequence[Passage], subject_i
 def _is_global(node: Node) -> bool:
     """Whether a node's name is an identifier that means the same in every document."""
     return node.type in _GLOBAL_TYPES
-
-
-def _text_ends(blocks: Sequence[Block], labels: Sequence[str], end: int) -> list[int]:
-    """Return for each block the start of the next heading or labelled item, or `MAX_SECTION_CHARS` after the block."""
-    ends = [0] * len(blocks)
-    for index in range(len(blocks) - 1, -1, -1):
-        ends[index] = min(end, blocks[index].end + MAX_SECTION_CHARS)
-        if labels[index] or blocks[index].kind is BlockKind.HEADING:
-            end = blocks[index].start
-    return ends
-
-
-def _run_lengths(blocks: Sequence[Block], labels: Sequence[str]) -> list[int]:
-    """Return for each labelled item the number of labelled items of its list: of its depth, below the same item."""
-    lengths = [0] * len(blocks)
-    runs: dict[int, list[int]] = {}
-
-    def close_runs(level: int) -> None:
-        for depth in [depth for depth in runs if depth >= level]:
-            members = runs.pop(depth)
-            for member in members:
-                lengths[member] = len(members)
-
-    for index, block in enumerate(blocks):
-        if block.kind is BlockKind.HEADING:
-            close_runs(0)
-        elif block.kind is BlockKind.ITEM:
-            close_runs(block.level + 1)
-            if labels[index]:
-                runs.setdefault(block.level, []).append(index)
-    close_runs(0)
-    return lengths
