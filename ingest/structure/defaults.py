@@ -9,7 +9,9 @@ from kgrag.text import STOPWORDS, sentence_spans
 
 MAX_VALUE_WORDS = 4
 _WORD_VALUES = frozenset(["on", "off", "no", "none", "all", "any", "never", "always", "empty", "yes", "true", "false"])
-_VALUE = r"(?P<value>[\"“'`‘]?[^\s,;()\"“”'`‘’]+(?: [^\s,;()\"“”'`‘’]+){0,3}?[\"”'`’]?)"
+_VALUE = (
+    r"(?P<value>\d{1,3}(?:,\d{3})+(?: [a-zA-Z]+)?|[\"“'`‘]?[^\s,;()\"“”'`‘’]+(?: [^\s,;()\"“”'`‘’]+){0,3}?[\"”'`’]?)"
+)
 _STOP = r"(?=\s*(?:[,;)]|\.(?:\s|$)|$|\((?P<literal>[^()\s]+(?: [a-zA-Z]+)?)\)|\s(?:and|but|which|if|when|unless|for|on|in|as|so|that|because|since|where|meaning|to|bytes? \()\b))"
 _STATEMENTS = (
     re.compile(
@@ -25,8 +27,14 @@ _STATEMENTS = (
     ),
 )
 _NOT_A_VALUE = re.compile(
-    r"^(?:value|same|not|default|determined|taken|derived|current|whatever|one|based|used|chosen|set)\b", re.I
+    r"^(?:value|same|not|default|determined|taken|derived|current|whatever|one|based|used|chosen|set|between|at|about|around|up|no|e\.g|fine|different|unknown|unspecified)\b"
+    r"|什么|或|根据|由|取决",
+    re.I,
 )
+
+_CONDITION = re.compile(r"\b(?:if|before|until|in contrast|whereas|say)\b|如果|若", re.IGNORECASE)
+_ALTERNATIVE = re.compile(r"[^.;]*\b(?:otherwise|and \S+ on|or \S+ (?:on|for))\b|或")
+"""Matches, after a default, another one: on other systems, or otherwise."""
 
 
 class DefaultValue(NamedTuple):
@@ -43,12 +51,19 @@ def find_default(text: str) -> DefaultValue | None:
     found: list[DefaultValue] = []
     for start, end in sentence_spans(text):
         sentence = text[start:end]
+        if sentence.rstrip().endswith(("?", "？")):
+            continue
         for pattern in _STATEMENTS:
             for match in pattern.finditer(sentence):
                 groups = match.groupdict()
-                name = "literal" if groups.get("literal") and _is_value(_strip_marks(groups["literal"])) else "value"
+                literal = groups.get("literal") or ""
+                name = "literal" if re.search(r"\d", literal) and _is_value(_strip_marks(literal)) else "value"
                 value = _strip_marks(match[name])
-                if _is_value(value):
+                if (
+                    _is_value(value)
+                    and not _CONDITION.search(sentence[: match.start()])
+                    and not _ALTERNATIVE.match(sentence, match.end())
+                ):
                     offset = sentence.find(value, match.start(name))
                     found.append(DefaultValue(value, start + offset, start, end))
     return found[0] if found and len({default.value for default in found}) == 1 else None

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ingest.structure.defaults import find_default
 from ingest.structure.labels import item_label, run_lengths, text_ends
-from ingest.structure.rows import row_cells
+from ingest.structure.rows import row_cells, subject_column
 from ingest.structure.terms import Term, is_generic, member_predicate, parse_term, strip_numbering
 from kgrag.text import normalize_name
 from kgrag.tree import Block, BlockKind
@@ -85,6 +85,7 @@ class _StructureReader:
         blocks = self.document.tree.blocks
         labels = [item_label(self.document.text, block) for block in blocks]
         lengths = run_lengths(blocks, labels)
+        repeats = self._repeated_rows(blocks)
         ends = text_ends(blocks, labels, len(self.document.text))
         for index, block in enumerate(blocks):
             if block.kind is BlockKind.HEADING:
@@ -92,7 +93,7 @@ class _StructureReader:
                 yield from self._heading_facts(block, ends[index])
             elif block.kind is BlockKind.ITEM and (label := labels[index]):
                 yield from self._item_facts(block, label, lengths[index])
-            elif block.kind is BlockKind.ROW and block.label:
+            elif block.kind is BlockKind.ROW and block.label and not repeats[index]:
                 yield from self._row_facts(block)
 
     def _heading_facts(self, block: Block, text_end: int) -> Iterator[StructuralFact]:
@@ -171,7 +172,7 @@ class _StructureReader:
 
     def _row_facts(self, block: Block) -> Iterator[StructuralFact]:
         cells = row_cells(self.document.text[block.start : block.end], block.label)
-        subject_index = next((n for n, cell in enumerate(cells) if not cell.is_number), None)
+        subject_index = subject_column(cells)
         if subject_index is None or not cells[subject_index].names_subject:
             return
         subject = self._cell_node(cells[subject_index].text, block.start + cells[subject_index].start)
@@ -181,6 +182,22 @@ class _StructureReader:
             value = self._cell_node(cell.text, block.start + cell.start)
             if value.entity and value.entity != subject.entity:
                 yield StructuralFact(subject, cell.predicate, value, block.start, block.end)
+
+    def _repeated_rows(self, blocks: Sequence[Block]) -> list[bool]:
+        """Return for each block whether it is a row whose subject another row of its table has: a status, not a name."""
+        subjects: list[tuple[int, str]] = []
+        table = 0
+        for previous, block in zip((None, *blocks), blocks, strict=False):
+            is_same = previous is not None and (previous.kind, previous.label) == (block.kind, block.label)
+            table += not is_same
+            name = ""
+            if block.kind is BlockKind.ROW and block.label:
+                cells = row_cells(self.document.text[block.start : block.end], block.label)
+                column = subject_column(cells)
+                name = cells[column].text.casefold() if column is not None else ""
+            subjects.append((table, name))
+        counts = Counter(subjects)
+        return [counts[subject] > 1 and bool(subject[1]) for subject in subjects]
 
     def _container(self) -> Node:
         """Return what the innermost heading names that names anything; else the document's subject."""

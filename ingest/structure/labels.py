@@ -25,7 +25,7 @@ def item_label(text: str, block: Block) -> str:
     if match := _LABEL.match(item):
         return match["label"].strip("`*_ ")
     match = _SHORT_ITEM.match(item.strip())
-    if match is None:
+    if match is None or match.group().rstrip().endswith((".", "。")):  # a sentence
         return ""
     label = match["label"].strip("`*_ .;。；")
     if has_cjk(label):

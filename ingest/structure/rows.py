@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.structure.terms import parse_term
@@ -12,6 +13,7 @@ MAX_HEADER_WORDS, MAX_HEADER_CHARS_ZH = 4, 8
 MAX_SUBJECT_CHARS, MAX_VALUE_CHARS = 60, 120
 """Longest cell that names the row's subject, and longest that is a value of it."""
 _HEADER_SEPARATOR = " | "
+_NO_VALUES = frozenset(["n/a", "na", "-", "–", "—", "none", "无", "略", "tbd"])
 _DEFAULT_HEADERS = frozenset(["default", "default value", "default setting", "默认", "默认值", "缺省值", "默认设置"])
 
 
@@ -36,7 +38,8 @@ class Cell(NamedTuple):
     @property
     def is_value(self) -> bool:
         """Whether the cell is short enough to be a value."""
-        return 0 < len(self.text) <= MAX_VALUE_CHARS and "\n" not in self.text
+        is_short = 0 < len(self.text) <= MAX_VALUE_CHARS and "\n" not in self.text
+        return is_short and self.text.casefold() not in _NO_VALUES
 
 
 def row_cells(row: str, header: str) -> list[Cell]:
@@ -55,6 +58,12 @@ def row_cells(row: str, header: str) -> list[Cell]:
         if text.strip():
             cells.append(Cell(header_predicate(label), text.strip(), start + offset))
     return cells
+
+
+def subject_column(cells: Sequence[Cell]) -> int | None:
+    """Return the index of the cell that names what a row is about: the first, or the one after a running number."""
+    is_counted = bool(cells) and cells[0].text.isdecimal()
+    return int(is_counted) if len(cells) > is_counted else None
 
 
 def header_spans(row: str, header: str) -> list[tuple[int, int]]:

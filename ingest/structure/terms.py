@@ -14,13 +14,14 @@ from kgrag.text import STOPWORDS, has_cjk, normalize_name
 MAX_TERM_WORDS, MAX_TERM_CHARS_ZH = 6, 16
 """Longest term, in words or in Chinese characters; a longer label is a sentence."""
 _NUMBERING = re.compile(
-    r"^\s*(?:(?:chapter|section|part|appendix|annex|table|figure|step)\s+[\dA-Z]+(?:\.\d+)*[.:)]?\s+|[A-Z]?\d*(?:\.\d+)+\.?\s+|\d+[.)、]\s*|\d{1,2}\s+(?=[A-Z\u4e00-\u9fff])|Q\d+[.:：)]?\s+"
-    r"|第\s*[\d一二三四五六七八九十百]+\s*[章节部分篇]\s*|附录\s*[A-Z]\.?\s*|[一二三四五六七八九十]+[、.]\s*|[(（][一二三四五六七八九十\d]+[)）]\s*)",
-    re.IGNORECASE,
+    r"^\s*(?:(?i:chapter|section|part|appendix|annex|table|figure|step)\s+(?:\d+|[IVXLC]+|[A-Z])(?:\.\d+)*(?:[.:)]\s*|\s+)"
+    r"|[A-Z]?\d*(?:\.\d+){2,}\.?\s+|[A-Z]?\d*\.\d+\.?\s+(?=[A-Z\u4e00-\u9fff])|\d+[.)、]\s+|\d+、"
+    r"|\d{1,2}\s+(?=[A-Z\u4e00-\u9fff])|Q\d+[.:：)]?\s+(?=.*[?？])"
+    r"|第\s*[\d一二三四五六七八九十百]+\s*[章节部分篇]\s*|附录\s*[A-Z]\.?\s*|[一二三四五六七八九十]+[、.]\s*|[(（][一二三四五六七八九十\d]+[)）]\s*)"
 )
 _QUALIFIER = re.compile(r"^(?P<name>\S+) \((?P<qualifier>[a-z]+(?: [a-z]+)?)\)$")
 _NUMBERED_CONSTANT = re.compile(r"^\((?P<code>\d{1,6})\) (?P<name>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$")
-_OPTION = re.compile(r"^(?P<name>--?[A-Za-z0-9?@#][\w-]*)(?:[ =\[<{](?!- )(?:(?! - ).)*)?$")
+_OPTION = re.compile(r"^(?P<name>--?[A-Za-z?@#][\w-]*|-\d(?= |$)(?!.*\bdegrees))(?:[ =\[<{](?!- )(?:(?! - ).)*)?$")
 _SHAPES = (
     ("CONSTANT", re.compile(r"^\$?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")),
     ("FUNCTION", re.compile(r"^[A-Za-z_][A-Za-z0-9_.:]*\((?!\d\))[ -~]*\)$")),
@@ -28,12 +29,20 @@ _SHAPES = (
     (
         "FILE",
         re.compile(
-            r"^(?:~?/|\.{1,2}/|[$%]\w+%?[/\\])\S+$|^[\w.-]+\.(?:conf|cfg|ini|toml|ya?ml|json|txt|log|db|cnf|sh|py|c|h)$"
+            r"^(?:~?/|\.{1,2}/|[$%]\w+%?[/\\])\S+$|^[\w.-]+\.(?:conf|cfg|ini|toml|ya?ml|json|txt|log|db|cnf|sh|py|c|h|md|rst|html?)$"
         ),
     ),
-    ("SETTING", re.compile(r"^[A-Za-z][\w-]*(?:(?:::|[._])[\w*<>-]+)+$")),
-    ("CODE", re.compile(r"^(?=.*\d)(?=.*[A-Z])[0-9A-Z]{4,8}$")),
+    ("SETTING", re.compile(r"^[A-Za-z][A-Za-z0-9-]*(?:(?:::|\.|_+)[A-Za-z0-9*<>-]+)+$")),
+    ("CODE", re.compile(r"^(?=.*\d)(?=.*[A-Z])(?!\d+[A-Z]{1,3}$)(?![A-Z]{3,}\d+$)[0-9A-Z]{4,8}$")),
 )
+_NO_SETTING = re.compile(
+    r"^www\.|\.(?:com|org|net|edu|gov|io|cn|js)$|^v?\d|^(?:[A-Za-z]\.)+[A-Za-z]?$|^(?:Mrs?|Dr|St)\.|\.\d+$",
+    re.IGNORECASE,
+)
+"""Matches a domain, a version, an abbreviation and a title, which have the marks of a setting."""
+_QUESTION_WORD_ZH = re.compile("什么|多少|吗|谁|怎么|怎样|如何|为何")
+_DATED = re.compile(r"^(?:\[[ xX]?\]|\d{1,4}[-:/.]\d)")
+"""Matches the box of a task, a date and a time."""
 _LETTER_AND_NUMBER = re.compile(r"[A-Za-z]\d{0,2}")
 _SENTENCE_MARKS = re.compile(r"[`.!?;。！？；：，,…]|\s[–—-]\s|[“”\"「」]")
 _OPENING_VERB = re.compile(
@@ -44,8 +53,7 @@ _OPENING_VERB = re.compile(
 
 
 _TOPIC = re.compile(
-    r"^(?:what (?:is|are) (?:an? |the )?(?P<en>[^?]{2,40})|(?:什么是\s*|(?:解释|介绍|简述|说明)(?:一下)?(?:\s+|(?=[A-Za-z])))(?P<zh>[^?？。]{2,24}?)(?:的概念)?|(?P<zh_is>[^?？。]{2,24}?)是什么)[?？.。]?$",
-    re.IGNORECASE,
+    r"^(?:[Ww]hat (?:is|are) (?:(?:an?|the) (?P<en_noun>[^?]{2,40})|(?P<en>[A-Z0-9][^?]{1,39}))|(?:什么是\s*|(?:解释|介绍|简述|说明)(?:一下)?(?:\s+|(?=[A-Za-z])))(?P<zh>[^?？。]{2,24}?)(?:的概念)?|(?P<zh_is>(?![这那])[^?？。]{2,24}?)是什么)[?？.。]?$"
 )
 """Matches a heading that asks what something is; it is about that."""
 
@@ -71,7 +79,7 @@ def parse_term(label: str) -> Term | None:
     """
     text = strip_numbering(label.replace("**", "")).strip("`*_ \t").strip()
     if match := _TOPIC.match(text):
-        text = match["en"] or match["zh"] or match["zh_is"]
+        text = match["en_noun"] or match["en"] or match["zh"] or match["zh_is"]
     if match := _NUMBERED_CONSTANT.match(label.strip()):
         return Term(match["name"], "CONSTANT", match["code"])
     if match := _OPTION.match(text):
@@ -105,14 +113,16 @@ def member_predicate(label: str) -> str:
 
 
 def _shape(text: str) -> str:
-    return next((kind for kind, pattern in _SHAPES if pattern.match(text)), "")
+    kind = next((kind for kind, pattern in _SHAPES if pattern.match(text)), "")
+    return "" if kind == "SETTING" and _NO_SETTING.search(text) else kind
 
 
 def _is_term(text: str) -> bool:
-    if _SENTENCE_MARKS.search(text) or _OPENING_VERB.match(text) or _fold(text) in _words()[0]:
+    if _DATED.match(text) or _SENTENCE_MARKS.search(text) or _OPENING_VERB.match(text) or _fold(text) in _words()[0]:
         return False
     if has_cjk(text):
-        return 2 <= len("".join(text.split())) <= MAX_TERM_CHARS_ZH
+        is_short = 2 <= len("".join(text.split())) <= MAX_TERM_CHARS_ZH
+        return is_short and not _QUESTION_WORD_ZH.search(text)
     words = normalize_name(text).split()
     if not words or all(word.isdigit() or len(word) < 2 for word in words):
         return False

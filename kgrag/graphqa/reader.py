@@ -13,9 +13,10 @@ from kgrag.graphqa.comparison import ComparisonReader
 from kgrag.graphqa.protocol import NO_DOCUMENTS, DecomposedQuestion, RelationPath
 from kgrag.graphqa.question_parser import QuestionParser, mask_entity, strip_possessive, strip_preamble
 from kgrag.graphqa.question_templates import fill_template
-from kgrag.graphqa.structural_lookup import look_up
+from kgrag.graphqa.structural_lookup import asks_for_value, look_up
 from kgrag.graphqa.traversal import FactLookupFn, GraphAnswer, PartialPath, PathExecutor
 from kgrag.text import has_cjk, normalize_name, strip_disambiguation, to_simplified
+from kgrag.types import STRUCTURE
 
 PARTIAL_LIST_CONFIDENCE = 0.45
 """Confidence factor of a single fact for a question that asks for several: it is only a hint."""
@@ -67,6 +68,8 @@ class GraphQAReader:
         """
         hidden |= self._hidden
         answers = self._find_answers(question, PathExecutor(self._facts, self._schema, hidden=hidden))
+        if not asks_for_value(question):
+            answers = [a for a in answers if all(t.found_by != STRUCTURE for t in a.path.triples)]
         if not answers:
             answers = self._look_up(question, hidden)
         if not answers and lookup is not None:

