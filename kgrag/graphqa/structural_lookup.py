@@ -37,7 +37,7 @@ _GENERIC_STEMS = frozenset(
 
 
 def asks_for_value(question: str) -> bool:
-    """Whether a question can ask for a value that a document's structure states: what, which, how much; or a bare phrase.
+    """Whether a question can ask for a value that a structure states: what, which, how much, or a phrase.
 
     Why, how, who and when ask for something else, and so does a question for yes or no.
     """
