@@ -22,16 +22,13 @@ _STATEMENTS = (
     re.compile(r"\((?:the )?[Dd]efault(?: value)?(?: is|:|=) ?" + _VALUE + _STOP),
     re.compile(r"\b[Dd]efaults? to " + _VALUE + _STOP),
     re.compile(r"(?:,|:|\bare|\bor|\bbe|\beither) [\"“'`‘]?(?P<value>[\w.:/+-]+)[\"”'`’]? \((?:the )?default\)"),
-    re.compile(
-        r"默认(?:值|设置)?(?:为|是|：|: ?)\s*[“\"‘'`]?(?P<value>[^\s，。；、（）()“”‘’\"'`]{1,24})(?P<literal>(?!))?"
-    ),
+    re.compile(r"默认(?:值|设置)?(?:为|是|：|: ?)\s*[“\"‘'`]?(?P<value>[^\s，。；、（）()“”‘’\"'`]{1,24})"),
 )
 _NOT_A_VALUE = re.compile(
     r"^(?:value|same|not|default|determined|taken|derived|current|whatever|one|based|used|chosen|set|between|at|about|around|up|no|e\.g|fine|different|unknown|unspecified)\b"
     r"|什么|或|根据|由|取决",
-    re.I,
+    re.IGNORECASE,
 )
-
 _CONDITION = re.compile(r"\b(?:if|before|until|in contrast|whereas|say)\b|如果|若", re.IGNORECASE)
 _ALTERNATIVE = re.compile(r"[^.;]*\b(?:otherwise|and \S+ on|or \S+ (?:on|for))\b|或")
 """Matches, after a default, another one: on other systems, or otherwise."""

@@ -21,7 +21,7 @@ _NUMBERING = re.compile(
 )
 _QUALIFIER = re.compile(r"^(?P<name>\S+) \((?P<qualifier>[a-z]+(?: [a-z]+)?)\)$")
 _NUMBERED_CONSTANT = re.compile(r"^\((?P<code>\d{1,6})\) (?P<name>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$")
-_OPTION = re.compile(r"^(?P<name>--?[A-Za-z?@#][\w-]*|-\d(?= |$)(?!.*\bdegrees))(?:[ =\[<{](?!- )(?:(?! - ).)*)?$")
+_OPTION = re.compile(r"^(?P<name>--?[A-Za-z?@#][\w-]*|-\d(?=$))(?:[ =\[<{](?!- )(?:(?! - ).)*)?$")
 _SHAPES = (
     ("CONSTANT", re.compile(r"^\$?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")),
     ("FUNCTION", re.compile(r"^[A-Za-z_][A-Za-z0-9_.:]*\((?!\d\))[ -~]*\)$")),
@@ -50,8 +50,6 @@ _OPENING_VERB = re.compile(
     r"|^(?:怎样|怎么|如何|什么|为什么|是否|使用|关于|其他)",
     re.IGNORECASE,
 )
-
-
 _TOPIC = re.compile(
     r"^(?:[Ww]hat (?:is|are) (?:(?:an?|the) (?P<en_noun>[^?]{2,40})|(?P<en>[A-Z0-9][^?]{1,39}))|(?:什么是\s*|(?:解释|介绍|简述|说明)(?:一下)?(?:\s+|(?=[A-Za-z])))(?P<zh>[^?？。]{2,24}?)(?:的概念)?|(?P<zh_is>(?![这那])[^?？。]{2,24}?)是什么)[?？.。]?$"
 )

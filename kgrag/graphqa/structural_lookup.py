@@ -30,9 +30,7 @@ _ASKS_OTHER = re.compile(
 _ASKS_OTHER_ZH = re.compile("为什么|为何|怎么|怎样|如何|是否|吗|谁|哪里|何时")
 _ASKED_VALUE_ZH = r"(?:的值)?(?:是|为)?(?:什么|多少|几\S{0,2}|哪\S{0,2})?[?？。]*$"
 _STOP_STEMS = frozenset(map(stem_word, STOPWORDS)) | STOPWORDS
-_GENERIC_STEMS = frozenset(
-    map(stem_word, ["value", "values", "tell", "me", "please", "give", "name", "it", "stand"])
-) - {"name"}
+_GENERIC_STEMS = frozenset(map(stem_word, ["value", "tell", "please", "give"]))
 """Stems that a question for a value may have besides."""
 
 

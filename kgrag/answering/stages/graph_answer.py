@@ -52,16 +52,17 @@ def _answer_for_all(state: AnswerState, answers: Sequence[GraphAnswer], context:
     They may be about two persons of one name: to choose one of them would be a guess.
     """
     rivals = _equal_answers(answers)
-    parts = [build_graph_answer(state.question, state.hits, rival, context) for rival in rivals]
-    if len(parts) == 1:
-        return parts[0]
+    best, *others = (build_graph_answer(state.question, state.hits, rival, context) for rival in rivals)
+    parts = [part for part in (best, *others) if part.citations]
+    if len(parts) < 2:
+        return best
     lang = detect_language(state.question)
     opening, closing, separator = ("（", "）", "；") if lang == "zh" else (" (", ")", "; ")
-    text = separator.join(f"{part.text}{opening}{part.evidence[0].title}{closing}" for part in parts if part.evidence)
+    text = separator.join(f"{part.text}{opening}{part.evidence[0].title}{closing}" for part in parts)
     message = f"{len(parts)} documents state different values: the name may mean more than one"
     evidence = {hit.passage.id: hit for part in parts for hit in part.evidence}
     return replace(
-        parts[0],
+        best,
         text=text,
         evidence=tuple(replace(hit, rank=rank) for rank, hit in enumerate(evidence.values(), 1)),
         citations=tuple(dict.fromkeys(citation for part in parts for citation in part.citations)),
