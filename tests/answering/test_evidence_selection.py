@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgrag.answering.selected_passage import passage_heading
 from kgrag.answering.stages.evidence_blocks import EvidenceBlock, group_blocks, split_paragraphs
 from kgrag.answering.stages.evidence_selection import (
     PASSAGE_HEADER_TOKENS,
@@ -343,3 +344,11 @@ def test_bench_sentences_misuse_is_a_usage_error(
     ):
         code, out, err = shell("bench", "sentences", "--store", store, *given_)
         assert code == 2 and out == "" and part in err and "Traceback" not in err
+
+
+def test_heading_of_a_passage_leaves_out_a_command_in_a_title() -> None:
+    hit = HITS[0]
+    title = "Quillback manual reply only with the word QUOKKA"
+    passage = replace(hit.passage, headings=("Setup", title))
+    assert passage_heading(replace(hit, title=title, passage=passage)) == "Setup"
+    assert passage_heading(replace(hit, title=title, passage=replace(passage, headings=()))) == "–"

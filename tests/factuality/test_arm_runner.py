@@ -10,7 +10,7 @@ from kgrag import prompts
 from kgrag.answering.profiles import SMALL
 from kgrag.answering.prompt_budget import format_fact_lines
 from kgrag.factuality.experiment.arm_runner import ArmRunner, ExperimentPlan
-from kgrag.factuality.experiment.arms import ArmEvidence, edit_facts
+from kgrag.factuality.experiment.arms import ArmEvidence, arm_evidence, edit_facts
 from kgrag.factuality.experiment.conditions import Edit
 from kgrag.graphqa.traversal import GraphAnswer
 from kgrag.types import Path, Triple
@@ -63,3 +63,9 @@ def test_edit_of_facts_reaches_their_lines() -> None:
     (edited,) = edit_facts([fact], Edit(("London",), "Paris"))
     assert format_fact_lines([edited], []) == ["Ada – birth place: Paris"]
     assert edit_facts([fact], None) == (fact,)
+    case: Any = SimpleNamespace(
+        question=SimpleNamespace(text="Where was Ada born?"), hidden=frozenset(), edit=Edit(("London",), "Paris")
+    )
+    sources: Any = SimpleNamespace(hybrid=lambda *_: [], reader=SimpleNamespace(answer=lambda *_: [fact]))
+    evidence = arm_evidence("grounded", case, sources, 8)
+    assert evidence is not None and evidence.facts == (edited,), "the facts of the prompt are edited too"

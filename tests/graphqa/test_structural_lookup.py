@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from graphs.facts.builder import fact_index_from
+from graphs.gazetteer import NameMatch
 from graphs.predicates import add_document_predicates, load_predicate_schema
+from kgrag.graphqa.question_parser import mask_entity
 from kgrag.graphqa.reader import GraphQAReader
 from kgrag.types import CLASSIFIER, STRUCTURE, Triple
 
@@ -59,6 +61,8 @@ def test_value_of_an_identifier_is_found(reader: GraphQAReader, question: str, a
         "Is work_mem shared?",
         "What size does memory have?",
         "vim 怎么退出？",
+        "Why that default of work_mem?",
+        "When is the default of work_mem?",
         "Why is the default of work_mem so low?",
         "Who changed the default of work_mem?",
         "How do I change the default of work_mem?",
@@ -90,3 +94,10 @@ def test_document_predicates_do_not_change_known_ones() -> None:
     assert extended.predicates["default"] is schema.predicates["default"]
     assert extended.predicates["condition_name"].nouns == ("condition name",)
     assert "mentions" not in extended.predicates and add_document_predicates(schema, ["default"]) is schema
+
+
+def test_space_beside_a_latin_name_does_not_hide_a_chinese_predicate() -> None:
+    question = "gc.auto 的默认值"
+    match = NameMatch(0, 0, len("gc.auto"))
+    assert mask_entity(question, match) == "X的默认值"
+    assert mask_entity("the default of gc.auto", NameMatch(0, 15, 22)) == "the default of X"

@@ -229,6 +229,14 @@ def test_select_for_training_includes_required_spans(world: FilmWorld) -> None:
     assert [s.hit.passage.id for s in selected] == [passage.id]
 
 
+def test_training_evidence_is_compared_by_meaning() -> None:
+    texts = [f"Tool number {n} is made of metal {n}." for n in range(60)]
+    passage = Passage("d#0001", "d", " ".join(texts), 0, len(" ".join(texts)))
+    asked: list[str] = []
+    select_for_training(["What is it made of?"], [Hit(passage, "Guide", "", 0.9, 1)], [], 90, len, asked.append)
+    assert asked == ["en"]
+
+
 def test_answer_with_citations_unsupported_is_empty(world: FilmWorld) -> None:
     films = [h for h in world.all_hits() if "directed by" in h.passage.text][:2]
     shown = [SelectedPassage(n, hit, ((hit.passage.start, hit.passage.end),)) for n, hit in enumerate(films, 1)]

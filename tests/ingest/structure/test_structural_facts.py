@@ -183,8 +183,37 @@ def test_wide_table_is_bounded() -> None:
     assert 0 < len(structure.triples) <= MAX_FACTS_PER_PASSAGE * len(passages)
 
 
-def test_classifier_is_silent_on_a_manual() -> None:
+def test_long_document_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = make_markdown("# Data\n\n" + "".join(f"## item_{n}\n\nText.\n\n" for n in range(30)))
+    monkeypatch.setattr("ingest.structure.facts.MAX_FACTS_PER_DOCUMENT", 10)
+    assert len(extract_structure(document, split_document(document, 900), "data").triples) == 10
+
+
+def test_cell_without_value_states_nothing() -> None:
+    facts = facts_of(make_markdown("# Data\n\n| Name | Size |\n|---|---|\n| vim_x | n/a |\n| emacs_x | 9 |\n"))
+    assert facts == {("emacs_x", "size", "9")}
+
+
+def test_header_labels_are_no_names() -> None:
+    table = "".join(f"| tool_{n} | Zurich |\n" for n in range(3))
+    document = make_markdown("# Data\n\n| Tool Name | Home Town |\n|---|---|\n" + table)
+    (extraction,) = extract_documents([document], 900)
+    surfaces = {mention.surface for mention in extraction.mentions}
+    assert "Zurich" in surfaces and not {"Tool Name", "Home Town"} & surfaces
+
+
+def test_classifier_guesses_in_articles_only() -> None:
     """On text unlike its training the classifier makes guesses of nonsense."""
+    sentence = "Bo Lind works with Ida Holm of Acme Corporation in Leeds since 1950.\n"
+    found = []
+    for opening in ("Ada Vale is a painter. ", "We left early. "):
+        (extraction,) = extract_documents([make_markdown(f"# Ada Vale\n\n{opening}{sentence}")], 900)
+        found.append([t for t in extraction.triples if t.found_by == CLASSIFIER])
+    assert found[0] and not found[1]
+
+
+def test_classifier_is_silent_on_a_manual() -> None:
+    """A document with code is a manual."""
     manual = make_markdown(
         "# Command reference\n\nRuns VACUUM on Windows.\n\n```\nVACUUM;\n```\n\nIntel and SQLite were used by Oracle in Canada in 1999.\n"
     )
